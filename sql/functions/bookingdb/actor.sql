@@ -1,0 +1,14 @@
+create or replace function bookingdb.actor()
+returns text
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return coalesce(bookingdb.actor_id()::text, bookingdb.effective_role());
+end;
+$function$;
+
+comment on function bookingdb.actor() is
+'Who is doing this, for ledger and audit log: the user''s id when a JWT names one, else the name of the calling role.';

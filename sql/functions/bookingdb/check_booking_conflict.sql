@@ -1,0 +1,43 @@
+create or replace function bookingdb.check_booking_conflict(
+    p_therapist_id uuid,
+    p_session_date date,
+    p_start_time time,
+    p_end_time time,
+    p_time_zone text,
+    p_exclude_session_id uuid
+)
+returns boolean
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_time_zone text;
+    v_start timestamptz;
+    v_end timestamptz;
+    v_end_date date := p_session_date;
+begin
+    perform bookingdb.authorise_anyone();
+
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    v_start := bookingdb.local_instant(p_session_date, p_start_time, v_time_zone);
+    -- An end at or before the start is one on the next day.
+    if p_end_time <= p_start_time then
+        v_end_date := p_session_date + 1;
+    end if;
+    v_end := bookingdb.local_instant(v_end_date, p_end_time, v_time_zone);
+
+    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
+        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
+    end if;
+
+    return bookingdb.therapist_conflict(p_therapist_id, tstzrange(v_start, v_end), p_exclude_session_id);
+end;
+$function$;
+
+comment on function bookingdb.check_booking_conflict(uuid, date, time, time, text, uuid) is
+'Whether the therapist is busy at this time. Writes nothing, takes no lock, may be asked about the past. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, invalid_time_zone, invalid_date, invalid_time, skipped_time, therapist_not_found.';

@@ -1,0 +1,158 @@
+create or replace function bookingdb.check_invariants()
+returns table (invariant integer, subject_id uuid, problem text, context jsonb)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
+as $function$
+begin
+    -- The tables themselves are read (see the settings above): an index that is corrupt would not show the rows that
+    -- the constraint on it missed.
+
+    -- 1. No two calendar rows of one therapist overlap in blocked, none of one client in period. Found by looking at
+    -- each row's predecessor in time: among rows that do not overlap it is the only one that could.
+    return query
+    select 1, o.id, 'overlaps another calendar row of the ' || o.part, jsonb_build_object(
+        'person_id', o.person_id, 'other_id', o.other_id
+    )
+    from (
+        select 'therapist' as part, c.therapist_id as person_id, c.id, c.blocked as taken,
+            lag(c.id) over w as other_id,
+            max(upper(c.blocked)) over (w rows between unbounded preceding and 1 preceding) as taken_until
+        from bookingdb.calendar as c
+        where c.kind in ('session', 'hold') and c.therapist_id is not null
+        window w as (partition by c.therapist_id order by lower(c.blocked), c.id)
+        union all
+        select 'client', c.client_id, c.id, c.period,
+            lag(c.id) over w,
+            max(upper(c.period)) over (w rows between unbounded preceding and 1 preceding)
+        from bookingdb.calendar as c
+        where c.kind in ('session', 'hold') and c.client_id is not null
+        window w as (partition by c.client_id order by lower(c.period), c.id)
+    ) as o
+    where lower(o.taken) < o.taken_until;
+
+    -- 2. Each session that takes place has exactly one calendar row, with its people and times; no other session has
+    -- one. (Two are impossible: the row has the session's id.)
+    return query
+    select 2, coalesce(s.id, c.id),
+        case
+            when c.id is null then 'session has no calendar row'
+            when s.id is null then 'calendar row without a session that takes place'
+            else 'calendar row differs from its session'
+        end,
+        jsonb_build_object('session_status', s.status)
+    from (
+        select t.id, t.status, t.therapist_id, t.user_id, t.start_time, t.end_time
+        from public.sessions as t
+        where bookingdb.occupies_time(t.status)
+            and (t.therapist_id is not null or t.user_id is not null)
+            and t.start_time < t.end_time
+            and isfinite(t.start_time)
+            and isfinite(t.end_time)
+    ) as s
+    full join (
+        select k.id, k.therapist_id, k.client_id, k.period, k.blocked
+        from bookingdb.calendar as k
+        where k.kind = 'session'
+    ) as c on c.id = s.id
+    where s.id is null
+        or c.id is null
+        or c.therapist_id is distinct from s.therapist_id
+        or c.client_id is distinct from s.user_id
+        or c.period <> tstzrange(s.start_time, s.end_time)
+        or not c.blocked @> c.period;
+
+    -- 3. Each lot: 0 <= balance, its ledger entries sum to it, and so does the last of them.
+    return query
+    select 3, coalesce(c.id, l.lot_id),
+        case
+            when c.credits_balance < 0 then 'balance is negative'
+            else 'ledger and balance differ'
+        end,
+        jsonb_build_object(
+            'user_id', c.user_id, 'balance', c.credits_balance, 'ledger_sum', l.total, 'ledger_last', l.last_balance
+        )
+    from public.user_credits as c
+    full join (
+        select e.lot_id, sum(e.amount) as total, (array_agg(e.balance_after order by e.id desc))[1] as last_balance
+        from bookingdb.ledger as e
+        group by e.lot_id
+    ) as l on l.lot_id = c.id
+    where c.credits_balance < 0
+        or coalesce(c.credits_balance, 0) <> coalesce(l.total, 0)
+        or coalesce(c.credits_balance, 0) <> coalesce(l.last_balance, 0);
+
+    -- 4. At most one debit and one refund a session, the refund only after the debit and of its lot; a session that a
+    -- function of ours booked has its debit.
+    return query
+    select 4, e.session_id, 'more than one debit or refund', jsonb_build_object('kind', e.kind, 'entries', count(*))
+    from bookingdb.ledger as e
+    where e.session_id is not null
+    group by e.session_id, e.kind
+    having count(*) > 1;
+
+    return query
+    select 4, r.session_id, 'refund without an earlier debit of the same lot', jsonb_build_object('entry_id', r.id)
+    from bookingdb.ledger as r
+    where r.kind = 'refund'
+        and not exists (
+            select from bookingdb.ledger as d
+            where d.session_id = r.session_id
+                and d.kind = 'debit'
+                and d.lot_id = r.lot_id
+                and d.id < r.id
+                and d.amount = -r.amount
+        );
+
+    return query
+    select 4, s.id, 'booked session without a debit', jsonb_build_object('user_id', s.user_id)
+    from public.sessions as s
+    where s.credits_charged > 0
+        and not exists (
+            select from bookingdb.ledger as d
+            where d.session_id = s.id and d.kind = 'debit' and d.amount = -s.credits_charged
+        );
+
+    -- 5. The audit rows of a session chain without a gap from its creation to its current status.
+    return query
+    select 5, coalesce(s.id, a.session_id),
+        case when a.session_id is null then 'session has no audit row' else 'audit rows do not chain' end,
+        jsonb_build_object('audit_id', a.id, 'old_status', a.old_status, 'new_status', a.new_status)
+    from (
+        select b.id, b.session_id, b.old_status, b.new_status,
+            lag(b.new_status) over w as previous_status,
+            lead(b.id) over w is null as is_last
+        from public.booking_audit_log as b
+        window w as (partition by b.session_id order by b.id)
+    ) as a
+    full join public.sessions as s on s.id = a.session_id
+    where a.session_id is null
+        or a.old_status is distinct from a.previous_status
+        or (a.is_last and a.new_status is distinct from s.status);
+
+    -- 6. Every acknowledged idempotency key still answers with the same session or lot. One that was deleted by means
+    -- that left the record they must leave is none that was lost.
+    return query
+    select 6, k.result_id, 'what an idempotency key answered is gone', jsonb_build_object(
+        'function', k.function_name, 'user_id', k.user_id
+    )
+    from bookingdb.idempotency_keys as k
+    where not exists (select from public.sessions as s where s.id = k.result_id)
+        and not exists (select from public.user_credits as c where c.id = k.result_id)
+        and not exists (
+            select from public.booking_audit_log as a
+            where a.session_id = k.result_id and a.action = 'deleted'
+        )
+        and not exists (
+            select from bookingdb.ledger as l
+            where l.lot_id = k.result_id and l.kind = 'direct' and l.balance_after = 0
+        );
+end;
+$function$;
+
+comment on function bookingdb.check_invariants() is
+'One row for each violation of what must always hold (docs/how-it-works.md lists it), none when all is well: the number of the invariant, the session, lot or calendar row, what is wrong, and its context. Reads every row: for checks, not for requests.';

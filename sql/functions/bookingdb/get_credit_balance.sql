@@ -1,0 +1,16 @@
+create or replace function bookingdb.get_credit_balance(p_user_id uuid)
+returns integer
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    perform bookingdb.authorise(p_user_id);
+    perform bookingdb.require_credit_account(p_user_id);
+    return bookingdb.credits_balance(p_user_id);
+end;
+$function$;
+
+comment on function bookingdb.get_credit_balance(uuid) is
+'The credits a client can spend now. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, user_not_found.';

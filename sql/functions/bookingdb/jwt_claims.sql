@@ -1,0 +1,39 @@
+create or replace function bookingdb.jwt_claims()
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_claims text;
+begin
+    -- Claims are settings, and anyone can make a setting. They count only where PostgREST (which checked the token)
+    -- or a trusted login role took on the role authenticated.
+    if bookingdb.effective_role() <> 'authenticated' then
+        return null;
+    end if;
+    if session_user <> 'authenticator' and not bookingdb.role_is_trusted(session_user) then
+        return null;
+    end if;
+
+    -- '' is what a setting becomes after the transaction that set it. PostgREST before version 9 made a setting of
+    -- each claim.
+    v_claims := nullif(current_setting('request.jwt.claims', true), '');
+    if v_claims is null then
+        return jsonb_build_object(
+            'sub', current_setting('request.jwt.claim.sub', true),
+            'email', current_setting('request.jwt.claim.email', true)
+        );
+    end if;
+    begin
+        return v_claims::jsonb;
+    exception
+        when data_exception then
+            return null;
+    end;
+end;
+$function$;
+
+comment on function bookingdb.jwt_claims() is
+'The claims of the caller''s JWT, or null: no claims, broken claims, or claims from a role that has no business setting them.';

@@ -1,0 +1,33 @@
+create or replace function bookingdb.lock_for_booking(p_people uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    perform bookingdb.authorise_anyone();
+
+    if p_people is null
+        or cardinality(p_people) not between 1 and 1000
+        or exists (select from unnest(p_people) as p (id) where p.id is null) then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_people', 'minimum', 1, 'maximum', 1000
+        ));
+    end if;
+
+    -- What a logged-in user's bookings would lock anyhow: itself and therapists.
+    if not bookingdb.caller_is_trusted() and exists (
+        select from unnest(p_people) as p (id)
+        where p.id <> bookingdb.actor_id()
+            and not exists (select from bookingdb.therapists as t where t.id = p.id)
+    ) then
+        perform bookingdb.raise_error('not_allowed');
+    end if;
+
+    perform bookingdb.lock_people(p_people);
+end;
+$function$;
+
+comment on function bookingdb.lock_for_booking(uuid[]) is
+'Takes the locks of all these people in the right order, ahead of several bookings in one transaction, which then cannot deadlock. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_parameter, busy.';

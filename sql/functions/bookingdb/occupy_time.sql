@@ -1,0 +1,60 @@
+create or replace function bookingdb.occupy_time(
+    p_session_id uuid,
+    p_therapist_id uuid,
+    p_client_id uuid,
+    p_period tstzrange
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_context constant jsonb := jsonb_build_object(
+        'therapist_id', p_therapist_id,
+        'start_time', bookingdb.utc(lower(p_period)),
+        'end_time', bookingdb.utc(upper(p_period))
+    );
+    v_constraint text;
+begin
+    if bookingdb.therapist_conflict(p_therapist_id, p_period, p_session_id) then
+        perform bookingdb.raise_error('booking_conflict', v_context);
+    end if;
+    if bookingdb.client_conflict(p_client_id, p_period, p_session_id) then
+        perform bookingdb.raise_error('client_conflict', v_context);
+    end if;
+
+    -- A hold that ran out blocks nobody, but its row would still hit the constraint.
+    delete from bookingdb.calendar as c
+    where c.kind = 'hold'
+        and c.expires_at <= clock_timestamp()
+        and (
+            (c.therapist_id = p_therapist_id and c.blocked && p_period)
+            or (c.client_id = p_client_id and c.period && p_period)
+        );
+
+    if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+        -- Under the locks of both people the look-ups above saw everything: no subtransaction is needed.
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked)
+        values (p_session_id, 'session', p_therapist_id, p_client_id, p_period, p_period);
+        return;
+    end if;
+
+    -- REPEATABLE READ and SERIALIZABLE look at an old snapshot; what it hides, the constraints find.
+    begin
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked)
+        values (p_session_id, 'session', p_therapist_id, p_client_id, p_period, p_period);
+    exception
+        when exclusion_violation then
+            get stacked diagnostics v_constraint = constraint_name;
+            if v_constraint = 'calendar_client_excl' then
+                perform bookingdb.raise_error('client_conflict', v_context);
+            end if;
+            perform bookingdb.raise_error('booking_conflict', v_context);
+    end;
+end;
+$function$;
+
+comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange) is
+'Gives a session its row in the calendar. The caller holds the locks of both people (lock_people). Raises booking_conflict (the therapist''s, looked for first), client_conflict.';

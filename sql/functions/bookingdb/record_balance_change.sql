@@ -1,0 +1,59 @@
+create or replace function bookingdb.record_balance_change()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_lot_id constant uuid := coalesce(new.id, old.id);
+    v_posted integer;
+    v_posted_user_id uuid;
+    v_balance integer;
+    v_user_id uuid;
+begin
+    if new.id <> old.id then
+        raise exception using
+            errcode = 'integrity_constraint_violation', message = 'The id of a lot of credits cannot be changed';
+    end if;
+
+    select l.balance_after, l.user_id
+    into v_posted, v_posted_user_id
+    from bookingdb.ledger as l
+    where l.lot_id = v_lot_id
+    order by l.id desc
+    limit 1;
+
+    -- A function of ours wrote the ledger first: nothing is left to do.
+    if v_posted = new.credits_balance and v_posted_user_id = new.user_id then
+        return null;
+    end if;
+
+    -- Somebody wrote the row directly. What counts is the row as it stands: an application's own triggers may have
+    -- changed it once more since.
+    select c.credits_balance, c.user_id
+    into v_balance, v_user_id
+    from public.user_credits as c
+    where c.id = v_lot_id;
+
+    v_posted := coalesce(v_posted, 0);
+    v_balance := coalesce(v_balance, 0);
+
+    if v_posted <> 0 and v_posted_user_id <> v_user_id then
+        insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
+        values (v_posted_user_id, v_lot_id, 'direct', -v_posted, 0, bookingdb.actor());
+        v_posted := 0;
+    end if;
+    if v_balance <> v_posted then
+        insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
+        values (
+            coalesce(v_user_id, v_posted_user_id), v_lot_id, 'direct', v_balance - v_posted, v_balance,
+            bookingdb.actor()
+        );
+    end if;
+    return null;
+end;
+$function$;
+
+comment on function bookingdb.record_balance_change() is
+'Trigger on public.user_credits, once a row: a balance that was written directly gets its ledger entry, of kind direct.';

@@ -1,0 +1,69 @@
+create or replace function bookingdb.record_session_change()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_actor constant text := bookingdb.actor();
+    v_action text;
+    v_changes jsonb := jsonb '{}';
+begin
+    if tg_op = 'INSERT' then
+        v_action := 'created';
+        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, actor)
+        values (new.id, new.user_id, v_action, null, new.status, v_actor);
+    elsif tg_op = 'DELETE' then
+        v_action := 'deleted';
+        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, actor)
+        values (old.id, old.user_id, v_action, old.status, null, v_actor);
+    else
+        -- Ledger, calendar and audit log know a session by its id.
+        if new.id <> old.id then
+            raise exception using
+                errcode = 'integrity_constraint_violation', message = 'The id of a session cannot be changed';
+        end if;
+
+        -- What changed, as {"column": {"old": ..., "new": ...}}. Notes are private: that they changed is all we say.
+        select coalesce(
+            jsonb_object_agg(
+                n.key,
+                case when n.key = 'description' then '{}'::jsonb
+                    else jsonb_build_object('old', o.value, 'new', n.value) end
+            ),
+            '{}'
+        )
+        into v_changes
+        from jsonb_each(to_jsonb(new)) as n
+        inner join jsonb_each(to_jsonb(old)) as o on o.key = n.key
+        where n.value <> o.value and n.key <> 'updated_at';
+
+        if v_changes = '{}' then
+            return null;
+        end if;
+        v_action := case when new.status <> old.status then 'status_changed' else 'updated' end;
+        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
+        values (new.id, new.user_id, v_action, old.status, new.status, v_changes, v_actor);
+    end if;
+
+    insert into bookingdb.outbox (event, subject_id, payload)
+    values (
+        'session.' || v_action,
+        coalesce(new.id, old.id),
+        jsonb_build_object(
+            'session_id', coalesce(new.id, old.id),
+            'user_id', coalesce(new.user_id, old.user_id),
+            'therapist_id', coalesce(new.therapist_id, old.therapist_id),
+            'start_time', bookingdb.utc(coalesce(new.start_time, old.start_time)),
+            'end_time', bookingdb.utc(coalesce(new.end_time, old.end_time)),
+            'old_status', old.status,
+            'new_status', new.status
+        )
+    );
+    return null;
+end;
+$function$;
+
+comment on function bookingdb.record_session_change() is
+'Trigger on public.sessions, once a row: the audit row (nobody else writes one) and the event of the outbox.';

@@ -1,0 +1,33 @@
+create or replace function bookingdb.register_therapist(
+    p_email text,
+    p_full_name text,
+    p_user_id uuid,
+    p_time_zone text
+)
+returns uuid
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_therapist_id uuid;
+begin
+    perform bookingdb.authorise_trusted();
+    perform bookingdb.resolve_time_zone(p_time_zone, null);
+
+    v_therapist_id := bookingdb.register_person(p_email, p_full_name, p_user_id, 'therapist', true);
+
+    if p_time_zone is not null then
+        insert into bookingdb.policies as p (therapist_id, time_zone)
+        values (v_therapist_id, p_time_zone)
+        on conflict on constraint policies_therapist_id_key
+        do update set time_zone = excluded.time_zone
+        where p.time_zone is distinct from excluded.time_zone;
+    end if;
+    return v_therapist_id;
+end;
+$function$;
+
+comment on function bookingdb.register_therapist(text, text, uuid, text) is
+'Registers a therapist, active and verified, with the zone its local times are meant in, and returns its id; the same person again returns the same id. Trusted callers only: a therapist is somebody whom the practice verified. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_time_zone, invalid_parameter, busy.';

@@ -1,0 +1,72 @@
+create or replace function bookingdb.sync_calendar(p_session_ids uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_changed_ids uuid[];
+    v_people uuid[];
+    v_session record;
+begin
+    -- Which of these sessions should occupy another time than their calendar rows say? None, when a function of ours
+    -- wrote them: it wrote the calendar first.
+    select
+        array_agg(i.id),
+        array_agg(s.therapist_id) || array_agg(s.user_id)
+    into v_changed_ids, v_people
+    from unnest(p_session_ids) as i (id)
+    left join public.sessions as s
+        on s.id = i.id
+            and bookingdb.occupies_time(s.status)
+            and (s.therapist_id is not null or s.user_id is not null)
+            and s.start_time < s.end_time
+            and isfinite(s.start_time)
+            and isfinite(s.end_time)
+    left join bookingdb.calendar as c on c.id = i.id
+    where (s.id is null) <> (c.id is null)
+        or s.therapist_id is distinct from c.therapist_id
+        or s.user_id is distinct from c.client_id
+        or s.start_time is distinct from lower(c.period)
+        or s.end_time is distinct from upper(c.period);
+
+    if v_changed_ids is null then
+        return;
+    end if;
+
+    perform bookingdb.lock_people(v_people);
+
+    -- As a whole: first every old time is given up, then every new one is taken. A row at a time, sessions that move
+    -- into each other's place would be refused.
+    delete from bookingdb.calendar as c
+    where c.id = any (v_changed_ids) and c.kind = 'session';
+
+    for v_session in
+        select
+            s.id,
+            s.therapist_id,
+            s.user_id,
+            s.start_time,
+            s.end_time
+        from public.sessions as s
+        where s.id = any (v_changed_ids)
+            and bookingdb.occupies_time(s.status)
+            and (s.therapist_id is not null or s.user_id is not null)
+            and s.start_time < s.end_time
+            and isfinite(s.start_time)
+            and isfinite(s.end_time)
+        order by s.start_time, s.id
+    loop
+        perform bookingdb.occupy_time(
+            v_session.id,
+            v_session.therapist_id,
+            v_session.user_id,
+            tstzrange(v_session.start_time, v_session.end_time)
+        );
+    end loop;
+end;
+$function$;
+
+comment on function bookingdb.sync_calendar(uuid[]) is
+'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Raises booking_conflict, client_conflict, busy.';

@@ -1,0 +1,21 @@
+create or replace function bookingdb.unplaced_sessions()
+returns setof public.sessions
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return query
+    select s.*
+    from public.sessions as s
+    where bookingdb.occupies_time(s.status)
+        and not exists (
+            select from bookingdb.calendar as c
+            where c.id = s.id and c.kind = 'session'
+        );
+end;
+$function$;
+
+comment on function bookingdb.unplaced_sessions() is
+'Sessions that say they take place but cannot be given a place in the calendar: nobody''s, without an end, or ending before they start. Only direct writers can make them. They block nobody.';

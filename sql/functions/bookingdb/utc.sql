@@ -1,0 +1,14 @@
+create or replace function bookingdb.utc(p_instant timestamptz)
+returns text
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return to_char(p_instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+end;
+$function$;
+
+comment on function bookingdb.utc(timestamptz) is
+'An instant as ISO 8601 in UTC, whatever the connection''s TimeZone and DateStyle are.';

@@ -1,0 +1,141 @@
+-- Every GRANT and REVOKE. Hosts grant by default (PUBLIC executes new functions; older Supabase projects hand every new
+-- table, function and sequence of public to anon and authenticated by name), so everything is taken away first, by name
+-- and by exact signature, and then given.
+--
+--     anon               nothing
+--     authenticated      the public functions and their twins; reading its own rows (policies.sql)
+--     service_role       the public functions and their twins; reading and writing the application's tables
+--     bookingdb_service  the public functions and their twins; reading the application's tables
+--
+-- Roles that do not exist are passed over; when they appear later, `bookingdb migrate` applies this file again.
+
+-- The role for an application's own server on a plain Postgres: grant it to the login role that the server uses.
+do $block$
+begin
+    if to_regrole('bookingdb_service') is null
+        and exists (select from pg_roles as r where r.rolname = current_user and (r.rolcreaterole or r.rolsuper)) then
+        create role bookingdb_service nologin;
+    end if;
+exception
+    -- Roles belong to the whole server: another database's installation may have been a moment faster.
+    when duplicate_object or unique_violation or insufficient_privilege then
+        null;
+end;
+$block$;
+
+do $block$
+declare
+    -- Public functions; each has a twin of the same name and arguments in bookingdb, which checks for itself.
+    c_public constant text[] := array[
+        'create_session_with_credit_deduction(uuid, uuid, date, time, integer, varchar, text, text, text, text)',
+        'check_booking_conflict(uuid, date, time, time, text, uuid)',
+        'register_client(text, text, uuid)',
+        'register_therapist(text, text, uuid, text)',
+        'set_therapist_active(uuid, boolean)',
+        'grant_credits(uuid, integer, text, timestamptz, text)',
+        'get_credit_balance(uuid)',
+        'get_credit_history(uuid, integer, timestamptz)',
+        'lock_for_booking(uuid[])'
+    ];
+    -- Asked by the row level security policies in the name of whoever reads a table.
+    c_policies constant text[] := array[
+        'caller_is_trusted()',
+        'actor_id()'
+    ];
+    -- What only the functions above, triggers and the owner call.
+    c_internal constant text[] := array[
+        'actor()',
+        'actor_email()',
+        'authorise(uuid)',
+        'authorise_anyone()',
+        'authorise_trusted()',
+        'check_invariants()',
+        'client_conflict(uuid, tstzrange, uuid)',
+        'credits_balance(uuid)',
+        'effective_role()',
+        'find_answer(text, uuid, text, bytea)',
+        'find_granted_lot(text, uuid, integer)',
+        'jwt_claims()',
+        'local_instant(date, time, text)',
+        'lock_key(bigint, boolean, boolean)',
+        'lock_people(uuid[], boolean)',
+        'occupies_time(text)',
+        'occupy_time(uuid, uuid, uuid, tstzrange)',
+        'people_changed()',
+        'person_key(uuid)',
+        'raise_error(text, jsonb)',
+        'record_balance_change()',
+        'record_session_change()',
+        'refresh_time_zones()',
+        'refuse_change()',
+        'register_person(text, text, uuid, text, boolean)',
+        'remove_selftest_people()',
+        'request_hash(jsonb)',
+        'require_credit_account(uuid)',
+        'require_length(text, text, integer, integer)',
+        'resolve_time_zone(text, uuid)',
+        'role_is_trusted(name)',
+        'sessions_changed()',
+        'sync_calendar(uuid[])',
+        'take_credit(uuid, uuid)',
+        'therapist_conflict(uuid, tstzrange, uuid)',
+        'unplaced_sessions()',
+        'utc(timestamptz)'
+    ];
+    c_public_tables constant text[] := array['users', 'sessions', 'user_credits', 'booking_audit_log'];
+    c_internal_tables constant text[] := array[
+        'calendar', 'clients', 'history', 'idempotency_keys', 'ledger', 'outbox', 'policies', 'selftest_people',
+        'therapists', 'time_zones'
+    ];
+    v_callers constant text := (
+        select string_agg(quote_ident(r.rolname), ', ' order by r.rolname)
+        from pg_roles as r
+        where r.rolname in ('authenticated', 'service_role', 'bookingdb_service')
+    );
+    v_everyone constant text := concat_ws(', ', 'public', (
+        select string_agg(quote_ident(r.rolname), ', ' order by r.rolname)
+        from pg_roles as r
+        where r.rolname in ('anon', 'authenticated', 'service_role', 'bookingdb_service')
+    ));
+    v_name text;
+begin
+    execute format('revoke all on schema bookingdb from %s', v_everyone);
+    foreach v_name in array c_public loop
+        execute format('revoke all on function public.%s from %s', v_name, v_everyone);
+        execute format('revoke all on function bookingdb.%s from %s', v_name, v_everyone);
+    end loop;
+    foreach v_name in array c_policies || c_internal loop
+        execute format('revoke all on function bookingdb.%s from %s', v_name, v_everyone);
+    end loop;
+    foreach v_name in array c_public_tables loop
+        execute format('revoke all on table public.%I from %s', v_name, v_everyone);
+    end loop;
+    execute format('revoke all on sequence public.booking_audit_log_id_seq from %s', v_everyone);
+    execute format('revoke all on all sequences in schema bookingdb from %s', v_everyone);
+    foreach v_name in array c_internal_tables loop
+        execute format('revoke all on table bookingdb.%I from %s', v_name, v_everyone);
+    end loop;
+
+    if v_callers is not null then
+        execute format('grant usage on schema bookingdb to %s', v_callers);
+        foreach v_name in array c_public loop
+            execute format('grant execute on function public.%s to %s', v_name, v_callers);
+            execute format('grant execute on function bookingdb.%s to %s', v_name, v_callers);
+        end loop;
+        foreach v_name in array c_policies loop
+            execute format('grant execute on function bookingdb.%s to %s', v_name, v_callers);
+        end loop;
+        execute format('grant select on table public.users, public.sessions, public.user_credits to %s', v_callers);
+    end if;
+
+    if to_regrole('bookingdb_service') is not null then
+        grant select on table public.booking_audit_log to bookingdb_service;
+    end if;
+
+    -- service_role is an application's own server on Supabase, and may still write the tables directly.
+    if to_regrole('service_role') is not null then
+        grant insert, update, delete on table public.users, public.sessions, public.user_credits to service_role;
+        grant select on table public.booking_audit_log to service_role;
+    end if;
+end;
+$block$;

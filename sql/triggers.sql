@@ -1,0 +1,49 @@
+-- What binds the functions to the tables. AFTER triggers only: applications have BEFORE triggers of their own.
+-- The names begin with an underscore so that they fire before an application's AFTER triggers.
+--
+-- Each statement is written as Postgres prints it (pg_get_triggerdef), in lower case: the installer compares the two
+-- and touches a trigger only where they differ, because that takes strong locks.
+
+-- The calendar follows the sessions, whoever writes them; a statement is judged as a whole.
+create trigger _bookingdb_calendar_insert after insert on public.sessions
+referencing new table as new_rows
+for each statement execute function bookingdb.sessions_changed();
+
+create trigger _bookingdb_calendar_update after update on public.sessions
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.sessions_changed();
+
+create trigger _bookingdb_calendar_delete after delete on public.sessions
+referencing old table as old_rows
+for each statement execute function bookingdb.sessions_changed();
+
+-- The audit row and the event of every change of a session.
+create trigger _bookingdb_audit after insert or delete or update on public.sessions
+for each row execute function bookingdb.record_session_change();
+
+-- The ledger follows the lots, whoever writes them.
+create trigger _bookingdb_ledger after insert or delete or update on public.user_credits
+for each row execute function bookingdb.record_balance_change();
+
+-- History is not rewritten.
+create trigger _bookingdb_append_only before delete or update on bookingdb.ledger
+for each row execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_append_only before delete or update on public.booking_audit_log
+for each row execute function bookingdb.refuse_change();
+
+-- TRUNCATE fires no row trigger: it would empty a table behind the back of everything above.
+create trigger _bookingdb_no_truncate before truncate on public.sessions
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on public.user_credits
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on public.booking_audit_log
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.calendar
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.ledger
+for each statement execute function bookingdb.refuse_change();

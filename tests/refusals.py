@@ -1,0 +1,104 @@
+"""The table of errors as it is promised, and a way to say in a test which of them a call must end with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.support import World
+
+# Written out here on purpose, and not taken from the code under test.
+PROMISED = {
+    "not_authenticated": ("PT401", "Not authenticated"),
+    "not_allowed": ("PT403", "Not allowed to act for this user"),
+    "invalid_therapist_id": ("PT400", "Invalid therapist ID format"),
+    "invalid_user_id": ("PT400", "Invalid user ID format"),
+    "invalid_session_id": ("PT400", "Invalid session ID format"),
+    "invalid_date": ("PT400", "Invalid date format"),
+    "invalid_time": ("PT400", "Invalid time format"),
+    "skipped_time": ("PT400", "Invalid time: skipped by a clock change"),
+    "invalid_time_zone": ("PT400", "Invalid time zone"),
+    "invalid_duration": ("PT400", "Duration must be 15-180 minutes"),
+    "invalid_parameter": ("PT400", "Invalid parameter"),
+    "in_past": ("PT400", "Cannot book in the past"),
+    "therapist_not_found": ("PT404", "Therapist not found"),
+    "user_not_found": ("PT404", "User not found"),
+    "session_not_found": ("PT404", "Session not found"),
+    "insufficient_credits": ("PT402", "Insufficient credits: purchase credits first"),
+    "booking_conflict": ("PT409", "Booking conflict: time slot unavailable"),
+    "client_conflict": ("PT409", "Booking conflict: you already have a session at this time"),
+    "idempotency_key_reused": ("PT422", "Idempotency key was used with other parameters"),
+    "busy": ("PT503", "Booking is busy, try again"),
+}
+
+# Everything a call can write to.
+TABLES = (
+    "public.users",
+    "public.sessions",
+    "public.user_credits",
+    "public.booking_audit_log",
+    "bookingdb.calendar",
+    "bookingdb.ledger",
+    "bookingdb.outbox",
+    "bookingdb.idempotency_keys",
+    "bookingdb.policies",
+)
+
+
+@dataclass
+class Refusal:
+    """The context of a refusal; filled when the block of `refused` has ended."""
+
+    detail: dict[str, Any]
+
+
+def code_of(error: psycopg.Error) -> str:
+    """Return the code of an error of the table, having held all its parts against the promise; else the SQLSTATE."""
+    if not (error.sqlstate or "").startswith("PT"):
+        return error.sqlstate or str(error)
+    code = json.loads(error.diag.message_detail or "{}").get("code")
+    assert (error.sqlstate, error.diag.message_primary) == PROMISED[code]
+    assert error.diag.message_hint
+    return str(code)
+
+
+def outcome(call: Callable[[], Any]) -> str:
+    """Return "done", or the code of the error of the table that a call ended with, else its SQLSTATE."""
+    try:
+        call()
+    except psycopg.Error as error:
+        return code_of(error)
+    return "done"
+
+
+@contextmanager
+def refused(code: str) -> Iterator[Refusal]:
+    """Hold that the block is refused with this error: SQLSTATE, message, DETAIL and HINT as promised."""
+    refusal = Refusal({})
+    with pytest.raises(psycopg.Error) as caught:
+        yield refusal
+    assert code_of(caught.value) == code, caught.value
+    refusal.detail = json.loads(caught.value.diag.message_detail or "{}")
+
+
+@contextmanager
+def nothing_written(world: World) -> Iterator[None]:
+    """Hold that every row of every table is after the block what it was before."""
+    before = contents(world)
+    yield
+    assert contents(world) == before
+
+
+def contents(world: World) -> dict[str, list[Any]]:
+    """Return the rows of every table, in an order of their own."""
+    query = sql.SQL("select t::text from {} as t order by 1")
+    return {
+        table: world.connection.execute(query.format(sql.Identifier(*table.split(".")))).fetchall() for table in TABLES
+    }

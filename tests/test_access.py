@@ -1,0 +1,568 @@
+"""Who may call what and see what: with the roles of a host, and with callers who try to be somebody else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.interleaving import session_of
+from tests.refusals import contents, nothing_written, outcome, refused
+from tests.support import TOMORROW, Connection, World, run, scalar
+
+
+@pytest.fixture
+def world(hosted_world: World) -> World:
+    return hosted_world
+
+
+@pytest.fixture
+def people(world: World) -> dict[str, Any]:
+    """Return a therapist, two clients with credits, and an address nobody has."""
+    return {
+        "therapist": world.therapist(),
+        "me": world.client(credits=3),
+        "other": world.client(credits=3),
+        "date": TOMORROW,
+        "email": f"{uuid4()}@example.com",
+        "id": uuid4(),
+    }
+
+
+# Every public function; each is called with these arguments.
+CALLS = {
+    "create_session_with_credit_deduction": "%(me)s, %(therapist)s, %(date)s, '10:00', 60, 'x', '', 't', null, null",
+    "check_booking_conflict": "%(therapist)s, %(date)s, '10:00', '11:00', null, null",
+    "get_credit_balance": "%(me)s",
+    "get_credit_history": "%(me)s, 50, null",
+    "lock_for_booking": "array[%(me)s, %(therapist)s]::uuid[]",
+    "register_client": "%(email)s, null, %(id)s",
+    "register_therapist": "%(email)s, null, %(id)s, null",
+    "set_therapist_active": "%(therapist)s, true",
+    "grant_credits": "%(me)s, 1, null, null, null",
+}
+OWN = ["create_session_with_credit_deduction", "get_credit_balance", "get_credit_history"]
+TRUSTED_ONLY = ["register_therapist", "set_therapist_active", "grant_credits"]
+SCHEMAS = ["public", "bookingdb"]
+
+
+def ask(connection: Connection, schema: str, function: str, people: dict[str, Any]) -> str:
+    """Call a function in a transaction that is rolled back, and return how it ended."""
+    with connection.transaction(force_rollback=True):
+        statement = f"select * from {schema}.{function}({CALLS[function]})"
+        return outcome(partial(connection.execute, statement.encode(), people))
+
+
+@contextmanager
+def acting(world: World, login: str, role: str = "", claims: Any = None) -> Iterator[Connection]:
+    """Connect as PostgREST does: log in, take on a role, set the claims of the token."""
+    with session_of(world, user=login) as connection:
+        if role:
+            connection.execute(f"set role {role}".encode())
+        if claims is not None:
+            text = claims if isinstance(claims, str) else json.dumps(claims, default=str)
+            connection.execute("select set_config('request.jwt.claims', %s, false)", [text])
+        yield connection
+
+
+def logged_in(world: World, person: UUID, **claims: Any) -> Any:
+    return acting(world, "authenticator", "authenticated", {"sub": person, "role": "authenticated", **claims})
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Roles
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_calls_here_are_all_public_functions(world: World) -> None:
+    functions = world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace order by 1")
+    twins = world.run(
+        "select p.proname from pg_proc as p where p.pronamespace = 'bookingdb'::regnamespace"
+        " and has_function_privilege('authenticated', p.oid, 'execute') order by 1"
+    )
+
+    assert {name for (name,) in functions} == set(CALLS)
+    assert {name for (name,) in twins} == {*CALLS, "caller_is_trusted", "actor_id"}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize(
+    ("login", "role"),
+    [
+        ("owner", ""), ("postgres", ""), ("app_server", ""), ("authenticator", "service_role"),
+        ("postgres", "bookingdb_service"), ("lazy_server", "bookingdb_service"),
+    ],
+)  # fmt: skip
+def test_trusted_callers_act_for_anyone(
+    world: World, people: dict[str, Any], login: str, role: str, schema: str
+) -> None:
+    with acting(world, login, role) as connection:
+        for function in CALLS:
+            assert ask(connection, schema, function, people) == "done", function
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize(
+    ("login", "role"),
+    [("authenticator", "anon"), ("postgres", "anon"), ("authenticator", ""), ("stranger", ""), ("lazy_server", "")],
+)
+def test_who_has_no_right_to_execute_gets_no_further(
+    world: World, people: dict[str, Any], login: str, role: str, schema: str
+) -> None:
+    """NOINHERIT is the point of two of them: membership alone is no privilege. Claims change nothing."""
+    with acting(world, login, role, {"sub": people["me"]}) as connection:
+        for function in CALLS:
+            assert ask(connection, schema, function, people) == "42501", function
+
+
+@pytest.mark.parametrize("login", ["lazy_server", "authenticator"])
+def test_membership_without_the_privileges_is_no_trust(world: World, people: dict[str, Any], login: str) -> None:
+    """Also where such a role may execute a function: it could act as another role, but does not yet."""
+    allowed = (
+        f"usage on schema bookingdb to {login}",
+        f"execute on function public.get_credit_balance(uuid), bookingdb.get_credit_balance(uuid) to {login}",
+    )
+    for privilege in allowed:
+        world.run(f"grant {privilege}")
+    try:
+        for claims in (None, {"sub": people["me"]}):
+            with acting(world, login, "", claims) as connection:
+                assert ask(connection, "public", "get_credit_balance", people) == "not_authenticated"
+    finally:
+        for privilege in allowed:
+            world.run(f"revoke {privilege}".replace(" to ", " from "))
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize(
+    "claims",
+    [
+        None, "", "{}", "{", "null", "true", "[]", '"text"', "not json", "{'sub': 'x'}", '{"sub": null}', '{"sub": ""}',
+        '{"sub": 1}', '{"sub": {}}', '{"sub": "\\u0000"}', '{"sub": "00000000-0000-0000-0000-00000000000"}',
+        '{"sub": "{00000000-0000-4000-8000-000000000000}"}', '{"sub": "service_role", "role": "service_role"}',
+        '{"role": "service_role"}',
+    ],
+)  # fmt: skip
+def test_without_good_claims_nobody_is_authenticated(
+    world: World, people: dict[str, Any], claims: str | None, schema: str
+) -> None:
+    with acting(world, "authenticator", "authenticated", claims) as connection:
+        for function in CALLS:
+            assert ask(connection, schema, function, people) == "not_authenticated", function
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_logged_in_user_acts_for_itself(world: World, people: dict[str, Any], schema: str) -> None:
+    with logged_in(world, people["me"]) as connection:
+        for function in CALLS:
+            answer = ask(connection, schema, function, people)
+
+            allowed = [*OWN, "check_booking_conflict", "lock_for_booking"]
+            assert answer == ("done" if function in allowed else "not_allowed"), function
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_logged_in_user_acts_for_nobody_else(world: World, people: dict[str, Any], schema: str) -> None:
+    with logged_in(world, people["other"]) as connection, nothing_written(world):
+        for function in [*OWN, *TRUSTED_ONLY, "lock_for_booking", "register_client"]:
+            assert ask(connection, schema, function, people) == "not_allowed", function
+        # Also of somebody who does not exist: that would tell who does.
+        for function in OWN:
+            assert ask(connection, schema, function, {**people, "me": uuid4()}) == "not_allowed", function
+        for function in OWN:
+            assert ask(connection, schema, function, {**people, "me": None}) == "invalid_user_id", function
+
+
+@pytest.mark.parametrize("sub", [str.upper, str.lower])
+def test_the_letters_of_a_users_id_may_be_of_either_case(world: World, people: dict[str, Any], sub: Any) -> None:
+    with acting(world, "authenticator", "authenticated", {"sub": sub(str(people["me"]))}) as connection:
+        assert ask(connection, "public", "get_credit_balance", people) == "done"
+
+
+def test_the_claims_of_older_postgrest_count_too(world: World, people: dict[str, Any]) -> None:
+    with acting(world, "authenticator", "authenticated") as connection:
+        connection.execute("select set_config('request.jwt.claim.sub', %s, false)", [str(people["me"])])
+        assert ask(connection, "public", "get_credit_balance", people) == "done"
+        # Those of the newer kind come first.
+        connection.execute("select set_config('request.jwt.claims', %s, false)", [f'{{"sub": "{people["other"]}"}}'])
+        assert ask(connection, "public", "get_credit_balance", people) == "not_allowed"
+
+
+def test_claims_end_with_their_transaction(world: World, people: dict[str, Any]) -> None:
+    with acting(world, "authenticator") as connection:
+        with connection.transaction():
+            connection.execute("set local role authenticated")
+            connection.execute("select set_config('request.jwt.claims', %s, true)", [f'{{"sub": "{people["me"]}"}}'])
+            assert ask(connection, "public", "get_credit_balance", people) == "done"
+        with connection.transaction():
+            connection.execute("set local role authenticated")
+            assert ask(connection, "public", "get_credit_balance", people) == "not_authenticated"
+
+
+def test_what_the_answers_say_of_who_did_it(world: World, people: dict[str, Any]) -> None:
+    statement = f"select * from create_session_with_credit_deduction({CALLS['create_session_with_credit_deduction']})"
+    with logged_in(world, people["me"]) as connection:
+        connection.execute(statement.encode(), people)
+    with acting(world, "authenticator", "service_role") as connection:
+        connection.execute(b"update sessions set status = 'cancelled'")
+
+    assert world.run("select actor from booking_audit_log order by id") == [(str(people["me"]),), ("service_role",)]
+    assert world.run("select actor from bookingdb.ledger where kind = 'debit'") == [(str(people["me"]),)]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Forged claims
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize(("login", "role"), [("impostor", ""), ("impostor", "authenticated")])
+def test_claims_that_a_login_role_sets_itself_do_not_count(
+    world: World, people: dict[str, Any], login: str, role: str, schema: str
+) -> None:
+    """A member of authenticated may execute the functions, and can set any setting."""
+    for claims in ({"sub": people["me"]}, {"sub": people["me"], "role": "service_role"}):
+        with acting(world, login, role, claims) as connection:
+            for function in CALLS:
+                assert ask(connection, schema, function, people) == "not_authenticated", function
+
+
+def test_a_trusted_login_that_takes_on_the_role_of_users_is_that_user(world: World, people: dict[str, Any]) -> None:
+    with acting(world, "app_server", "authenticated", {"sub": people["me"]}) as connection:
+        assert ask(connection, "public", "get_credit_balance", people) == "done"
+        assert ask(connection, "public", "get_credit_balance", {**people, "me": people["other"]}) == "not_allowed"
+        assert ask(connection, "public", "grant_credits", people) == "not_allowed"
+    with acting(world, "app_server", "authenticated") as connection:
+        assert ask(connection, "public", "get_credit_balance", people) == "not_authenticated"
+
+
+@pytest.fixture
+def apps_function(world: World) -> Iterator[str]:
+    """A function of the application's that belongs to the owner of everything, and calls ours for any user."""
+    world.run(
+        "create function app_balance(p_user_id uuid) returns integer language plpgsql security definer"
+        " set search_path = public as $$ begin return public.get_credit_balance(p_user_id); end $$"
+    )
+    world.run(
+        "create function app_grant(p_user_id uuid) returns uuid language sql security definer"
+        " set search_path = public begin atomic select lot_id from public.grant_credits(p_user_id, 100); end"
+    )
+    world.run("grant execute on function app_balance(uuid), app_grant(uuid) to anon, authenticated, impostor, stranger")
+    yield "app_balance"
+    world.run("drop function app_balance(uuid)")
+    world.run("drop function app_grant(uuid)")
+
+
+def test_an_applications_definer_function_lends_its_owners_trust_to_nobody(
+    world: World, people: dict[str, Any], apps_function: str
+) -> None:
+    asked = f"select {apps_function}(%s)"
+    with logged_in(world, people["me"]) as connection:
+        assert scalar(connection, asked, people["me"]) == 3
+        with refused("not_allowed"):
+            run(connection, asked, people["other"])
+        with nothing_written(world), refused("not_allowed"):
+            run(connection, "select app_grant(%s)", people["me"])
+    for login, role in (("authenticator", "anon"), ("impostor", ""), ("stranger", ""), ("impostor", "authenticated")):
+        with acting(world, login, role, {"sub": people["me"]}) as connection, refused("not_authenticated"):
+            run(connection, asked, people["me"])
+    assert world.scalar(asked, people["other"]) == 3
+
+
+def test_settings_of_the_caller_do_not_redirect_our_functions(world: World, people: dict[str, Any]) -> None:
+    """Tables and operators in a schema of the caller's own, on its search_path, temporary ones among them."""
+    with logged_in(world, people["me"]) as connection:
+        connection.execute("create temporary table user_credits (user_id uuid, credits_balance integer)")
+        connection.execute("create temporary table clients (id uuid)")
+        connection.execute("create function pg_temp.coalesce_all() returns integer language sql as 'select 99'")
+        connection.execute("set search_path = pg_temp, public")
+
+        balance = scalar(connection, "select public.get_credit_balance(%s)", people["me"])
+        assert ask(connection, "public", "create_session_with_credit_deduction", people) == "done"
+
+    assert balance == 3
+
+
+# Types are what `set search_path = ''` leaves open: they are then looked up in pg_temp first.
+PLANTED_TYPES = ["text", "uuid", "jsonb", "date", "bytea", "name", "timestamptz", "tstzrange"]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_type_that_the_caller_plants_does_not_run_its_code_as_the_owner(
+    world: World, people: dict[str, Any], schema: str
+) -> None:
+    with logged_in(world, people["me"]) as connection:
+        noticed: list[str] = []
+        connection.add_notice_handler(lambda notice: noticed.append(notice.message_primary or ""))
+        connection.execute(
+            "create function pg_temp.evil() returns pg_catalog.bool language plpgsql as"
+            " $$ begin raise warning 'ran as %', current_user; return true; end $$"
+        )
+        for name in PLANTED_TYPES:
+            connection.execute(f"create domain pg_temp.{name} as pg_catalog.{name} check (pg_temp.evil())".encode())
+        connection.execute("select 'x'::pg_temp.text")
+        assert noticed == ["ran as authenticated"]
+
+        for function, values in CALLS.items():
+            # A plain `uuid[]` in this session's own statement would be the planted one.
+            arguments = values.replace("::uuid[]", "::pg_catalog.uuid[]")
+            with connection.transaction(force_rollback=True):
+                outcome(partial(connection.execute, f"select * from {schema}.{function}({arguments})".encode(), people))
+
+    assert noticed == ["ran as authenticated"]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What is nobody's
+# ----------------------------------------------------------------------------------------------------------------------
+
+EVERYBODY = ["anon", "authenticated", "service_role", "authenticator", "bookingdb_service", "app_server", "stranger"]
+
+
+def test_no_internal_function_can_be_executed_by_anyone(world: World) -> None:
+    """Looked up for every function there is, and called for every one without arguments."""
+    granted = world.run(
+        "select r.rolname, p.oid::regprocedure::text from pg_proc as p cross join pg_roles as r"
+        " where p.pronamespace = 'bookingdb'::regnamespace and r.rolname = any (%s)"
+        " and has_function_privilege(r.rolname, p.oid, 'execute')"
+        " and not p.proname = any (%s)",
+        EVERYBODY,
+        [*CALLS, "caller_is_trusted", "actor_id"],
+    )
+    assert granted == []
+
+    functions = world.run(
+        "select p.oid::regprocedure::text from pg_proc as p where p.pronamespace = 'bookingdb'::regnamespace"
+        " and p.pronargs = 0 and p.prorettype <> 'trigger'::regtype and not p.proname = any (%s)",
+        ["caller_is_trusted", "actor_id"],
+    )
+    assert len(functions) >= 5
+    for role in EVERYBODY:
+        with acting(world, "postgres", role) as connection:
+            for (function,) in functions:
+                assert outcome(partial(run, connection, f"select * from {function}")) == "42501", (role, function)
+
+
+def test_public_functions_are_nobodys_by_default(world: World) -> None:
+    """Neither PUBLIC nor anon, also on a host that grants every new function to them."""
+    granted = world.run(
+        "select p.oid::regprocedure::text, a.grantee::regrole::text"
+        " from pg_proc as p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a"
+        " where p.pronamespace in ('public'::regnamespace, 'bookingdb'::regnamespace)"
+        " and (a.grantee = 0 or a.grantee = 'anon'::regrole)"
+    )
+    assert granted == []
+
+
+def test_nobody_uses_the_tables_of_the_engine_room(world: World, people: dict[str, Any]) -> None:
+    tables = world.run(
+        "select c.oid::regclass::text from pg_class as c where c.relnamespace = 'bookingdb'::regnamespace"
+        " and c.relkind in ('r', 'v', 'm', 'p')"
+    )
+    assert len(tables) >= 9
+    for role in EVERYBODY:
+        with acting(world, "postgres", role) as connection:
+            for (table,) in tables:
+                for statement in (
+                    f"select * from {table}",
+                    f"delete from {table}",
+                    f"insert into {table} default values",
+                ):
+                    assert outcome(partial(run, connection, statement)) == "42501", (role, statement)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Rows
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def rows_seen(connection: Connection) -> dict[str, int | str]:
+    """Count what a connection sees of each table."""
+    seen: dict[str, int | str] = {}
+    for table in ("users", "sessions", "user_credits", "booking_audit_log"):
+        code = outcome(partial(run, connection, f"select * from {table} limit 1"))
+        seen[table] = code if code != "done" else scalar(connection, f"select count(*) from {table}")
+    return seen
+
+
+@pytest.fixture
+def booked(world: World, people: dict[str, Any]) -> dict[str, Any]:
+    """A session of each of the two clients."""
+    world.book(people["me"], people["therapist"], "10:00")
+    world.book(people["other"], people["therapist"], "12:00")
+    return people
+
+
+def test_everybody_sees_its_own_rows_only(world: World, booked: dict[str, Any]) -> None:
+    with logged_in(world, booked["me"]) as connection:
+        assert rows_seen(connection) == {
+            "users": 1, "sessions": 1, "user_credits": 1, "booking_audit_log": "42501",
+        }  # fmt: skip
+        assert scalar(connection, "select user_id from sessions") == booked["me"]
+        assert scalar(connection, "select id from users") == booked["me"]
+        assert scalar(connection, "select user_id from user_credits") == booked["me"]
+    with logged_in(world, booked["therapist"]) as connection:
+        assert rows_seen(connection) == {
+            "users": 1, "sessions": 2, "user_credits": 0, "booking_audit_log": "42501",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("login", "role", "claimed", "seen"),
+    [
+        ("authenticator", "authenticated", False, [0, 0, 0, "42501"]),
+        ("impostor", "", True, [0, 0, 0, "42501"]),
+        ("impostor", "authenticated", True, [0, 0, 0, "42501"]),
+        ("authenticator", "anon", True, ["42501"] * 4),
+        ("authenticator", "", True, ["42501"] * 4),
+        ("stranger", "", True, ["42501"] * 4),
+        ("lazy_server", "", True, ["42501"] * 4),
+        ("authenticator", "service_role", False, [3, 2, 2, 2]),
+        ("app_server", "", False, [3, 2, 2, 2]),
+        ("owner", "", False, [3, 2, 2, 2]),
+    ],
+)
+def test_who_sees_which_rows(
+    world: World, booked: dict[str, Any], login: str, role: str, claimed: bool, seen: list[int | str]
+) -> None:
+    with acting(world, login, role, {"sub": booked["me"]} if claimed else None) as connection:
+        assert list(rows_seen(connection).values()) == seen
+
+
+def test_nobody_writes_but_the_owner_and_service_role(world: World, booked: dict[str, Any]) -> None:
+    before = contents(world)
+    writes = [
+        "update users set full_name = 'Me'", "delete from users", "insert into users (email) values ('a@b')",
+        "update sessions set status = 'cancelled'", "delete from sessions", "insert into sessions default values",
+        "update user_credits set credits_balance = 9", "delete from user_credits",
+        "insert into user_credits (user_id) values (gen_random_uuid())",
+        "update booking_audit_log set actor = 'me'", "delete from booking_audit_log",
+        "insert into booking_audit_log (session_id, action, actor) values (gen_random_uuid(), 'created', 'me')",
+        "truncate sessions", "truncate user_credits", "truncate users cascade",
+        "select nextval('booking_audit_log_id_seq')", "alter table sessions disable trigger all",
+        "create trigger t after insert on sessions for each row execute function bookingdb.refuse_change()",
+    ]  # fmt: skip
+    for role in (*EVERYBODY, "impostor", "lazy_server"):
+        if role == "service_role":
+            continue
+        with acting(world, "postgres", role, {"sub": booked["me"]}) as connection:
+            for statement in writes:
+                assert outcome(partial(run, connection, statement)) == "42501", (role, statement)
+    assert contents(world) == before
+
+
+def test_service_role_writes_directly_and_the_guarantees_hold(world: World, booked: dict[str, Any]) -> None:
+    with acting(world, "authenticator", "service_role") as connection:
+        run(connection, "update sessions set status = 'cancelled' where user_id = %s", booked["me"])
+        run(connection, "update user_credits set credits_balance = 7 where user_id = %s", booked["me"])
+        with refused("booking_conflict"):
+            run(
+                connection,
+                "insert into sessions (user_id, therapist_id, start_time, end_time)"
+                " select s.user_id, s.therapist_id, s.start_time, s.end_time from sessions as s"
+                " where s.status = 'scheduled'",
+            )
+        for statement in (
+            "truncate sessions",
+            "delete from booking_audit_log",
+            "update booking_audit_log set actor = ''",
+        ):
+            assert outcome(partial(run, connection, statement)) == "42501"
+
+    assert world.balance(booked["me"]) == 7
+    assert world.violations() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Registering oneself
+# ----------------------------------------------------------------------------------------------------------------------
+
+REGISTER = "select register_client(%s, %s, %s)"
+
+
+def test_a_logged_in_user_registers_itself_under_the_address_of_its_token(world: World) -> None:
+    me = uuid4()
+    with logged_in(world, me, email="Me@Example.com") as connection:
+        assert scalar(connection, REGISTER, "me@example.com", "Me", None) == me
+        assert scalar(connection, REGISTER, " ME@example.com ", None, me) == me
+
+    assert world.run("select id, lower(email), full_name, user_type, is_active from users") == [
+        (me, "me@example.com", "Me", "user", True)
+    ]
+
+
+def test_a_logged_in_user_registers_nobody_else_and_no_other_address(world: World, people: dict[str, Any]) -> None:
+    taken = world.scalar("select email from users where id = %s", people["other"])
+    me = uuid4()
+    with logged_in(world, me, email="me@example.com") as connection, nothing_written(world):
+        for email, person in (("else@example.com", None), ("me@example.com", uuid4()), (None, None), (taken, None)):
+            with refused("not_allowed"):
+                run(connection, REGISTER, email, None, person)
+    without: list[dict[str, Any]] = [{}, {"email": ""}, {"email": None}]
+    for claims in without:
+        with logged_in(world, me, **claims) as connection, nothing_written(world):
+            for email, code in (("me@example.com", "not_allowed"), ("", "not_allowed"), (None, "invalid_parameter")):
+                with refused(code):
+                    run(connection, REGISTER, email, None, None)
+
+
+def test_nobody_takes_over_the_account_of_an_address(world: World, people: dict[str, Any]) -> None:
+    """The address of the token is somebody else's in the table: neither the row nor its credits change hands."""
+    taken = world.scalar("select email from users where id = %s", people["other"])
+    with logged_in(world, uuid4(), email=taken) as connection, nothing_written(world):
+        with refused("invalid_parameter"):
+            run(connection, REGISTER, taken, None, None)
+        with refused("not_allowed"):
+            run(connection, REGISTER, taken, None, people["other"])
+
+
+@pytest.mark.parametrize("state", ["is_active = false", "is_verified = false", "full_name = 'As verified'"])
+def test_nobody_lifts_its_own_deactivation_or_renames_itself(world: World, people: dict[str, Any], state: str) -> None:
+    world.run(f"update users set {state} where id = %s", people["me"])
+    email = world.scalar("select email from users where id = %s", people["me"])
+    with logged_in(world, people["me"], email=email) as connection, nothing_written(world), refused("not_allowed"):
+        run(connection, REGISTER, email, "Another Name", None)
+
+
+def test_a_therapist_does_not_become_a_client_by_registering(world: World, people: dict[str, Any]) -> None:
+    email = world.scalar("select email from users where id = %s", people["therapist"])
+    therapist = logged_in(world, people["therapist"], email=email)
+    with therapist as connection, nothing_written(world), refused("invalid_parameter"):
+        run(connection, REGISTER, email, None, None)
+
+
+def test_a_logged_in_user_locks_itself_and_therapists_only(world: World, people: dict[str, Any]) -> None:
+    lock = "select lock_for_booking(%s)"
+    with logged_in(world, people["me"]) as connection:
+        run(connection, lock, [people["me"], people["therapist"]])
+        run(connection, lock, [people["therapist"]])
+        for person in (people["other"], uuid4()):
+            with refused("not_allowed"):
+                run(connection, lock, [people["me"], person])
+
+
+def test_the_check_answers_alike_for_everyone_who_may_ask(world: World, booked: dict[str, Any]) -> None:
+    """Row level security hides the sessions from some of them; the answer is the same."""
+    asked = "select check_booking_conflict(%s, %s, '12:00', '13:00'), check_booking_conflict(%s, %s, '14:00', '15:00')"
+    parameters = [booked["therapist"], TOMORROW] * 2
+    nobody = uuid4()
+    callers = [
+        logged_in(world, booked["me"]), logged_in(world, booked["other"]), logged_in(world, booked["therapist"]),
+        logged_in(world, nobody), acting(world, "authenticator", "service_role"), acting(world, "app_server"),
+        acting(world, "owner"),
+    ]  # fmt: skip
+    for caller in callers:
+        with caller as connection:
+            assert run(connection, asked, *parameters) == [(True, False)]
+
+
+def test_a_user_whose_token_outlived_its_account_books_nothing(world: World, people: dict[str, Any]) -> None:
+    world.run("update users set is_active = false where id = %s", people["me"])
+    with logged_in(world, people["me"], exp=dt.datetime.now().timestamp()) as connection:
+        assert ask(connection, "public", "create_session_with_credit_deduction", people) == "user_not_found"

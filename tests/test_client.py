@@ -1,0 +1,805 @@
+"""The client on every kind of connection: what it returns, whose transaction it is, and what it tries again."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import inspect
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, assert_type, get_type_hints
+from uuid import UUID, uuid4
+
+import psycopg
+import psycopg_pool
+import pytest
+import sqlalchemy
+import sqlalchemy.orm
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
+
+from bookingdb import (
+    AsyncBookings,
+    BookedSession,
+    BookingConflict,
+    BookingFailed,
+    Bookings,
+    CreditEntry,
+    CreditGrant,
+    InPast,
+    InsufficientCredits,
+    Session,
+    TherapistNotFound,
+    UserNotFound,
+    book_session,
+    calls,
+)
+from tests.support import TOMORROW, World, connect, run
+
+UTC = dt.UTC
+OURS = [
+    "url",
+    "pool",
+    "pool in autocommit",
+    "connection in autocommit",
+    "async url",
+    "async pool",
+    "async pool in autocommit",
+    "async connection in autocommit",
+]
+CALLERS = [
+    "connection",
+    "connection in a block",
+    "connection with dictionaries",
+    "connection with raw cursors",
+    "sqlalchemy connection",
+    "sqlalchemy connection on psycopg2",
+    "sqlalchemy session",
+    "sqlalchemy scoped session",
+    "async connection",
+    "async connection in a block",
+    "async connection with raw cursors",
+    "async sqlalchemy connection",
+    "async sqlalchemy connection on asyncpg",
+    "async sqlalchemy session",
+    "async sqlalchemy session on asyncpg",
+    "async sqlalchemy scoped session",
+]
+
+
+@dataclass
+class Opened:
+    """A database opened in one of the ways above."""
+
+    bookings: Any
+    commit: Callable[[], Any] = lambda: None
+    rollback: Callable[[], Any] = lambda: None
+
+
+def sqlalchemy_url(world: World, driver: str) -> sqlalchemy.URL:
+    parts = conninfo_to_dict(world.url)
+    return sqlalchemy.URL.create(
+        f"postgresql+{driver}",
+        username=str(parts["user"]),
+        host=str(parts["host"]),
+        port=int(str(parts["port"])),
+        database=str(parts["dbname"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def shared_world(server_url: str, template: str) -> Iterator[World]:
+    """One database for the many tests that differ only in the kind of connection, each with people of its own."""
+    with connect(server_url) as connection:
+        run(connection, f"create database shared_by_clients template {template} owner owner")
+    url = make_conninfo(server_url, dbname="shared_by_clients", user="owner")
+    with connect(url) as connection:
+        yield World(url, connection)
+    with connect(server_url) as connection:
+        run(connection, "drop database shared_by_clients with (force)")
+
+
+def sessions_of(world: World, client: UUID) -> int:
+    """How many sessions of this client are committed."""
+    return world.count(f"sessions where user_id = '{client}'")
+
+
+@contextlib.asynccontextmanager
+async def opened(world: World, kind: str) -> AsyncIterator[Opened]:
+    async with contextlib.AsyncExitStack() as stack:
+        if kind.startswith("async "):
+            db, owner = await open_async(world, kind.removeprefix("async "), stack)
+            yield Opened(AsyncBookings(db), owner.commit, owner.rollback)
+        else:
+            db, owner = open_sync(world, kind, stack)
+            yield Opened(Bookings(db), owner.commit, owner.rollback)
+
+
+class Nothing:
+    """Stands for the transaction where there is none of the caller's."""
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+
+def open_sync(world: World, kind: str, stack: contextlib.AsyncExitStack) -> tuple[Any, Any]:
+    enter = stack.enter_context
+    match kind:
+        case "url":
+            return world.url, Nothing()
+        case "pool" | "pool in autocommit":
+            options = {"autocommit": kind != "pool"}
+            pool = enter(psycopg_pool.ConnectionPool(world.url, min_size=1, max_size=1, kwargs=options))
+            return pool, Nothing()
+        case "connection in autocommit":
+            return enter(psycopg.connect(world.url, autocommit=True)), Nothing()
+        case "connection in a block":
+            connection = enter(psycopg.connect(world.url, autocommit=True))
+            connection.execute("begin")
+            return connection, connection
+        case "connection" | "connection with dictionaries" | "connection with raw cursors":
+            factories: dict[str, Any] = {
+                "connection": {},
+                "connection with dictionaries": {"row_factory": dict_row},
+                "connection with raw cursors": {"cursor_factory": psycopg.RawCursor},
+            }
+            connection = enter(psycopg.connect(world.url, **factories[kind]))
+            return connection, connection
+    engine = sqlalchemy.create_engine(sqlalchemy_url(world, "psycopg2" if "psycopg2" in kind else "psycopg"))
+    stack.callback(engine.dispose)
+    db: Any
+    match kind.removesuffix(" on psycopg2"):
+        case "sqlalchemy connection":
+            db = enter(engine.connect())
+        case "sqlalchemy session":
+            db = enter(sqlalchemy.orm.Session(engine))
+        case "sqlalchemy scoped session":
+            db = sqlalchemy.orm.scoped_session(sqlalchemy.orm.sessionmaker(engine))
+            stack.callback(db.remove)
+        case _:
+            raise AssertionError(kind)
+    return db, db
+
+
+async def open_async(world: World, kind: str, stack: contextlib.AsyncExitStack) -> tuple[Any, Any]:
+    enter = stack.enter_async_context
+    match kind:
+        case "url":
+            return world.url, Nothing()
+        case "pool" | "pool in autocommit":
+            options = {"autocommit": kind != "pool"}
+            pool = psycopg_pool.AsyncConnectionPool(world.url, min_size=1, max_size=1, kwargs=options, open=False)
+            return await enter(pool), Nothing()
+        case "connection" | "connection in autocommit" | "connection in a block":
+            autocommit = kind != "connection"
+            connection = await enter(await psycopg.AsyncConnection.connect(world.url, autocommit=autocommit))
+            if kind == "connection in autocommit":
+                return connection, Nothing()
+            if kind == "connection in a block":
+                await connection.execute("begin")
+            return connection, connection
+        case "connection with raw cursors":
+            factory: Any = psycopg.AsyncRawCursor
+            connection = await enter(await psycopg.AsyncConnection.connect(world.url, cursor_factory=factory))
+            return connection, connection
+    engine = create_async_engine(sqlalchemy_url(world, "asyncpg" if "asyncpg" in kind else "psycopg"))
+    stack.push_async_callback(engine.dispose)
+    db: Any
+    match kind.removesuffix(" on asyncpg"):
+        case "sqlalchemy connection":
+            db = await enter(engine.connect())
+        case "sqlalchemy session":
+            db = await enter(AsyncSession(engine))
+        case "sqlalchemy scoped session":
+            db = async_scoped_session(async_sessionmaker(engine), asyncio.current_task)
+            stack.push_async_callback(db.remove)
+        case _:
+            raise AssertionError(kind)
+    return db, db
+
+
+async def result_of(value: Any) -> Any:
+    """What a method of either class returns."""
+    return await value if inspect.isawaitable(value) else value
+
+
+# --- what the methods return ---
+
+
+@pytest.mark.parametrize("kind", OURS + CALLERS)
+async def test_every_method_on_every_kind_of_connection(shared_world: World, kind: str) -> None:
+    async with opened(shared_world, kind) as database:
+        bookings = database.bookings
+        therapist = await result_of(
+            bookings.register_therapist(f"{uuid4()}@example.com", full_name="T", time_zone="Europe/Berlin")
+        )
+        client = await result_of(bookings.register_client(f"{uuid4()}@example.com", user_id=uuid4()))
+        granted = await result_of(
+            bookings.grant_credits(
+                client, 3, payment_reference=f"{client}", expires_at=dt.datetime(2900, 1, 1, tzinfo=UTC)
+            )
+        )
+        session = await result_of(
+            bookings.book_session(
+                user_id=client,
+                therapist_id=str(therapist),
+                session_date=TOMORROW.isoformat(),
+                session_time="10:00",
+                notes="100 % %(sure)s",
+                idempotency_key="k1",
+            )
+        )
+        taken = await result_of(
+            bookings.check_booking_conflict(
+                therapist_id=therapist, session_date=TOMORROW, start_time="10:30", end_time=dt.time(10, 45)
+            )
+        )
+        free = await result_of(
+            bookings.check_booking_conflict(
+                therapist_id=therapist,
+                session_date=TOMORROW,
+                start_time="10:30",
+                end_time="10:45",
+                exclude_session_id=session.id,
+            )
+        )
+        balance = await result_of(bookings.get_credit_balance(client))
+        history = await result_of(bookings.get_credit_history(client, limit=5))
+        listed = await result_of(bookings.list_sessions(user_id=client))
+        nothing = await result_of(bookings.set_therapist_active(therapist, False))
+        await result_of(database.commit())
+
+    assert isinstance(client, UUID)
+    assert granted == CreditGrant(granted.lot_id, 3, 3)
+    assert type(session) is BookedSession
+    assert (session.user_id, session.therapist_id) == (client, therapist)
+    assert (session.scheduled_date, session.scheduled_time) == (TOMORROW, dt.time(10))
+    assert session.start_time.tzinfo is UTC
+    assert session.end_time - session.start_time == dt.timedelta(hours=1)
+    assert session.created_at.tzinfo is UTC
+    assert (session.description, session.status, session.time_zone) == (
+        "100 % %(sure)s",
+        "scheduled",
+        "Europe/Berlin",
+    )
+    assert session.credits_balance == 2
+    assert (taken, free, balance, nothing) == (True, False, 2, None)
+    assert [(entry.kind, entry.amount, entry.balance_after, entry.session_id) for entry in history] == [
+        ("debit", -1, 2, session.id),
+        ("grant", 3, 3, None),
+    ]
+    assert type(history[0]) is CreditEntry
+    assert listed == [Session(*(getattr(session, name) for name in Session.__dataclass_fields__))]
+    assert sessions_of(shared_world, client) == 1
+    assert shared_world.run("select is_active from users where id = %s", therapist) == [(False,)]
+    assert shared_world.violations() == []
+
+
+def test_the_function_is_the_method(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+
+    session = book_session(
+        world.url, user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00"
+    )
+
+    assert_type(session, BookedSession)
+    assert session.credits_balance == 0
+    assert world.count("sessions") == 1
+
+
+def test_defaults_are_the_database_s(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+
+    in_sql = world.book(client, therapist, at="10:00")
+    in_python = Bookings(world.connection).book_session(
+        user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="11:00"
+    )
+
+    for name in ("title", "description", "duration_minutes", "session_type", "time_zone"):
+        assert getattr(in_python, name) == in_sql[name]
+    limits = inspect.signature(calls.get_credit_history).parameters["limit"].default
+    assert f"p_limit integer DEFAULT {limits}," in world.scalar(
+        "select pg_get_function_arguments('public.get_credit_history'::regproc)"
+    )
+
+
+def test_a_retry_with_the_same_key_is_answered_with_the_same_session(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    at = dt.datetime.combine(TOMORROW, dt.time(10), UTC)
+
+    first, second = (
+        book_session(world.url, user_id=client, therapist_id=therapist, starts_at=at, idempotency_key="k")
+        for _ in range(2)
+    )
+
+    assert first == second
+    assert world.balance(client) == 1
+
+
+def test_sessions_are_listed_latest_first_and_filtered(world: World) -> None:
+    first, second = world.client(credits=3), world.client(credits=1)
+    therapist, other = world.therapist(), world.therapist()
+    early, late = world.book(first, therapist, "09:00"), world.book(first, other, "12:00")
+    between = world.book(second, therapist, "10:00")
+    bookings = Bookings(world.connection)
+
+    def listed(**filters: Any) -> list[UUID]:
+        return [session.id for session in bookings.list_sessions(**filters)]
+
+    assert listed() == [late["id"], between["id"], early["id"]]
+    assert listed(limit=1) == [late["id"]]
+    assert listed(user_id=first) == [late["id"], early["id"]]
+    assert listed(therapist_id=therapist, user_id=first) == [early["id"]]
+    assert listed(starts_from=between["start_time"]) == [late["id"], between["id"]]
+    assert listed(starts_before=between["start_time"]) == [early["id"]]
+    assert listed(starts_from=early["start_time"], starts_before=late["start_time"], therapist_id=other) == []
+
+
+def test_a_session_that_others_wrote_may_have_gaps(world: World) -> None:
+    world.run("insert into sessions (status) values ('cancelled')")
+
+    (session,) = Bookings(world.connection).list_sessions()
+
+    assert (session.user_id, session.start_time, session.title, session.time_zone) == (None, None, None, None)
+    assert session.to_dict()["start_time"] is None
+
+
+def test_history_is_read_in_pages(world: World) -> None:
+    client = world.client(credits=1)
+    bookings = Bookings(world.connection)
+    bookings.grant_credits(client, 2)
+
+    (newest,) = bookings.get_credit_history(client, limit=1)
+    (oldest,) = bookings.get_credit_history(client, before=newest.created_at)
+
+    assert (newest.amount, oldest.amount) == (2, 1)
+
+
+def test_records_become_json_the_way_postgrest_writes_it(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    session = book_session(
+        world.connection, user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00"
+    )
+
+    world.run("set timezone = 'UTC'")  # PostgREST's
+    (row,) = world.run("select to_json(s) from (select * from sessions) as s")
+    written = session.to_dict()
+
+    assert written.pop("credits_balance") == 0
+    assert written.items() <= row[0].items()
+
+
+# --- whose transaction it is ---
+
+
+async def book_something(bookings: Any, client: UUID, therapist: UUID, at: str = "10:00") -> Any:
+    return await result_of(
+        bookings.book_session(user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time=at)
+    )
+
+
+@pytest.mark.parametrize("kind", CALLERS)
+async def test_a_transaction_of_the_caller_s_is_neither_committed_nor_rolled_back(
+    shared_world: World, kind: str
+) -> None:
+    client, therapist = shared_world.client(credits=2), shared_world.therapist()
+    async with opened(shared_world, kind) as database:
+        await book_something(database.bookings, client, therapist, "10:00")
+        assert sessions_of(shared_world, client) == 0
+        await result_of(database.rollback())
+        assert sessions_of(shared_world, client) == 0
+        assert shared_world.balance(client) == 2
+
+        if kind.endswith("in a block"):
+            return
+        await book_something(database.bookings, client, therapist, "11:00")
+        assert sessions_of(shared_world, client) == 0
+        await result_of(database.commit())
+        assert sessions_of(shared_world, client) == 1
+        assert shared_world.balance(client) == 1
+
+
+@pytest.mark.parametrize("kind", CALLERS)
+async def test_after_an_error_the_transaction_is_still_the_caller_s_to_roll_back(
+    shared_world: World, kind: str
+) -> None:
+    client, therapist = shared_world.client(credits=1), shared_world.therapist()
+    async with opened(shared_world, kind) as database:
+        await book_something(database.bookings, client, therapist)
+        with pytest.raises(BookingConflict):
+            await book_something(database.bookings, client, therapist)
+        with pytest.raises(BookingFailed) as caught:
+            await result_of(database.bookings.get_credit_balance(client))
+        assert caught.value.detail["sqlstate"] == "25P02"  # in_failed_sql_transaction
+        await result_of(database.rollback())
+        assert await result_of(database.bookings.get_credit_balance(client)) == 1
+
+
+def test_in_a_savepoint_the_transaction_goes_on(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    with psycopg.connect(world.url) as connection:
+        bookings = Bookings(connection)
+        bookings.register_client("kept@example.com")
+        with pytest.raises(TherapistNotFound), connection.transaction():
+            bookings.book_session(user_id=client, therapist_id=uuid4(), session_date=TOMORROW, session_time="10:00")
+        bookings.book_session(user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00")
+
+    assert world.count("sessions") == 1
+    assert world.count("users where email = 'kept@example.com'") == 1
+
+
+@pytest.mark.parametrize("kind", OURS)
+async def test_a_transaction_of_ours_is_ended_either_way(shared_world: World, kind: str) -> None:
+    client, therapist = shared_world.client(credits=2), shared_world.therapist()
+    async with opened(shared_world, kind) as database:
+        await book_something(database.bookings, client, therapist)
+        assert sessions_of(shared_world, client) == 1
+        with pytest.raises(BookingConflict):
+            await book_something(database.bookings, client, therapist)
+        # The one connection of the pool is as good as before, and holds nothing open.
+        assert await result_of(database.bookings.get_credit_balance(client)) == 1
+        assert (
+            shared_world.run(
+                "select pid from pg_stat_activity where datname = current_database() and xact_start is not null"
+                " and pid <> pg_backend_pid()"
+            )
+            == []
+        )
+
+
+@pytest.mark.parametrize("kind", OURS)
+async def test_locks_are_refused_where_they_would_be_gone_at_once(shared_world: World, kind: str) -> None:
+    async with opened(shared_world, kind) as database:
+        with pytest.raises(RuntimeError, match="transaction"):
+            await result_of(database.bookings.lock_for_booking([shared_world.client()]))
+
+
+@pytest.mark.parametrize("kind", CALLERS)
+async def test_locks_are_held_until_the_transaction_ends(shared_world: World, kind: str) -> None:
+    people = [shared_world.client(), str(shared_world.therapist())]
+    held = (
+        "pg_locks where locktype = 'advisory' and granted and database ="
+        " (select oid from pg_database where datname = current_database())"
+    )
+    async with opened(shared_world, kind) as database:
+        assert await result_of(database.bookings.lock_for_booking(people)) is None
+        assert shared_world.count(held) >= 2
+        await result_of(database.rollback())
+        assert shared_world.count(held) == 0
+
+
+def test_what_a_sqlalchemy_session_has_not_written_yet_is_found(world: World) -> None:
+    class Base(sqlalchemy.orm.DeclarativeBase): ...
+
+    class User(Base):
+        __tablename__ = "users"
+        id: sqlalchemy.orm.Mapped[UUID] = sqlalchemy.orm.mapped_column(primary_key=True)
+        email: sqlalchemy.orm.Mapped[str]
+
+    engine = sqlalchemy.create_engine(sqlalchemy_url(world, "psycopg"))
+    with sqlalchemy.orm.Session(engine) as session:
+        session.add(User(id=uuid4(), email="new@example.com"))
+        with session.no_autoflush, pytest.raises(UserNotFound):
+            Bookings(session).grant_credits(next(iter(session.new)).id, 1)
+        session.rollback()
+
+        user = User(id=uuid4(), email="new@example.com")
+        session.add(user)
+        assert Bookings(session).grant_credits(user.id, 1).credits_balance == 1
+        session.rollback()
+    engine.dispose()
+
+    assert world.count("users") == 0
+
+
+# --- what is tried again ---
+
+
+def fail_at_first(world: World, client: UUID, sqlstate: str, times: int) -> Callable[[], int]:
+    """Make each new session of this client fail that many times; return how often it was tried."""
+    name = f"fail_{client.hex}"
+    # A sequence counts on through rollbacks.
+    world.run(f"create sequence {name}")
+    world.run(
+        f"create function {name}() returns trigger language plpgsql as $$begin "
+        f"if nextval('public.{name}') <= {times} then raise exception using errcode = '{sqlstate}'; end if; "
+        "return new; end$$"
+    )
+    world.run(
+        f"create trigger {name} after insert on sessions for each row "
+        f"when (new.user_id = '{client}') execute function {name}()"
+    )
+    return lambda: int(world.scalar(f"select case when is_called then last_value else 0 end from {name}"))
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+@pytest.mark.parametrize("kind", OURS)
+async def test_where_the_transaction_is_ours_it_is_run_again(shared_world: World, kind: str, sqlstate: str) -> None:
+    client, therapist = shared_world.client(credits=1), shared_world.therapist()
+    tries = fail_at_first(shared_world, client, sqlstate, times=2)
+
+    async with opened(shared_world, kind) as database:
+        session = await book_something(database.bookings, client, therapist)
+
+    assert tries() == 3
+    assert shared_world.run("select id from sessions where user_id = %s", client) == [(session.id,)]
+    assert shared_world.balance(client) == 0
+    assert shared_world.violations() == []
+
+
+@pytest.mark.parametrize("kind", ["url", "async pool"])
+async def test_but_not_for_ever(shared_world: World, kind: str) -> None:
+    client, therapist = shared_world.client(credits=1), shared_world.therapist()
+    tries = fail_at_first(shared_world, client, "40001", times=1000)
+
+    async with opened(shared_world, kind) as database:
+        with pytest.raises(BookingFailed) as caught:
+            await book_something(database.bookings, client, therapist)
+
+    assert tries() == 6
+    assert caught.value.detail["sqlstate"] == "40001"
+    assert caught.value.hint
+    assert shared_world.balance(client) == 1
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+@pytest.mark.parametrize("kind", CALLERS)
+async def test_a_transaction_of_the_caller_s_is_not_run_again(shared_world: World, kind: str, sqlstate: str) -> None:
+    client, therapist = shared_world.client(credits=1), shared_world.therapist()
+    tries = fail_at_first(shared_world, client, sqlstate, times=1)
+
+    async with opened(shared_world, kind) as database:
+        with pytest.raises(BookingFailed) as caught:
+            await book_something(database.bookings, client, therapist)
+
+    assert tries() == 1
+    assert caught.value.detail["sqlstate"] == sqlstate
+
+
+def test_a_pipeline_is_the_caller_s_transaction_too(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    tries = fail_at_first(world, client, "40001", times=1)
+
+    with world.connect() as connection, connection.pipeline(), pytest.raises(BookingFailed) as caught:
+        Bookings(connection).book_session(
+            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00"
+        )
+
+    assert caught.value.detail["sqlstate"] == "40001"
+    assert tries() == 1
+    assert world.count("sessions") == 0
+
+
+@pytest.mark.parametrize("sqlstate", ["23505", "57014"])
+async def test_other_errors_are_not_tried_again(world: World, sqlstate: str) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    tries = fail_at_first(world, client, sqlstate, times=1)
+
+    with pytest.raises(BookingFailed):
+        await book_something(Bookings(world.url), client, therapist)
+
+    assert tries() == 1
+
+
+def wait_until_somebody_is_blocked(world: World) -> None:
+    deadline = time.monotonic() + 10
+    while not world.count("pg_locks where not granted"):
+        assert time.monotonic() < deadline, "nobody waits for a lock"
+        time.sleep(0.005)
+
+
+class Racer(threading.Thread):
+    """Books in a thread of its own, and keeps the outcome."""
+
+    def __init__(self, book: Callable[[], Any]) -> None:
+        super().__init__()
+        self.book = book
+        self.outcome: Any = None
+
+    def run(self) -> None:
+        try:
+            self.outcome = self.book()
+        except Exception as error:
+            self.outcome = error
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_two_real_transactions_that_cannot_be_serialized(world: World, ours: bool) -> None:
+    database = conninfo_to_dict(world.url)["dbname"]
+    world.run(f"alter database {database} set default_transaction_isolation = 'repeatable read'")
+    client, therapist = world.client(credits=2), world.therapist()
+    # Both take their snapshot before either has changed the lot, and the second finds it changed.
+    with psycopg.connect(world.url) as first, psycopg.connect(world.url, autocommit=ours) as second:
+        Bookings(first).book_session(
+            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00"
+        )
+        racer = Racer(
+            lambda: Bookings(second).book_session(
+                user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="12:00"
+            )
+        )
+        racer.start()
+        wait_until_somebody_is_blocked(world)
+        first.commit()
+        racer.join(10)
+
+    if ours:
+        assert isinstance(racer.outcome, BookedSession), repr(racer.outcome)
+        assert racer.outcome.credits_balance == 0
+    else:
+        assert isinstance(racer.outcome, BookingFailed)
+        assert racer.outcome.detail["sqlstate"] == "40001"
+    assert world.count("sessions") == (2 if ours else 1)
+    assert world.violations() == []
+
+
+# --- what cannot be reached or is not meant ---
+
+
+@pytest.mark.parametrize("kind", ["url", "async url"])
+async def test_a_server_that_is_not_there(kind: str) -> None:
+    url = "postgresql://somebody:geheim@127.0.0.1:1/nowhere"
+    bookings: Any = AsyncBookings(url) if kind == "async url" else Bookings(url)
+
+    with pytest.raises(BookingFailed) as caught:
+        await result_of(bookings.get_credit_balance(uuid4()))
+
+    assert isinstance(caught.value.__cause__, psycopg.OperationalError)
+    assert "geheim" not in f"{caught.value} {caught.value.detail} {caught.value.__cause__}"
+    assert caught.value.http_status == 500
+
+
+def test_a_connection_that_is_closed_and_a_pool_without_one(world: World) -> None:
+    connection = world.connect()
+    connection.close()
+    with pytest.raises(BookingFailed) as caught:
+        Bookings(connection).list_sessions()
+    assert isinstance(caught.value.__cause__, psycopg.OperationalError)
+
+    with psycopg_pool.ConnectionPool(world.url, min_size=1, max_size=1, timeout=0.1) as pool:
+        with pool.connection(), pytest.raises(BookingFailed) as caught:
+            Bookings(pool).list_sessions()
+        assert isinstance(caught.value.__cause__, psycopg_pool.PoolTimeout)
+
+
+def test_a_database_without_bookingdb(empty_database: str) -> None:
+    with pytest.raises(BookingFailed) as caught:
+        Bookings(empty_database).get_credit_balance(uuid4())
+
+    assert "bookingdb migrate" in str(caught.value)
+
+
+def test_a_sqlalchemy_connection_to_something_else() -> None:
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(BookingFailed) as caught:
+        Bookings(connection).list_sessions()
+    engine.dispose()
+
+    assert "psycopg" in str(caught.value.__cause__)
+
+
+async def test_what_is_no_database_is_refused_at_once(world: World) -> None:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(world, "psycopg"))
+    not_databases: list[Any] = [
+        None,
+        7,
+        b"postgresql://",
+        object(),
+        engine,
+        psycopg.Connection,
+        sqlalchemy.orm.Session,
+        sqlalchemy.orm.sessionmaker(engine),
+        engine.raw_connection().dbapi_connection.cursor(),  # type: ignore[union-attr]
+    ]
+    for value in not_databases:
+        for bookings in (Bookings, AsyncBookings):
+            with pytest.raises(TypeError, match="a database URL, a psycopg connection"):
+                bookings(value)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OURS + CALLERS if not kind.endswith("url")])
+async def test_the_other_kind_of_database_is_refused_with_the_right_name(shared_world: World, kind: str) -> None:
+    async with opened(shared_world, kind) as database:
+        if isinstance(database.bookings, Bookings):
+            with pytest.raises(TypeError, match=r"that is for Bookings$"):
+                AsyncBookings(database.bookings._db)
+        else:
+            with pytest.raises(TypeError, match=r"that is for AsyncBookings$"):
+                Bookings(database.bookings._db)
+
+
+def test_errors_have_the_context(world: World) -> None:
+    client, therapist = world.client(), world.therapist()
+    bookings = Bookings(world.connection)
+
+    with pytest.raises(InsufficientCredits) as poor:
+        bookings.book_session(user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00")
+    with pytest.raises(InPast) as late:
+        bookings.book_session(user_id=client, therapist_id=therapist, session_date="2020-01-01", session_time="10:00")
+
+    assert poor.value.detail["credits_balance"] == 0
+    assert late.value.detail["start_time"].startswith("2020-01-01T10:00")
+
+
+# --- the surface ---
+
+
+def public_methods(of: type) -> dict[str, Callable[..., Any]]:
+    return {name: method for name, method in vars(of).items() if not name.startswith("_")}
+
+
+def test_both_classes_have_the_methods_that_there_are_builders_for() -> None:
+    builders = {
+        name: function
+        for name, function in vars(calls).items()
+        if inspect.isfunction(function) and function.__module__ == calls.__name__ and not name.startswith("_")
+    }
+
+    assert public_methods(Bookings).keys() == public_methods(AsyncBookings).keys() == builders.keys()
+    for name, method in public_methods(Bookings).items():
+        twin = public_methods(AsyncBookings)[name]
+        assert inspect.signature(method) == inspect.signature(twin)
+        assert method.__doc__ == twin.__doc__ == builders[name].__doc__
+        assert not inspect.iscoroutinefunction(method)
+        assert inspect.iscoroutinefunction(twin)
+        assert method.__qualname__ == f"Bookings.{name}"
+        assert twin.__qualname__ == f"AsyncBookings.{name}"
+
+
+def test_signatures_are_the_builders_with_the_result_instead_of_the_call() -> None:
+    builder = inspect.signature(calls.grant_credits)
+    method = inspect.signature(Bookings("").grant_credits)
+
+    assert method.parameters == builder.parameters
+    assert method.return_annotation is CreditGrant
+    assert get_type_hints(Bookings.get_credit_history)["return"] == list[CreditEntry]
+    assert list(inspect.signature(book_session).parameters)[:3] == ["db", "user_id", "therapist_id"]
+
+
+def test_every_public_function_of_the_database_has_a_method(world: World) -> None:
+    functions = {
+        name
+        for (name,) in world.run(
+            "select proname::text from pg_proc where pronamespace = 'public'::regnamespace"
+            " and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')"
+        )
+    }
+    functions.remove("create_session_with_credit_deduction")
+
+    assert functions | {"book_session", "list_sessions"} == public_methods(Bookings).keys()
+
+
+def test_importing_the_package_loads_no_driver() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, bookingdb; print(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert "bookingdb.client" in loaded
+    assert not {"psycopg", "psycopg_pool", "sqlalchemy", "click", "rich"} & set(loaded)
+
+
+async def test_types_are_what_type_checkers_see(world: World) -> None:
+    """Mostly for mypy, which checks this file: `assert_type` fails there if a type got lost on the way."""
+    bookings = Bookings(world.connection)
+    client = assert_type(bookings.register_client("a@example.com"), UUID)
+    assert_type(bookings.grant_credits(client, 1), CreditGrant)
+    assert_type(bookings.get_credit_balance(client), int)
+    assert_type(bookings.get_credit_history(client), list[CreditEntry])
+    assert_type(bookings.list_sessions(), list[Session])
+
+    asynchronous = AsyncBookings(world.url)
+    task = asyncio.create_task(asynchronous.get_credit_balance(client))
+    assert assert_type(await task, int) == 1
+    with pytest.raises(TypeError):
+        bookings.get_credit_balance()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        bookings.get_credit_balance(client, user=client)  # type: ignore[call-arg]
