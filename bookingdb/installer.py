@@ -395,6 +395,22 @@ def _refuse_foreign_objects(connection: Connection, source: Source) -> None:
             f"this server is Postgres {server_version // 10000};"
             f" bookingdb needs {MINIMUM_SERVER_VERSION // 10000} or later"
         )
+    # Whoever owns the schema, or a function that ours would replace, could change it afterwards.
+    intruder = connection.execute(
+        """
+        select 'belongs to ' || pg_get_userbyid(n.nspowner)
+        from pg_namespace as n
+        where n.nspname = 'bookingdb' and n.nspowner <> current_user::regrole
+        union all
+        select 'is not empty'
+        from pg_depend as d
+        inner join pg_namespace as n on n.oid = d.refobjid
+        where d.refclassid = 'pg_namespace'::regclass and n.nspname = 'bookingdb'
+        limit 1
+        """
+    ).fetchone()
+    if intruder:
+        raise InstallError(f"the schema bookingdb is there already and {intruder[0]}; look what it is, and drop it")
     names = [function.name for function in source.functions if function.schema == "public"]
     rows = connection.execute(
         """

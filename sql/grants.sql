@@ -75,6 +75,7 @@ declare
         'require_length(text, text, integer, integer)',
         'resolve_time_zone(text, uuid)',
         'role_is_trusted(name)',
+        'session_changes(public.sessions, public.sessions)',
         'sessions_changed()',
         'sync_calendar(uuid[])',
         'take_credit(uuid, uuid)',

@@ -30,7 +30,7 @@ LAYOUT = re.compile(
     r"(?P<volatility>immutable|stable|volatile)\n"
     r"security (?P<security>definer|invoker)\n"
     r"set search_path = pg_catalog, pg_temp\n"
-    r"(?:set (?!search_path)\w+ = \w+\n)*"
+    r"(?:set (?!search_path)\w+ = ['\w]+\n)*"
     r"as \$function\$\n(?P<body>(?:(?!\$function\$)[\s\S])+)\$function\$;\n"
     r"\n"
     r"comment on function (?P=schema)\.(?P=name)\([^)]*\) is\n"

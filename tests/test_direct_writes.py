@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from tests.interleaving import holding, session_of, waiting
@@ -174,6 +175,34 @@ def test_a_deleted_session_frees_its_time_and_keeps_its_records(world: World) ->
     assert world.scalar("select max(action) from booking_audit_log where new_status is null") == "deleted"
     world.book(client, therapist)
     assert world.violations() == []
+
+
+def test_nobody_but_the_booking_functions_says_what_was_paid(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    booked = world.book(client, therapist)["id"]
+    direct = world.scalar("insert into sessions (user_id) values (%s) returning id", client)
+
+    for statement, session in (
+        ("insert into sessions (title, credits_charged) select title, 1 from sessions where id = %s", direct),
+        ("update sessions set credits_charged = 1 where id = %s", direct),
+        ("update sessions set credits_charged = 0 where id = %s", booked),
+    ):
+        with nothing_written(world), pytest.raises(psycopg.errors.IntegrityConstraintViolation):
+            world.run(statement, session)
+    assert world.violations() == []
+
+
+def test_the_audit_log_speaks_in_utc(world: World) -> None:
+    world.book(world.client(credits=1), world.therapist("UTC"), "10:00")
+    world.run("set timezone = 'Asia/Kathmandu'")
+    world.run("update sessions set start_time = start_time + interval '30 minutes', description = 'private'")
+
+    changes = world.scalar("select changes from booking_audit_log where action = 'updated'")
+    assert changes["start_time"] == {
+        "old": f"{TOMORROW}T10:00:00+00:00",
+        "new": f"{TOMORROW}T10:30:00+00:00",
+    }
+    assert changes["description"] == {}
 
 
 def test_the_id_of_a_session_does_not_change(world: World) -> None:
@@ -746,6 +775,20 @@ def test_the_records_are_not_rewritten(world: World, table: str, change: str) ->
 
     with nothing_written(world):
         assert outcome(partial(world.run, change.format(table))) in {"42501"}
+
+
+def test_a_client_called_a_selftests_keeps_its_records(world: World) -> None:
+    client = world.client(credits=1)
+    world.book(client, world.therapist())
+    world.run("insert into bookingdb.selftest_people (id) values (%s)", client)
+
+    for statement in (
+        "delete from bookingdb.ledger",
+        "delete from public.booking_audit_log",
+        "select bookingdb.remove_selftest_people()",
+    ):
+        with nothing_written(world), pytest.raises(psycopg.errors.InsufficientPrivilege):
+            world.run(statement)
 
 
 def test_a_user_with_sessions_or_credits_is_not_deleted(world: World) -> None:

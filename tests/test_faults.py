@@ -47,6 +47,9 @@ SETTINGS = [
     ("America/St_Johns", "SQL, MDY", "sql_standard"),
     ("Asia/Kathmandu", "Postgres, YMD", "postgres_verbose"),
     ("<+13>-13", "SQL, DMY", "postgres"),
+    # Postgres 18 looks for the name of a zone among the abbreviations of this one first, and finds it.
+    ("<EUROPE/BERLIN>+9", "ISO, MDY", "postgres"),
+    ("UTC+5", "ISO, MDY", "postgres"),
 ]
 
 
@@ -82,7 +85,15 @@ def test_nothing_depends_on_the_connections_time_zone_or_date_style(world: World
                 " check_booking_conflict(%(t)s, %(d)s + 1, '00:29', '01:00')",
                 {"t": therapist, "d": TOMORROW},
             ).fetchall()
-        answers.append((answer, refusal.detail, checks))
+            # Where the session's own zone is UTC, which 'UTC+5' defines anew; in the transaction that is rolled back.
+            with connection.transaction(force_rollback=True):
+                in_utc = connection.execute(
+                    "select extract(epoch from b.start_time)::text, bookingdb.utc(b.start_time)"
+                    " from create_session_with_credit_deduction("
+                    "%s, %s, %s, '10:00', p_time_zone => 'UTC') as b",
+                    [client, therapist, LATER],
+                ).fetchall()
+        answers.append((answer, refusal.detail, checks, in_utc))
 
     start = dt.datetime.combine(TOMORROW, dt.time(23, 30), ZoneInfo("Europe/Berlin"))
     assert answers[0][0][0][1] == f"{start.timestamp():.6f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from bookingdb import installer, source, verify
 from bookingdb.installer import INSTALL_LOCK, InstallError, Report, migrate
 from bookingdb.source import SourceError
-from tests.conftest import HOSTS_DEFAULTS, _server
+from tests.conftest import HOSTS_DEFAULTS, _server, url_of
 from tests.support import Connection, World, connect, run, scalar
 
 MIGRATIONS = [file.name for file in source.load().migrations]
@@ -269,11 +270,11 @@ def test_killed_anywhere_it_leaves_nothing(owned_database: str, server_url: str)
         ),
         (
             "create schema bookingdb; create table bookingdb.calendar ()",
-            'sql/migrations/0001_core.sql: relation "calendar" already exists',
+            "the schema bookingdb is there already and is not empty",
         ),
         (
             "create schema bookingdb; create function bookingdb.mine() returns integer language sql return 1",
-            "functions that no file of this version defines: bookingdb.mine(); drop them first",
+            "the schema bookingdb is there already and is not empty",
         ),
     ],
 )
@@ -284,6 +285,33 @@ def test_an_application_in_the_way(owned: Connection, statement: str, message: s
         migrate(owned)
     assert message in str(refusal.value)
     assert contents(owned) == before
+
+
+def test_a_schema_of_somebody_else(owned: Connection, server_url: str) -> None:
+    """Who owns the schema could replace what a superuser's installation puts there."""
+    with connect(url_of(server_url, owned.info.dbname)) as superuser:
+        run(superuser, "create schema bookingdb authorization owner")
+        before = contents(owned)
+        with pytest.raises(InstallError, match="is there already and belongs to owner"):
+            migrate(superuser)
+        assert contents(owned) == before
+        assert migrate(owned).migrations == MIGRATIONS
+
+
+def test_a_database_that_was_dumped_and_restored_is_the_same(
+    world: World, owned_database: str, bin_dir: Path
+) -> None:
+    client, therapist = world.client(credits=2), world.therapist("Europe/Berlin")
+    world.book(client, therapist)
+
+    dump = subprocess.run([bin_dir / "pg_dump", "--dbname", world.url], capture_output=True, text=True, check=True)
+    psql = [bin_dir / "psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", owned_database]
+    subprocess.run(psql, input=dump.stdout, stdout=subprocess.DEVNULL, text=True, check=True)
+
+    with connect(owned_database) as restored:
+        assert verify.verify(restored) == []
+        assert migrate(restored).is_empty
+        assert World(owned_database, restored).book(client, therapist, "12:00")["credits_balance"] == 0
 
 
 def test_a_changed_migration(world: World, folder: Path) -> None:

@@ -47,8 +47,11 @@ create table public.sessions (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint sessions_pkey primary key (id),
+    -- Compared as text, because Postgres prints a comparison of varchar in a form that it reads back as another one.
     constraint sessions_status_check check (
-        status in ('pending_approval', 'scheduled', 'confirmed', 'in_progress', 'completed', 'cancelled', 'no_show')
+        status::text in (
+            'pending_approval', 'scheduled', 'confirmed', 'in_progress', 'completed', 'cancelled', 'no_show'
+        )
     ),
     constraint sessions_credits_charged_check check (credits_charged in (0, 1)),
     constraint sessions_user_id_fkey foreign key (user_id) references public.users (id),

@@ -117,6 +117,13 @@ begin
             where d.session_id = s.id and d.kind = 'debit' and d.amount = -s.credits_charged
         );
 
+    return query
+    select 4, d.session_id, 'debit for a session that never was', jsonb_build_object('entry_id', d.id)
+    from bookingdb.ledger as d
+    where d.kind = 'debit'
+        and not exists (select from public.sessions as s where s.id = d.session_id)
+        and not exists (select from public.booking_audit_log as a where a.session_id = d.session_id);
+
     -- 5. The audit rows of a session chain without a gap from its creation to its current status.
     return query
     select 5, coalesce(s.id, a.session_id),
@@ -141,15 +148,21 @@ begin
         'function', k.function_name, 'user_id', k.user_id
     )
     from bookingdb.idempotency_keys as k
-    where not exists (select from public.sessions as s where s.id = k.result_id)
-        and not exists (select from public.user_credits as c where c.id = k.result_id)
-        and not exists (
-            select from public.booking_audit_log as a
-            where a.session_id = k.result_id and a.action = 'deleted'
+    where (
+            k.function_name <> 'grant_credits'
+            and not exists (select from public.sessions as s where s.id = k.result_id)
+            and not exists (
+                select from public.booking_audit_log as a
+                where a.session_id = k.result_id and a.action = 'deleted'
+            )
         )
-        and not exists (
-            select from bookingdb.ledger as l
-            where l.lot_id = k.result_id and l.kind = 'direct' and l.balance_after = 0
+        or (
+            k.function_name = 'grant_credits'
+            and not exists (select from public.user_credits as c where c.id = k.result_id)
+            and not exists (
+                select from bookingdb.ledger as l
+                where l.lot_id = k.result_id and l.kind = 'direct' and l.balance_after = 0
+            )
         );
 end;
 $function$;

@@ -29,7 +29,8 @@ begin
     begin
         return v_claims::jsonb;
     exception
-        when data_exception then
+        -- Not JSON, or JSON nested deeper than the server reads.
+        when data_exception or program_limit_exceeded then
             return null;
     end;
 end;

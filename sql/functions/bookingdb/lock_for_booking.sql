@@ -5,14 +5,17 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    -- More than 64 are locked by one lock that stops every booking (lock_people): that is for trusted callers.
+    v_maximum constant integer := case when bookingdb.caller_is_trusted() then 1000 else 64 end;
 begin
     perform bookingdb.authorise_anyone();
 
     if p_people is null
-        or cardinality(p_people) not between 1 and 1000
+        or cardinality(p_people) not between 1 and v_maximum
         or exists (select from unnest(p_people) as p (id) where p.id is null) then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_people', 'minimum', 1, 'maximum', 1000
+            'parameter', 'p_people', 'minimum', 1, 'maximum', v_maximum
         ));
     end if;
 

@@ -10,6 +10,15 @@ declare
     v_action text;
     v_changes jsonb := jsonb '{}';
 begin
+    -- What our functions took is in the ledger before they write the session; nobody else can say what was paid.
+    if tg_op <> 'DELETE' and new.credits_charged <> coalesce(old.credits_charged, 0) and new.credits_charged <> (
+        select count(*) from bookingdb.ledger as l where l.session_id = new.id and l.kind = 'debit'
+    ) then
+        raise exception using
+            errcode = 'integrity_constraint_violation',
+            message = 'credits_charged is written by the booking functions alone';
+    end if;
+
     if tg_op = 'INSERT' then
         v_action := 'created';
         insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, actor)
@@ -25,20 +34,7 @@ begin
                 errcode = 'integrity_constraint_violation', message = 'The id of a session cannot be changed';
         end if;
 
-        -- What changed, as {"column": {"old": ..., "new": ...}}. Notes are private: that they changed is all we say.
-        select coalesce(
-            jsonb_object_agg(
-                n.key,
-                case when n.key = 'description' then '{}'::jsonb
-                    else jsonb_build_object('old', o.value, 'new', n.value) end
-            ),
-            '{}'
-        )
-        into v_changes
-        from jsonb_each(to_jsonb(new)) as n
-        inner join jsonb_each(to_jsonb(old)) as o on o.key = n.key
-        where n.value <> o.value and n.key <> 'updated_at';
-
+        v_changes := bookingdb.session_changes(old, new);
         if v_changes = '{}' then
             return null;
         end if;

@@ -11,7 +11,11 @@ begin
         if current_setting('is_superuser')::boolean then
             return case tg_op when 'DELETE' then old else new end;
         end if;
-        if tg_op = 'DELETE' and exists (select from bookingdb.selftest_people as p where p.id = old.user_id) then
+        -- Only what was written since the person was listed: listing a real client opens nothing.
+        if tg_op = 'DELETE' and exists (
+            select from bookingdb.selftest_people as p
+            where p.id = old.user_id and p.created_at <= old.created_at
+        ) then
             return old;
         end if;
     end if;

@@ -19,11 +19,16 @@ begin
     v_therapist_id := bookingdb.register_person(p_email, p_full_name, p_user_id, 'therapist', true);
 
     if p_time_zone is not null then
-        insert into bookingdb.policies as p (therapist_id, time_zone)
-        values (v_therapist_id, p_time_zone)
-        on conflict on constraint policies_therapist_id_key
-        do update set time_zone = excluded.time_zone
-        where p.time_zone is distinct from excluded.time_zone;
+        begin
+            insert into bookingdb.policies as p (therapist_id, time_zone)
+            values (v_therapist_id, p_time_zone)
+            on conflict on constraint policies_therapist_id_key
+            do update set time_zone = excluded.time_zone
+            where p.time_zone is distinct from excluded.time_zone;
+        exception
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+        end;
     end if;
     return v_therapist_id;
 end;

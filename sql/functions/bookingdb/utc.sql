@@ -6,7 +6,8 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    return to_char(p_instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+    -- By an interval and not by name: what 'UTC' means can depend on the connection's TimeZone (see local_instant).
+    return to_char(p_instant at time zone interval '0', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end;
 $function$;
 

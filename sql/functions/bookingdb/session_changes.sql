@@ -1,0 +1,28 @@
+create or replace function bookingdb.session_changes(p_old public.sessions, p_new public.sessions)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $function$
+begin
+    return (
+        select coalesce(
+            jsonb_object_agg(
+                n.key,
+                -- Notes are private: that they changed is all we say.
+                case when n.key = 'description' then jsonb '{}'
+                    else jsonb_build_object('old', o.value, 'new', n.value) end
+            ),
+            jsonb '{}'
+        )
+        from jsonb_each(to_jsonb(p_new)) as n
+        inner join jsonb_each(to_jsonb(p_old)) as o on o.key = n.key
+        where n.value <> o.value and n.key <> 'updated_at'
+    );
+end;
+$function$;
+
+comment on function bookingdb.session_changes(public.sessions, public.sessions) is
+'What an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, instants in UTC; nothing but the name of description, and nothing of updated_at.';
