@@ -32,4 +32,4 @@ end;
 $function$;
 
 comment on function bookingdb.set_therapist_active(uuid, boolean) is
-'Opens or closes a therapist for booking; once it returned, no booking that looked earlier can still succeed. Trusted callers only. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_therapist_id, invalid_parameter, therapist_not_found, busy.';
+'Opens or closes a therapist for booking; once it is committed, no booking in READ COMMITTED that was waiting can still succeed. Trusted callers only. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_therapist_id, invalid_parameter, therapist_not_found, busy.';
