@@ -443,7 +443,7 @@ def _wait_until_blocked(connection: Connection, arrived: "queue.SimpleQueue[int]
 def _require_nothing_left(connection: Connection, people: list[UUID]) -> None:
     deadline = time.monotonic() + _PATIENCE_WITH_OTHERS
     while True:
-        # The janitor was here before, unless it was killed; or another selftest is at it, which took them for leftovers.
+        # The janitor was here before, unless it was killed. Another selftest may be at it: it took them for leftovers.
         _remove(connection)
         counts = connection.execute(_COUNT_ROWS_OF_PEOPLE, {"people": people}).fetchall()
         left = [f"{table}: {count}" for table, count in counts if count]

@@ -305,7 +305,7 @@ def test_a_database_that_was_dumped_and_restored_is_the_same(
     world.book(client, therapist)
 
     dump = subprocess.run([bin_dir / "pg_dump", "--dbname", world.url], capture_output=True, text=True, check=True)
-    psql = [bin_dir / "psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", owned_database]
+    psql = [str(bin_dir / "psql"), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", owned_database]
     subprocess.run(psql, input=dump.stdout, stdout=subprocess.DEVNULL, text=True, check=True)
 
     with connect(owned_database) as restored:
