@@ -523,7 +523,9 @@ def test_an_after_trigger_that_updates_the_same_row_is_followed(world: World, na
             "update sessions set start_time = start_time + interval '1 day', end_time = end_time + interval '1 day',"
             " status = 'confirmed' where id = new.id; return null;",
         )  # fmt: skip
-        world.run(f"alter trigger app_trigger on sessions rename to {name}")
+        # By way of another name: Postgres 14 refuses the name that it has.
+        world.run("alter trigger app_trigger on sessions rename to some_trigger")
+        world.run(f"alter trigger some_trigger on sessions rename to {name}")
 
         booked = world.book(client, therapist, "10:00")
         place(world, client, therapist, 12)

@@ -323,7 +323,9 @@ def gatekeeper(lived_in: World) -> Iterator[psycopg.Connection[tuple[object, ...
 
 def start_selftest(world: World) -> subprocess.Popen[str]:
     program = (
-        "import sys; from bookingdb import database; from bookingdb.selftest import selftest\n"
+        "import signal, sys; from bookingdb import database; from bookingdb.selftest import selftest\n"
+        # A shell without job control has its background jobs, and so their tests, ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "url = sys.stdin.readline().strip()\n"
         "with database.connect(url) as connection: sys.exit(not selftest(connection, url, print))"
     )
