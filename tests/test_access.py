@@ -538,6 +538,19 @@ def test_a_therapist_does_not_become_a_client_by_registering(world: World, peopl
         run(connection, REGISTER, email, None, None)
 
 
+def test_a_role_that_was_renamed_while_somebody_acts_as_it_is_nobody(world: World, people: dict[str, Any]) -> None:
+    with acting(world, "postgres") as administrator, acting(world, "postgres") as connection:
+        administrator.execute("create role renamed in role bookingdb_service")
+        try:
+            connection.execute("set role renamed")
+            assert ask(connection, "public", "get_credit_balance", people) == "done"
+            administrator.execute("alter role renamed rename to renamed_since")
+            assert ask(connection, "public", "get_credit_balance", people) == "not_authenticated"
+        finally:
+            connection.execute("reset role")
+            administrator.execute("drop role if exists renamed, renamed_since")
+
+
 def test_a_logged_in_user_locks_itself_and_therapists_only(world: World, people: dict[str, Any]) -> None:
     lock = "select lock_for_booking(%s)"
     with logged_in(world, people["me"]) as connection:

@@ -358,11 +358,16 @@ def test_a_lot_that_a_direct_writer_holds_is_waited_for_and_not_passed_over(worl
 def test_a_wait_for_somebody_who_writes_the_same_row_is_busy(world: World) -> None:
     """Rows that two callers want at once, and no lock of a person between them."""
     clients, therapist = [world.client(), world.client()], world.therapist()
-    waits = [
+    waits: list[tuple[str, list[Any], list[Any]]] = [
         ("select * from grant_credits(%s, 1, 'payment')", [clients[0]], [clients[1]]),
         ("select register_client('same@example.com', null, %s)", [uuid4()], [uuid4()]),
         ("select set_therapist_active(%s, true)", [therapist], [therapist]),
         ("select register_client('another@example.com', null, %s)", [clients[0]], [clients[0]]),
+        (
+            "select register_therapist(u.email, null, u.id, %s) from users as u where u.id = %s",
+            ["Europe/Paris", therapist],
+            ["Europe/Berlin", therapist],
+        ),
     ]
     for statement, first, second in waits:
         with holding(world) as holder, session_of(world) as connection:

@@ -591,6 +591,26 @@ def test_lost_rows_of_ledger_and_audit_log_need_a_person(world: World, superuser
     assert verify.verify(world.connection)[0].remedy.startswith("Look at")
 
 
+def test_a_debit_for_a_session_that_never_was(world: World) -> None:
+    client = world.client(credits=2)
+    session = world.scalar("select gen_random_uuid()")
+    for kind, of, amount, balance in (("debit", session, -1, 1), ("direct", None, 1, 2)):
+        world.run(
+            "insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
+            " select user_id, id, %s, %s, %s, %s, 'me' from public.user_credits where user_id = %s",
+            of, kind, amount, balance, client,
+        )  # fmt: skip
+    assert places(verify.verify(world.connection)) == {("invariants", f"4: {session}")}
+
+
+def test_a_key_that_answers_with_something_of_another_kind(world: World) -> None:
+    client = world.client(credits=2)
+    world.book(client, world.therapist(), idempotency_key="key")
+    lot = world.scalar("select id from public.user_credits")
+    world.run("update bookingdb.idempotency_keys set result_id = %s", lot)
+    assert places(verify.verify(world.connection)) == {("invariants", f"6: {lot}")}
+
+
 def test_invariants_that_cannot_be_asked_are_a_finding(world: World, superuser: Connection) -> None:
     run(
         superuser,
