@@ -1,5 +1,5 @@
--- Row level security of the tables that applications can see. Nobody but trusted callers reads somebody else's rows;
--- nobody but the owner, a superuser and roles with BYPASSRLS (Supabase's service_role) writes at all.
+-- Row level security of every table. Nobody but trusted callers reads somebody else's rows; nobody but the owner, a
+-- superuser and roles with BYPASSRLS (Supabase's service_role) writes at all.
 --
 -- The names begin with an underscore, like those of our triggers: policies of other names are the application's own,
 -- and the installer leaves them alone.
@@ -42,3 +42,45 @@ using (
 
 create policy _bookingdb_read on public.booking_audit_log for select to public
 using ((select bookingdb.caller_is_trusted() as caller_is_trusted));
+
+-- The engine room. Nobody has a privilege there (grants.sql); should somebody grant one, there is still nothing to see.
+
+alter table bookingdb.calendar enable row level security;
+
+alter table bookingdb.history enable row level security;
+
+alter table bookingdb.idempotency_keys enable row level security;
+
+alter table bookingdb.ledger enable row level security;
+
+alter table bookingdb.outbox enable row level security;
+
+alter table bookingdb.policies enable row level security;
+
+alter table bookingdb.selftest_people enable row level security;
+
+alter table bookingdb.time_zones enable row level security;
+
+create policy _bookingdb_deny on bookingdb.calendar for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.history for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.idempotency_keys for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.ledger for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.outbox for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.policies for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.selftest_people for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.time_zones for all to public
+using (false) with check (false);

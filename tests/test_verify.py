@@ -748,23 +748,11 @@ def test_findings_become_json(world: World) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def hosted_copy(hosted_database: str) -> Iterator[World]:
-    """A copy of `hosted_database` that can be damaged, and is repaired again."""
-    server = make_conninfo(hosted_database, dbname="postgres", user="postgres")
-    with connect(server) as connection:
-        run(connection, "create database hosted_copy template hosted owner owner")
-        url = url_of(server, "hosted_copy", "owner")
-        with connect(url) as owner:
-            yield World(url, owner)
-        run(connection, "drop database hosted_copy with (force)")
-
-
-def test_the_catalogue_is_what_a_fresh_installation_has(hosted_copy: World) -> None:
-    catalogue = verify.snapshot(hosted_copy.connection, source.load())
+def test_the_catalogue_is_what_a_fresh_installation_has(supabase_world: World) -> None:
+    catalogue = verify.snapshot(supabase_world.connection, source.load())
     written = (source.folder() / "catalogue.json").read_text(encoding="utf-8")
     assert as_text(catalogue) == written, "run `make catalogue`"
-    assert verify.verify(hosted_copy.connection) == []
+    assert verify.verify(supabase_world.connection) == []
 
 
 @pytest.mark.parametrize(
@@ -779,9 +767,9 @@ def test_the_catalogue_is_what_a_fresh_installation_has(hosted_copy: World) -> N
         ("grant select on bookingdb.ledger to service_role", "table bookingdb.ledger", "service_role has SELECT"),
     ],
 )
-def test_privileges_of_a_hosts_roles(hosted_copy: World, statement: str, name: str, problem: str) -> None:
-    hosted_copy.run(statement)
-    findings = verify.verify(hosted_copy.connection)
+def test_privileges_of_a_hosts_roles(supabase_world: World, statement: str, name: str, problem: str) -> None:
+    supabase_world.run(statement)
+    findings = verify.verify(supabase_world.connection)
     assert findings == [Finding("privileges", name, problem, REAPPLY)]
-    follow(hosted_copy, findings)
-    assert verify.verify(hosted_copy.connection) == []
+    follow(supabase_world, findings)
+    assert verify.verify(supabase_world.connection) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from bookingdb import embedded, installer, source, verify
-from tests.conftest import HOSTS_ROLES, _server
+from tests.conftest import _server
 from tests.support import connect, run
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for server in _server(embedded.binaries(), Path(folder)):
             with connect(psycopg.conninfo.make_conninfo(server.url(), user="postgres")) as connection:
-                run(connection, HOSTS_ROLES)
+                run(connection, "create role anon; create role authenticated; create role service_role")
                 installer.migrate(connection)
                 catalogue = verify.snapshot(connection, source.load())
     path = source.folder() / "catalogue.json"
