@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
-from bookingdb import installer, verify
+from bookingdb import installer, source, verify
+from bookingdb.installer import PUBLIC_TABLES
 from tests.conftest import on_supabase
 from tests.hosts import Host
 from tests.interleaving import session_of
@@ -268,7 +271,7 @@ def test_a_trusted_login_that_takes_on_the_role_of_users_is_that_user(world: Wor
 
 
 @pytest.fixture
-def apps_function(world: World) -> Iterator[str]:
+def apps_function(world: World, host: Host) -> Iterator[str]:
     """A function of the application's that belongs to the owner of everything, and calls ours for any user."""
     world.run(
         "create function app_balance(p_user_id uuid) returns integer language plpgsql security definer"
@@ -278,7 +281,8 @@ def apps_function(world: World) -> Iterator[str]:
         "create function app_grant(p_user_id uuid) returns uuid language sql security definer"
         " set search_path = public begin atomic select lot_id from public.grant_credits(p_user_id, 100); end"
     )
-    world.run("grant execute on function app_balance(uuid), app_grant(uuid) to anon, authenticated, impostor, stranger")
+    for role in of(host, ["stranger", "lazy_server"], ["anon", "authenticated", "impostor"]):
+        world.run(f"grant execute on function app_balance(uuid), app_grant(uuid) to {role}")
     yield "app_balance"
     world.run("drop function app_balance(uuid)")
     world.run("drop function app_grant(uuid)")
@@ -301,19 +305,118 @@ def test_an_applications_definer_function_lends_its_owners_trust_to_nobody(
     assert world.scalar(asked, people["other"]) == 3
 
 
-@on_supabase
-def test_settings_of_the_caller_do_not_redirect_our_functions(world: World, people: dict[str, Any]) -> None:
-    """Tables and operators in a schema of the caller's own, on its search_path, temporary ones among them."""
-    with logged_in(world, people["me"]) as connection:
-        connection.execute("create temporary table user_credits (user_id uuid, credits_balance integer)")
-        connection.execute("create temporary table clients (id uuid)")
-        connection.execute("create function pg_temp.coalesce_all() returns integer language sql as 'select 99'")
-        connection.execute("set search_path = pg_temp, public")
+def test_an_applications_definer_function_lends_its_owners_trust_to_no_other_login(
+    world: World, people: dict[str, Any], apps_function: str
+) -> None:
+    for login in ("stranger", "lazy_server"):
+        claims = {"sub": people["me"], "role": "service_role"}
+        with acting(world, login, "", claims) as connection, nothing_written(world), refused("not_authenticated"):
+            run(connection, f"select {apps_function}(%s)", people["me"])
 
-        balance = scalar(connection, "select public.get_credit_balance(%s)", people["me"])
-        assert ask(connection, "public", "create_session_with_credit_deduction", people) == "done"
 
-    assert balance == 3
+def notices(connection: Connection) -> list[str]:
+    """A list that fills with what the server tells this connection beside its answers."""
+    noticed: list[str] = []
+    connection.add_notice_handler(lambda notice: noticed.append(notice.message_primary or ""))
+    return noticed
+
+
+@pytest.fixture
+def minefield(world: World, host: Host) -> Iterator[str]:
+    """The search_path of a caller who planted a double of everything that our functions name.
+
+    Its own schema has tables of the names of ours, and the functions and operators of pg_catalog that our files use;
+    each says as whom it ran, and fails. pg_temp has the tables, too. pg_catalog comes last.
+    """
+    callers = of(host, ["app_server"], ["authenticated", "service_role"])
+    bodies = "\n".join(file.body for file in source.load().functions)
+    names = sorted(set(re.findall(r"\b([a-z_0-9]+)\(", bodies)))
+    body = "as $$ begin raise warning 'ran as %', current_user; raise exception 'planted'; end $$ language plpgsql"
+    with acting(world, SUPERUSER) as connection:
+        run(connection, "create schema planted")
+        for table in [*PUBLIC_TABLES, *(table.split(".")[-1] for table in engine_room(world))]:
+            run(connection, f"create table planted.{table} (id uuid, user_id uuid, therapist_id uuid)")
+        functions = run(
+            connection,
+            """
+            select p.proname, pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid)
+            from pg_proc as p
+            where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind = 'f' and p.proname = any (%s)
+                and not p.proretset
+                and not exists (
+                    select from pg_type as t where t.typtype = 'p' and t.oid = any (p.proargtypes || p.prorettype)
+                )
+            """,
+            names,
+        )
+        operators = connection.execute(
+            "select o.oprname, o.oprleft::regtype::text, o.oprright::regtype::text, o.oprresult::regtype::text"
+            " from pg_operator as o where o.oprnamespace = 'pg_catalog'::regnamespace and o.oprkind = 'b'"
+            " and o.oprleft = any (%(types)s::regtype[]) and o.oprright = any (%(types)s::regtype[]) order by 1, 2, 3",
+            {"types": ["text", "uuid", "date", "time", "timestamptz", "interval", "integer", "bigint", "jsonb", "bytea",
+                       "boolean", "anyrange", "tstzrange", "name", "oid", "varchar", "anyarray"]},
+        ).fetchall()  # fmt: skip
+        assert len(functions) > 40
+        assert len(operators) > 100
+        for name, arguments, result in functions:
+            run(connection, f"create function planted.{name}({arguments}) returns {result} {body}")
+        for number, (name, left, right, result) in enumerate(operators):
+            # A function cannot return a polymorphic type that it does not take.
+            run(connection, f"create function planted.o{number}({left}, {right}) returns {result} {body}")
+            run(
+                connection,
+                f"create operator planted.{name} (leftarg = {left}, rightarg = {right}, function = planted.o{number})",
+            )
+        run(connection, f"grant all on schema planted to {', '.join(callers)}")
+        run(connection, f"grant all on all tables in schema planted to {', '.join(callers)}")
+    yield "planted, pg_temp, public, pg_catalog"
+    with acting(world, SUPERUSER) as connection:
+        connection.execute(b"set client_min_messages = error")
+        run(connection, "drop schema planted cascade")
+
+
+def test_nothing_that_a_caller_plants_is_looked_at(
+    world: World, people: dict[str, Any], host: Host, minefield: str
+) -> None:
+    callers = of(
+        host,
+        [("app_server", "", None)],
+        [
+            ("authenticator", "authenticated", {"sub": people["me"]}),
+            ("authenticator", "service_role", None),
+        ],
+    )
+    for login, role, claims in callers:
+        with acting(world, login, role, claims) as connection:
+            before = {
+                (schema, function): ask(connection, schema, function, people)
+                for schema in SCHEMAS
+                for function in CALLS
+            }
+            for table in PUBLIC_TABLES:
+                run(connection, f"create temporary table {table} (id uuid, user_id uuid, therapist_id uuid)")
+            connection.execute(f"set search_path = {minefield}".encode())
+            noticed = notices(connection)
+            with pytest.raises(psycopg.errors.RaiseException, match="planted"):
+                connection.execute(b"select 'a'::text = 'a'::text")
+            assert noticed == [f"ran as {role or login}"]
+
+            for (schema, function), answer in before.items():
+                assert ask(connection, schema, function, people) == answer, (role, function)
+            if role != "authenticated":
+                # What writes directly brings triggers and policies to run with this search_path.
+                with connection.transaction(force_rollback=True):
+                    if role == "service_role":
+                        statement = "insert into public.sessions (user_id, therapist_id, start_time, end_time) values"
+                        statement += " (%s, %s, '2031-01-01', '2031-01-02')"
+                        run(connection, statement, people["me"], people["therapist"])
+                        run(connection, "update public.sessions set status = 'cancelled'")
+                        run(connection, "delete from public.sessions")
+                        run(connection, "update public.user_credits set credits_balance = 9")
+                        run(connection, "update public.users set is_active = false")
+            for table in ("users", "sessions", "user_credits"):
+                run(connection, f"select * from public.{table}")
+            assert noticed == [f"ran as {role or login}"]
 
 
 # Types are what `set search_path = ''` leaves open: they are then looked up in pg_temp first.
@@ -326,8 +429,7 @@ def test_a_type_that_the_caller_plants_does_not_run_its_code_as_the_owner(
     world: World, people: dict[str, Any], schema: str
 ) -> None:
     with logged_in(world, people["me"]) as connection:
-        noticed: list[str] = []
-        connection.add_notice_handler(lambda notice: noticed.append(notice.message_primary or ""))
+        noticed = notices(connection)
         connection.execute(
             "create function pg_temp.evil() returns pg_catalog.bool language plpgsql as"
             " $$ begin raise warning 'ran as %', current_user; return true; end $$"

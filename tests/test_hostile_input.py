@@ -1,0 +1,200 @@
+"""Whatever is sent for whatever parameter: the call is done, or it is refused with an error of the table.
+
+Every value goes to every parameter of its type of every public function, as the caller that an application's users come
+as. Nothing is written by a call that is refused, and nothing that was sent comes back in a message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.hosts import Host
+from tests.refusals import PROMISED, code_of, contents, outcome
+from tests.support import TOMORROW, Connection, World
+
+BOOKING = "create_session_with_credit_deduction"
+
+
+def same(*values: str) -> dict[str, str]:
+    """Values that are their own names."""
+    return {value: value for value in values}
+
+
+TEXTS = {
+    "empty": "",
+    "blank": " \t\n",
+    "JSON": '{"role": "service_role", "code": "booked"}',
+    "SQL": "'; drop table public.sessions; --",
+    "dollar quotes": "$function$ begin end; $function$",
+    "format": "%s %I %L %1$s {0} ${x} \\",
+    "control characters": "".join(map(chr, range(1, 32))) + "\x7f\x85\ufeff",
+    "right to left": "\u202e\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd\u202c",
+    "emoji": "👩🏽‍⚕️🏳️‍🌈",
+    "combining": "a" + "\u0301" * 1000,
+    "outside of Unicode": "\uffff\U0010ffff",
+    "a million letters": "x" * 1_000_000,
+    "a million emoji": "🗓" * 1_000_000,
+    "a number": "12345678901234567890",
+    "a zone with an offset": "Mars+5",
+    "a path": "../../etc/passwd",
+    "an id": "00000000-0000-0000-0000-000000000000",
+}
+VALUES: dict[str, dict[str, Any]] = {
+    "text": TEXTS,
+    "varchar": TEXTS,
+    "uuid": {"nobody": "00000000-0000-0000-0000-000000000000", "the last one": "ffffffff-ffff-ffff-ffff-ffffffffffff"},
+    "uuid[]": {
+        "none": "{}",
+        "null": "{null}",
+        "nobody": "{00000000-0000-0000-0000-000000000000}",
+        "two dimensions": "{{00000000-0000-0000-0000-000000000000},{ffffffff-ffff-ffff-ffff-ffffffffffff}}",
+        "another lower bound": "[7:7]={00000000-0000-0000-0000-000000000000}",
+        "ten thousand": "{" + ",".join(f"00000000-0000-0000-0000-{n:012}" for n in range(10_000)) + "}",
+    },
+    "date": same(
+        "infinity", "-infinity", "0044-03-15 BC", "4713-01-01 BC", "294276-12-31", "5874897-12-31", "1899-12-31",
+        "3000-01-01", "0001-01-01", "2999-12-31",
+    ),
+    "time": same("24:00", "23:59:60", "23:59:59.999999", "10:00:30", "10:00:00.5", "00:00", "23:59"),
+    "timestamptz": same(
+        "infinity", "-infinity", "4713-01-01 BC", "294276-12-31 23:59:59.999999+00", "1999-12-31 23:59:60+00",
+        "2030-03-31 02:30 Europe/Berlin", "now",
+    ),
+    "integer": same("0", "-1", "14", "181", "2147483647", "-2147483648"),
+    "boolean": same("true", "false"),
+}  # fmt: skip
+SHORT = {
+    "timestamp with time zone": "timestamptz", "time without time zone": "time", "character varying": "varchar",
+}  # fmt: skip
+
+
+@pytest.fixture
+def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[str, str]]]:
+    """A caller as users have it on the host, and arguments with which its calls are done."""
+    world = hosted_world
+    arguments = {
+        "p_user_id": str(world.client(credits=3)),
+        "p_therapist_id": str(world.therapist()),
+        "p_session_date": TOMORROW.isoformat(),
+        "p_session_time": "10:00",
+        "p_start_time": "10:00",
+        "p_end_time": "11:00",
+        "p_email": "me@example.com",
+        "p_amount": "1",
+        "p_active": "true",
+    }
+    arguments["p_people"] = f"{{{arguments['p_user_id']}}}"
+    with world.connect(user="authenticator" if host.is_supabase else "app_server") as connection:
+        if host.is_supabase:
+            connection.execute("set role authenticated")
+            claims = {"sub": arguments["p_user_id"], "email": "me@example.com"}
+            connection.execute("select set_config('request.jwt.claims', %s, false)", [json.dumps(claims)])
+        yield connection, arguments
+
+
+def parameters_of(world: World) -> dict[str, dict[str, str]]:
+    """The names and types of the parameters of each public function."""
+    rows = world.run(
+        "select p.proname, a.name, format_type(a.type, null) from pg_proc as p"
+        " cross join lateral unnest(p.proargnames, p.proargmodes, p.proallargtypes, p.proargtypes::oid[])"
+        " with ordinality as u (name, mode, all_type, in_type, position)"
+        " cross join lateral (select u.name, coalesce(u.all_type, u.in_type) as type) as a"
+        " where p.pronamespace = 'public'::regnamespace and coalesce(u.mode, 'i') = 'i'"
+        " order by p.proname, u.position"
+    )
+    functions: dict[str, dict[str, str]] = {}
+    for function, name, type_name in rows:
+        functions.setdefault(function, {})[name] = SHORT.get(type_name, type_name)
+    return functions
+
+
+def call_of(types: dict[str, str], arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Those of the arguments that a function has, and the list of them in its call."""
+    given = {name: value for name, value in arguments.items() if name in types}
+    return given, ", ".join(f"{name} => %({name})s::{types[name]}" for name in given)
+
+
+def sent(connection: Connection, function: str, types: dict[str, str], arguments: dict[str, str | None]) -> str:
+    """Call a function in a transaction that is rolled back, and return the code of its error, else "done"."""
+    given, listed = call_of(types, arguments)
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(f"select * from {function}({listed})".encode(), given)
+    except psycopg.Error as error:
+        refusal = error
+    else:
+        return "done"
+    assert len(refusal.diag.message_detail or "") < 2_000, "the answer carries what was sent"
+    code = code_of(refusal)
+    assert code in PROMISED, (function, str(refusal)[:500])
+    return code
+
+
+def test_every_value_for_every_parameter(hosted_world: World, caller: tuple[Connection, dict[str, str]]) -> None:
+    connection, arguments = caller
+    functions = parameters_of(hosted_world)
+    assert len(functions) >= 9
+    before = contents(hosted_world)
+    answers: dict[str, int] = {}
+    for function, types in functions.items():
+        for name, type_name in types.items():
+            for label, value in VALUES[type_name].items():
+                code = sent(connection, function, types, {**arguments, name: value})
+                answers[code] = answers.get(code, 0) + 1
+                if label.startswith("a million"):
+                    assert code != "done", (function, name, label)
+    assert contents(hosted_world) == before
+    # They are not all turned away at the door.
+    assert len(answers) >= 8, answers
+
+
+def test_null_for_every_parameter(hosted_world: World, caller: tuple[Connection, dict[str, str]]) -> None:
+    connection, arguments = caller
+    before = contents(hosted_world)
+    for function, types in parameters_of(hosted_world).items():
+        for name in types:
+            sent(connection, function, types, {**arguments, name: None})
+        sent(connection, function, types, dict.fromkeys(types))
+    assert contents(hosted_world) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("p_notes", "description"), ("p_title", "title"), ("p_session_type", "session_type")]
+)
+def test_a_text_that_is_taken_is_kept_as_it_was_sent(
+    hosted_world: World, caller: tuple[Connection, dict[str, str]], name: str, column: str
+) -> None:
+    connection, arguments = caller
+    types = parameters_of(hosted_world)[BOOKING]
+    kept = 0
+    refusals = set()
+    for text in TEXTS.values():
+        given, listed = call_of(types, {**arguments, name: text})
+        try:
+            with connection.transaction(force_rollback=True):
+                row = connection.execute(f"select {column} from {BOOKING}({listed})".encode(), given).fetchone()
+                assert row == (text,)
+                kept += 1
+        except psycopg.Error as error:
+            refusals.add(code_of(error))
+    assert kept >= 10
+    assert refusals <= {"invalid_parameter"}
+
+
+def test_a_key_of_any_letters_answers_again(hosted_world: World, caller: tuple[Connection, dict[str, str]]) -> None:
+    connection, arguments = caller
+    types = parameters_of(hosted_world)[BOOKING]
+    for label, text in TEXTS.items():
+        given, listed = call_of(types, {**arguments, "p_idempotency_key": text})
+        statement = f"select id from {BOOKING}({listed})".encode()
+        with connection.transaction(force_rollback=True):
+            if label in ("empty", "combining") or label.startswith("a million"):
+                assert outcome(lambda: connection.execute(statement, given)) == "invalid_parameter"  # noqa: B023
+            else:
+                ids = [connection.execute(statement, given).fetchone() for _ in range(2)]
+                assert ids[0] == ids[1], label
