@@ -13,10 +13,12 @@ from psycopg.rows import dict_row
 from bookingdb.installer import PUBLIC_TABLES, Connection
 from bookingdb.source import Catalogue, Source
 
-# What is ours, by object id; objects of an extension that lives in the same schema are not.
-_OURS = """
+# What is ours, by object id, for queries that begin with it; objects of an extension that lives in the same schema are
+# not.
+OURS: LiteralString = """
 with relations as (
-    select c.oid, c.relkind, c.relpersistence, c.relforcerowsecurity, c.reloptions, c.relacl, c.relowner,
+    select c.oid, c.relnamespace, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
+        c.relacl, c.relowner,
         format('%%I.%%I', n.nspname, c.relname) as name
     from pg_class as c
     inner join pg_namespace as n on n.oid = c.relnamespace
@@ -220,26 +222,26 @@ def read(connection: Connection, source: Source) -> Catalogue:
     cursor = connection.cursor(row_factory=dict_row)
     catalogue: Catalogue = {}
     for group, query in _GROUPS.items():
-        rows = cursor.execute(_OURS + query + " order by 1", _ours(source)).fetchall()
+        rows = cursor.execute(OURS + query + " order by 1", parameters(source)).fetchall()
         catalogue[group] = {row.pop("name"): row for row in rows}
     catalogue["privileges"] = {}
-    for name, grantee, privileges in connection.execute(_OURS + _PRIVILEGES, _ours(source)):
+    for name, grantee, privileges in connection.execute(OURS + _PRIVILEGES, parameters(source)):
         catalogue["privileges"].setdefault(name, {})[grantee] = privileges
     return catalogue
 
 
 def owners(connection: Connection, source: Source) -> list[tuple[str, str]]:
     """What is ours, as ALTER wants it named (``table public.users``), with its owner, quoted where it must be."""
-    return connection.execute(_OURS + _OWNERS, _ours(source)).fetchall()
+    return connection.execute(OURS + _OWNERS, parameters(source)).fetchall()
 
 
 def bodies(connection: Connection, source: Source) -> dict[str, str]:
     """The text of each function, by signature."""
-    return dict(connection.execute(_OURS + "select f.name, f.prosrc from functions as f", _ours(source)).fetchall())
+    return dict(connection.execute(OURS + "select f.name, f.prosrc from functions as f", parameters(source)).fetchall())
 
 
-def _ours(source: Source) -> dict[str, list[str]]:
-    """The parameters of `_OURS`."""
+def parameters(source: Source) -> dict[str, list[str]]:
+    """What a query that begins with `OURS` is given."""
     return {
         "tables": list(PUBLIC_TABLES),
         "functions": [function.name for function in source.functions if function.schema == "public"],

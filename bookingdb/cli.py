@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import click
 import psycopg
 
-from bookingdb import Bookings, database, installer, selftest, verify
+from bookingdb import Bookings, database, export, installer, lint, selftest, verify
+from bookingdb import uninstall as removing
 from bookingdb.embedded import LocalServer, LocalServerError, Status
 from bookingdb.errors import BookingError
 from bookingdb.models import Record
@@ -79,7 +80,7 @@ def explain(error: Exception) -> tuple[str, int]:
             message, exit_code = str(error), REFUSED  # the end of the server's log may follow
         case BookingError():
             message, exit_code = f"{error.code}: {line}", REFUSED
-        case installer.InstallError() | SourceError() | selftest.SelftestError():
+        case installer.InstallError() | export.ExportError() | SourceError() | selftest.SelftestError():
             message, exit_code = line, REFUSED
         case psycopg.OperationalError() if (error.sqlstate or "08").startswith(("08", "57P")):
             message, exit_code = f"the database went away: {line}", UNREACHABLE
@@ -272,6 +273,46 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, as_json: boo
         click.echo(f"Applied functions, triggers, policies and grants ({report.reason}).")
 
 
+@main.command("export")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["sql", "supabase"]),
+    default="sql",
+    show_default=True,
+    help="One script for an SQL editor or psql, or a migration for the Supabase CLI.",
+)
+@click.option(
+    "--output",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="sql: the file, default: standard output. supabase: the folder, default: supabase/migrations.",
+)
+@json_option
+def export_sql(output_format: str, output: Path | None, as_json: bool) -> None:
+    """Write the SQL that does what migrate does, to be brought in by other means; needs no database.
+
+    It installs this version or upgrades to it, in one statement, and may be run again. In the supabase format every
+    version that is exported adds one migration file to the folder.
+    """
+    if output_format == "supabase":
+        exported = export.write_migration(output or export.SUPABASE_FOLDER)
+    elif output is not None:
+        output.write_text(export.script(), encoding="utf-8", newline="\n")
+        exported = export.Exported(output, written=True)
+    else:
+        script = export.script()
+        if as_json:
+            print_json({"path": None, "written": False, "script": script})
+        else:
+            click.echo(script, nl=False)
+        return
+    if as_json:
+        print_json({"path": exported.path, "written": exported.written, "script": None})
+    else:
+        click.echo(f"{'Wrote' if exported.written else 'Nothing to write, this version is in'} {exported.path}")
+
+
 @main.command("status")
 @database_url_option
 @json_option
@@ -318,6 +359,21 @@ def verify_installation(database_url: str | None, as_json: bool) -> None:
     """Compare the database with what this package installs, and check the invariants; exit 1 on a finding."""
     with open_database(database_url) as connection:
         findings = verify.verify(connection)
+    report_findings(findings, as_json, "Verified")
+
+
+@main.command("lint")
+@database_url_option
+@json_option
+def lint_installation(database_url: str | None, as_json: bool) -> None:
+    """Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding."""
+    with open_database(database_url) as connection:
+        findings = lint.lint(connection)
+    report_findings(findings, as_json, "Linted")
+
+
+def report_findings(findings: Sequence[verify.Finding], as_json: bool, done: str) -> None:
+    """Print findings by group, or that there are none after what was `done`; exit 1 when there are."""
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:
@@ -325,7 +381,7 @@ def verify_installation(database_url: str | None, as_json: bool) -> None:
             click.secho(group, bold=True)
             for finding in members:
                 click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}")
-        click.echo(f"{len(findings)} finding(s)." if findings else "Verified: no findings.")
+        click.echo(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")
     if findings:
         sys.exit(REFUSED)
 
@@ -349,6 +405,36 @@ def run_selftest(database_url: str | None, as_json: bool) -> None:
         print_json([{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks])
     if not passed:
         sys.exit(REFUSED)
+
+
+@main.command()
+@database_url_option
+@click.option("--keep-data", is_flag=True, help="Leave the tables with their rows; print what is left.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL that would run and what would be left; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def uninstall(database_url: str | None, keep_data: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows."""
+    with open_database(database_url) as connection:
+        if not (keep_data or dry_run or yes):
+            click.confirm("Delete all users, sessions and credits with everything else?", abort=True, err=True)
+        removal = removing.uninstall(connection, keep_data=keep_data, dry_run=dry_run)
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "statements": removal.statements if dry_run else len(removal.statements),
+                "left": removal.left,
+            }
+        )
+        return
+    if dry_run:
+        click.echo(removal.script)
+    left = [f"  {what} ({remark})" for what, remark in removal.left.items()]
+    title = "Left in the database:" if left else "Nothing is left."
+    for line in [title, *left]:
+        # After a dry run the output is SQL, and this a comment in it.
+        click.echo(f"-- {line}" if dry_run else line)
 
 
 @main.group()

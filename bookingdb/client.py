@@ -56,6 +56,9 @@ AsyncDatabase: TypeAlias = (
 
 _RETRIES: Final = 5
 _LONGEST_FIRST_PAUSE: Final = 0.02  # seconds; twice as long before each further try
+# Whatever the connection's prepare_threshold is. Behind a transaction pooler the next transaction may be on another
+# connection to the server, where what was prepared is missing, or is another client's statement of the same name.
+_PREPARE: Final = False
 
 
 class _Kind(Enum):
@@ -148,7 +151,7 @@ def _fetch(connection: Any, call: Call[Any]) -> Rows:
     from psycopg.rows import tuple_row  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(*_for_psycopg(cursor, call))
+        cursor.execute(*_for_psycopg(cursor, call), prepare=_PREPARE)
         rows: Rows = cursor.fetchall()
         return rows
 
@@ -158,7 +161,7 @@ def _execute(kind: _Kind, db: Any, call: Call[Any]) -> Rows:
         case _Kind.URL:
             import psycopg  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
-            with psycopg.connect(db, prepare_threshold=None, autocommit=True) as connection:
+            with psycopg.connect(db, autocommit=True) as connection:
                 return _fetch(connection, call)
         case _Kind.POOL:
             with db.connection() as connection:
@@ -176,7 +179,7 @@ async def _fetch_async(connection: Any, call: Call[Any]) -> Rows:
     from psycopg.rows import tuple_row  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(*_for_psycopg(cursor, call))
+        await cursor.execute(*_for_psycopg(cursor, call), prepare=_PREPARE)
         rows: Rows = await cursor.fetchall()
         return rows
 
@@ -186,7 +189,7 @@ async def _execute_async(kind: _Kind, db: Any, call: Call[Any]) -> Rows:
         case _Kind.URL:
             from psycopg import AsyncConnection  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
-            async with await AsyncConnection.connect(db, prepare_threshold=None, autocommit=True) as connection:
+            async with await AsyncConnection.connect(db, autocommit=True) as connection:
                 return await _fetch_async(connection, call)
         case _Kind.POOL:
             async with db.connection() as connection:

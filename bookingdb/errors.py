@@ -16,13 +16,19 @@ EXCLUSION_VIOLATION: Final = "23P01"
 # What Postgres asks to be run again: serialization_failure and deadlock_detected.
 RETRYABLE: Final = frozenset({"40001", "40P01"})
 
+_PREPARED_HINT: Final = (
+    "Does the connection go through a transaction pooler? Then its driver must not prepare statements: for SQLAlchemy,"
+    " the section about poolers in docs/operating.md says how."
+)
 # What to do about the errors of Postgres itself that newcomers meet first.
 _HINTS: Final[Mapping[str, str]] = {
+    "26000": _PREPARED_HINT,
     "40001": "Roll back and run the whole transaction again.",
     "40P01": "Roll back and run the whole transaction again.",
     "42501": "The database role lacks a privilege: `bookingdb verify` says which are expected.",
     "42883": "Is bookingdb installed in this database, in this version? `bookingdb migrate` installs it.",
     "42P01": "Is bookingdb installed in this database, in this version? `bookingdb migrate` installs it.",
+    "42P05": _PREPARED_HINT,
 }
 # For a lost connection, and whatever else the database never heard of.
 _NO_ANSWER_HINT: Final = (

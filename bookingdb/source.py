@@ -120,6 +120,14 @@ class Source:
         return digest.hexdigest()
 
     @cached_property
+    def content(self) -> str:
+        """SHA-256 over everything, migrations too: two sources with the same one install the same."""
+        digest = hashlib.sha256(self.checksum.encode())
+        for file in self.migrations:
+            digest.update(f"{file.path}\n{file.checksum}\n".encode())
+        return digest.hexdigest()
+
+    @cached_property
     def views(self) -> tuple[str, ...]:
         """The adapter's statements but its triggers, which wait for the functions they call."""
         return tuple(s for s in statements(self.adapter.text) if not s.startswith("create trigger"))

