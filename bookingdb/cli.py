@@ -123,6 +123,12 @@ def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ..
     return connection
 
 
+def mention(remark: str | None) -> None:
+    """Print a remark on standard error, if there is one."""
+    if remark:
+        click.echo(f"bookingdb: {remark}", err=True)
+
+
 def print_json(value: Any) -> None:
     """Print `value` as JSON; what JSON does not know (UUIDs, times) as text."""
     click.echo(json.dumps(value, indent=2, default=str))
@@ -253,6 +259,8 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, as_json: boo
     """Install bookingdb, or bring it to this version: everything in one transaction, or nothing."""
     with open_database(database_url) as connection:
         report = installer.migrate(connection, dry_run=dry_run, reapply=reapply)
+        if not dry_run:
+            mention(installer.missing_role(connection))
     if as_json:
         print_json(
             {
@@ -320,6 +328,7 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
     """Show what was installed, when and by whom, and what is pending."""
     with open_database(database_url) as connection:
         found = installer.status(connection)
+        mention(installer.missing_role(connection))
     pending = [file.name for file in found.pending.migrations]
     if as_json:
         print_json(

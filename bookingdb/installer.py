@@ -242,6 +242,16 @@ def present_roles(connection: Connection) -> list[str]:
     return list(_scalar(connection, f"select {steps.PRESENT_ROLES}"))
 
 
+def missing_role(connection: Connection) -> str | None:
+    """What to do about the role for application servers where the installing role could not create it, else None."""
+    if "bookingdb_service" in present_roles(connection):
+        return None
+    return (
+        "the role bookingdb_service is missing, which is for an application's own server; everything else works without"
+        " it. To have it, let a superuser run `create role bookingdb_service nologin`, then run `bookingdb migrate`"
+    )
+
+
 def _scalar(connection: Connection, query: LiteralString, *parameters: Any) -> Any:
     row = connection.execute(query, parameters or None).fetchone()
     assert row is not None
@@ -261,6 +271,7 @@ __all__ = [
     "Status",
     "make_plan",
     "migrate",
+    "missing_role",
     "status",
     "stray_functions",
 ]

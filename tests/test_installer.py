@@ -21,6 +21,7 @@ from bookingdb.source import SourceError
 from tests.conftest import _server, url_of
 from tests.hosts import EVERYTHING_TO_EVERYBODY
 from tests.support import Connection, World, connect, run, scalar
+from tests.test_cli import bookingdb
 
 MIGRATIONS = [file.name for file in source.load().migrations]
 
@@ -559,6 +560,24 @@ def test_roles_that_appear_and_go(bare_server: str) -> None:
         run(connection, "drop owned by anon; drop role anon")
         assert migrate(connection).reason == "roles appeared or went: anon"
         assert verify.verify(connection) == []
+
+
+def test_the_role_of_application_servers_is_missed_where_it_could_not_be_made(bare_server: str) -> None:
+    with connect(bare_server) as superuser:
+        run(superuser, "create role owner login")
+        run(superuser, "create database owned owner owner")
+    owned = make_conninfo(bare_server, dbname="owned", user="owner")
+    for command, answer in (("migrate", "Applied migration 0001_core."), ("status", "Up to date.")):
+        result = bookingdb(owned, command)
+        assert result.exit_code == 0
+        assert answer in result.stdout
+        assert "the role bookingdb_service is missing" in result.stderr
+    with connect(owned) as connection:
+        assert verify.verify(connection) == []
+    with connect(bare_server) as superuser:
+        run(superuser, "create role bookingdb_service nologin")
+    assert "roles appeared or went: bookingdb_service" in bookingdb(owned, "migrate").stdout
+    assert "is missing" not in bookingdb(owned, "status").stderr
 
 
 # ----------------------------------------------------------------------------------------------------------------------
