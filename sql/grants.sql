@@ -56,6 +56,7 @@ declare
         'find_answer(text, uuid, text, bytea)',
         'find_granted_lot(text, uuid, integer)',
         'jwt_claims()',
+        'limit_wait()',
         'local_instant(date, time, text)',
         'lock_key(bigint, boolean, boolean)',
         'lock_people(uuid[], boolean)',

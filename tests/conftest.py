@@ -135,7 +135,7 @@ def supabase_empty_database(supabase_host: Host, supabase_server_url: str) -> It
 @pytest.fixture
 def supabase_world(supabase_server_url: str) -> Iterator[World]:
     """A Supabase project of its own with bookingdb and LOGINS; the connection is of its role postgres."""
-    template = psycopg.conninfo.conninfo_to_dict(_installed(SUPABASE, supabase_server_url))["dbname"]
+    template = psycopg.conninfo.conninfo_to_dict(_installed(SUPABASE, supabase_server_url, "template"))["dbname"]
     for url in _hosts_database(SUPABASE, supabase_server_url, str(template)):
         with connect(url) as connection:
             yield World(url, connection, SUPABASE.superuser)
@@ -198,9 +198,9 @@ def _server_of(host: Host) -> str:
 
 
 @cache
-def _installed(host: Host, server_url: str) -> str:
+def _installed(host: Host, server_url: str, name: str = "hosted") -> str:
     """The URL of a database of a host with bookingdb in it, made the first time somebody asks."""
-    url = host.create_database(server_url, f"hosted_{host.name}")
+    url = host.create_database(server_url, f"{name}_{host.name}")
     with connect(url) as connection:
         installer.migrate(connection)
     with connect(server_url) as superuser:

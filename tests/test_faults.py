@@ -13,7 +13,7 @@ import pytest
 from tests.hosts import Host
 from tests.interleaving import holding, next_clock_change, session_of, waiting
 from tests.refusals import nothing_written, outcome, refused
-from tests.support import TOMORROW, Connection, World, book
+from tests.support import TOMORROW, Connection, World, book, run, scalar
 
 LATER = TOMORROW + dt.timedelta(days=1)
 
@@ -188,6 +188,42 @@ def test_a_credit_that_is_refunded_while_the_booking_waits_for_it_is_not_spent(w
             answer.result()
     assert world.count("sessions") == 0
     assert world.violations() == []
+
+
+@pytest.mark.parametrize("lock_timeout", ["0", "700ms", "1h"])
+def test_a_wait_for_a_lot_or_a_person_ends_as_busy_before_the_statement_times_out(
+    world: World, lock_timeout: str
+) -> None:
+    """As on Supabase, where both timeouts are equal; and the caller's own lock_timeout is what it was."""
+    client, therapist = world.client(credits=1), world.therapist()
+    waits = {
+        "select id from user_credits for update": lambda connection: book(connection, client, therapist),
+        f"select id from users where id = '{therapist}' for update": lambda connection: run(
+            connection, "select set_therapist_active(%s, false)", therapist
+        ),
+        f"select lock_for_booking(array['{client}']::uuid[])": lambda connection: run(
+            connection, "select * from grant_credits(%s, 1)", client
+        ),
+        "insert into users (email) values ('new@example.com')": lambda connection: run(
+            connection, "select register_client('new@example.com')"
+        ),
+    }
+    for held, call in waits.items():
+        with session_of(world) as holder, session_of(world) as caller, holder.transaction(force_rollback=True):
+            run(holder, held)
+            run(caller, f"set statement_timeout = '700ms'; set lock_timeout = '{lock_timeout}'")
+            with caller.transaction(force_rollback=True), nothing_written(world), refused("busy"):
+                call(caller)
+            assert scalar(caller, "show lock_timeout") == lock_timeout
+
+        with session_of(world) as holder, session_of(world) as caller, caller.transaction(force_rollback=True):
+            run(caller, f"set statement_timeout = '20s'; set lock_timeout = '{lock_timeout}'")
+            run(holder, "begin")
+            run(holder, held)
+            answer = waiting(world, call, caller)
+            run(holder, "rollback")
+            answer.result()
+            assert scalar(caller, "show lock_timeout") == lock_timeout
 
 
 def test_nobody_without_rights_updates_a_balance(hosted_world: World, host: Host) -> None:

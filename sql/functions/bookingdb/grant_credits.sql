@@ -18,6 +18,7 @@ declare
     v_lot_id uuid;
     v_grant bookingdb.credit_grant;
     v_constraint text;
+    v_lock_timeout text;
 begin
     perform bookingdb.authorise_trusted();
 
@@ -60,6 +61,7 @@ begin
 
         v_lot_id := gen_random_uuid();
         begin
+            v_lock_timeout := bookingdb.limit_wait();
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
             values (p_user_id, v_lot_id, 'grant', p_amount, p_amount, bookingdb.actor());
 
@@ -76,6 +78,7 @@ begin
             values ('credits.granted', v_lot_id, jsonb_build_object(
                 'lot_id', v_lot_id, 'user_id', p_user_id, 'amount', p_amount
             ));
+            perform set_config('lock_timeout', v_lock_timeout, true);
         exception
             when unique_violation then
                 -- Somebody else granted the same payment since we looked, for another user or by writing the row.

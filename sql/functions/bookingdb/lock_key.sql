@@ -5,6 +5,8 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    v_lock_timeout text;
 begin
     if p_shared then
         if pg_try_advisory_xact_lock_shared(p_key) then
@@ -20,11 +22,13 @@ begin
 
     -- Waiting needs a subtransaction (to tell lock_timeout by its name), so it is done only where it must be.
     begin
+        v_lock_timeout := bookingdb.limit_wait();
         if p_shared then
             perform pg_advisory_xact_lock_shared(p_key);
         else
             perform pg_advisory_xact_lock(p_key);
         end if;
+        perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when lock_not_available then
             perform bookingdb.raise_error('busy');

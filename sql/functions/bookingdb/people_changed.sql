@@ -7,10 +7,15 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_people uuid[];
+    v_all_stay boolean := false;
 begin
     if tg_op = 'DELETE' then
         v_people := array(select o.id from old_rows as o);
     else
+        v_all_stay := not exists (
+            select from old_rows as o
+            where not exists (select from new_rows as n where n.id = o.id)
+        );
         v_people := array(
             select o.id
             from old_rows as o
@@ -21,9 +26,9 @@ begin
     end if;
 
     if cardinality(v_people) > 0 then
-        -- A deletion does not wait: a booking that holds the person's lock goes on to look at the row (by its foreign
-        -- key) that is locked here already, so the two would wait for each other.
-        perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE');
+        -- A deletion does not wait, nor does a change of the id: a booking that holds the person's lock goes on to look
+        -- at the row (by its foreign key) that is locked here already, so the two would wait for each other.
+        perform bookingdb.lock_people(v_people, p_wait => v_all_stay);
     end if;
     return null;
 end;

@@ -14,6 +14,7 @@ as $function$
 declare
     v_email constant text := btrim(p_email);
     v_person public.users;
+    v_lock_timeout text;
 begin
     if v_email is null or char_length(v_email) > 320 or v_email !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_email'));
@@ -22,10 +23,12 @@ begin
 
     -- Waits for nobody's booking, only for somebody who registers the same person at this moment.
     begin
+        v_lock_timeout := bookingdb.limit_wait();
         insert into public.users as u (id, email, full_name, user_type, is_active, is_verified)
         values (coalesce(p_user_id, gen_random_uuid()), v_email, p_full_name, p_user_type, true, true)
         on conflict do nothing
         returning u.id into v_person.id;
+        perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when lock_not_available then
             perform bookingdb.raise_error('busy');
@@ -61,6 +64,7 @@ begin
 
     -- The row before the person's lock, which its trigger takes: in the order of everybody who updates it directly.
     begin
+        v_lock_timeout := bookingdb.limit_wait();
         update public.users as u
         set email = v_email,
             full_name = coalesce(p_full_name, u.full_name),
@@ -68,6 +72,7 @@ begin
             is_verified = true,
             updated_at = now()
         where u.id = v_person.id;
+        perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when unique_violation then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_email'));

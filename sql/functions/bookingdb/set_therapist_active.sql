@@ -5,6 +5,9 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    v_lock_timeout text;
+    v_is_found boolean;
 begin
     perform bookingdb.authorise_trusted();
 
@@ -17,15 +20,18 @@ begin
 
     -- The row before the person's lock, which its trigger takes: in the order of everybody who updates it directly.
     begin
+        v_lock_timeout := bookingdb.limit_wait();
         update public.users as u
         set is_active = p_active,
             updated_at = now()
         where u.id = p_therapist_id and u.user_type = 'therapist';
+        v_is_found := found;
+        perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when lock_not_available then
             perform bookingdb.raise_error('busy');
     end;
-    if not found then
+    if not v_is_found then
         perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
     end if;
 end;

@@ -9,6 +9,7 @@ declare
     v_now constant timestamptz := clock_timestamp();
     v_lot_id uuid;
     v_balance integer;
+    v_lock_timeout text;
 begin
     -- The lot that expires soonest, then the oldest, then by id. Only direct writers can hold its lock: the caller has
     -- the client's. So it is almost always free, and waiting (which needs a subtransaction, to tell lock_timeout by its
@@ -37,6 +38,7 @@ begin
 
     if v_lot_id is null then
         begin
+            v_lock_timeout := bookingdb.limit_wait();
             select l.id, l.credits_balance
             into v_lot_id, v_balance
             from public.user_credits as l
@@ -48,6 +50,7 @@ begin
             order by l.expires_at asc nulls last, l.created_at asc, l.id asc
             limit 1
             for update;
+            perform set_config('lock_timeout', v_lock_timeout, true);
         exception
             when lock_not_available then
                 perform bookingdb.raise_error('busy');
