@@ -378,16 +378,21 @@ def lint_installation(database_url: str | None, as_json: bool) -> None:
     """Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding."""
     with open_database(database_url) as connection:
         findings = lint.lint(connection)
-    report_findings(findings, as_json, "Linted")
+    report_findings(findings, as_json, "Linted", {rule.name: f"{rule.name}: {rule.title}" for rule in lint.RULES})
 
 
-def report_findings(findings: Sequence[verify.Finding], as_json: bool, done: str) -> None:
-    """Print findings by group, or that there are none after what was `done`; exit 1 when there are."""
+def report_findings(
+    findings: Sequence[verify.Finding], as_json: bool, done: str, headings: Mapping[str, str] | None = None
+) -> None:
+    """Print findings by group, or that there are none after what was `done`; exit 1 when there are.
+
+    `headings` are of groups that have another one than their name.
+    """
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:
         for group, members in itertools.groupby(findings, key=lambda finding: finding.group):
-            click.secho(group, bold=True)
+            click.secho((headings or {}).get(group, group), bold=True)
             for finding in members:
                 click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}")
         click.echo(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")

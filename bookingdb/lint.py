@@ -188,7 +188,9 @@ views as (
     where c.relkind in ('v', 'm')
 ),
 indexes as (
-    select i.indexrelid as oid, i.indrelid as table_oid, d.included,
+    select
+        i.indexrelid as oid,
+        i.indrelid as table_oid,
         i.indexrelid::regclass::text as name,
         case
             when k.oid is null then format('drop index %%s', i.indexrelid::regclass)
@@ -206,6 +208,7 @@ indexes as (
         d.keys,
         d.orders,
         d.columns,
+        d.included,
         -- Of several that do the same, the one to keep: ours, then one that a foreign key or a constraint stands on.
         row_number() over (
             order by
@@ -224,7 +227,8 @@ indexes as (
     left join pg_constraint as k on k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')
     cross join lateral (
         select
-            -- Column or expression, operator class and collation; and the order (1: descending, 2: nulls first).
+            -- Column or expression, operator class (each belongs to one method) and collation; and the order (1:
+            -- descending, 2: nulls first).
             array_agg(concat_ws(' ', c.name, i.indclass[n - 1], i.indcollation[n - 1]) order by n)
             filter (where n <= i.indnkeyatts) as keys,
             array_agg(i.indoption[n - 1]::integer order by n) filter (where n <= i.indnkeyatts) as orders,
@@ -238,17 +242,16 @@ indexes as (
 -- Pairs of indexes of which the second does all that the first is there for: it has the same keys or, in a b-tree, the
 -- same ones first. A b-tree is read in both directions.
 replaceable as (
-    select a.oid, b.oid as substitute_oid, a.rank, b.rank as substitute_rank, a.table_oid,
+    select a.oid, b.oid as substitute_oid, a.rank, b.rank as substitute_rank,
         (a.keys, a.orders, a.included, a.refuses) = (b.keys, b.orders, b.included, b.refuses) as is_same
     from indexes as a
-    inner join indexes as b
-        on b.table_oid = a.table_oid and b.oid <> a.oid and b.method = a.method and b.predicate = a.predicate
+    inner join indexes as b on b.table_oid = a.table_oid and b.oid <> a.oid and b.predicate = a.predicate
     where a.refuses in ('', b.refuses)
         and a.keys = b.keys[:cardinality(a.keys)]
         and (a.keys = b.keys or (a.refuses = '' and a.method = 'btree'))
         and (
             a.orders = b.orders[:cardinality(a.keys)]
-            or (a.method = 'btree' and a.orders = array(select 3 - o from unnest(b.orders[:cardinality(a.keys)]) as o))
+            or a.orders = array(select 3 - o from unnest(b.orders[:cardinality(a.keys)]) as o)
         )
         and a.included <@ b.columns
 )
@@ -256,8 +259,8 @@ replaceable as (
 )
 
 # Functions that give the same for all rows of a query, so that a policy should ask them once. A policy is kept as a
-# tree of nodes in braces: sub-selects that are evaluated once (scalar, from no table, naming no column of the row) are
-# cut out of it, inside first, and whatever is still called is called for each row.
+# tree of nodes in braces: sub-selects that are evaluated once (from no table, naming no column of the row, compared
+# with nothing) are cut out of it, inside first, and what is called in the rest is called for each row.
 _ASKED_FOR_EACH_ROW: LiteralString = r"""
     select p.name,
         'asks ' || string_agg(distinct f.name || '()', ' and ' order by f.name || '()') || ' for each row' as problem,
@@ -269,23 +272,23 @@ _ASKED_FOR_EACH_ROW: LiteralString = r"""
     from policies as p
     cross join lateral (
         with recursive steps (tree) as (
-            select regexp_replace(concat(p.polqual::text, p.polwithcheck::text), '\\[{}]', '', 'g')
+            select regexp_replace(concat(p.polqual::text, p.polwithcheck::text), '\\[{}]|[\u0001-\u0003]', '', 'g')
             union all
             select replace(regexp_replace(
                 regexp_replace(
                     s.tree,
-                    '\{SUBLINK :subLinkType 4 (?![^{}]*:varlevelsup [1-9])[^{}\u0001]*'
+                    '\{SUBLINK (?![^{}]*:varlevelsup [1-9])[^{}\u0001]*'
                     '\u0001QUERY [^{}\u0001]*:rtable <>[^{}]*\}',
                     chr(3), 'g'
                 ),
                 '\{([^{}\u0003]*)\}', chr(1) || '\1' || chr(2), 'g'
             ), chr(3), '')
             from steps as s
-            where strpos(s.tree, '{') > 0
+            where s.tree ~ '\{[^{}]*\}'
         )
         select regexp_matches(s.tree, '\u0001FUNCEXPR :funcid (\d+)', 'g') as called
         from steps as s
-        where strpos(s.tree, '{') = 0
+        where s.tree !~ '\{[^{}]*\}'
     ) as r
     inner join lateral (
         select
@@ -475,7 +478,7 @@ RULES: tuple[Rule, ...] = (
                     where not t.tgisinternal
                 )
             )
-            and f.prokind <> 'a'
+            -- Aggregates are 'internal', too.
             and l.lanname not in ('c', 'internal')
             and not exists (
                 select from pg_depend as d
