@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -196,7 +197,7 @@ def test_a_wait_for_a_lot_or_a_person_ends_as_busy_before_the_statement_times_ou
 ) -> None:
     """As on Supabase, where both timeouts are equal; and the caller's own lock_timeout is what it was."""
     client, therapist = world.client(credits=1), world.therapist()
-    waits = {
+    waits: dict[str, Callable[[Connection], Any]] = {
         "select id from user_credits for update": lambda connection: book(connection, client, therapist),
         f"select id from users where id = '{therapist}' for update": lambda connection: run(
             connection, "select set_therapist_active(%s, false)", therapist
