@@ -62,7 +62,8 @@ begin
             v_session.id,
             v_session.therapist_id,
             v_session.user_id,
-            tstzrange(v_session.start_time, v_session.end_time)
+            tstzrange(v_session.start_time, v_session.end_time),
+            null
         );
     end loop;
 end;

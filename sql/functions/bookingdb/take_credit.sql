@@ -10,10 +10,11 @@ declare
     v_lot_id uuid;
     v_balance integer;
 begin
-    -- The lot that expires soonest, then the oldest, then by id. Only direct writers can hold its lock: the caller has
-    -- the client's. So it is almost always free, and waiting (which needs a subtransaction, to tell lock_timeout by its
-    -- name) is left to the second try. The conditions stand twice, because a row that was changed between our look and
-    -- its lock is held against the outer ones alone.
+    -- By priority, then the lot that expires soonest, then promotional before paid, then the oldest, then by id.
+    -- Only direct writers and expire_credits() can hold its lock: the caller has the client's. So it is almost always
+    -- free, and waiting (which needs a subtransaction, to tell lock_timeout by its name) is left to the second try. The
+    -- conditions stand twice, because a row that was changed between our look and its lock is held against the outer
+    -- ones alone.
     select c.id, c.credits_balance
     into v_lot_id, v_balance
     from (
@@ -24,7 +25,7 @@ begin
             and l.status = 'active'
             and l.credits_balance > 0
             and (l.expires_at is null or l.expires_at > v_now)
-        order by l.expires_at asc nulls last, l.created_at asc, l.id asc
+        order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
         limit 1
     ) as f
     inner join public.user_credits as c on c.id = f.id
@@ -45,7 +46,7 @@ begin
                 and l.status = 'active'
                 and l.credits_balance > 0
                 and (l.expires_at is null or l.expires_at > v_now)
-            order by l.expires_at asc nulls last, l.created_at asc, l.id asc
+            order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
             limit 1
             for update;
         exception
