@@ -25,8 +25,8 @@ declare
     v_time_zone text;
     v_date date;
     v_start timestamptz;
-    v_series_id constant uuid := gen_random_uuid();
-    v_sessions bookingdb.booked_session[] := '{}';
+    v_series_id uuid;
+    v_balance integer;
     v_sqlstate text;
     v_message text;
     v_detail text;
@@ -66,59 +66,59 @@ begin
         ));
         v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
         if v_answer.result_id is not null then
-            return query
-            select b.*
-            from (
-                select s.id, row_number() over (order by s.scheduled_date) as occurrence
-                from public.sessions as s
-                where s.series_id = v_answer.result_id
-            ) as o
-            -- Each with the balance that it was answered with: the last one's is kept.
-            cross join lateral bookingdb.booked_session(
-                o.id, v_answer.credits_balance + (p_occurrences - o.occurrence)::integer
-            ) as b
-            order by o.occurrence;
-            return;
+            v_series_id := v_answer.result_id;
+            v_balance := v_answer.credits_balance;
         end if;
     end if;
 
-    for v_occurrence in 1 .. p_occurrences loop
-        begin
-            -- From the first date each time: a series from the 31st stays at the ends of months.
-            v_date := p_session_date + p_every * (v_occurrence - 1);
-            v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
-            v_sessions := v_sessions || bookingdb.book_slot(
-                gen_random_uuid(), p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone, v_start,
-                p_duration_minutes, p_session_type, p_notes, p_title, v_series_id
-            );
-        exception
-            when others then
-                get stacked diagnostics
-                    v_sqlstate = returned_sqlstate,
-                    v_message = message_text,
-                    v_detail = pg_exception_detail,
-                    v_hint = pg_exception_hint;
-                if not starts_with(v_sqlstate, 'PT') then
-                    raise;
-                end if;
-                -- The same error, and which of the sessions it was.
-                raise exception using
-                    errcode = v_sqlstate,
-                    message = v_message,
-                    detail = (v_detail::jsonb || jsonb_build_object(
-                        'occurrence', v_occurrence, 'session_date', v_date
-                    ))::text,
-                    hint = v_hint;
-        end;
-    end loop;
+    if v_series_id is null then
+        v_series_id := gen_random_uuid();
+        for v_occurrence in 1 .. p_occurrences loop
+            begin
+                -- From the first date each time: a series from the 31st stays at the ends of months.
+                v_date := p_session_date + p_every * (v_occurrence - 1);
+                v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
+                perform bookingdb.book_slot(
+                    gen_random_uuid(), p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone, v_start,
+                    p_duration_minutes, p_session_type, p_notes, p_title, v_series_id
+                );
+            exception
+                when others then
+                    get stacked diagnostics
+                        v_sqlstate = returned_sqlstate,
+                        v_message = message_text,
+                        v_detail = pg_exception_detail,
+                        v_hint = pg_exception_hint;
+                    if not starts_with(v_sqlstate, 'PT') then
+                        raise;
+                    end if;
+                    -- The same error, and which of the sessions it was.
+                    raise exception using
+                        errcode = v_sqlstate,
+                        message = v_message,
+                        detail = (v_detail::jsonb || jsonb_build_object(
+                            'occurrence', v_occurrence, 'session_date', v_date
+                        ))::text,
+                        hint = v_hint;
+            end;
+        end loop;
 
-    perform bookingdb.remember_answer(
-        c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_series_id,
-        (v_sessions[p_occurrences]).credits_balance
-    );
+        v_balance := bookingdb.credits_balance(p_user_id);
+        perform bookingdb.remember_answer(
+            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_series_id, v_balance
+        );
+    end if;
+
     return query
     select b.*
-    from unnest(v_sessions) as b;
+    from (
+        select s.id, row_number() over (order by s.scheduled_date) as occurrence
+        from public.sessions as s
+        where s.series_id = v_series_id
+    ) as o
+    -- Each with the balance as it was after it: a credit less with every one.
+    cross join lateral bookingdb.booked_session(o.id, v_balance + (p_occurrences - o.occurrence)::integer) as b
+    order by o.occurrence;
 end;
 $function$;
 
