@@ -233,7 +233,8 @@ def test_a_comment_lists_the_errors_that_can_come(function: FunctionFile) -> Non
 def test_a_public_comment_says_who_may_call_and_where_the_errors_are(function: FunctionFile) -> None:
     comment = header(function).comment
 
-    assert re.search(r"\bFor (trusted callers|the user (itself|whose)|every logged-in user|the (therapist|client))|for trusted callers", comment, re.I)
+    callers = "trusted callers|the user (itself|whose)|every logged-in user|the (therapist|client)"
+    assert re.search(rf"\bfor ({callers})", comment, re.I)
     assert comment.endswith(" Errors: docs/errors.md.")
 
 
