@@ -13,9 +13,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     c_function_name constant text := 'adjust_credits';
-    v_now constant timestamptz := clock_timestamp();
     v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_amount, p_reason, p_lot_id));
     v_answer bookingdb.idempotency_keys;
+    v_now timestamptz;
     v_left integer;
     v_part integer;
     v_lot public.user_credits;
@@ -32,7 +32,9 @@ begin
             'parameter', 'p_amount', 'minimum', -10000, 'maximum', 10000
         ));
     end if;
-    perform bookingdb.require_length('p_reason', coalesce(btrim(p_reason), ''), 1, 1000);
+    perform bookingdb.require_length('p_reason', coalesce(p_reason, ''), 1, 1000);
+    -- White space is none.
+    perform bookingdb.require_length('p_reason', btrim(p_reason, e' \t\r\n'), 1, 1000);
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
 
     perform bookingdb.lock_people(array[p_user_id]);
@@ -56,10 +58,15 @@ begin
             values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
             insert into public.user_credits (id, user_id, credits_balance, credits_purchased)
             values (v_lot_id, p_user_id, p_amount, p_amount);
+            if not found then
+                -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
+                raise exception using errcode = 'internal_error', message = 'Booking failed';
+            end if;
         else
             -- What is added goes to the lot named; what is taken comes from it, else from the lots in the order in
             -- which they would be spent.
             v_left := p_amount;
+            v_now := clock_timestamp();
             begin
                 for v_lot in
                     select c.*
@@ -74,6 +81,8 @@ begin
                     for update
                 loop
                     exit when v_left = 0;
+                    -- It ran out while we waited for it.
+                    continue when v_lot.expires_at <= clock_timestamp();
                     v_part := greatest(v_left, -v_lot.credits_balance);
                     insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
                     values (
@@ -84,6 +93,9 @@ begin
                     set credits_balance = c.credits_balance + v_part,
                         updated_at = now()
                     where c.id = v_lot.id;
+                    if not found then
+                        raise exception using errcode = 'internal_error', message = 'Booking failed';
+                    end if;
                     v_left := v_left - v_part;
                     v_lot_id := v_lot.id;
                 end loop;
@@ -92,8 +104,9 @@ begin
                     perform bookingdb.raise_error('busy');
             end;
             if v_left <> 0 then
+                -- The balance as it was: what was taken above is undone with the error.
                 perform bookingdb.raise_error('insufficient_credits', jsonb_build_object(
-                    'credits_balance', bookingdb.credits_balance(p_user_id), 'lot_id', p_lot_id
+                    'credits_balance', bookingdb.credits_balance(p_user_id) + v_left - p_amount, 'lot_id', p_lot_id
                 ));
             end if;
         end if;

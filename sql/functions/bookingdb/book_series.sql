@@ -49,6 +49,7 @@ begin
     -- Whole days, weeks or months: every session is at the same local time.
     if p_every is null
         or date_trunc('day', p_every) <> p_every
+        or least(extract(year from p_every), extract(month from p_every), extract(day from p_every)) < 0
         or extract(epoch from p_every) not between 86400 and 366 * 86400 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
             'parameter', 'p_every', 'minimum', '1 day', 'maximum', '1 year'
@@ -60,8 +61,10 @@ begin
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
     if p_idempotency_key is not null then
+        -- Months and days are told apart: a month is not 30 days.
         v_request_hash := bookingdb.request_hash(jsonb_build_array(
-            p_therapist_id, p_session_date, p_session_time, p_occurrences, extract(epoch from p_every)::text,
+            p_therapist_id, p_session_date, p_session_time, p_occurrences,
+            extract(year from p_every) * 12 + extract(month from p_every), extract(day from p_every),
             p_duration_minutes, p_session_type, p_notes, p_title, p_time_zone
         ));
         v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
@@ -89,7 +92,8 @@ begin
                         v_message = message_text,
                         v_detail = pg_exception_detail,
                         v_hint = pg_exception_hint;
-                    if not starts_with(v_sqlstate, 'PT') then
+                    -- An application's trigger may raise what it likes.
+                    if not starts_with(v_sqlstate, 'PT') or not starts_with(v_detail, '{') then
                         raise;
                     end if;
                     -- The same error, and which of the sessions it was.
@@ -112,8 +116,10 @@ begin
     return query
     select b.*
     from (
-        select s.id, row_number() over (order by s.scheduled_date) as occurrence
+        -- In the order in which they were paid: a session may have been moved since.
+        select s.id, row_number() over (order by l.id) as occurrence
         from public.sessions as s
+        inner join bookingdb.ledger as l on l.session_id = s.id and l.kind = 'debit'
         where s.series_id = v_series_id
     ) as o
     -- Each with the balance as it was after it: a credit less with every one.

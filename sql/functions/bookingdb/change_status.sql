@@ -28,6 +28,8 @@ begin
 
     v_owner_id := coalesce(v_session.user_id, v_session.id);
     if p_idempotency_key is not null then
+        -- The keys are the client's: the same one may be in use for another of its sessions at this moment.
+        perform bookingdb.lock_people(array[v_session.user_id]);
         v_answer := bookingdb.find_answer(p_function_name, v_owner_id, p_idempotency_key, v_request_hash);
         if v_answer.result_id is not null then
             return bookingdb.changed_session(v_session.id, v_answer.credits_balance);

@@ -114,7 +114,12 @@ begin
             select from bookingdb.ledger as d
             where d.session_id = r.session_id
                 and d.kind = 'debit'
-                and (d.lot_id = r.lot_id or d.lot_id = g.grace_for_lot_id)
+                and (
+                    d.lot_id = r.lot_id
+                    or d.lot_id = g.grace_for_lot_id
+                    -- A grace lot that was deleted since: the refund opened it.
+                    or (g.id is null and r.balance_after = r.amount)
+                )
                 and d.id < r.id
                 and d.amount = -r.amount
         );

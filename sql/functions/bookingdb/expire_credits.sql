@@ -30,6 +30,10 @@ begin
             status = 'expired',
             updated_at = now()
         where c.id = v_lot.id;
+        if not found then
+            -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
+            raise exception using errcode = 'internal_error', message = 'Booking failed';
+        end if;
         v_expired := row(v_expired.lots + 1, v_expired.credits + v_lot.credits_balance);
     end loop;
     return v_expired;

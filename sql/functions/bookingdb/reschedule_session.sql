@@ -40,7 +40,13 @@ begin
     -- A time without a zone is meant in the session's own.
     v_time_zone := bookingdb.resolve_time_zone(coalesce(p_time_zone, v_session.time_zone), v_session.therapist_id);
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
-    v_minutes := coalesce(p_duration_minutes, v_session.duration_minutes);
+    -- Who wrote the session directly may have left the duration out, or made it endless.
+    v_minutes := coalesce(
+        p_duration_minutes, v_session.duration_minutes,
+        greatest(0, least(86400, (
+            extract(epoch from v_session.end_time) - extract(epoch from v_session.start_time)
+        )))::integer / 60
+    );
 
     perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
 

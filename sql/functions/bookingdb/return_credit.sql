@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_now constant timestamptz := clock_timestamp();
+    v_now timestamptz;
     v_debit bookingdb.ledger;
     v_lot public.user_credits;
     v_grace_id uuid;
@@ -33,8 +33,11 @@ begin
             perform bookingdb.raise_error('busy');
     end;
 
-    if v_lot.id is null or v_lot.status = 'expired' or v_lot.expires_at <= v_now then
-        -- The lot is over: the credit comes back in one of its own, which the client has time to spend.
+    -- The clock is read here: the lot may have run out while we waited for it.
+    v_now := clock_timestamp();
+    if v_lot.id is null or v_lot.status = 'expired' or (v_lot.status = 'active' and v_lot.expires_at <= v_now) then
+        -- The lot is over: the credit comes back in one of its own, which the client has time to spend. (What was
+        -- taken back by then is over, too, but there is no grace for it.)
         v_grace_id := gen_random_uuid();
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_debit.user_id, v_grace_id, p_session.id, 'refund', 1, 1, bookingdb.actor());

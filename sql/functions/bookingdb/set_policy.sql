@@ -9,8 +9,9 @@ declare
     v_name text;
     v_value text;
     v_row bookingdb.policies;
-    v_minimum interval;
-    v_maximum interval;
+    -- Texts, because intervals are shown as the connection's IntervalStyle says.
+    v_minimum text;
+    v_maximum text;
     v_interval interval;
 begin
     perform bookingdb.authorise_trusted();
@@ -24,14 +25,23 @@ begin
         if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
             perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
         end if;
-        insert into bookingdb.policies (therapist_id)
-        values (p_therapist_id)
-        on conflict on constraint policies_therapist_id_key do nothing;
     end if;
-    select p.*
-    into v_row
-    from bookingdb.policies as p
-    where p.therapist_id is not distinct from p_therapist_id;
+    -- Who registers a therapist writes its zone without these locks.
+    begin
+        if p_therapist_id is not null then
+            insert into bookingdb.policies (therapist_id)
+            values (p_therapist_id)
+            on conflict on constraint policies_therapist_id_key do nothing;
+        end if;
+        select p.*
+        into v_row
+        from bookingdb.policies as p
+        where p.therapist_id is not distinct from p_therapist_id
+        for update;
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
 
     for v_name, v_value in select s.key, s.value from jsonb_each_text(p_settings) as s loop
         -- null means: as the default says. The default itself has all of them.
@@ -66,9 +76,9 @@ begin
                 v_maximum := case v_name
                     when 'cancellation_window' then '365 days' when 'refund_grace' then '3650 days' else '1 hour'
                 end;
-                if v_interval not between v_minimum and v_maximum then
+                if v_interval not between v_minimum::interval and v_maximum::interval then
                     perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-                        'parameter', v_name, 'minimum', v_minimum::text, 'maximum', v_maximum::text
+                        'parameter', v_name, 'minimum', v_minimum, 'maximum', v_maximum
                     ));
                 end if;
                 case v_name

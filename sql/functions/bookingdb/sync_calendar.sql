@@ -24,7 +24,7 @@ begin
             and s.start_time < s.end_time
             and isfinite(s.start_time)
             and isfinite(s.end_time)
-    left join bookingdb.calendar as c on c.id = i.id
+    left join bookingdb.calendar as c on c.id = i.id and c.kind = 'session'
     where (s.id is null) <> (c.id is null)
         or s.therapist_id is distinct from c.therapist_id
         or s.user_id is distinct from c.client_id

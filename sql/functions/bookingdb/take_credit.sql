@@ -9,6 +9,7 @@ declare
     v_now constant timestamptz := clock_timestamp();
     v_lot_id uuid;
     v_balance integer;
+    v_expires_at timestamptz;
 begin
     -- By priority, then the lot that expires soonest, then promotional before paid, then the oldest, then by id.
     -- Only direct writers and expire_credits() can hold its lock: the caller has the client's. So it is almost always
@@ -38,17 +39,21 @@ begin
 
     if v_lot_id is null then
         begin
-            select l.id, l.credits_balance
-            into v_lot_id, v_balance
-            from public.user_credits as l
-            where l.user_id = p_user_id
-                and l.user_type = 'user'
-                and l.status = 'active'
-                and l.credits_balance > 0
-                and (l.expires_at is null or l.expires_at > v_now)
-            order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
-            limit 1
-            for update;
+            -- A lot that runs out while we wait for it is passed over.
+            loop
+                select l.id, l.credits_balance, l.expires_at
+                into v_lot_id, v_balance, v_expires_at
+                from public.user_credits as l
+                where l.user_id = p_user_id
+                    and l.user_type = 'user'
+                    and l.status = 'active'
+                    and l.credits_balance > 0
+                    and (l.expires_at is null or l.expires_at > clock_timestamp())
+                order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
+                limit 1
+                for update;
+                exit when coalesce(v_expires_at > clock_timestamp(), true);
+            end loop;
         exception
             when lock_not_available then
                 perform bookingdb.raise_error('busy');
