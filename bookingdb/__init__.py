@@ -1,5 +1,6 @@
 """bookingdb: appointment booking with prepaid credits, as stored functions in your own Postgres."""
 
+from bookingdb.calls import PolicySettings
 from bookingdb.client import AsyncBookings, Bookings, book_session
 from bookingdb.errors import (
     BookingConflict,
@@ -8,6 +9,7 @@ from bookingdb.errors import (
     Busy,
     ClientConflict,
     HoldExpired,
+    HoldNotFound,
     IdempotencyKeyReused,
     InPast,
     InsufficientCredits,
@@ -20,6 +22,7 @@ from bookingdb.errors import (
     InvalidTimeZone,
     InvalidTransition,
     InvalidUserId,
+    LotNotFound,
     NotAllowed,
     NotAuthenticated,
     OutsideAvailability,
@@ -30,7 +33,18 @@ from bookingdb.errors import (
     TooSoon,
     UserNotFound,
 )
-from bookingdb.models import BookedSession, CreditEntry, CreditGrant, Session
+from bookingdb.models import (
+    BookedSession,
+    ChangedSession,
+    CreditEntry,
+    CreditGrant,
+    ExpiredCredits,
+    HeldSlot,
+    Policy,
+    RevokedGrant,
+    Session,
+    StatementLine,
+)
 
 __version__ = "0.1.0"
 
@@ -42,10 +56,14 @@ __all__ = [
     "BookingFailed",
     "Bookings",
     "Busy",
+    "ChangedSession",
     "ClientConflict",
     "CreditEntry",
     "CreditGrant",
+    "ExpiredCredits",
+    "HeldSlot",
     "HoldExpired",
+    "HoldNotFound",
     "IdempotencyKeyReused",
     "InPast",
     "InsufficientCredits",
@@ -58,12 +76,17 @@ __all__ = [
     "InvalidTimeZone",
     "InvalidTransition",
     "InvalidUserId",
+    "LotNotFound",
     "NotAllowed",
     "NotAuthenticated",
     "OutsideAvailability",
+    "Policy",
+    "PolicySettings",
+    "RevokedGrant",
     "Session",
     "SessionNotFound",
     "SkippedTime",
+    "StatementLine",
     "TherapistNotFound",
     "TooFar",
     "TooSoon",

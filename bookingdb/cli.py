@@ -5,47 +5,35 @@ Results go to standard output; errors (one line, no traceback) and which databas
 """
 
 import itertools
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import psycopg
 
 from bookingdb import Bookings, database, export, installer, lint, selftest, verify
 from bookingdb import uninstall as removing
+from bookingdb.cli_credits import credits_group
+from bookingdb.cli_policy import policy
+from bookingdb.cli_sessions import SESSION_COMMANDS
+from bookingdb.console import (
+    REFUSED,
+    Command,
+    database_url_option,
+    json_option,
+    open_database,
+    print_json,
+    print_table,
+    print_value,
+)
 from bookingdb.embedded import LocalServer, LocalServerError, Status
 from bookingdb.errors import BookingError
-from bookingdb.models import Record
 from bookingdb.source import SourceError
 
-REFUSED = 1
 UNREACHABLE = 2
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Instant(click.ParamType[datetime]):
-    """An instant on the command line: ISO 8601 with an offset."""
-
-    name = "INSTANT"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> datetime:
-        """Return the datetime; fails with a usage error where there is none, or no offset."""
-        try:
-            instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no instant such as 2030-01-07T10:00+01:00", parameter, context)
-        if instant.tzinfo is None:
-            self.fail(f"{value!r} needs an offset, such as Z or +01:00", parameter, context)
-        return instant
-
-
-INSTANT = Instant()
 
 
 class Commands(click.Group):
@@ -96,42 +84,10 @@ def explain(error: Exception) -> tuple[str, int]:
     return message, exit_code
 
 
-def database_url_option(command: Command) -> Command:
-    """Give a command the option ``--database-url``, as the parameter `database_url`."""
-    return click.option(
-        "--database-url",
-        metavar="URL",
-        help="The database; default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
-    )(command)
-
-
-def json_option(command: Command) -> Command:
-    """Give a command the option ``--json``, as the parameter `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ...]]":
-    """Connect to the database of this command and say on standard error which it is.
-
-    Raises `DatabaseUnreachable` or `NoDatabase`.
-
-    Example: ``with open_database(database_url) as connection: ...``
-    """
-    target = database.resolve(database_url)
-    connection = database.connect(target)
-    click.echo(f"bookingdb: {database.describe(connection, target)}", err=True)
-    return connection
-
-
 def mention(remark: str | None) -> None:
     """Print a remark on standard error, if there is one."""
     if remark:
         click.echo(f"bookingdb: {remark}", err=True)
-
-
-def print_json(value: Any) -> None:
-    """Print `value` as JSON; what JSON does not know (UUIDs, times) as text."""
-    click.echo(json.dumps(value, indent=2, default=str))
 
 
 @click.group(cls=Commands)
@@ -501,181 +457,8 @@ def register_therapist(
     print_value("id", therapist, as_json)
 
 
-@main.group("credits")
-def credits_group() -> None:
-    """Grant credits, and see what became of them."""
-
-
-@credits_group.command("grant")
-@click.argument("user")
-@click.argument("amount", type=int)
-@click.option("--payment-reference", metavar="TEXT", help="The payment; the same one never grants twice.")
-@click.option("--expires-at", type=INSTANT, help="When they end, e.g. 2030-12-31T23:59+01:00; default: never.")
-@click.option("--idempotency-key", metavar="KEY", help="The same key never grants twice.")
-@database_url_option
-@json_option
-def grant_credits(
-    user: str,
-    amount: int,
-    payment_reference: str | None,
-    expires_at: datetime | None,
-    idempotency_key: str | None,
-    database_url: str | None,
-    as_json: bool,
-) -> None:
-    """Give USER (a UUID) AMOUNT credits."""
-    with open_database(database_url) as connection:
-        grant = Bookings(connection).grant_credits(
-            user,
-            amount,
-            payment_reference=payment_reference,
-            expires_at=expires_at,
-            idempotency_key=idempotency_key,
-        )
-    print_records([grant], as_json, single=True)
-
-
-@credits_group.command("balance")
-@click.argument("user")
-@database_url_option
-@json_option
-def credit_balance(user: str, database_url: str | None, as_json: bool) -> None:
-    """Print how many credits USER (a UUID) can spend now."""
-    with open_database(database_url) as connection:
-        balance = Bookings(connection).get_credit_balance(user)
-    print_value("credits_balance", balance, as_json)
-
-
-@credits_group.command("history")
-@click.argument("user")
-@click.option("--limit", type=int, default=50, show_default=True, help="How many entries at most.")
-@click.option("--before", type=INSTANT, help="Only entries older than this instant.")
-@database_url_option
-@json_option
-def credit_history(
-    user: str, limit: int, before: datetime | None, database_url: str | None, as_json: bool
-) -> None:
-    """Print the ledger of USER (a UUID), newest entry first."""
-    with open_database(database_url) as connection:
-        entries = Bookings(connection).get_credit_history(user, limit=limit, before=before)
-    print_records(entries, as_json)
-
-
-@main.command("book")
-@click.option("--user", required=True, metavar="UUID", help="The client.")
-@click.option("--therapist", required=True, metavar="UUID", help="The therapist.")
-@click.option("--date", "session_date", metavar="YYYY-MM-DD", help="The local date.")
-@click.option("--time", "session_time", metavar="HH:MM", help="The local time.")
-@click.option("--starts-at", type=INSTANT, help="Instead of both: the instant, e.g. 2030-01-07T10:00+01:00.")
-@click.option("--duration", "duration_minutes", type=int, default=60, show_default=True, help="Minutes, 15-180.")
-@click.option("--type", "session_type", default="video", show_default=True, help="The kind of session.")
-@click.option("--notes", default="", help="Kept with the session.")
-@click.option("--title", default="Therapy Session", show_default=True, help="What the session is called.")
-@click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the therapist's.")
-@click.option("--idempotency-key", metavar="KEY", help="The same key never books twice.")
-@database_url_option
-@json_option
-def book(user: str, therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
-    """Book a session and take one credit for it."""
-    with open_database(database_url) as connection:
-        session = Bookings(connection).book_session(user_id=user, therapist_id=therapist, **options)
-    print_records([session], as_json, single=True)
-
-
-@main.command("sessions")
-@click.option("--user", metavar="UUID", help="Only this client's.")
-@click.option("--therapist", metavar="UUID", help="Only this therapist's.")
-@click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
-@click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
-@click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
-@database_url_option
-@json_option
-def list_sessions(
-    user: str | None, therapist: str | None, database_url: str | None, as_json: bool, **options: Any
-) -> None:
-    """List sessions, the latest start first."""
-    with open_database(database_url) as connection:
-        sessions = Bookings(connection).list_sessions(user_id=user, therapist_id=therapist, **options)
-    if as_json:
-        print_records(sessions, as_json)
-        return
-    print_table(
-        [
-            {
-                "id": session.id,
-                "date": session.scheduled_date,
-                "time": session.scheduled_time,
-                "zone": session.time_zone,
-                "minutes": session.duration_minutes,
-                "status": session.status,
-                "client": session.user_id,
-                "therapist": session.therapist_id,
-            }
-            for session in sessions
-        ]
-    )
-
-
-@main.command("check")
-@click.option("--therapist", required=True, metavar="UUID", help="The therapist.")
-@click.option("--date", "session_date", required=True, metavar="YYYY-MM-DD", help="The local date.")
-@click.option("--from", "start_time", required=True, metavar="HH:MM", help="The local start.")
-@click.option(
-    "--to", "end_time", required=True, metavar="HH:MM", help="The local end; at or before the start: on the next day."
-)
-@click.option("--time-zone", metavar="ZONE", help="IANA zone of these; default: the therapist's.")
-@click.option("--exclude", "exclude_session_id", metavar="UUID", help="A session that does not count.")
-@database_url_option
-@json_option
-def check(therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
-    """Say whether a therapist is free; exit 1 when not."""
-    with open_database(database_url) as connection:
-        taken = Bookings(connection).check_booking_conflict(therapist_id=therapist, **options)
-    if as_json:
-        print_json({"conflict": taken})
-    else:
-        click.echo("taken" if taken else "free")
-    if taken:
-        sys.exit(REFUSED)
-
-
-def print_value(name: str, value: Any, as_json: bool) -> None:
-    """Print a single value, bare or as a JSON object with this name."""
-    if as_json:
-        print_json({name: value})
-    else:
-        click.echo(str(value))
-
-
-def print_records(records: Sequence[Record], as_json: bool, *, single: bool = False) -> None:
-    """Print records as JSON (one object if `single`, else a list) or as a table; one record as its fields."""
-    rows = [record.to_dict() for record in records]
-    if as_json:
-        print_json(rows[0] if single else rows)
-    elif single:
-        print_table([{"": name, " ": value} for name, value in rows[0].items()])
-    else:
-        print_table(rows)
-
-
-def print_table(rows: Sequence[Mapping[str, Any]], nothing: str = "None.") -> None:
-    """Print rows with the same keys as a table; nothing is lost where the terminal is narrow, or is none."""
-    if not rows:
-        click.echo(nothing)
-        return
-    from rich.box import SIMPLE  # noqa: PLC0415 (half of what starting the command would take)
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=SIMPLE, show_edge=False, show_header=any(name.strip() for name in rows[0]))
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    console = Console()
-    # A file or a pipe has no width: lines as long as they must be, for grep and cut.
-    Console(width=None if console.is_terminal else 1000).print(table)
-
+for command in (credits_group, policy, *SESSION_COMMANDS):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -149,7 +149,7 @@ class InvalidTimeZone(BookingError):
 
 
 class InvalidDuration(BookingError):
-    """The duration is not a whole number of minutes from 15 to 180."""
+    """The duration is not a whole number of minutes from 15 to 180, or not one that the therapist's policy allows."""
 
     code = "invalid_duration"
     http_status = 400
@@ -212,8 +212,24 @@ class SessionNotFound(BookingError):
     message = "Session not found"
 
 
+class HoldNotFound(BookingError):
+    """There is no such hold. One that was given up, booked or has expired is still found."""
+
+    code = "hold_not_found"
+    http_status = 404
+    message = "Hold not found"
+
+
+class LotNotFound(BookingError):
+    """The client has no such lot of credits, or no lot was bought with this payment."""
+
+    code = "lot_not_found"
+    http_status = 404
+    message = "Credit grant not found"
+
+
 class InsufficientCredits(BookingError):
-    """The client has no active, unexpired credit left."""
+    """The client has no active, unexpired credit left, or fewer than are to be taken."""
 
     code = "insufficient_credits"
     http_status = 402
@@ -249,7 +265,7 @@ class OutsideAvailability(BookingConflict):
 
 
 class InvalidTransition(BookingError):
-    """The session's status does not allow what was asked."""
+    """The session's status (or that it has begun, or not begun yet) does not allow what was asked."""
 
     code = "invalid_transition"
     http_status = 409
@@ -257,7 +273,7 @@ class InvalidTransition(BookingError):
 
 
 class HoldExpired(BookingError):
-    """The slot was held for a while, and that while is over."""
+    """The slot is not held any more; the detail's ``"reason"`` is ``expired``, ``released`` or ``booked``."""
 
     code = "hold_expired"
     http_status = 410
@@ -312,6 +328,8 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         TherapistNotFound,
         UserNotFound,
         SessionNotFound,
+        HoldNotFound,
+        LotNotFound,
         InsufficientCredits,
         BookingConflict,
         ClientConflict,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -13,9 +13,8 @@ class Record:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """Make the record from a row whose columns are the fields, in their order."""
-        # A driver gives timestamps in the connection's zone; the same session must look the same on another.
-        return cls(*(value.astimezone(UTC) if isinstance(value, datetime) else value for value in row))
+        """Make the record from a row whose columns are the fields, in their order; a timedelta's are seconds."""
+        return cls(*(_read(field.type, value) for field, value in zip(dataclasses.fields(cls), row, strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values that ``json.dumps`` takes, written as PostgREST writes them.
@@ -28,12 +27,28 @@ class Record:
         return {field.name: _jsonable(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
 
+def _read(type_: Any, value: Any) -> Any:
+    if isinstance(value, datetime):
+        # A driver gives timestamps in the connection's zone; the same session must look the same on another.
+        return value.astimezone(UTC)
+    return timedelta(seconds=value) if type_ is timedelta else value
+
+
 def _jsonable(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, date | time):  # a datetime is a date
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return _interval(value)
     return value
+
+
+def _interval(value: timedelta) -> str:
+    """Write a duration as Postgres does, days of 24 hours apart: ``1 day 12:00:00``."""
+    days = f"{value.days} day{'' if value.days == 1 else 's'}" if value.days else ""
+    clock = str(value - timedelta(days=value.days)).rjust(8, "0") if value.seconds or not value.days else ""
+    return f"{days} {clock}".strip()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,11 +115,50 @@ class BookedSession(Session):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class CreditGrant(Record):
-    """What granting credits led to.
+class ChangedSession(Session):
+    """The session as it stands after it was cancelled, moved or brought into another status.
 
     Attributes:
-        lot_id: the lot (one purchase) that the credits are in.
+        credits_balance: the client's credits after it; None where the therapist asks, whom they do not concern.
+        free_cancellation_until: until this instant, in UTC, the client's own cancellation returns the credit;
+            None in a session that was not booked by bookingdb.
+        refunded: whether its credit was returned.
+    """
+
+    credits_balance: int | None
+    free_cancellation_until: datetime | None
+    refunded: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeldSlot(Record):
+    """A time that is kept for a client for a while.
+
+    Attributes:
+        id: the hold's id, and the id of the session that it becomes.
+        user_id: the client.
+        therapist_id: the therapist.
+        start_time: the instant at which the session would start, in UTC.
+        end_time: the instant at which it would end, in UTC.
+        time_zone: the IANA zone of its local date and time.
+        expires_at: the instant from which the time is free again for everybody, in UTC.
+    """
+
+    id: UUID
+    user_id: UUID
+    therapist_id: UUID
+    start_time: datetime
+    end_time: datetime
+    time_zone: str
+    expires_at: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CreditGrant(Record):
+    """What granting or adjusting credits led to.
+
+    Attributes:
+        lot_id: the lot (one purchase) that the credits are in; of several the one that was changed last.
         lot_balance: credits left in this lot.
         credits_balance: the client's credits in all lots.
     """
@@ -121,7 +175,8 @@ class CreditEntry(Record):
     Attributes:
         id: number of the entry; a later entry has a higher one.
         created_at: when it was written, in UTC.
-        kind: ``grant``, ``debit``, ``refund`` or ``direct`` (the balance was written by other means).
+        kind: ``grant``, ``debit``, ``refund``, ``expiry``, ``adjustment``, ``revocation`` or ``direct`` (the
+            balance was written by other means).
         amount: credits added to the lot (positive) or taken from it (negative).
         balance_after: credits in the lot after it.
         lot_id: the lot.
@@ -137,3 +192,83 @@ class CreditEntry(Record):
     lot_id: UUID
     session_id: UUID | None
     actor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RevokedGrant(Record):
+    """What taking a lot of credits back led to.
+
+    Attributes:
+        lot_id: the lot.
+        credits_revoked: credits that were left in it, and were taken.
+        credits_spent: credits that had been spent on sessions before.
+        credits_balance: the client's credits after it.
+    """
+
+    lot_id: UUID
+    credits_revoked: int
+    credits_spent: int
+    credits_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExpiredCredits(Record):
+    """What was posted to the ledger as expired.
+
+    Attributes:
+        lots: how many lots had expired since the last time.
+        credits: how many credits were left in them.
+    """
+
+    lots: int
+    credits: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StatementLine(Record):
+    """One line of a statement of credits.
+
+    Attributes:
+        entry_id: number of the ledger's entry; None in the lines ``opening`` and ``closing``.
+        created_at: when the entry was written, in UTC; in ``opening`` and ``closing`` the ends of the time asked for.
+        kind: ``opening``, ``closing``, or the entry's kind (see :class:`CreditEntry`).
+        amount: credits added (positive) or taken (negative); None in ``opening`` and ``closing``.
+        balance: the client's credits after it, in all lots of the ledger.
+        lot_id: the lot.
+        session_id: the session it paid for or gave back, if any.
+        reason: why, in the words of whoever adjusted or revoked.
+        actor: who did it.
+    """
+
+    entry_id: int | None
+    created_at: datetime
+    kind: str
+    amount: int | None
+    balance: int
+    lot_id: UUID | None
+    session_id: UUID | None
+    reason: str | None
+    actor: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Policy(Record):
+    """What holds for the bookings with a therapist, or by default.
+
+    Attributes:
+        therapist_id: the therapist; None for the default.
+        time_zone: IANA zone in which local times of bookings are meant.
+        minimum_duration_minutes: the shortest session, in minutes.
+        maximum_duration_minutes: the longest session, in minutes.
+        cancellation_window: how long before the start a client's own cancellation stops to return the credit.
+        refund_grace: how long a credit can be spent that was returned after it had expired.
+        hold_lifetime: how long a hold lasts that does not say so itself.
+    """
+
+    therapist_id: UUID | None
+    time_zone: str
+    minimum_duration_minutes: int
+    maximum_duration_minutes: int
+    cancellation_window: timedelta
+    refund_grace: timedelta
+    hold_lifetime: timedelta

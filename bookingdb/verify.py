@@ -331,7 +331,15 @@ _CONTENTS: tuple[tuple[LiteralString, str, str, str], ...] = (
         "select not exists (select from bookingdb.policies as p where p.therapist_id is null)",
         "bookingdb.policies",
         "has no default policy",
-        "Run `insert into bookingdb.policies (time_zone) values ('UTC')`",
+        "Run `insert into bookingdb.policies (time_zone, minimum_duration_minutes, maximum_duration_minutes,"
+        " cancellation_window, refund_grace, hold_lifetime)"
+        " values ('UTC', 15, 180, '24 hours', '30 days', '5 minutes')`",
+    ),
+    (
+        "select exists (select from bookingdb.rewritten_records)",
+        "bookingdb.rewritten_records",
+        "says that a superuser rewrote records of ledger or audit log",
+        "Look at `select * from bookingdb.rewritten_records order by id`; delete there what is accounted for",
     ),
 )
 

@@ -49,6 +49,8 @@ alter table bookingdb.calendar enable row level security;
 
 alter table bookingdb.history enable row level security;
 
+alter table bookingdb.holds enable row level security;
+
 alter table bookingdb.idempotency_keys enable row level security;
 
 alter table bookingdb.ledger enable row level security;
@@ -56,6 +58,8 @@ alter table bookingdb.ledger enable row level security;
 alter table bookingdb.outbox enable row level security;
 
 alter table bookingdb.policies enable row level security;
+
+alter table bookingdb.rewritten_records enable row level security;
 
 alter table bookingdb.selftest_people enable row level security;
 
@@ -65,6 +69,9 @@ create policy _bookingdb_deny on bookingdb.calendar for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.history for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.holds for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.idempotency_keys for all to public
@@ -77,6 +84,9 @@ create policy _bookingdb_deny on bookingdb.outbox for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.policies for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.rewritten_records for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.selftest_people for all to public

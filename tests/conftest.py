@@ -37,8 +37,11 @@ EMPTY_THE_TABLES = """
     delete from bookingdb.ledger;
     delete from bookingdb.outbox;
     delete from bookingdb.idempotency_keys;
+    delete from bookingdb.holds;
+    delete from bookingdb.rewritten_records;
     delete from bookingdb.policies where therapist_id is not null;
-    update bookingdb.policies set time_zone = 'UTC' where time_zone <> 'UTC';
+    update bookingdb.policies set time_zone = 'UTC', minimum_duration_minutes = 15, maximum_duration_minutes = 180,
+        cancellation_window = '24 hours', refund_grace = '30 days', hold_lifetime = '5 minutes';
 """
 
 @pytest.fixture(scope="session")

@@ -31,9 +31,13 @@ PROMISED = {
     "therapist_not_found": ("PT404", "Therapist not found"),
     "user_not_found": ("PT404", "User not found"),
     "session_not_found": ("PT404", "Session not found"),
+    "hold_not_found": ("PT404", "Hold not found"),
+    "lot_not_found": ("PT404", "Credit grant not found"),
     "insufficient_credits": ("PT402", "Insufficient credits: purchase credits first"),
     "booking_conflict": ("PT409", "Booking conflict: time slot unavailable"),
     "client_conflict": ("PT409", "Booking conflict: you already have a session at this time"),
+    "invalid_transition": ("PT409", "Session status does not allow this"),
+    "hold_expired": ("PT410", "Hold expired"),
     "idempotency_key_reused": ("PT422", "Idempotency key was used with other parameters"),
     "busy": ("PT503", "Booking is busy, try again"),
 }
@@ -49,6 +53,7 @@ TABLES = (
     "bookingdb.outbox",
     "bookingdb.idempotency_keys",
     "bookingdb.policies",
+    "bookingdb.holds",
 )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from bookingdb import cli
+from bookingdb.console import DURATION
 from tests.support import TOMORROW, World, connect, run
 
 
@@ -148,6 +151,186 @@ def test_from_registering_to_booking(world: World) -> None:
     assert session["id"] in bookingdb(world.url, "sessions", "--therapist", therapist).stdout
 
 
+def test_a_session_from_the_hold_to_its_end(world: World) -> None:
+    client, therapist = world.client(credits=4), world.therapist("Europe/Berlin")
+    slot = ("--user", client, "--therapist", therapist, "--date", TOMORROW, "--time", "10:00")
+
+    before = dt.datetime.now(dt.UTC)
+    held = answer(world.url, "hold", *slot, "--duration", "30", "--ttl", "10m", "--idempotency-key", "k")
+    ends_in = dt.datetime.fromisoformat(held["expires_at"]) - before
+    assert dt.timedelta(minutes=10) < ends_in < dt.timedelta(minutes=11)
+    assert bookingdb(world.url, "release", held["id"]).stdout == f"{held['id']}\n"
+    assert answer(world.url, "release", held["id"]) == {"released": held["id"]}
+
+    hold = answer(world.url, "hold", *slot)
+    session = answer(world.url, "book-hold", hold["id"], "--notes", "first", "--idempotency-key", "k")
+    assert (session["id"], session["description"], session["credits_balance"]) == (hold["id"], "first", 3)
+
+    moved = answer(world.url, "reschedule", session["id"], "--date", TOMORROW, "--time", "12:00", "--duration", 45)
+    assert (moved["scheduled_time"], moved["duration_minutes"], moved["time_zone"]) == (
+        "12:00:00",
+        45,
+        "Europe/Berlin",
+    )
+    at = f"{TOMORROW}T15:00+00:00"
+    moved = answer(world.url, "reschedule", session["id"], "--starts-at", at, "--time-zone", "UTC")
+    assert (moved["scheduled_time"], moved["duration_minutes"], moved["time_zone"]) == ("15:00:00", 45, "UTC")
+
+    assert answer(world.url, "confirm", session["id"], "--idempotency-key", "k")["status"] == "confirmed"
+    assert answer(world.url, "start", session["id"])["status"] == "in_progress"
+    early = bookingdb(world.url, "complete", session["id"])
+    assert (early.exit_code, early.stdout) == (1, "")
+    assert "bookingdb: invalid_transition: " in early.stderr
+
+    for command, status in (("complete", "completed"), ("no-show", "no_show")):
+        over = world.scalar(
+            "insert into sessions (user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s) returning id",
+            *(client, therapist, "2020-01-01T10:00Z", "2020-01-01T11:00Z"),
+        )
+        assert answer(world.url, command, over)["status"] == status
+    pending = world.scalar(
+        "insert into sessions (user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, %s, %s, 'pending_approval') returning id",
+        *(client, therapist, f"{TOMORROW}T20:00Z", f"{TOMORROW}T21:00Z"),
+    )
+    approved = answer(world.url, "approve", pending)
+    assert (approved["status"], approved["credits_balance"]) == ("scheduled", 2)
+
+
+def test_cancelling_returns_the_credit_or_keeps_it(world: World) -> None:
+    client, therapist = world.client(credits=3), world.therapist()
+    for at, option, refunded in (("10:00", [], True), ("11:00", ["--refund"], True), ("12:00", ["--no-refund"], False)):
+        session = world.book(client, therapist, at)["id"]
+        cancelled = answer(world.url, "cancel", session, "--reason", "ill", *option)
+        assert (cancelled["status"], cancelled["refunded"]) == ("cancelled", refunded)
+        assert world.scalar("select cancellation_reason from sessions where id = %s", session) == "ill"
+
+    printed = bookingdb(world.url, "cancel", world.book(client, therapist, "13:00")["id"], "--idempotency-key", "k")
+    assert "cancelled" in printed.stdout
+    assert "refunded" in printed.stdout
+    assert world.balance(client) == 2
+
+
+def test_a_series_is_printed_as_a_table_or_a_list(world: World) -> None:
+    client, therapist = world.client(credits=5), world.therapist()
+    slot = ("--user", client, "--therapist", therapist, "--date", TOMORROW, "--occurrences")
+
+    printed = bookingdb(world.url, "book-series", *slot, 2, "--time", "10:00")
+    series = answer(world.url, "book-series", *slot, 3, "--time", "12:00", "--every", "2 days", "--type", "chat")
+
+    assert printed.exit_code == 0, printed.output
+    for days in (0, 7):
+        assert str(TOMORROW + dt.timedelta(days=days)) in printed.stdout
+    assert [session["scheduled_date"] for session in series] == [
+        str(TOMORROW + dt.timedelta(days=days)) for days in (0, 2, 4)
+    ]
+    assert [(session["session_type"], session["credits_balance"]) for session in series] == [
+        ("chat", 2),
+        ("chat", 1),
+        ("chat", 0),
+    ]
+
+
+def test_credits_are_corrected_revoked_expired_and_accounted_for(world: World) -> None:
+    client = str(world.client())
+    gift = answer(world.url, "credits", "grant", client, 2, "--category", "promotional", "--priority", 7)
+    assert world.run("select category, priority from user_credits where id = %s", gift["lot_id"]) == [
+        ("promotional", 7)
+    ]
+    added = answer(world.url, "credits", "adjust", client, 5, "--reason", "forgotten", "--idempotency-key", "k")
+    assert added["credits_balance"] == 7
+    assert answer(world.url, "credits", "adjust", client, -3, "--reason", "twice", "--lot", added["lot_id"]) == {
+        "lot_id": added["lot_id"],
+        "lot_balance": 2,
+        "credits_balance": 4,
+    }
+    answer(world.url, "credits", "grant", client, 6, "--payment-reference", "pi_1")
+    revoked = answer(world.url, "credits", "revoke", "--payment-reference", "pi_1", "--reason", "chargeback")
+    assert (revoked["credits_revoked"], revoked["credits_spent"], revoked["credits_balance"]) == (6, 0, 4)
+    assert answer(world.url, "credits", "revoke", gift["lot_id"])["credits_revoked"] == 2
+    world.run("update user_credits set expires_at = '2020-01-01' where id = %s", added["lot_id"])
+    assert answer(world.url, "credits", "expire") == {"lots": 1, "credits": 2}
+
+    period = ("--from", "2020-01-01T00:00Z", "--to", "2900-01-01T00:00Z")
+    lines = answer(world.url, "credits", "statement", client, *period)
+    assert [line["amount"] for line in lines] == [None, 2, 5, -3, 6, -6, -2, -2, None]
+    assert (lines[0]["kind"], lines[-1]["kind"], lines[-1]["balance"]) == ("opening", "closing", 0)
+    printed = bookingdb(world.url, "credits", "statement", client, *period).stdout
+    assert "chargeback" in printed
+    assert world.violations() == []
+
+
+def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
+    therapist = str(world.therapist(None))
+    for_therapist = ("--therapist", therapist)
+    default = answer(world.url, "policy", "show")
+    assert default == {
+        "therapist_id": None,
+        "time_zone": "UTC",
+        "minimum_duration_minutes": 15,
+        "maximum_duration_minutes": 180,
+        "cancellation_window": "1 day",
+        "refund_grace": "30 days",
+        "hold_lifetime": "00:05:00",
+    }
+    assert answer(world.url, "policy", "set", "--refund-grace", "60d")["refund_grace"] == "60 days"
+
+    window = ("--cancellation-window", "36 hours", "--time-zone", "Asia/Tokyo")
+    durations = ("--minimum-duration-minutes", 30, "--maximum-duration-minutes", 60, "--hold-lifetime", "90s")
+    changed = answer(world.url, "policy", "set", *for_therapist, *window, *durations)
+    assert changed == {
+        "therapist_id": therapist,
+        "time_zone": "Asia/Tokyo",
+        "minimum_duration_minutes": 30,
+        "maximum_duration_minutes": 60,
+        "cancellation_window": "1 day 12:00:00",
+        "refund_grace": "60 days",
+        "hold_lifetime": "00:01:30",
+    }
+    # What was printed may be given again.
+    again = answer(world.url, "policy", "set", *for_therapist, "--cancellation-window", changed["cancellation_window"])
+    assert again == changed == answer(world.url, "policy", "show", *for_therapist)
+
+    everything = [f"--{name.replace('_', '-')}" for name in changed if name != "therapist_id"]
+    back = [argument for option in everything for argument in (option, "default")]
+    assert answer(world.url, "policy", "set", *for_therapist, *back) == {
+        **default,
+        "therapist_id": therapist,
+        "refund_grace": "60 days",
+    }
+    for refused in (("set", "--hold-lifetime", "default"), ("set", "--hold-lifetime", "2h")):
+        result = bookingdb(world.url, "policy", *refused)
+        assert result.exit_code == 1
+        assert "bookingdb: invalid_parameter: " in result.stderr
+    assert "36" not in bookingdb(world.url, "policy", "show").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("90s", {"seconds": 90}),
+        ("5m", {"minutes": 5}),
+        ("24h", {"hours": 24}),
+        ("1 day", {"days": 1}),
+        ("2 weeks", {"weeks": 2}),
+        ("1 day 12 hours", {"hours": 36}),
+        ("1 day 12:00:00", {"hours": 36}),
+        ("00:00:00", {}),
+        ("1h30m", {"minutes": 90}),
+    ],
+)
+def test_a_length_of_time_is_read_in_many_ways(text: str, duration: dict[str, int]) -> None:
+    assert DURATION.convert(text, None, None) == dt.timedelta(**duration)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "5", "-5m", "5 months", "1.5h", "10m 1h", "12:00", "1:00:00", "00:60:00", "5m\n", "9" * 99 + "s"]
+)
+def test_what_is_no_length_of_time_is_wrong_usage(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="no length of time"):
+        DURATION.convert(text, None, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -160,6 +343,18 @@ def test_from_registering_to_booking(world: World) -> None:
             "therapist_not_found",
         ),
         (["register", "client", "nobody"], "invalid_parameter"),
+        (["cancel", uuid4()], "session_not_found"),
+        (["cancel", "mine"], "invalid_session_id"),
+        (["confirm", uuid4()], "session_not_found"),
+        (["reschedule", uuid4()], "invalid_date"),
+        (["reschedule", uuid4(), "--date", TOMORROW, "--time", "10:00"], "session_not_found"),
+        (["release", uuid4()], "hold_not_found"),
+        (["book-hold", "mine"], "invalid_parameter"),
+        (["credits", "revoke", uuid4()], "lot_not_found"),
+        (["credits", "revoke"], "invalid_parameter"),
+        (["credits", "adjust", uuid4(), "-1", "--reason", "r"], "user_not_found"),
+        (["policy", "show", "--therapist", uuid4()], "therapist_not_found"),
+        (["policy", "set", "--time-zone", "Mars"], "invalid_time_zone"),
     ],
 )
 def test_a_refusal_is_one_line_with_code_and_hint_on_standard_error(
@@ -183,6 +378,20 @@ def test_usage_errors_and_an_unreachable_database_exit_with_2() -> None:
     assert bookingdb(unreachable, "book").exit_code == 2
     assert bookingdb(unreachable, "sessions", "--from", "yesterday").exit_code == 2
     assert bookingdb(unreachable, "sessions", "--from", "2030-01-01T10:00").exit_code == 2
+    for arguments in (
+        ["hold", "--user", "u", "--therapist", "t", "--ttl", "soon"],
+        ["book-series", "--user", "u", "--therapist", "t", "--date", "2030-01-01", "--time", "10:00"],
+        ["credits", "adjust", "u", "-1"],
+        ["credits", "adjust", "u", "-1", "--raeson", "r"],
+        ["credits", "adjust", "u", "-x", "--reason", "r"],
+        ["credits", "grant", "u", "1", "--category", "stolen"],
+        ["credits", "statement", "u", "--from", "2030-01-01T00:00Z"],
+        ["policy", "set"],
+        ["policy", "set", "--minimum-duration-minutes", "half an hour"],
+    ):
+        result = bookingdb(unreachable, *arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Usage: "), arguments
 
 
 def test_a_database_without_bookingdb_says_how_to_install_it(empty_database: str) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import datetime as dt
 import inspect
+import json
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, assert_type, get_type_hints
 from uuid import UUID, uuid4
 
@@ -28,17 +30,33 @@ from bookingdb import (
     BookingConflict,
     BookingFailed,
     Bookings,
+    ChangedSession,
     CreditEntry,
     CreditGrant,
+    ExpiredCredits,
+    HeldSlot,
+    HoldExpired,
+    HoldNotFound,
     InPast,
     InsufficientCredits,
+    InvalidDuration,
+    InvalidParameter,
+    InvalidTimeZone,
+    InvalidTransition,
+    LotNotFound,
+    NotAllowed,
+    Policy,
+    RevokedGrant,
     Session,
+    SessionNotFound,
+    StatementLine,
     TherapistNotFound,
     UserNotFound,
     book_session,
     calls,
 )
-from tests.support import TOMORROW, World, connect, run
+from tests.support import TOMORROW, World, connect, run, scalar
+from tests.test_access import logged_in
 
 UTC = dt.UTC
 OURS = [
@@ -280,6 +298,252 @@ async def test_every_method_on_every_kind_of_connection(shared_world: World, kin
     assert shared_world.violations() == []
 
 
+def session_of_others(world: World, client: UUID, therapist: UUID, status: str, start: dt.datetime) -> UUID:
+    """Return the id of a session that something else wrote, and that nobody paid."""
+    session_id: UUID = world.scalar(
+        "insert into sessions (user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, %s, %s, %s) returning id",
+        client,
+        therapist,
+        start,
+        start + dt.timedelta(hours=1),
+        status,
+    )
+    return session_id
+
+
+@pytest.mark.parametrize("kind", OURS + CALLERS)
+async def test_the_life_of_a_session_on_every_kind_of_connection(shared_world: World, kind: str) -> None:
+    client, therapist = shared_world.client(credits=6), shared_world.therapist()
+    at = dt.datetime.combine(TOMORROW, dt.time(10), UTC)
+    hour, day = dt.timedelta(hours=1), dt.timedelta(days=1)
+    pending = session_of_others(shared_world, client, therapist, "pending_approval", at - 2 * hour)
+    over, missed = (
+        session_of_others(shared_world, client, therapist, "confirmed", at - days * day) for days in (10, 20)
+    )
+    slot: dict[str, Any] = {"user_id": client, "therapist_id": str(therapist)}
+
+    async with opened(shared_world, kind) as database:
+        bookings = database.bookings
+        given_up = await result_of(
+            bookings.hold_slot(**slot, session_date=TOMORROW, session_time="10:00", idempotency_key="k")
+        )
+        released = await result_of(bookings.release_hold(str(given_up.id)))
+        before = dt.datetime.now(UTC)
+        hold = await result_of(bookings.hold_slot(**slot, starts_at=at, ttl=dt.timedelta(minutes=2.5)))
+        booked = await result_of(bookings.book_hold(hold.id, notes="100 %", idempotency_key="k"))
+        moved = await result_of(
+            bookings.reschedule_session(booked.id, starts_at=at + day, duration_minutes=45, idempotency_key="k")
+        )
+        confirmed = await result_of(bookings.confirm_session(str(booked.id), idempotency_key="k"))
+        cancelled = await result_of(bookings.cancel_session(booked.id, reason="ill", refund=True, idempotency_key="k"))
+        series = await result_of(
+            bookings.book_series(
+                **slot, session_date=TOMORROW, session_time="10:00", occurrences=3, every="2 weeks", idempotency_key="k"
+            )
+        )
+        started = await result_of(bookings.start_session(series[0].id, idempotency_key="k"))
+        approved = await result_of(bookings.approve_session(pending, idempotency_key="k"))
+        completed = await result_of(bookings.complete_session(over, idempotency_key="k"))
+        no_show = await result_of(bookings.mark_no_show(missed, idempotency_key="k"))
+        await result_of(database.commit())
+
+    assert released is None
+    assert hold == HeldSlot(hold.id, client, therapist, at, at + hour, "UTC", hold.expires_at)
+    assert hold.expires_at.tzinfo is UTC
+    assert dt.timedelta(seconds=150) < hold.expires_at - before < dt.timedelta(seconds=180)
+    assert type(booked) is BookedSession
+    assert (booked.id, booked.start_time, booked.description, booked.credits_balance) == (hold.id, at, "100 %", 5)
+
+    assert {type(session) for session in (moved, confirmed, cancelled, started, approved, completed, no_show)} == {
+        ChangedSession
+    }
+    assert (moved.id, moved.start_time, moved.end_time) == (booked.id, at + day, at + day + 0.75 * hour)
+    assert (moved.scheduled_time, moved.time_zone, moved.duration_minutes) == (dt.time(10), "UTC", 45)
+    assert (moved.free_cancellation_until, moved.refunded, moved.credits_balance) == (at, False, 5)
+    assert (confirmed.status, cancelled.status) == ("confirmed", "cancelled")
+    assert (cancelled.refunded, cancelled.credits_balance) == (True, 6)
+    assert shared_world.run("select cancellation_reason from sessions where id = %s", booked.id) == [("ill",)]
+
+    assert {type(session) for session in series} == {BookedSession}
+    assert [session.scheduled_date for session in series] == [TOMORROW + 14 * step * day for step in range(3)]
+    assert [session.credits_balance for session in series] == [5, 4, 3]
+    assert (started.id, started.status) == (series[0].id, "in_progress")
+    assert (approved.id, approved.status, approved.credits_balance) == (pending, "scheduled", 2)
+    assert (completed.id, completed.status, completed.free_cancellation_until) == (over, "completed", None)
+    assert (no_show.id, no_show.status) == (missed, "no_show")
+    assert shared_world.violations() == []
+
+
+@pytest.mark.parametrize("kind", OURS + CALLERS)
+async def test_credits_and_policies_on_every_kind_of_connection(shared_world: World, kind: str) -> None:
+    client, therapist = shared_world.client(credits=4), shared_world.therapist("Europe/Berlin")
+    shared_world.run("update user_credits set expires_at = '2020-01-01' where user_id = %s", client)
+    begin, end = dt.datetime(2020, 1, 1, tzinfo=UTC), dt.datetime(2900, 1, 1, tzinfo=UTC)
+
+    async with opened(shared_world, kind) as database:
+        bookings = database.bookings
+        gift = await result_of(bookings.grant_credits(client, 2, category="promotional", priority=7))
+        added = await result_of(bookings.adjust_credits(client, 3, reason="forgotten", idempotency_key="k"))
+        taken = await result_of(bookings.adjust_credits(client, -1, reason="100 %", lot_id=str(added.lot_id)))
+        expired = await result_of(bookings.expire_credits())
+        bought = await result_of(bookings.grant_credits(client, 5, payment_reference=f"{client}"))
+        revoked = await result_of(bookings.revoke_grant(payment_reference=f"{client}", reason="chargeback"))
+        again = await result_of(bookings.revoke_grant(bought.lot_id))
+        statement = await result_of(bookings.get_credit_statement(client, begin, end))
+        default = await result_of(bookings.get_policy())
+        changed = await result_of(
+            bookings.set_policy(
+                therapist_id=therapist,
+                time_zone="Asia/Tokyo",
+                minimum_duration_minutes=30,
+                cancellation_window=dt.timedelta(hours=36),
+                hold_lifetime=dt.timedelta(seconds=90),
+            )
+        )
+        partly = await result_of(bookings.set_policy(therapist_id=str(therapist), hold_lifetime=None))
+        kept = await result_of(bookings.get_policy(therapist))
+        await result_of(database.commit())
+
+    assert shared_world.run("select category, priority from user_credits where id = %s", gift.lot_id) == [
+        ("promotional", 7)
+    ]
+    assert added == CreditGrant(added.lot_id, 3, 5)
+    assert taken == CreditGrant(added.lot_id, 2, 4)
+    assert expired == ExpiredCredits(1, 4)
+    assert revoked == again == RevokedGrant(bought.lot_id, 5, 0, 4)
+    assert {type(line) for line in statement} == {StatementLine}
+    assert [(line.kind, line.amount, line.balance, line.reason) for line in statement] == [
+        ("opening", None, 0, None),
+        ("grant", 4, 4, None),
+        ("grant", 2, 6, None),
+        ("adjustment", 3, 9, "forgotten"),
+        ("adjustment", -1, 8, "100 %"),
+        ("expiry", -4, 4, None),
+        ("grant", 5, 9, None),
+        ("revocation", -5, 4, "chargeback"),
+        ("closing", None, 4, None),
+    ]
+    assert (statement[0].created_at, statement[-1].created_at) == (begin, end)
+    assert [line.lot_id for line in statement[2:5]] == [gift.lot_id, added.lot_id, added.lot_id]
+    assert all(line.created_at.tzinfo is UTC and line.actor for line in statement[1:-1])
+
+    days, minutes = dt.timedelta(days=1), dt.timedelta(minutes=1)
+    assert default == Policy(None, "UTC", 15, 180, days, 30 * days, 5 * minutes)
+    assert changed == Policy(therapist, "Asia/Tokyo", 30, 180, 1.5 * days, 30 * days, 1.5 * minutes)
+    assert partly == kept == Policy(therapist, "Asia/Tokyo", 30, 180, 1.5 * days, 30 * days, 5 * minutes)
+    assert shared_world.violations() == []
+
+
+def test_a_therapist_is_not_told_the_client_s_credits(supabase_world: World) -> None:
+    client, therapist = supabase_world.client(credits=1), supabase_world.therapist()
+    session = supabase_world.book(client, therapist)
+
+    with logged_in(supabase_world, therapist) as connection:
+        confirmed = Bookings(connection).confirm_session(session["id"])
+        with pytest.raises(NotAllowed):
+            Bookings(connection).cancel_session(session["id"], refund=False)
+    with logged_in(supabase_world, client) as connection:
+        cancelled = Bookings(connection).cancel_session(session["id"])
+
+    assert (confirmed.status, confirmed.credits_balance) == ("confirmed", None)
+    assert (cancelled.status, cancelled.credits_balance, cancelled.refunded) == ("cancelled", 1, True)
+
+
+@pytest.mark.parametrize("every", [dt.timedelta(days=14), "14 days", "2 weeks"])
+def test_a_series_goes_on_at_the_same_local_time_across_a_clock_change(world: World, every: Any) -> None:
+    client, therapist = world.client(credits=2), world.therapist("Europe/Berlin")
+
+    first, second = Bookings(world.connection).book_series(
+        user_id=client,
+        therapist_id=therapist,
+        session_date="2040-03-20",
+        session_time="10:00",
+        occurrences=2,
+        every=every,
+    )
+
+    assert (first.scheduled_time, second.scheduled_time) == (dt.time(10), dt.time(10))
+    assert second.start_time - first.start_time == dt.timedelta(days=14, hours=-1)
+
+
+def test_a_monthly_series_stays_at_the_ends_of_months(world: World) -> None:
+    client, therapist = world.client(credits=3), world.therapist()
+
+    series = Bookings(world.connection).book_series(
+        user_id=client,
+        therapist_id=therapist,
+        session_date="2040-01-31",
+        session_time="10:00",
+        occurrences=3,
+        every="1 month",
+    )
+
+    assert [session.scheduled_date for session in series] == [
+        dt.date(2040, 1, 31),
+        dt.date(2040, 2, 29),
+        dt.date(2040, 3, 31),
+    ]
+
+
+@pytest.mark.parametrize("style", ["postgres", "postgres_verbose", "sql_standard", "iso_8601"])
+def test_a_duration_means_the_same_whatever_the_connection_s_interval_style(world: World, style: str) -> None:
+    client, therapist = world.client(), world.therapist()
+    negative = dt.timedelta(hours=-30)
+    with psycopg.connect(world.url, autocommit=True, options=f"-c intervalstyle={style}") as connection:
+        bookings = Bookings(connection)
+        start = dt.datetime.now(UTC)
+        hold = bookings.hold_slot(
+            user_id=client,
+            therapist_id=therapist,
+            session_date=TOMORROW,
+            session_time="10:00",
+            ttl=dt.timedelta(minutes=30),
+        )
+        for refused in (dt.timedelta(seconds=9.9), dt.timedelta(hours=1, microseconds=1), negative):
+            with pytest.raises(InvalidParameter):
+                bookings.hold_slot(
+                    user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00", ttl=refused
+                )
+        with pytest.raises(InvalidParameter):
+            bookings.set_policy(cancellation_window=negative)
+        sent = calls.hold_slot(
+            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00", ttl=negative
+        ).parameters["p_ttl"]
+        assert scalar(connection, "select extract(epoch from %s::interval)", sent) == negative.total_seconds()
+        changed = bookings.set_policy(cancellation_window=dt.timedelta(hours=36), hold_lifetime=dt.timedelta(minutes=1))
+
+    assert dt.timedelta(minutes=30) < hold.expires_at - start < dt.timedelta(minutes=31)
+    assert (changed.cancellation_window, changed.hold_lifetime) == (dt.timedelta(hours=36), dt.timedelta(minutes=1))
+
+
+async def test_settings_arrive_also_where_the_application_encodes_jsonb_itself(world: World) -> None:
+    engine = create_async_engine(sqlalchemy_url(world, "asyncpg"))
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+        policy = await AsyncBookings(connection).set_policy(minimum_duration_minutes=30)
+    await engine.dispose()
+
+    assert policy.minimum_duration_minutes == 30
+
+
+def test_what_a_policy_says_is_written_as_postgres_writes_it(world: World) -> None:
+    bookings = Bookings(world.connection)
+    for window, written in (
+        (dt.timedelta(0), "00:00:00"),
+        (dt.timedelta(hours=5, minutes=30), "05:30:00"),
+        (dt.timedelta(days=1), "1 day"),
+        (dt.timedelta(days=2, hours=12), "2 days 12:00:00"),
+        (dt.timedelta(days=10, hours=3, seconds=1), "10 days 03:00:01"),
+    ):
+        policy = bookings.set_policy(cancellation_window=window)
+
+        assert policy.cancellation_window == window
+        assert policy.to_dict()["cancellation_window"] == written
+        assert world.scalar("select cancellation_window::text from get_policy()") == written
+
+
 def test_the_function_is_the_method(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
 
@@ -293,19 +557,25 @@ def test_the_function_is_the_method(world: World) -> None:
 
 
 def test_defaults_are_the_database_s(world: World) -> None:
-    client, therapist = world.client(credits=2), world.therapist()
-
-    in_sql = world.book(client, therapist, at="10:00")
-    in_python = Bookings(world.connection).book_session(
-        user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="11:00"
+    defaults = world.run(
+        "select p.proname::text, a.name, pg_get_function_arg_default(p.oid, a.position::integer)"
+        " from pg_proc as p cross join unnest(p.proargnames[:p.pronargs]) with ordinality as a (name, position)"
+        " where p.pronamespace = 'public'::regnamespace and starts_with(a.name, 'p_')"
     )
+    compared = 0
+    for function, name, expression in defaults:
+        builder = getattr(calls, {"create_session_with_credit_deduction": "book_session"}.get(function, function))
+        parameters = inspect.signature(builder).parameters
+        parameter = parameters.get(name.removeprefix("p_")) or parameters[name.removeprefix("p_") + "_"]
+        if "starts_at" in parameters and parameter.name in ("session_date", "session_time"):
+            assert (expression, parameter.default) == (None, None)  # one of two ways to say when
+        elif expression is None:
+            assert parameter.default is parameter.empty, (function, name)
+        else:
+            assert parameter.default == world.scalar(f"select {expression}"), (function, name)
+            compared += 1
 
-    for name in ("title", "description", "duration_minutes", "session_type", "time_zone"):
-        assert getattr(in_python, name) == in_sql[name]
-    limits = inspect.signature(calls.get_credit_history).parameters["limit"].default
-    assert f"p_limit integer DEFAULT {limits}," in world.scalar(
-        "select pg_get_function_arguments('public.get_credit_history'::regproc)"
-    )
+    assert compared > 40
 
 
 def test_a_retry_with_the_same_key_is_answered_with_the_same_session(world: World) -> None:
@@ -500,9 +770,11 @@ def test_what_a_sqlalchemy_session_has_not_written_yet_is_found(world: World) ->
 # --- what is tried again ---
 
 
-def fail_at_first(world: World, client: UUID, sqlstate: str, times: int) -> Callable[[], int]:
-    """Make each new session of this client fail that many times; return how often it was tried."""
-    name = f"fail_{client.hex}"
+def fail_at_first(
+    world: World, client: UUID, sqlstate: str, times: int, what: str = "insert on sessions"
+) -> Callable[[], int]:
+    """Make each new session of this client, or what else, fail that many times; return how often it was tried."""
+    name = f"fail_{client.hex[:8]}_{what.replace(' ', '_')}"
     # A sequence counts on through rollbacks.
     world.run(f"create sequence {name}")
     world.run(
@@ -511,8 +783,7 @@ def fail_at_first(world: World, client: UUID, sqlstate: str, times: int) -> Call
         "return new; end$$"
     )
     world.run(
-        f"create trigger {name} after insert on sessions for each row "
-        f"when (new.user_id = '{client}') execute function {name}()"
+        f"create trigger {name} after {what} for each row when (new.user_id = '{client}') execute function {name}()"
     )
     return lambda: int(world.scalar(f"select case when is_called then last_value else 0 end from {name}"))
 
@@ -529,6 +800,35 @@ async def test_where_the_transaction_is_ours_it_is_run_again(shared_world: World
     assert tries() == 3
     assert shared_world.run("select id from sessions where user_id = %s", client) == [(session.id,)]
     assert shared_world.balance(client) == 0
+    assert shared_world.violations() == []
+
+
+@pytest.mark.parametrize("kind", OURS)
+async def test_what_changes_is_run_again_without_a_key_too_and_done_once(shared_world: World, kind: str) -> None:
+    client, therapist = shared_world.client(credits=3), shared_world.therapist()
+    session = shared_world.book(client, therapist)
+    hold = Bookings(shared_world.connection).hold_slot(
+        user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="12:00"
+    )
+    tries = {
+        what: fail_at_first(shared_world, client, "40001", 2, what)
+        for what in ("insert on sessions", "update of status on sessions", "insert on user_credits")
+    }
+
+    async with opened(shared_world, kind) as database:
+        booked = await result_of(database.bookings.book_hold(hold.id))
+        cancelled = await result_of(database.bookings.cancel_session(session["id"]))
+        added = await result_of(database.bookings.adjust_credits(client, 4, reason="forgotten"))
+
+    assert {what: tried() for what, tried in tries.items()} == dict.fromkeys(tries, 3)
+    assert (booked.credits_balance, cancelled.credits_balance, added.credits_balance) == (1, 2, 6)
+    assert shared_world.run("select amount from bookingdb.ledger where user_id = %s order by id", client) == [
+        (3,),
+        (-1,),
+        (-1,),
+        (1,),
+        (4,),
+    ]
     assert shared_world.violations() == []
 
 
@@ -727,6 +1027,102 @@ def test_errors_have_the_context(world: World) -> None:
     assert late.value.detail["start_time"].startswith("2020-01-01T10:00")
 
 
+def test_what_becomes_of_a_session_is_refused_with_the_class_of_the_reason(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    bookings = Bookings(world.connection)
+    nobody = uuid4()
+    slot: dict[str, Any] = {
+        "user_id": client,
+        "therapist_id": therapist,
+        "session_date": TOMORROW,
+        "session_time": "10:00",
+    }
+
+    for change in (
+        bookings.cancel_session,
+        bookings.approve_session,
+        bookings.confirm_session,
+        bookings.start_session,
+        bookings.complete_session,
+        bookings.mark_no_show,
+        partial(bookings.reschedule_session, session_date=TOMORROW, session_time="10:00"),
+    ):
+        with pytest.raises(SessionNotFound) as missing:
+            change(nobody)
+        assert missing.value.detail["session_id"] == str(nobody)
+    for use in (bookings.release_hold, bookings.book_hold):
+        with pytest.raises(HoldNotFound) as unheld:
+            use(nobody)
+        assert unheld.value.detail["hold_id"] == str(nobody)
+
+    hold = bookings.hold_slot(**slot)
+    with pytest.raises(BookingConflict):
+        bookings.book_session(**{**slot, "user_id": world.client(credits=1)})
+    session = bookings.book_hold(hold.id)
+    with pytest.raises(HoldExpired) as booked:
+        bookings.book_hold(hold.id)
+    assert booked.value.detail["reason"] == "booked"
+    with pytest.raises(InvalidTransition):
+        bookings.release_hold(hold.id)
+    with pytest.raises(InvalidTransition) as early:
+        bookings.complete_session(session.id)
+    assert (early.value.detail["status"], early.value.detail["asked"]) == ("scheduled", "completed")
+    bookings.cancel_session(session.id)
+    with pytest.raises(InvalidTransition):
+        bookings.cancel_session(session.id)
+    with pytest.raises(InsufficientCredits) as poor:
+        bookings.book_series(**slot, occurrences=3)
+    assert (poor.value.detail["occurrence"], poor.value.detail["session_date"]) == (
+        3,
+        str(TOMORROW + dt.timedelta(days=14)),
+    )
+    assert poor.value.__cause__ is not None
+
+
+def test_credits_and_policies_are_refused_with_the_class_of_the_reason(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    bookings = Bookings(world.connection)
+    nothing = uuid4()
+
+    with pytest.raises(LotNotFound) as missing:
+        bookings.adjust_credits(client, 1, reason="r", lot_id=nothing)
+    assert missing.value.detail["lot_id"] == str(nothing)
+    with pytest.raises(LotNotFound):
+        bookings.revoke_grant(nothing)
+    with pytest.raises(LotNotFound):
+        bookings.revoke_grant(payment_reference="pi_0")
+    with pytest.raises(InsufficientCredits) as poor:
+        bookings.adjust_credits(client, -3, reason="r")
+    assert poor.value.detail["credits_balance"] == 2
+    with pytest.raises(UserNotFound):
+        bookings.get_credit_statement(nothing, dt.datetime(2030, 1, 1, tzinfo=UTC), dt.datetime(2031, 1, 1, tzinfo=UTC))
+    for unlikely in (
+        lambda: bookings.adjust_credits(client, 0, reason="r"),
+        lambda: bookings.adjust_credits(client, 1, reason=" "),
+        lambda: bookings.grant_credits(client, 1, category="stolen"),
+        lambda: bookings.grant_credits(client, 1, priority=101),
+        lambda: bookings.get_credit_statement(
+            client, dt.datetime(2031, 1, 1, tzinfo=UTC), dt.datetime(2030, 1, 1, tzinfo=UTC)
+        ),
+        lambda: bookings.set_policy(hold_lifetime=None),
+        lambda: bookings.set_policy(refund_grace=dt.timedelta(hours=23)),
+        lambda: bookings.set_policy(minimum_duration_minutes=181),
+    ):
+        with pytest.raises(InvalidParameter):
+            unlikely()
+    with pytest.raises(InvalidTimeZone):
+        bookings.set_policy(time_zone="Mars")
+    with pytest.raises(TherapistNotFound):
+        bookings.get_policy(nothing)
+    with pytest.raises(TherapistNotFound):
+        bookings.set_policy(therapist_id=nothing)
+
+    bookings.set_policy(therapist_id=therapist, minimum_duration_minutes=50, maximum_duration_minutes=50)
+    with pytest.raises(InvalidDuration) as short:
+        bookings.book_session(user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00")
+    assert (short.value.detail["minimum"], short.value.detail["maximum"]) == (50, 50)
+
+
 # --- the surface ---
 
 
@@ -795,6 +1191,12 @@ async def test_types_are_what_type_checkers_see(world: World) -> None:
     assert_type(bookings.get_credit_balance(client), int)
     assert_type(bookings.get_credit_history(client), list[CreditEntry])
     assert_type(bookings.list_sessions(), list[Session])
+    assert_type(bookings.get_policy(), Policy)
+    assert_type(bookings.set_policy(time_zone="UTC"), Policy)
+    with pytest.raises(TypeError, match="colour"):
+        bookings.set_policy(colour="red")  # type: ignore[call-arg]
+    with pytest.raises(InvalidParameter):
+        bookings.set_policy(hold_lifetime=5)  # type: ignore[arg-type]
 
     asynchronous = AsyncBookings(world.url)
     task = asyncio.create_task(asynchronous.get_credit_balance(client))

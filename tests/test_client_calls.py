@@ -1,7 +1,10 @@
 """What the builders refuse before the database is asked, and what instants become."""
 
 import datetime as dt
+import inspect
+import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -40,6 +43,61 @@ BOOKING: dict[str, Any] = {
 AT: dict[str, Any] = {"user_id": SOMEBODY, "therapist_id": SOMEBODY}
 
 
+# Every builder that needs any, with parameters that will do.
+WHEN: dict[str, Any] = {"session_date": "2030-01-07", "session_time": "10:00"}
+WILL_DO: dict[Callable[..., calls.Call[Any]], dict[str, Any]] = {
+    calls.book_session: BOOKING,
+    calls.cancel_session: {"session_id": SOMEBODY},
+    calls.reschedule_session: {"session_id": SOMEBODY, **WHEN},
+    calls.approve_session: {"session_id": SOMEBODY},
+    calls.confirm_session: {"session_id": SOMEBODY},
+    calls.start_session: {"session_id": SOMEBODY},
+    calls.complete_session: {"session_id": SOMEBODY},
+    calls.mark_no_show: {"session_id": SOMEBODY},
+    calls.hold_slot: BOOKING,
+    calls.release_hold: {"hold_id": SOMEBODY},
+    calls.book_hold: {"hold_id": SOMEBODY},
+    calls.book_series: {**BOOKING, "occurrences": 2},
+    calls.check_booking_conflict: {
+        "therapist_id": SOMEBODY,
+        "session_date": "2030-01-07",
+        "start_time": "10:00",
+        "end_time": "11:00",
+    },
+    calls.register_client: {"email": "ada@example.com"},
+    calls.register_therapist: {"email": "grace@example.com"},
+    calls.set_therapist_active: {"therapist_id": SOMEBODY, "active": True},
+    calls.grant_credits: {"user_id": SOMEBODY, "amount": 1},
+    calls.adjust_credits: {"user_id": SOMEBODY, "amount": -1, "reason": "r"},
+    calls.revoke_grant: {"lot_id": SOMEBODY},
+    calls.get_credit_balance: {"user_id": SOMEBODY},
+    calls.get_credit_history: {"user_id": SOMEBODY},
+    calls.get_credit_statement: {
+        "user_id": SOMEBODY,
+        "from_": dt.datetime(2030, 1, 1, tzinfo=UTC),
+        "to": dt.datetime(2031, 1, 1, tzinfo=UTC),
+    },
+    calls.get_policy: {},
+    calls.set_policy: {},
+    calls.list_sessions: {},
+    calls.lock_for_booking: {"people": [SOMEBODY]},
+    calls.expire_credits: {},
+}
+
+
+def builders_with(parameter: str) -> list[Callable[..., calls.Call[Any]]]:
+    return [builder for builder in WILL_DO if parameter in inspect.signature(builder).parameters]
+
+
+def refusal(builder: Callable[..., calls.Call[Any]], **changes: Any) -> BookingError:
+    """Return the error with which a builder refuses parameters that would do but for these."""
+    builder(**WILL_DO[builder])
+    with pytest.raises(BookingError) as caught:
+        builder(**{**WILL_DO[builder], **changes})
+    assert caught.value.hint
+    return caught.value
+
+
 def book(**changes: Any) -> dict[str, Any]:
     return dict(calls.book_session(**{**BOOKING, **changes}).parameters)
 
@@ -70,6 +128,17 @@ NOT_TIMES = [
 ]
 NOT_DURATIONS = [14, 181, 0, -60, 100000, True, 60.0, "60", None]
 NOT_TEXTS = [None, 7, b"video", "a\0b", "\ud800"]
+NOT_DURATIONS_OF_TIME = [5, 300.0, "5 minutes", dt.time(0, 5), b"1 day"]
+
+
+def test_all_builders_are_here() -> None:
+    builders = {
+        function
+        for name, function in vars(calls).items()
+        if inspect.isfunction(function) and function.__module__ == calls.__name__ and not name.startswith("_")
+    }
+
+    assert builders == set(WILL_DO)
 
 
 @pytest.mark.parametrize("value", NOT_IDS)
@@ -84,19 +153,20 @@ def test_ids(value: Any) -> None:
         calls.set_therapist_active(value, True)
     with pytest.raises(InvalidParameter):
         calls.lock_for_booking([SOMEBODY, value])
-    if value is not None:  # these may be left out
-        with pytest.raises(InvalidSessionId):
-            calls.check_booking_conflict(
-                therapist_id=SOMEBODY,
-                session_date="2030-01-07",
-                start_time="10:00",
-                end_time="11:00",
-                exclude_session_id=value,
-            )
-        with pytest.raises(InvalidUserId):
-            calls.list_sessions(user_id=value)
-        with pytest.raises(InvalidTherapistId):
-            calls.list_sessions(therapist_id=value)
+    errors = {"user_id": InvalidUserId, "therapist_id": InvalidTherapistId, "session_id": InvalidSessionId}
+    errors["exclude_session_id"] = InvalidSessionId
+    for parameter, error in errors.items():
+        for builder in builders_with(parameter):
+            optional = inspect.signature(builder).parameters[parameter].default is None
+            if value is not None or not optional:
+                assert type(refusal(builder, **{parameter: value})) is error
+    for parameter in ("hold_id", "lot_id"):
+        for builder in builders_with(parameter):
+            if value is not None or parameter == "hold_id":
+                assert refusal(builder, **{parameter: value}).detail == {
+                    "code": "invalid_parameter",
+                    "parameter": f"p_{parameter}",
+                }
 
 
 @pytest.mark.parametrize("value", [SOMEBODY, SOMEBODY.upper(), uuid.UUID(SOMEBODY)])
@@ -106,18 +176,15 @@ def test_ids_that_are_taken(value: Any) -> None:
 
 @pytest.mark.parametrize("value", NOT_DATES)
 def test_dates(value: Any) -> None:
-    with pytest.raises(InvalidDate):
-        book(session_date=value)
+    for builder in builders_with("session_date"):
+        assert type(refusal(builder, session_date=value)) is InvalidDate
 
 
 @pytest.mark.parametrize("value", NOT_TIMES)
 def test_times(value: Any) -> None:
-    with pytest.raises(InvalidTime):
-        book(session_time=value)
-    with pytest.raises(InvalidTime):
-        calls.check_booking_conflict(
-            therapist_id=SOMEBODY, session_date="2030-01-07", start_time="10:00", end_time=value
-        )
+    for parameter in ("session_time", "start_time", "end_time"):
+        for builder in builders_with(parameter):
+            assert type(refusal(builder, **{parameter: value})) is InvalidTime
 
 
 def test_dates_and_times_that_are_taken() -> None:
@@ -128,8 +195,13 @@ def test_dates_and_times_that_are_taken() -> None:
 
 @pytest.mark.parametrize("value", NOT_DURATIONS)
 def test_durations(value: Any) -> None:
-    with pytest.raises(InvalidDuration):
-        book(duration_minutes=value)
+    for builder in builders_with("duration_minutes"):
+        if value is not None or builder is not calls.reschedule_session:
+            assert type(refusal(builder, duration_minutes=value)) is InvalidDuration
+
+
+def test_a_session_that_is_moved_may_stay_as_long_as_it_was() -> None:
+    assert calls.reschedule_session(SOMEBODY, **WHEN).parameters["p_duration_minutes"] is None
 
 
 @pytest.mark.parametrize("value", [15, 180])
@@ -138,26 +210,34 @@ def test_durations_that_are_taken(value: int) -> None:
 
 
 @pytest.mark.parametrize("value", NOT_TEXTS)
-@pytest.mark.parametrize("parameter", ["session_type", "notes", "title"])
+@pytest.mark.parametrize(
+    "parameter", ["session_type", "notes", "title", "reason", "payment_reference", "category", "email", "full_name"]
+)
 def test_texts(value: Any, parameter: str) -> None:
-    with pytest.raises(InvalidParameter) as caught:
-        book(**{parameter: value})
-    assert caught.value.detail == {"code": "invalid_parameter", "parameter": f"p_{parameter}"}
+    builders = builders_with(parameter)
+    assert builders
+    for builder in builders:
+        if value is None and inspect.signature(builder).parameters[parameter].default is None:
+            continue
+        changes = {"lot_id": None} if parameter == "payment_reference" and builder is calls.revoke_grant else {}
+        error = refusal(builder, **{parameter: value, **changes})
+        assert error.detail == {"code": "invalid_parameter", "parameter": f"p_{parameter}"}
 
 
 @pytest.mark.parametrize("value", [7, b"UTC", "U\0TC", "\udfff", ZoneInfo("UTC")])
 def test_time_zones(value: Any) -> None:
-    with pytest.raises(InvalidTimeZone):
-        book(time_zone=value)
+    for builder in [*builders_with("time_zone"), calls.set_policy]:
+        assert type(refusal(builder, time_zone=value)) is InvalidTimeZone
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, 7, "a\0b"])
 def test_idempotency_keys(value: Any) -> None:
-    with pytest.raises(InvalidParameter) as caught:
-        book(idempotency_key=value)
-    assert caught.value.detail["parameter"] == "p_idempotency_key"
-    with pytest.raises(InvalidParameter):
-        calls.grant_credits(SOMEBODY, 1, idempotency_key=value)
+    builders = builders_with("idempotency_key")
+    assert len(builders) == 13
+    for builder in builders:
+        error = refusal(builder, idempotency_key=value)
+        assert error.detail["parameter"] == "p_idempotency_key"
+        assert builder(**WILL_DO[builder], idempotency_key="k").parameters["p_idempotency_key"] == "k"
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", None, 2**31])
@@ -166,9 +246,62 @@ def test_whole_numbers(value: Any) -> None:
         lambda: calls.grant_credits(SOMEBODY, value),
         lambda: calls.get_credit_history(SOMEBODY, limit=value),
         lambda: calls.list_sessions(limit=value),
+        lambda: calls.adjust_credits(SOMEBODY, value, reason="r"),
+        lambda: calls.grant_credits(SOMEBODY, 1, priority=value),
+        lambda: calls.book_series(**BOOKING, occurrences=value),
     ):
         with pytest.raises(InvalidParameter):
             refused()
+    if value is not None:
+        for name in ("minimum_duration_minutes", "maximum_duration_minutes"):
+            assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
+
+
+@pytest.mark.parametrize("value", NOT_DURATIONS_OF_TIME)
+def test_durations_of_time(value: Any) -> None:
+    assert refusal(calls.hold_slot, ttl=value).detail["parameter"] == "p_ttl"
+    assert refusal(calls.book_series, every=value).detail["parameter"] == "p_every"
+    for name in ("cancellation_window", "refund_grace", "hold_lifetime"):
+        assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "month", "1month", "1 Month", "-1 month", "1.5 days", "1 day\n", "1 hour", "1000 days"]
+)
+def test_what_is_no_distance_between_the_sessions_of_a_series(value: Any) -> None:
+    assert refusal(calls.book_series, every=value).detail["parameter"] == "p_every"
+
+
+@pytest.mark.parametrize("value", ["1 month", "2 months", "1 week", "14 days", "1 year"])
+def test_distances_between_the_sessions_of_a_series(value: str) -> None:
+    assert calls.book_series(**BOOKING, occurrences=2, every=value).parameters["p_every"] == value
+
+
+@given(value=st.timedeltas())
+def test_any_duration_of_time_is_exact(value: dt.timedelta) -> None:
+    text = calls.hold_slot(**BOOKING, ttl=value).parameters["p_ttl"]
+
+    days, _, seconds, _ = text.split()
+    assert dt.timedelta(days=int(days)) + dt.timedelta(microseconds=int(seconds.replace(".", ""))) == value
+
+
+def test_settings_not_given_stay_and_none_is_the_default_s() -> None:
+    settings = calls.set_policy(time_zone=None, minimum_duration_minutes=30).parameters["p_settings"]
+
+    assert json.loads(settings) == {"time_zone": None, "minimum_duration_minutes": 30}
+    assert calls.set_policy().parameters["p_settings"] == "{}"
+
+
+def test_a_lot_is_named_in_one_way() -> None:
+    assert refusal(calls.revoke_grant, payment_reference="pi_1").detail["parameter"] == "p_lot_id"
+    assert refusal(calls.revoke_grant, lot_id=None).detail["parameter"] == "p_lot_id"
+    assert calls.revoke_grant(payment_reference="pi_1").parameters["p_lot_id"] is None
+
+
+@pytest.mark.parametrize("value", [1, 0, "true", "no"])
+def test_yes_and_no(value: Any) -> None:
+    assert refusal(calls.cancel_session, refund=value).detail["parameter"] == "p_refund"
+    assert refusal(calls.set_therapist_active, active=value).detail["parameter"] == "p_active"
 
 
 def test_instants_need_a_zone() -> None:
@@ -181,14 +314,14 @@ def test_instants_need_a_zone() -> None:
     ):
         with pytest.raises(InvalidParameter):
             refused()
+    for value in (naive, None, "2030-01-07T00:00Z", dt.date(2030, 1, 7)):
+        assert refusal(calls.get_credit_statement, from_=value).detail["parameter"] == "p_from"
+        assert refusal(calls.get_credit_statement, to=value).detail["parameter"] == "p_to"
 
 
-def test_a_limit_of_nothing_and_a_therapist_half_active_are_refused() -> None:
-    not_a_bool: Any = 1
+def test_a_limit_of_nothing_is_refused() -> None:
     with pytest.raises(InvalidParameter):
         calls.list_sessions(limit=0)
-    with pytest.raises(InvalidParameter):
-        calls.set_therapist_active(SOMEBODY, not_a_bool)
 
 
 def test_python_and_the_database_say_the_same(world: World) -> None:
@@ -206,16 +339,16 @@ def test_python_and_the_database_say_the_same(world: World) -> None:
         "invalid_time_zone": {"time_zone": "\0"},
         "skipped_time": skipped,
     }
-    for code, changes in wrong.items():
-        with pytest.raises(BookingError) as here:
-            book(**changes)
+    refusals = {code: refusal(calls.book_session, **changes) for code, changes in wrong.items()}
+    refusals["invalid_session_id"] = refusal(calls.cancel_session, session_id="x")
+    for code, here in refusals.items():
         with pytest.raises(psycopg.Error) as raised:
             world.run("select bookingdb.raise_error(%s)", code)
         there = from_driver_error(raised.value)
 
-        assert type(here.value) is type(there)
-        assert here.value.detail == there.detail
-        assert here.value.hint == there.hint
+        assert type(here) is type(there)
+        assert here.detail == there.detail
+        assert here.hint == there.hint
 
 
 # --- instants ---
@@ -229,6 +362,19 @@ def named_by(parameters: dict[str, Any]) -> dt.datetime:
 
 def book_at(starts_at: Any, **changes: Any) -> dict[str, Any]:
     return dict(calls.book_session(**AT, starts_at=starts_at, **changes).parameters)
+
+
+def test_sessions_are_held_and_moved_to_instants_as_they_are_booked() -> None:
+    at = dt.datetime(2030, 7, 1, 23, 0, tzinfo=BERLIN)
+    for zone in (None, "Asia/Kathmandu"):
+        booked = book_at(at, time_zone=zone)
+        held = calls.hold_slot(**AT, starts_at=at, time_zone=zone).parameters
+        moved = calls.reschedule_session(SOMEBODY, starts_at=at, time_zone=zone).parameters
+        for name in ("p_session_date", "p_session_time", "p_time_zone"):
+            assert booked[name] == held[name] == moved[name]
+
+    for builder in (calls.hold_slot, calls.reschedule_session):
+        assert refusal(builder, starts_at=at).detail["parameter"] == "starts_at"
 
 
 def test_an_instant_is_written_down_in_its_own_zone() -> None:

@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bookingdb import database, embedded
-from bookingdb.cli import Commands, database_url_option, open_database
+from bookingdb.cli import Commands
+from bookingdb.console import database_url_option, open_database
 from bookingdb.database import DatabaseUnreachable, NoDatabase, Target
 from bookingdb.embedded import LocalServer
 

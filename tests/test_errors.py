@@ -44,6 +44,8 @@ TABLE = [
     ("therapist_not_found", "PT404", "Therapist not found"),
     ("user_not_found", "PT404", "User not found"),
     ("session_not_found", "PT404", "Session not found"),
+    ("hold_not_found", "PT404", "Hold not found"),
+    ("lot_not_found", "PT404", "Credit grant not found"),
     ("insufficient_credits", "PT402", "Insufficient credits: purchase credits first"),
     ("booking_conflict", "PT409", "Booking conflict: time slot unavailable"),
     ("client_conflict", "PT409", "Booking conflict: you already have a session at this time"),

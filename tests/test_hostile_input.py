@@ -67,6 +67,30 @@ VALUES: dict[str, dict[str, Any]] = {
     ),
     "integer": same("0", "-1", "14", "181", "2147483647", "-2147483648"),
     "boolean": same("true", "false"),
+    "interval": same(
+        "0", "-1 day", "1 microsecond", "23:59:59", "1 day 1 microsecond", "7 days", "1 mon -29 days", "-1 mon 31 days",
+        "1 year", "366 days", "1000 years", "178000000 years", "-178000000 years", "2147483647 days", "10 seconds",
+        "1 hour", "1 hour 0.000001 seconds", "5000000 hours", "1 mon 1 day 1 hour",
+    ),
+    "jsonb": {
+        **same(
+            "null", "[]", "{}", "1", "1e400", "true", '"text"', '[{"time_zone": "UTC"}]', '{"": ""}', '{"__proto__": {}}',
+            '{"time_zone": null}', '{"time_zone": 5}', '{"time_zone": "Mars+5"}', '{"time_zone": ["UTC"]}',
+            '{"minimum_duration_minutes": 181}', '{"minimum_duration_minutes": -1}', '{"minimum_duration_minutes": 15.5}',
+            '{"minimum_duration_minutes": "1e2"}', '{"maximum_duration_minutes": {}}',
+            '{"maximum_duration_minutes": 99999999999999999999}', '{"cancellation_window": "soon"}',
+            '{"cancellation_window": "-1 day"}', '{"cancellation_window": "178000000 years"}',
+            '{"cancellation_window": "99999999999999 years"}', '{"cancellation_window": 24}',
+            '{"cancellation_window": [24]}', '{"refund_grace": "infinity"}', '{"refund_grace": ""}',
+            '{"hold_lifetime": "1 microsecond"}', '{"hold_lifetime": "P1Y"}', '{"hold_lifetime": false}',
+            '{"policies; drop table public.sessions": 1}',
+        ),
+        "a million letters": json.dumps({"time_zone": "x" * 1_000_000}),
+        "a million letters for a name": json.dumps({"x" * 1_000_000: 1}),
+        "a million digits": '{"minimum_duration_minutes": ' + "1" * 100_000 + "}",
+        "very deep": '{"time_zone": ' * 1_000 + "1" + "}" * 1_000,
+        "ten thousand settings": json.dumps({f"setting{n}": n for n in range(10_000)}),
+    },
 }  # fmt: skip
 SHORT = {
     "timestamp with time zone": "timestamptz", "time without time zone": "time", "character varying": "varchar",
@@ -77,9 +101,18 @@ SHORT = {
 def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[str, str]]]:
     """A caller as users have it on the host, and arguments with which its calls are done."""
     world = hosted_world
+    client, therapist = world.client(credits=3), world.therapist()
+    hold = "select id from hold_slot(%s, %s, %s, '20:00', p_ttl => '1 hour')"
     arguments = {
-        "p_user_id": str(world.client(credits=3)),
-        "p_therapist_id": str(world.therapist()),
+        "p_user_id": str(client),
+        "p_therapist_id": str(therapist),
+        "p_session_id": str(world.book(client, therapist, "18:00")["id"]),
+        "p_hold_id": str(world.scalar(hold, client, therapist, TOMORROW)),
+        "p_occurrences": "2",
+        "p_reason": "a reason",
+        "p_settings": "{}",
+        "p_from": "2000-01-01 00:00+00",
+        "p_to": "2100-01-01 00:00+00",
         "p_session_date": TOMORROW.isoformat(),
         "p_session_time": "10:00",
         "p_start_time": "10:00",
@@ -138,7 +171,7 @@ def sent(connection: Connection, function: str, types: dict[str, str], arguments
 def test_every_value_for_every_parameter(hosted_world: World, caller: tuple[Connection, dict[str, str]]) -> None:
     connection, arguments = caller
     functions = parameters_of(hosted_world)
-    assert len(functions) >= 9
+    assert len(functions) >= 25
     before = contents(hosted_world)
     answers: dict[str, int] = {}
     for function, types in functions.items():

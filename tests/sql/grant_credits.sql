@@ -1,19 +1,23 @@
 begin;
 \ir include/setup.sql
-select plan(36);
+select plan(49);
 
 select has_function(
     'public', 'grant_credits',
-    array['uuid', 'integer', 'text', 'timestamp with time zone', 'text']
+    array['uuid', 'integer', 'text', 'timestamp with time zone', 'text', 'text', 'integer']
 );
 select function_lang_is('public'::name, 'grant_credits'::name, 'plpgsql'::name);
 select function_returns('public'::name, 'grant_credits'::name, 'setof record');
 select volatility_is('public'::name, 'grant_credits'::name, 'volatile');
 select isnt_definer('public'::name, 'grant_credits'::name);
 
+create function pg_temp.last_client() returns uuid language sql immutable
+return uuid '00000000-0000-4000-8000-0000000000c4';
 select public.register_client('a@client.test', 'A', pg_temp.client());
 select public.register_client('b@client.test', 'B', pg_temp.other_client());
-select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist());
+select public.register_client('c@client.test', 'C', pg_temp.poor_client());
+select public.register_client('d@client.test', 'D', pg_temp.last_client());
+select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'UTC');
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- A grant, and everything it writes
@@ -39,12 +43,13 @@ select results_eq(
 select results_eq(
     $$
         select c.id, c.user_id, c.user_type, c.credits_balance, c.credits_purchased, c.credits_used, c.credits_expired,
-            c.expires_at, c.payment_reference, c.status
+            c.expires_at, c.payment_reference, c.status, c.category, c.priority, c.grace_for_lot_id
         from public.user_credits as c where c.user_id = pg_temp.client()
     $$,
     $$
         select f.lot_id, pg_temp.client(), 'user', 5, 5, 0, 0,
-            date_trunc('day', now()) + interval '90 days', 'payment 1', 'active'
+            date_trunc('day', now()) + interval '90 days', 'payment 1', 'active', 'paid', 50,
+            null::uuid
         from first_answer as f
     $$,
     'writes the lot'
@@ -69,6 +74,60 @@ select results_eq(
     $$ select g.lot_balance, g.credits_balance from public.grant_credits(pg_temp.client(), 2) as g $$,
     'values (2, 7)',
     'a second grant is a second lot'
+);
+
+select lives_ok(
+    $$ select public.grant_credits(pg_temp.poor_client(), 1, 'gift', p_category => 'promotional', p_priority => 0) $$,
+    'a grant that was not paid, to be spent first'
+);
+select results_eq(
+    $$ select c.category, c.priority from public.user_credits as c where c.payment_reference = 'gift' $$,
+    $$ values ('promotional', 0) $$,
+    'writes category and priority'
+);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- In which order they are spent. The lots are granted in another one, known by their payments: by priority, then
+-- soonest to expire, then promotional before paid, then oldest.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+select g.lot_balance
+from (
+    values
+    ('8', 'paid', 100, interval '1 day'),
+    ('7', 'paid', 50, null),
+    ('6', 'promotional', 50, null),
+    ('5', 'paid', 50, interval '60 days'),
+    ('4', 'promotional', 50, interval '60 days'),
+    ('3', 'paid', 50, interval '30 days'),
+    ('2', 'paid', 49, null),
+    ('1', 'paid', 0, interval '90 days')
+) as l (payment, category, priority, life)
+cross join lateral public.grant_credits(
+    pg_temp.last_client(), 1, l.payment, now() + l.life, p_category => l.category, p_priority => l.priority
+) as g;
+-- Two that differ in nothing but their age.
+select g.lot_balance from public.grant_credits(pg_temp.last_client(), 1, 'older', p_priority => 60) as g;
+select g.lot_balance from public.grant_credits(pg_temp.last_client(), 1, 'newer', p_priority => 60) as g;
+update public.user_credits as c set created_at = now() - interval '1 second'
+where c.payment_reference = 'older';
+select b.credits_balance
+from generate_series(1, 10) as d (day)
+cross join
+    lateral public.create_session_with_credit_deduction(
+        pg_temp.last_client(), pg_temp.therapist(), current_date + d.day, '10:00'
+    ) as b
+order by d.day;
+select results_eq(
+    $$
+        select c.payment_reference
+        from bookingdb.ledger as l
+        inner join public.user_credits as c on c.id = l.lot_id
+        where l.kind = 'debit' and l.user_id = pg_temp.last_client()
+        order by l.id
+    $$,
+    array['1', '2', '3', '4', '5', '6', '7', 'older', 'newer', '8'],
+    'by priority, then soonest to expire, then promotional before paid, then oldest'
 );
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -103,6 +162,42 @@ select is(public.get_credit_balance(pg_temp.other_client()), 3, 'and no more cre
 select throws_ok(
     'execute keyed(4)', 'PT422', 'Idempotency key was used with other parameters', 'the same key with another amount'
 );
+select
+    throws_ok(
+        format(
+            'select public.grant_credits(pg_temp.other_client(), 3, p_idempotency_key => ''a key'', %s => %L)',
+            r.parameter, r.value
+        ),
+        'PT422', 'Idempotency key was used with other parameters', format('or with another %s', r.parameter)
+    )
+from (values ('p_category', 'promotional'), ('p_priority', '49')) as r (parameter, value);
+select lives_ok(
+    $$
+        select public.grant_credits(
+            pg_temp.other_client(), 3, p_idempotency_key => 'a key', p_category => 'paid', p_priority => 50
+        )
+    $$,
+    'what is said by default may be said'
+);
+create temporary table dated_answer on commit drop as
+select g.lot_id
+from public.grant_credits(
+    pg_temp.other_client(), 1, null, '2100-02-01 00:00+00', 'a dated key', 'promotional', 7
+) as g;
+set local timezone = 'America/New_York';
+set local datestyle = 'SQL, DMY';
+select results_eq(
+    $$
+        select g.lot_id
+        from public.grant_credits(
+            pg_temp.other_client(), 1, null, '2100-02-01 00:00+00', 'a dated key', 'promotional', 7
+        ) as g
+    $$,
+    'select d.lot_id from dated_answer as d',
+    'a key is recognised whatever the connection''s TimeZone and DateStyle are'
+);
+set local timezone = 'Pacific/Chatham';
+set local datestyle = 'ISO, MDY';
 select lives_ok(
     $$ select public.grant_credits(pg_temp.client(), 3, p_idempotency_key => 'a key') $$,
     'the same key of another client is another'
@@ -142,6 +237,23 @@ from (
     (pg_temp.stranger(), 1, null, null, null, 'PT404', 'User not found', 'a user that nobody knows'),
     (pg_temp.therapist(), 1, null, null, null, 'PT404', 'User not found', 'a therapist')
 ) as r (user_id, amount, payment, expires_at, key, sqlstate, message, name);
+select
+    throws_ok(
+        format(
+            'select public.grant_credits(pg_temp.client(), 1, p_category => %L, p_priority => %L)',
+            r.category, r.priority
+        ),
+        'PT400', 'Invalid parameter', r.name
+    )
+from (
+    values
+    (null, 50, 'no category'),
+    ('gift', 50, 'another category'),
+    ('Paid', 50, 'a category that is written differently'),
+    ('paid', null, 'no priority'),
+    ('paid', -1, 'a priority of -1'),
+    ('paid', 101, 'a priority of 101')
+) as r (category, priority, name);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who may call it

@@ -86,8 +86,18 @@ begin
         or coalesce(c.credits_balance, 0) <> coalesce(l.total, 0)
         or coalesce(c.credits_balance, 0) <> coalesce(l.last_balance, 0);
 
-    -- 4. At most one debit and one refund a session, the refund only after the debit and of its lot; a session that a
-    -- function of ours booked has its debit.
+    -- And no entry contradicts the one before it.
+    return query
+    select 3, e.lot_id, 'ledger entries do not chain', jsonb_build_object('entry_id', e.id)
+    from (
+        select l.id, l.lot_id, l.amount, l.balance_after,
+            coalesce(lag(l.balance_after) over (partition by l.lot_id order by l.id), 0) as balance_before
+        from bookingdb.ledger as l
+    ) as e
+    where e.balance_after <> e.balance_before + e.amount;
+
+    -- 4. At most one debit and one refund a session, the refund only after the debit and of its lot (or its grace lot);
+    -- a session that a function of ours booked has its debit.
     return query
     select 4, e.session_id, 'more than one debit or refund', jsonb_build_object('kind', e.kind, 'entries', count(*))
     from bookingdb.ledger as e
@@ -98,12 +108,18 @@ begin
     return query
     select 4, r.session_id, 'refund without an earlier debit of the same lot', jsonb_build_object('entry_id', r.id)
     from bookingdb.ledger as r
+    left join public.user_credits as g on g.id = r.lot_id
     where r.kind = 'refund'
         and not exists (
             select from bookingdb.ledger as d
             where d.session_id = r.session_id
                 and d.kind = 'debit'
-                and d.lot_id = r.lot_id
+                and (
+                    d.lot_id = r.lot_id
+                    or d.lot_id = g.grace_for_lot_id
+                    -- A grace lot that was deleted since: the refund opened it.
+                    or (g.id is null and r.balance_after = r.amount)
+                )
                 and d.id < r.id
                 and d.amount = -r.amount
         );
@@ -149,7 +165,7 @@ begin
     )
     from bookingdb.idempotency_keys as k
     where (
-            k.function_name <> 'grant_credits'
+            not k.function_name in ('grant_credits', 'adjust_credits', 'hold_slot', 'book_series')
             and not exists (select from public.sessions as s where s.id = k.result_id)
             and not exists (
                 select from public.booking_audit_log as a
@@ -157,7 +173,15 @@ begin
             )
         )
         or (
-            k.function_name = 'grant_credits'
+            k.function_name = 'book_series'
+            and not exists (select from public.sessions as s where s.series_id = k.result_id)
+            and not exists (
+                select from public.booking_audit_log as a
+                where a.user_id = k.user_id and a.action = 'deleted'
+            )
+        )
+        or (
+            k.function_name in ('grant_credits', 'adjust_credits')
             and not exists (select from public.user_credits as c where c.id = k.result_id)
             and not exists (
                 select from bookingdb.ledger as l

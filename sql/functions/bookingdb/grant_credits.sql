@@ -3,7 +3,9 @@ create or replace function bookingdb.grant_credits(
     p_amount integer,
     p_payment_reference text,
     p_expires_at timestamptz,
-    p_idempotency_key text
+    p_idempotency_key text,
+    p_category text,
+    p_priority integer
 )
 returns bookingdb.credit_grant
 language plpgsql
@@ -32,12 +34,22 @@ begin
     end if;
     perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    if p_category is null or p_category not in ('paid', 'promotional') then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_category'));
+    end if;
+    if p_priority is null or p_priority not between 0 and 100 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_priority', 'minimum', 0, 'maximum', 100
+        ));
+    end if;
 
     if p_idempotency_key is not null then
         -- The expiry as a number: as text it would depend on the connection's TimeZone.
         v_request_hash := bookingdb.request_hash(jsonb_build_array(
             p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
-        ));
+        ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
+            -- What was asked before there were these two must still be recognised.
+            else jsonb_build_array(p_category, p_priority) end);
     end if;
 
     perform bookingdb.lock_people(array[p_user_id]);
@@ -66,9 +78,11 @@ begin
             values (p_user_id, v_lot_id, 'grant', p_amount, p_amount, bookingdb.actor());
 
             insert into public.user_credits (
-                id, user_id, credits_balance, credits_purchased, expires_at, payment_reference
+                id, user_id, credits_balance, credits_purchased, expires_at, payment_reference, category, priority
             )
-            values (v_lot_id, p_user_id, p_amount, p_amount, p_expires_at, p_payment_reference);
+            values (
+                v_lot_id, p_user_id, p_amount, p_amount, p_expires_at, p_payment_reference, p_category, p_priority
+            );
             if not found then
                 -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
                 raise exception using errcode = 'internal_error', message = 'Booking failed';
@@ -102,15 +116,14 @@ begin
         coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id))
     );
 
-    if p_idempotency_key is not null and v_answer.result_id is null then
-        insert into bookingdb.idempotency_keys (function_name, user_id, key, request_hash, result_id, credits_balance)
-        values (c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_lot_id, v_grant.credits_balance)
-        -- Under the lock nobody else's is there, but REPEATABLE READ may hide one: Postgres then raises its own 40001.
-        on conflict do nothing;
+    if v_answer.result_id is null then
+        perform bookingdb.remember_answer(
+            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_lot_id, v_grant.credits_balance
+        );
     end if;
     return v_grant;
 end;
 $function$;
 
-comment on function bookingdb.grant_credits(uuid, integer, text, timestamptz, text) is
-'Gives a client a lot of credits, once for a payment reference and once for an idempotency key. Trusted callers only. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_parameter (p_amount 1 to 10000, p_expires_at to come), user_not_found, idempotency_key_reused (also a payment reference of another user or amount), busy.';
+comment on function bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer) is
+'Gives a client a lot of credits, once for a payment reference and once for an idempotency key. Trusted callers only. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_parameter (p_amount 1 to 10000, p_expires_at to come, p_category paid or promotional, p_priority 0 to 100), user_not_found, idempotency_key_reused (also a payment reference of another user or amount), busy.';

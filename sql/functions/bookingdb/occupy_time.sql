@@ -1,8 +1,9 @@
 create or replace function bookingdb.occupy_time(
-    p_session_id uuid,
+    p_id uuid,
     p_therapist_id uuid,
     p_client_id uuid,
-    p_period tstzrange
+    p_period tstzrange,
+    p_expires_at timestamptz
 )
 returns void
 language plpgsql
@@ -16,35 +17,58 @@ declare
         'start_time', bookingdb.utc(lower(p_period)),
         'end_time', bookingdb.utc(upper(p_period))
     );
+    -- What ends by itself is a hold.
+    v_kind constant text := case when p_expires_at is null then 'session' else 'hold' end;
+    v_expired_ids uuid[];
     v_constraint text;
+    v_lock_timeout text;
 begin
-    if bookingdb.therapist_conflict(p_therapist_id, p_period, p_session_id) then
+    if bookingdb.therapist_conflict(p_therapist_id, p_period, p_id) then
         perform bookingdb.raise_error('booking_conflict', v_context);
     end if;
-    if bookingdb.client_conflict(p_client_id, p_period, p_session_id) then
+    if bookingdb.client_conflict(p_client_id, p_period, p_id) then
         perform bookingdb.raise_error('client_conflict', v_context);
     end if;
 
     -- A hold that ran out blocks nobody, but its row would still hit the constraint.
-    delete from bookingdb.calendar as c
+    select array_agg(c.id)
+    into v_expired_ids
+    from bookingdb.calendar as c
     where c.kind = 'hold'
         and c.expires_at <= clock_timestamp()
         and (
             (c.therapist_id = p_therapist_id and c.blocked && p_period)
             or (c.client_id = p_client_id and c.period && p_period)
         );
+    if v_expired_ids is not null then
+        -- Somebody who shares only one of a hold's people with us may be removing it, too: everybody in one order.
+        begin
+            v_lock_timeout := bookingdb.limit_wait();
+            perform c.id
+            from bookingdb.calendar as c
+            where c.id = any (v_expired_ids) and c.kind = 'hold'
+            order by lower(c.period), c.id
+            for update;
+            perform set_config('lock_timeout', v_lock_timeout, true);
+        exception
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+        end;
+        delete from bookingdb.calendar as c
+        where c.id = any (v_expired_ids) and c.kind = 'hold';
+    end if;
 
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         -- Under the locks of both people the look-ups above saw everything: no subtransaction is needed.
-        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked)
-        values (p_session_id, 'session', p_therapist_id, p_client_id, p_period, p_period);
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
+        values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_period, p_expires_at);
         return;
     end if;
 
     -- REPEATABLE READ and SERIALIZABLE look at an old snapshot; what it hides, the constraints find.
     begin
-        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked)
-        values (p_session_id, 'session', p_therapist_id, p_client_id, p_period, p_period);
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
+        values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_period, p_expires_at);
     exception
         when exclusion_violation then
             get stacked diagnostics v_constraint = constraint_name;
@@ -52,9 +76,12 @@ begin
                 perform bookingdb.raise_error('client_conflict', v_context);
             end if;
             perform bookingdb.raise_error('booking_conflict', v_context);
+        when unique_violation then
+            -- The client's own hold with this therapist: seen when the caller begins anew.
+            perform bookingdb.raise_error('busy');
     end;
 end;
 $function$;
 
-comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange) is
-'Gives a session its row in the calendar. The caller holds the locks of both people (lock_people). Raises booking_conflict (the therapist''s, looked for first), client_conflict.';
+comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, timestamptz) is
+'Gives a session, or a hold that lives until p_expires_at, its row in the calendar. The caller holds the locks of both people (lock_people). Raises booking_conflict (the therapist''s, looked for first), client_conflict, busy.';

@@ -35,6 +35,8 @@ begin
         ('therapist_not_found', 'PT404', 'Therapist not found', 'Nobody with this id can be booked at present.'),
         ('user_not_found', 'PT404', 'User not found', 'No active client has this id.'),
         ('session_not_found', 'PT404', 'Session not found', 'No session has this id.'),
+        ('hold_not_found', 'PT404', 'Hold not found', 'No hold has this id.'),
+        ('lot_not_found', 'PT404', 'Credit grant not found', 'No grant of credits has this id or payment reference.'),
         ('insufficient_credits', 'PT402', 'Insufficient credits: purchase credits first',
             'Purchase credits, then book again.'),
         ('booking_conflict', 'PT409', 'Booking conflict: time slot unavailable', 'Choose another time.'),

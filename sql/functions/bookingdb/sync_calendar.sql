@@ -24,7 +24,7 @@ begin
             and s.start_time < s.end_time
             and isfinite(s.start_time)
             and isfinite(s.end_time)
-    left join bookingdb.calendar as c on c.id = i.id
+    left join bookingdb.calendar as c on c.id = i.id and c.kind = 'session'
     where (s.id is null) <> (c.id is null)
         or s.therapist_id is distinct from c.therapist_id
         or s.user_id is distinct from c.client_id
@@ -62,7 +62,8 @@ begin
             v_session.id,
             v_session.therapist_id,
             v_session.user_id,
-            tstzrange(v_session.start_time, v_session.end_time)
+            tstzrange(v_session.start_time, v_session.end_time),
+            null
         );
     end loop;
 end;

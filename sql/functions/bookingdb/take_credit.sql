@@ -10,11 +10,13 @@ declare
     v_lot_id uuid;
     v_balance integer;
     v_lock_timeout text;
+    v_expires_at timestamptz;
 begin
-    -- The lot that expires soonest, then the oldest, then by id. Only direct writers can hold its lock: the caller has
-    -- the client's. So it is almost always free, and waiting (which needs a subtransaction, to tell lock_timeout by its
-    -- name) is left to the second try. The conditions stand twice, because a row that was changed between our look and
-    -- its lock is held against the outer ones alone.
+    -- By priority, then the lot that expires soonest, then promotional before paid, then the oldest, then by id.
+    -- Only direct writers and expire_credits() can hold its lock: the caller has the client's. So it is almost always
+    -- free, and waiting (which needs a subtransaction, to tell lock_timeout by its name) is left to the second try. The
+    -- conditions stand twice, because a row that was changed between our look and its lock is held against the outer
+    -- ones alone.
     select c.id, c.credits_balance
     into v_lot_id, v_balance
     from (
@@ -25,7 +27,7 @@ begin
             and l.status = 'active'
             and l.credits_balance > 0
             and (l.expires_at is null or l.expires_at > v_now)
-        order by l.expires_at asc nulls last, l.created_at asc, l.id asc
+        order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
         limit 1
     ) as f
     inner join public.user_credits as c on c.id = f.id
@@ -39,17 +41,21 @@ begin
     if v_lot_id is null then
         begin
             v_lock_timeout := bookingdb.limit_wait();
-            select l.id, l.credits_balance
-            into v_lot_id, v_balance
-            from public.user_credits as l
-            where l.user_id = p_user_id
-                and l.user_type = 'user'
-                and l.status = 'active'
-                and l.credits_balance > 0
-                and (l.expires_at is null or l.expires_at > v_now)
-            order by l.expires_at asc nulls last, l.created_at asc, l.id asc
-            limit 1
-            for update;
+            -- A lot that runs out while we wait for it is passed over.
+            loop
+                select l.id, l.credits_balance, l.expires_at
+                into v_lot_id, v_balance, v_expires_at
+                from public.user_credits as l
+                where l.user_id = p_user_id
+                    and l.user_type = 'user'
+                    and l.status = 'active'
+                    and l.credits_balance > 0
+                    and (l.expires_at is null or l.expires_at > clock_timestamp())
+                order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
+                limit 1
+                for update;
+                exit when coalesce(v_expires_at > clock_timestamp(), true);
+            end loop;
             perform set_config('lock_timeout', v_lock_timeout, true);
         exception
             when lock_not_available then

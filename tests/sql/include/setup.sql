@@ -35,3 +35,93 @@ begin
     perform set_config('request.jwt.claims', jsonb_build_object('sub', p_sub, 'email', p_email)::text, true);
 end;
 $function$;
+
+-- Books a session that is known by its title from then on, some days from today, at a time in the therapist's zone.
+create function pg_temp.book(
+    p_title text, p_client uuid, p_therapist uuid, p_days integer, p_time time default '10:00'
+) returns uuid language plpgsql as $function$
+begin
+    return (
+        select b.id
+        from public.create_session_with_credit_deduction(
+            p_client, p_therapist, current_date + p_days, p_time, p_title => p_title
+        ) as b
+    );
+end;
+$function$;
+
+-- The session of this title, whoever asks.
+create function pg_temp.session(p_title text) returns uuid language plpgsql stable security definer as $function$
+begin
+    return (select s.id from public.sessions as s where s.title = p_title);
+end;
+$function$;
+
+-- All that is written, as a fingerprint: where it stays the same, nothing was written.
+create function pg_temp.written() returns text language sql stable security definer
+return (
+    select md5(string_agg(w.line, ' ' order by w.line))
+    from (
+        select u::text from public.users as u
+        union all
+        select s::text from public.sessions as s
+        union all
+        select c::text from public.user_credits as c
+        union all
+        select a::text from public.booking_audit_log as a
+        union all
+        select k::text from bookingdb.calendar as k
+        union all
+        select h::text from bookingdb.holds as h
+        union all
+        select l::text from bookingdb.ledger as l
+        union all
+        select o::text from bookingdb.outbox as o
+        union all
+        select i::text from bookingdb.idempotency_keys as i
+        union all
+        select p::text from bookingdb.policies as p
+    ) as w (line)
+);
+
+-- The DETAIL of the error of the table that a statement ends with; throws_ok() looks at SQLSTATE and MESSAGE only.
+create function pg_temp.detail_of(p_statement text) returns jsonb language plpgsql as $function$
+declare
+    v_detail text;
+begin
+    execute p_statement;
+    return null;
+exception
+    when others then
+        get stacked diagnostics v_detail = pg_exception_detail;
+        return v_detail::jsonb;
+end;
+$function$;
+
+-- What a statement comes to with the session in each status, all else being equal: 'done', or the error's MESSAGE.
+create function pg_temp.by_status(p_session_id uuid, p_statement text)
+returns table (status text, outcome text) language plpgsql as $function$
+begin
+    foreach status in array array[
+        'pending_approval', 'scheduled', 'confirmed', 'in_progress', 'completed', 'cancelled', 'no_show'
+    ] loop
+        begin
+            update public.sessions as s set status = by_status.status where s.id = p_session_id;
+            execute p_statement;
+            -- Undoes both.
+            raise exception 'done';
+        exception
+            when others then
+                outcome := sqlerrm;
+        end;
+        return next;
+    end loop;
+end;
+$function$;
+
+-- Swallows what a statement would write, as a trigger of an application may.
+create function pg_temp.swallow() returns trigger language plpgsql as $function$
+begin
+    return null;
+end;
+$function$;

@@ -1,0 +1,61 @@
+create or replace function bookingdb.book_hold(
+    p_hold_id uuid,
+    p_session_type varchar,
+    p_notes text,
+    p_title text,
+    p_idempotency_key text
+)
+returns bookingdb.booked_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    c_function_name constant text := 'book_hold';
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(
+        p_hold_id, p_session_type, p_notes, p_title
+    ));
+    v_hold bookingdb.holds;
+    v_answer bookingdb.idempotency_keys;
+    v_booked bookingdb.booked_session;
+begin
+    perform bookingdb.authorise_anyone();
+    perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
+    v_hold := bookingdb.open_hold(p_hold_id);
+
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash);
+        if v_answer.result_id is not null then
+            return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
+        end if;
+    end if;
+
+    -- The calendar row is the hold: whoever finds it expired and in the way removes it.
+    delete from bookingdb.calendar as c
+    where c.id = p_hold_id and c.kind = 'hold' and c.expires_at > clock_timestamp();
+    if not found then
+        perform bookingdb.raise_error('hold_expired', jsonb_build_object(
+            'hold_id', p_hold_id,
+            'reason', case
+                when exists (select from public.sessions as s where s.id = p_hold_id) then 'booked'
+                when v_hold.released_at is not null then 'released'
+                else 'expired'
+            end,
+            'expires_at', bookingdb.utc(v_hold.expires_at)
+        ));
+    end if;
+
+    v_booked := bookingdb.book_slot(
+        p_hold_id, v_hold.user_id, v_hold.therapist_id, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone,
+        v_hold.start_time, v_hold.duration_minutes, p_session_type, p_notes, p_title, null
+    );
+    perform bookingdb.remember_answer(
+        c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
+    );
+    return v_booked;
+end;
+$function$;
+
+comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
+'Turns a hold into a session of the same id and takes one credit, once. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, hold_not_found, not_allowed, invalid_user_id (never), busy, idempotency_key_reused, session_not_found (the session of a key was deleted), hold_expired (also when it was released or booked), therapist_not_found, user_not_found, invalid_duration, in_past, booking_conflict, client_conflict, insufficient_credits.';

@@ -1,0 +1,14 @@
+create or replace function bookingdb.complete_session(p_session_id uuid, p_idempotency_key text)
+returns bookingdb.changed_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return bookingdb.change_status(p_session_id, 'completed', 'complete_session', p_idempotency_key);
+end;
+$function$;
+
+comment on function bookingdb.complete_session(uuid, text) is
+'Says that a session took place; not before its start. For the therapist and trusted callers. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_session_id, session_not_found, not_allowed, busy, idempotency_key_reused, invalid_transition.';

@@ -1,0 +1,14 @@
+create or replace function bookingdb.later(p_instant timestamptz, p_by interval)
+returns timestamptz
+language plpgsql
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return p_instant + make_interval(secs => extract(epoch from p_by)::double precision);
+end;
+$function$;
+
+comment on function bookingdb.later(timestamptz, interval) is
+'An instant moved by an interval, a day being 24 hours: adding days to an instant would follow the connection''s TimeZone.';

@@ -1,0 +1,28 @@
+create or replace function bookingdb.policy_of(p_therapist_id uuid)
+returns bookingdb.effective_policy
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_policy bookingdb.effective_policy;
+begin
+    select
+        p_therapist_id,
+        coalesce(o.time_zone, d.time_zone),
+        coalesce(o.minimum_duration_minutes, d.minimum_duration_minutes),
+        coalesce(o.maximum_duration_minutes, d.maximum_duration_minutes),
+        coalesce(o.cancellation_window, d.cancellation_window),
+        coalesce(o.refund_grace, d.refund_grace),
+        coalesce(o.hold_lifetime, d.hold_lifetime)
+    into v_policy
+    from bookingdb.policies as d
+    left join bookingdb.policies as o on o.therapist_id = p_therapist_id
+    where d.therapist_id is null;
+    return v_policy;
+end;
+$function$;
+
+comment on function bookingdb.policy_of(uuid) is
+'What holds for a therapist: the settings of its own, and the default''s where it has none. Null asks for the default.';

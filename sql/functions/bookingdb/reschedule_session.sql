@@ -1,0 +1,119 @@
+create or replace function bookingdb.reschedule_session(
+    p_session_id uuid,
+    p_session_date date,
+    p_session_time time,
+    p_duration_minutes integer,
+    p_time_zone text,
+    p_idempotency_key text
+)
+returns bookingdb.changed_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    c_function_name constant text := 'reschedule_session';
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(
+        p_session_id, p_session_date, p_session_time, p_duration_minutes, p_time_zone
+    ));
+    v_session public.sessions;
+    v_part text;
+    v_answer bookingdb.idempotency_keys;
+    v_policy bookingdb.effective_policy;
+    v_now timestamptz;
+    v_time_zone text;
+    v_minutes integer;
+    v_start timestamptz;
+    v_end timestamptz;
+    v_free_until timestamptz;
+    v_balance integer;
+begin
+    perform bookingdb.authorise_anyone();
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    if p_duration_minutes not between 15 and 180 then
+        perform bookingdb.raise_error('invalid_duration');
+    end if;
+
+    v_session := bookingdb.lock_session(p_session_id);
+    v_part := bookingdb.part_in_session(v_session);
+    -- A time without a zone is meant in the session's own.
+    v_time_zone := bookingdb.resolve_time_zone(coalesce(p_time_zone, v_session.time_zone), v_session.therapist_id);
+    v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    -- Who wrote the session directly may have left the duration out, or made it endless.
+    v_minutes := coalesce(
+        p_duration_minutes, v_session.duration_minutes,
+        greatest(0, least(86400, (
+            extract(epoch from v_session.end_time) - extract(epoch from v_session.start_time)
+        )))::integer / 60
+    );
+
+    perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
+
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(
+            c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash
+        );
+        if v_answer.result_id is not null then
+            return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
+        end if;
+    end if;
+
+    -- What is over, or has begun, stays where it was.
+    v_now := clock_timestamp();
+    if v_session.status not in ('pending_approval', 'scheduled', 'confirmed') or v_session.start_time <= v_now then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', v_session.id, 'status', v_session.status, 'start_time', bookingdb.utc(v_session.start_time)
+        ));
+    end if;
+
+    -- All rules of a booking.
+    perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
+    v_policy := bookingdb.policy_of(v_session.therapist_id);
+    perform bookingdb.require_duration(v_minutes, v_policy);
+    if v_start < v_now then
+        perform bookingdb.raise_error('in_past', jsonb_build_object('start_time', bookingdb.utc(v_start)));
+    end if;
+
+    -- The old time is given up in the same transaction that wins the new one, or not at all.
+    delete from bookingdb.calendar as c
+    where c.id = v_session.id and c.kind = 'session';
+    v_end := v_start + make_interval(mins => v_minutes);
+    perform bookingdb.occupy_time(
+        v_session.id, v_session.therapist_id, v_session.user_id, tstzrange(v_start, v_end), null
+    );
+
+    -- The free window moves along. A client to whom it had closed does not open it again by moving the session.
+    v_free_until := coalesce(
+        v_session.free_cancellation_until,
+        bookingdb.later(v_session.start_time, -v_policy.cancellation_window)
+    );
+    if v_part <> 'client' or v_now <= v_free_until then
+        v_free_until := bookingdb.later(v_start, v_free_until - v_session.start_time);
+    end if;
+
+    update public.sessions as s
+    set scheduled_date = p_session_date,
+        scheduled_time = p_session_time,
+        start_time = v_start,
+        end_time = v_end,
+        duration_minutes = v_minutes,
+        time_zone = v_time_zone,
+        free_cancellation_until = v_free_until,
+        updated_at = now()
+    where s.id = v_session.id;
+    if not found then
+        raise exception using errcode = 'internal_error', message = 'Booking failed';
+    end if;
+
+    v_balance := bookingdb.credits_balance(v_session.user_id);
+    perform bookingdb.remember_answer(
+        c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash, v_session.id,
+        v_balance
+    );
+    return bookingdb.changed_session(v_session.id, v_balance);
+end;
+$function$;
+
+comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text) is
+'Moves a session that has not begun: the same id, the credit carried over, all rules of a booking for the new time. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_duration, invalid_session_id, session_not_found, not_allowed, busy, invalid_time_zone, invalid_date, invalid_time, skipped_time, idempotency_key_reused, invalid_transition, therapist_not_found, user_not_found, in_past, booking_conflict, client_conflict.';
