@@ -33,7 +33,8 @@ def call(connection: Connection, function: str, /, **parameters: Any) -> DictRow
 
 
 def expire_lot(connection: Connection, lot_id: UUID) -> None:
-    run(connection, "update user_credits set expires_at = clock_timestamp() - interval '1 second' where id = %s", lot_id)
+    past = "set expires_at = clock_timestamp() - interval '1 second'"
+    run(connection, f"update user_credits {past} where id = %s", lot_id)
 
 
 def expire_hold(connection: Connection, hold_id: UUID) -> None:
@@ -104,7 +105,8 @@ def require_sound_statement(world: World, client: UUID) -> list[DictRow]:
         balance += entry["amount"]
         assert entry["balance"] == balance
     assert closing["balance"] == balance
-    assert balance == world.scalar("select coalesce(sum(credits_balance), 0) from user_credits where user_id = %s", client)
+    in_lots = "select coalesce(sum(credits_balance), 0) from user_credits where user_id = %s"
+    assert balance == world.scalar(in_lots, client)
     if entries:
         middle = entries[len(entries) // 2]["created_at"]
         before = statement(world.connection, client, LONG_AGO, middle)

@@ -74,11 +74,12 @@ VALUES: dict[str, dict[str, Any]] = {
     ),
     "jsonb": {
         **same(
-            "null", "[]", "{}", "1", "1e400", "true", '"text"', '[{"time_zone": "UTC"}]', '{"": ""}', '{"__proto__": {}}',
-            '{"time_zone": null}', '{"time_zone": 5}', '{"time_zone": "Mars+5"}', '{"time_zone": ["UTC"]}',
-            '{"minimum_duration_minutes": 181}', '{"minimum_duration_minutes": -1}', '{"minimum_duration_minutes": 15.5}',
-            '{"minimum_duration_minutes": "1e2"}', '{"maximum_duration_minutes": {}}',
-            '{"maximum_duration_minutes": 99999999999999999999}', '{"cancellation_window": "soon"}',
+            "null", "[]", "{}", "1", "1e400", "true", '"text"', '[{"time_zone": "UTC"}]', '{"": ""}',
+            '{"__proto__": {}}', '{"time_zone": null}', '{"time_zone": 5}', '{"time_zone": "Mars+5"}',
+            '{"time_zone": ["UTC"]}', '{"minimum_duration_minutes": 181}', '{"minimum_duration_minutes": -1}',
+            '{"minimum_duration_minutes": 15.5}', '{"minimum_duration_minutes": "1e2"}',
+            '{"maximum_duration_minutes": {}}', '{"maximum_duration_minutes": 99999999999999999999}',
+            '{"cancellation_window": "soon"}',
             '{"cancellation_window": "-1 day"}', '{"cancellation_window": "178000000 years"}',
             '{"cancellation_window": "99999999999999 years"}', '{"cancellation_window": 24}',
             '{"cancellation_window": [24]}', '{"refund_grace": "infinity"}', '{"refund_grace": ""}',

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from tests import test_access
 from tests.conftest import on_supabase
 from tests.hosts import SUPABASE, Host
 from tests.interleaving import next_clock_change, session_of
@@ -117,6 +119,19 @@ def expected(allowed: set[str], otherwise: str) -> dict[str, str]:
     return {function: "done" if function in allowed else otherwise for function in CALLS}
 
 
+def test_every_public_function_is_called_here_or_in_the_tests_of_access(hosted_world: World, host: Host) -> None:
+    functions = hosted_world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace")
+    known = {*CALLS, *test_access.CALLS}
+    assert {name for (name,) in functions} == known
+    for role in of(host, ["bookingdb_service"], ["authenticated", "service_role"]):
+        twins = hosted_world.run(
+            "select p.proname from pg_proc as p where p.pronamespace = 'bookingdb'::regnamespace"
+            " and has_function_privilege(%s, p.oid, 'execute')",
+            role,
+        )
+        assert {name for (name,) in twins} == {*known, "caller_is_trusted", "actor_id"}
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_trusted_callers_may_call_everything(
     hosted_world: World, scene: dict[str, Any], host: Host, schema: str
@@ -212,8 +227,9 @@ def test_who_did_it_and_why_is_in_the_audit_log(hosted_world: World, scene: dict
         call(connection, "cancel_session", session_id=scene["session"], reason="I am ill")
 
     entries = hosted_world.run(
-        "select actor, action, old_status, new_status, changes -> 'start_time', changes -> 'cancellation_reason' ->> 'new',"
-        " created_at > now() - interval '1 minute' from booking_audit_log where session_id = %s order by id",
+        "select actor, action, old_status, new_status, changes -> 'start_time',"
+        " changes -> 'cancellation_reason' ->> 'new', created_at > now() - interval '1 minute'"
+        " from booking_audit_log where session_id = %s order by id",
         scene["session"],
     )
     therapist, client = str(scene["therapist"]), str(scene["client"])
@@ -316,16 +332,15 @@ def test_a_window_moves_along_with_the_session(hosted_world: World, paid: dict[s
 @on_todays_supabase
 def test_a_session_that_has_begun_is_only_the_clients_no_longer(hosted_world: World, paid: dict[str, Any]) -> None:
     begin(hosted_world.connection, paid["session"])
-    with logged_in(hosted_world, paid["client"]) as connection:
-        with nothing_written(hosted_world), refused("invalid_transition"):
-            call(connection, "cancel_session", session_id=paid["session"])
-    for person in ("client", "therapist"):
-        with logged_in(hosted_world, paid[person]) as connection:
-            with nothing_written(hosted_world), refused("invalid_transition"):
-                call(
-                    connection, "reschedule_session",
-                    session_id=paid["session"], session_date=LATER, session_time="16:00",
-                )  # fmt: skip
+    session = {"session_id": paid["session"]}
+    later = {**session, "session_date": LATER, "session_time": "16:00"}
+    for who, function, parameters in (
+        ("client", "cancel_session", session), ("client", "reschedule_session", later),
+        ("therapist", "reschedule_session", later),
+    ):  # fmt: skip
+        refusal = refused("invalid_transition")
+        with logged_in(hosted_world, paid[who]) as connection, nothing_written(hosted_world), refusal:
+            call(connection, function, **parameters)
     with logged_in(hosted_world, paid["therapist"]) as connection:
         assert call(connection, "cancel_session", session_id=paid["session"])["refunded"]
     require_sound(hosted_world)
@@ -516,7 +531,7 @@ def test_a_series_through_an_hour_that_occurs_twice_means_the_first(world: World
     )  # fmt: skip
 
     starts = [row["start_time"] for row in booked]
-    assert [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)] == [24 * HOUR, 25 * HOUR]
+    assert [later - earlier for earlier, later in pairwise(starts)] == [24 * HOUR, 25 * HOUR]
 
 
 @pytest.mark.parametrize("days", [31, 30, 29])
@@ -613,7 +628,8 @@ def move(world: World, session_id: UUID, time: Any, date: dt.date = TOMORROW, **
 def test_a_time_without_a_zone_is_meant_in_the_sessions_own(world: World) -> None:
     therapist, client = world.therapist("Europe/Berlin"), world.client(credits=1)
     session_id = world.book(client, therapist, time_zone="Asia/Tokyo")["id"]
-    world.run("select register_therapist(u.email, null, u.id, 'America/New_York') from users as u where id = %s", therapist)
+    moved_away = "select register_therapist(u.email, null, u.id, 'America/New_York') from users as u where id = %s"
+    world.run(moved_away, therapist)
 
     moved = move(world, session_id, "15:00")
     assert moved["time_zone"] == "Asia/Tokyo"
@@ -714,9 +730,8 @@ def test_a_hold_keeps_its_slot_against_everybody_and_lets_go_by_itself(world: Wo
         with refused("client_conflict"):
             world.book(client, another, "10:30")
         with refused("booking_conflict"):
-            world.run(
-                "insert into sessions (therapist_id, start_time, end_time) values (%s, %s, %s)", therapist, at(10), at(11)
-            )
+            insert = "insert into sessions (therapist_id, start_time, end_time) values (%s, %s, %s)"
+            world.run(insert, therapist, at(10), at(11))
     assert world.scalar("select check_booking_conflict(%s, %s, '10:30', '11:00')", therapist, TOMORROW)
     assert world.balance(client) == 1
 
@@ -739,7 +754,8 @@ def test_a_hold_is_a_clients_only_one_with_a_therapist(world: World) -> None:
     # Also where it overlaps the one that it replaces.
     second = hold(world, client, therapist, "10:15", duration_minutes=45)
 
-    assert world.run("select id from bookingdb.calendar order by lower(period)") == [(second["id"],), (elsewhere["id"],)]
+    in_order = world.run("select id from bookingdb.calendar order by lower(period)")
+    assert in_order == [(second["id"],), (elsewhere["id"],)]
     with refused("hold_expired") as refusal:
         call(world.connection, "book_hold", hold_id=first["id"])
     assert refusal.detail["reason"] == "released"
@@ -787,8 +803,8 @@ def test_how_long_a_hold_lasts_is_the_policys_to_say_or_the_callers(world: World
     client, therapist = world.client(), world.therapist()
     call(world.connection, "set_policy", settings=Jsonb({"hold_lifetime": "20 minutes"}), therapist_id=therapist)
 
-    for options, seconds in (({}, 1200), ({"ttl": dt.timedelta(seconds=10)}, 10), ({"ttl": HOUR}, 3600)):
-        left = hold(world, client, therapist, **options)["expires_at"] - dt.datetime.now(dt.UTC)
+    for ttl, seconds in ((None, 1200), (dt.timedelta(seconds=10), 10), (HOUR, 3600)):
+        left = hold(world, client, therapist, ttl=ttl)["expires_at"] - dt.datetime.now(dt.UTC)
         assert seconds - 5 < left.total_seconds() <= seconds
     for ttl in (dt.timedelta(seconds=9), HOUR + dt.timedelta(seconds=1), -HOUR, dt.timedelta(0)):
         with nothing_written(world), refused("invalid_parameter"):
@@ -1054,3 +1070,44 @@ def test_settings_that_are_no_object_are_refused(world: World, settings: str) ->
     with nothing_written(world), refused("invalid_parameter") as refusal:
         world.run("select * from set_policy(%s::jsonb)", settings)
     assert refusal.detail["parameter"] == "p_settings"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What holds whatever a function does
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["debit", "refund"])
+def test_a_session_has_one_debit_and_one_refund_whoever_writes_them(world: World, kind: str) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    cancel(world, world.book(client, therapist)["id"])
+    again = (
+        "insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
+        " select user_id, lot_id, session_id, kind, amount, balance_after, actor from bookingdb.ledger where kind = %s"
+    )
+    with nothing_written(world), pytest.raises(psycopg.errors.UniqueViolation):
+        world.run(again, kind)
+
+
+def test_a_client_has_one_hold_with_a_therapist_whoever_writes_it(world: World) -> None:
+    client, therapist = world.client(), world.therapist()
+    hold(world, client, therapist)
+    another = (
+        "insert into bookingdb.calendar (kind, therapist_id, client_id, period, blocked, expires_at)"
+        " select kind, therapist_id, client_id, p.later, p.later, expires_at from bookingdb.calendar"
+        " cross join lateral (select tstzrange(upper(period), upper(period) + interval '1 hour') as later) as p"
+    )
+    with nothing_written(world), pytest.raises(psycopg.errors.UniqueViolation):
+        world.run(another)
+
+
+def test_an_interval_without_an_end_is_no_length_of_anything(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    if world.connection.info.server_version < 170000:
+        pytest.skip("intervals have ends before Postgres 17")
+    for endless in ("infinity", "-infinity"):
+        for asked in (
+            "hold_slot(%s, %s, %s, '10:00', p_ttl => %s::interval)", "book_series(%s, %s, %s, '10:00', 2, %s::interval)"
+        ):  # fmt: skip
+            with nothing_written(world), refused("invalid_parameter"):
+                world.run(f"select * from {asked}", client, therapist, TOMORROW, endless)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.interleaving import holding, session_of, started, waiting
 from tests.life import (
@@ -97,7 +97,8 @@ def entries_of(world: World, session_id: UUID) -> list[str]:
 
 
 def starts_at(world: World, session_id: UUID) -> str:
-    return str(world.scalar("select to_char(start_time at time zone 'UTC', 'HH24:MI') from sessions where id = %s", session_id))
+    clock = "select to_char(start_time at time zone 'UTC', 'HH24:MI') from sessions where id = %s"
+    return str(world.scalar(clock, session_id))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def test_one_key_for_two_sessions_at_once_changes_one_of_them(world: World) -> N
         before = status_of(world, sessions[1])
         calls = [calling(function, session_id=session_id, idempotency_key="key") for session_id in sessions]
 
-        assert race(world, *calls) == ("done", "idempotency_key_reused"), function
+        assert race(world, calls[0], calls[1]) == ("done", "idempotency_key_reused"), function
 
         assert status_of(world, sessions[1]) == before
         assert status_of(world, sessions[0]) == MOVES[function][before]
@@ -459,7 +460,9 @@ def test_two_that_expire_at_once_post_every_lot_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_two_clients_who_swap_their_slots_are_both_refused_and_never_deadlock(world: World, order: tuple[int, int]) -> None:
+def test_two_clients_who_swap_their_slots_are_both_refused_and_never_deadlock(
+    world: World, order: tuple[int, int]
+) -> None:
     therapist = world.therapist()
     times = ["10:00", "11:00"]
     sessions = [world.book(world.client(credits=1), therapist, at)["id"] for at in times]
@@ -484,7 +487,10 @@ def test_a_client_who_swaps_two_therapists_is_refused_and_never_deadlocks(world:
     sessions = [world.book(client, person, at)["id"] for person, at in zip(therapists, times, strict=True)]
     with holding(world) as holder, session_of(world) as one, session_of(world) as other:
         call(holder, "lock_for_booking", people=[client])
-        answers = [waiting(world, moving(sessions[0], times[1]), one), waiting(world, moving(sessions[1], times[0]), other)]
+        answers = [
+            waiting(world, moving(session_id, at), connection)
+            for session_id, at, connection in zip(sessions, times[::-1], (one, other), strict=True)
+        ]
         holder.execute("commit")
 
         assert [outcome(answer.result) for answer in answers] == ["client_conflict", "client_conflict"]
@@ -520,7 +526,9 @@ def test_a_booking_waits_for_a_move_into_or_out_of_its_slot(world: World, ending
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("whose", ["therapist", "client"])
-def test_a_move_that_waits_for_a_booking_of_its_new_slot_stays_where_it_was(world: World, ending: str, whose: str) -> None:
+def test_a_move_that_waits_for_a_booking_of_its_new_slot_stays_where_it_was(
+    world: World, ending: str, whose: str
+) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     session_id = world.book(client, therapist, "10:00")["id"]
     other = booking(client, world.therapist(), "12:00")
@@ -602,7 +610,7 @@ def test_of_a_hold_and_a_booking_one_gets_the_slot(world: World, ending: str, sh
         calls.reverse()
 
     conflict = "booking_conflict" if shared == "therapist" else "client_conflict"
-    assert race(world, *calls, ending) == ("done", conflict if ending == "commit" else "done")
+    assert race(world, calls[0], calls[1], ending) == ("done", conflict if ending == "commit" else "done")
 
     assert world.count("bookingdb.calendar") == 1
     require_sound(world)
@@ -741,7 +749,8 @@ def test_two_holds_of_a_client_with_a_therapist_at_once_leave_one(world: World, 
     )
 
     assert ended == ("done", "done")
-    assert world.run("select to_char(lower(period) at time zone 'UTC', 'HH24:MI') from bookingdb.calendar") == [("12:00",)]
+    clock = "select to_char(lower(period) at time zone 'UTC', 'HH24:MI') from bookingdb.calendar"
+    assert world.run(clock) == [("12:00",)]
     assert world.scalar("select count(*) from bookingdb.holds where released_at is null") == 1
     require_sound(world)
 
@@ -788,7 +797,7 @@ def test_two_who_remove_the_same_expired_holds_wait_for_each_other(
     """They share no person: each removes a hold of its therapist's and one of its client's, the same two."""
     calls = [booking(client, person) for client, person in zip(crossed["clients"], crossed["therapists"], strict=True)]
 
-    assert race(world, *calls, ending) == ("done", "done")
+    assert race(world, calls[0], calls[1], ending) == ("done", "done")
 
     assert world.scalar("select count(*) from bookingdb.calendar where kind = 'hold'") == 0
     require_sound(world)
@@ -802,14 +811,15 @@ def test_two_who_remove_the_same_expired_holds_do_so_in_one_order(world: World, 
         "update bookingdb.calendar set expires_at = now() - interval '1 day' where ctid ="
         " (select max(ctid) from bookingdb.calendar)"
     )
-    by_table, by_index = "set enable_indexscan = off; set enable_bitmapscan = off", "set enable_seqscan = off;"
-    slowly = "create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return old; end $$"
-    world.run(slowly)
+    world.run(
+        "create function slowly() returns trigger language plpgsql as"
+        " $$ begin perform pg_sleep(0.3); return old; end $$"
+    )
     world.run("create trigger slowly before delete on bookingdb.calendar for each row execute function slowly()")
     try:
         with session_of(world) as one, session_of(world) as other:
-            run(one, by_table)
-            run(other, by_index + "set enable_bitmapscan = off")
+            run(one, "set enable_indexscan = off; set enable_bitmapscan = off")
+            run(other, "set enable_seqscan = off; set enable_bitmapscan = off")
             answers = [
                 started(booking(client, person), connection)
                 for client, person, connection in zip(
@@ -905,17 +915,12 @@ def test_a_series_and_an_adjustment_share_a_clients_last_credits(world: World) -
 
 
 def setting(therapist: UUID | None, **settings: Any) -> Call:
-    return calling("set_policy", settings=psycopg.types.json.Jsonb(settings), therapist_id=therapist)
+    return calling("set_policy", settings=Jsonb(settings), therapist_id=therapist)
 
 
 def window_of(world: World, session_id: UUID) -> dt.timedelta:
-    return dt.timedelta(
-        seconds=float(
-            world.scalar(
-                "select extract(epoch from start_time - free_cancellation_until) from sessions where id = %s", session_id
-            )
-        )
-    )
+    window = "select start_time - free_cancellation_until from sessions where id = %s"
+    return cast(dt.timedelta, world.scalar(window, session_id))
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -1051,6 +1056,23 @@ def test_a_wait_that_takes_too_long_is_busy_and_nobody_else_waits(
                 assert ended == ("busy" if function in who_waits else "done"), (what, function)
 
 
+def test_a_lot_is_made_by_who_does_not_have_to_wait_for_the_clients_row(world: World, scene: dict[str, Any]) -> None:
+    """Somebody who looks at a person for update is in the way of a new row that refers to that person."""
+    expire_lot(world.connection, scene["lot"])
+    calls = {
+        "a grant": calling("grant_credits", user_id=scene["client"], amount=1),
+        "an adjustment": calling("adjust_credits", user_id=scene["client"], amount=1, reason="a mistake"),
+        "a grace lot": calling("cancel_session", session_id=scene["session"]),
+    }
+    with holding(world) as holder, session_of(world) as connection:
+        run(holder, "select id from users for update")
+        connection.execute("set lock_timeout = '50ms'")
+        with nothing_written(world):
+            assert {name: outcome(partial(change, connection)) for name, change in calls.items()} == dict.fromkeys(
+                calls, "busy"
+            )
+
+
 def test_a_wait_for_a_key_of_a_session_that_changes_is_busy(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     sessions = [world.book(client, therapist, at)["id"] for at in ("10:00", "12:00")]
@@ -1083,32 +1105,35 @@ def old_snapshot(world: World, level: str, meanwhile: Call, then: Call) -> str:
 def conflicts(scene: dict[str, Any], other: UUID) -> dict[str, tuple[Call, Call, set[str]]]:
     """What is committed after a caller's snapshot, what the caller does then, and what is right then."""
     client, therapist, session_id = scene["client"], scene["therapist"], scene["session"]
-    cancel, approve = calling("cancel_session", session_id=session_id), calling("approve_session", session_id=scene["request"])
-    turn = calling("book_hold", hold_id=scene["hold"])
+    cancel, confirm = (calling(name, session_id=session_id) for name in ("cancel_session", "confirm_session"))
+    approve, decline = (calling(name, session_id=scene["request"]) for name in ("approve_session", "cancel_session"))
+    turn, release = calling("book_hold", hold_id=scene["hold"]), calling("release_hold", hold_id=scene["hold"])
     adjust = calling("adjust_credits", user_id=client, amount=-8, reason="a mistake")
+    adjust_again = calling("adjust_credits", user_id=client, amount=-1, reason="another one")
+    revoke = calling("revoke_grant", lot_id=scene["lot"])
+    move, hold_there = moving(session_id, "18:30"), holding_slot(client, therapist, "18:30")
+    booked, held = booking(other, therapist, "18:00"), holding_slot(other, therapist, "18:00")
     return {
         "cancelled twice": (cancel, cancel, {"invalid_transition"}),
         "cancelled and moved": (cancel, moving(session_id, "18:00"), {"invalid_transition"}),
         "moved and cancelled": (moving(session_id, "18:00"), cancel, {"done"}),
-        "cancelled and confirmed": (cancel, calling("confirm_session", session_id=session_id), {"invalid_transition"}),
-        "moved to where somebody booked": (booking(other, therapist, "18:00"), moving(session_id, "18:30"), {"booking_conflict"}),
-        "moved to where somebody holds": (holding_slot(other, therapist, "18:00"), moving(session_id, "18:30"), {"booking_conflict"}),
-        "held where somebody booked": (booking(other, therapist, "18:00"), holding_slot(client, therapist, "18:30"), {"booking_conflict"}),
+        "cancelled and confirmed": (cancel, confirm, {"invalid_transition"}),
+        "moved to where somebody booked": (booked, move, {"booking_conflict"}),
+        "moved to where somebody holds": (held, move, {"booking_conflict"}),
+        "held where somebody booked": (booked, hold_there, {"booking_conflict"}),
         "held twice by one client": (
             holding_slot(client, therapist, "18:00"), holding_slot(client, therapist, "20:00"), {"done", "busy"},
         ),
-        "first held twice by one client": (
-            holding_slot(other, therapist, "18:00"), holding_slot(other, therapist, "20:00"), {"done", "busy"},
-        ),
+        "first held twice by one client": (held, holding_slot(other, therapist, "20:00"), {"done", "busy"}),
         "hold booked twice": (turn, turn, {"hold_expired"}),
-        "hold released and booked": (calling("release_hold", hold_id=scene["hold"]), turn, {"hold_expired"}),
-        "hold booked and released": (turn, calling("release_hold", hold_id=scene["hold"]), {"invalid_transition"}),
-        "approved and cancelled": (approve, calling("cancel_session", session_id=scene["request"]), {"done"}),
+        "hold released and booked": (release, turn, {"hold_expired"}),
+        "hold booked and released": (turn, release, {"invalid_transition"}),
+        "approved and cancelled": (approve, decline, {"done"}),
         "approved twice": (approve, approve, {"invalid_transition"}),
-        "last credits spent and adjusted": (adjust, calling("adjust_credits", user_id=client, amount=-1, reason="again"), {"insufficient_credits"}),
+        "last credits spent and adjusted": (adjust, adjust_again, {"insufficient_credits"}),
         "last credits adjusted and spent": (adjust, approve, {"insufficient_credits"}),
-        "revoked and adjusted": (calling("revoke_grant", lot_id=scene["lot"]), adjust, {"insufficient_credits"}),
-        "revoked and cancelled": (calling("revoke_grant", lot_id=scene["lot"]), cancel, {"done"}),
+        "revoked and adjusted": (revoke, adjust, {"insufficient_credits"}),
+        "revoked and cancelled": (revoke, cancel, {"done"}),
         "expired and spent": (
             writing("update user_credits set expires_at = clock_timestamp()"), approve, {"insufficient_credits"}
         ),

@@ -35,7 +35,8 @@ Thing = TypeVar("Thing")
 # Nothing that Postgres says by itself is in it: no deadlock, no serialization failure, no constraint, no timeout.
 ALLOWED = {
     "done", "booking_conflict", "client_conflict", "insufficient_credits", "invalid_transition", "hold_expired",
-    "idempotency_key_reused", "therapist_not_found", "lot_not_found", "invalid_duration", "invalid_parameter", "in_past",
+    "idempotency_key_reused", "therapist_not_found", "lot_not_found", "invalid_duration", "invalid_parameter",
+    "in_past",
 }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ class Storm:
         return {"user_id": self.choose.choice(self.clients), "therapist_id": self.choose.choice(self.therapists)}
 
     def settings(self) -> Jsonb:
-        values = {
+        values: dict[str, list[Any]] = {
             "cancellation_window": ["1 hour", "100 days", None], "minimum_duration_minutes": [15, 45, None],
             "maximum_duration_minutes": [45, 180, None], "refund_grace": ["2 days", None],
             "hold_lifetime": ["1 minute", "1 hour", None],
@@ -162,7 +163,8 @@ class Storm:
                 "update user_credits set credits_balance = credits_balance + 1 where id = %s", [self.one_of(self.lots)],
             ),
             "an expiry of a hold": (
-                "update bookingdb.calendar set expires_at = now() - interval '1 second' where id = %s and kind = 'hold'",
+                "update bookingdb.calendar set expires_at = now() - interval '1 second'"
+                " where id = %s and kind = 'hold'",
                 [self.one_of(self.holds)],
             ),
         }  # fmt: skip
@@ -223,7 +225,9 @@ class Storm:
         return found
 
 
-KEYLESS = {"release_hold", "revoke_grant", "expire_credits", "set_policy", "set_therapist_active", "get_credit_statement"}
+KEYLESS = {
+    "release_hold", "revoke_grant", "expire_credits", "set_policy", "set_therapist_active", "get_credit_statement",
+}  # fmt: skip
 # What opens and closes for everybody is done now and then.
 WEIGHTS = {
     "create_session_with_credit_deduction": 12, "hold_slot": 8, "book_hold": 8, "cancel_session": 8,

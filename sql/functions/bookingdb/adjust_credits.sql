@@ -57,8 +57,14 @@ begin
             v_lot_id := gen_random_uuid();
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
             values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
-            insert into public.user_credits (id, user_id, credits_balance, credits_purchased)
-            values (v_lot_id, p_user_id, p_amount, p_amount);
+            begin
+                -- Waits for whoever holds the client's own row (the foreign key).
+                insert into public.user_credits (id, user_id, credits_balance, credits_purchased)
+                values (v_lot_id, p_user_id, p_amount, p_amount);
+            exception
+                when lock_not_available then
+                    perform bookingdb.raise_error('busy');
+            end;
             if not found then
                 -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
                 raise exception using errcode = 'internal_error', message = 'Booking failed';

@@ -44,14 +44,20 @@ begin
         v_grace_id := gen_random_uuid();
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_debit.user_id, v_grace_id, p_session.id, 'refund', 1, 1, bookingdb.actor());
-        insert into public.user_credits (
-            id, user_id, user_type, credits_balance, expires_at, category, priority, grace_for_lot_id
-        )
-        values (
-            v_grace_id, v_debit.user_id, coalesce(v_lot.user_type, 'user'), 1,
-            bookingdb.later(v_now, (bookingdb.policy_of(p_session.therapist_id)).refund_grace),
-            coalesce(v_lot.category, 'paid'), coalesce(v_lot.priority, 50), v_debit.lot_id
-        );
+        begin
+            -- Waits for whoever holds the client's own row (the foreign key).
+            insert into public.user_credits (
+                id, user_id, user_type, credits_balance, expires_at, category, priority, grace_for_lot_id
+            )
+            values (
+                v_grace_id, v_debit.user_id, coalesce(v_lot.user_type, 'user'), 1,
+                bookingdb.later(v_now, (bookingdb.policy_of(p_session.therapist_id)).refund_grace),
+                coalesce(v_lot.category, 'paid'), coalesce(v_lot.priority, 50), v_debit.lot_id
+            );
+        exception
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+        end;
     else
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_lot.user_id, v_lot.id, p_session.id, 'refund', 1, v_lot.credits_balance + 1, bookingdb.actor());
