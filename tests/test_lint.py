@@ -258,7 +258,7 @@ DAMAGES: dict[str, tuple[str, set[tuple[str, str]]]] = {
         {("unindexed_foreign_keys", "room_fkey on public.sessions")},
     ),
     "the same index twice": (
-        "create index mine on public.user_credits (user_id, expires_at, created_at, id)",
+        "create index mine on public.sessions (user_id, start_time)",
         {("duplicate_index", "public.mine")},
     ),
     "the same expression and condition twice": (
@@ -307,7 +307,7 @@ DAMAGES: dict[str, tuple[str, set[tuple[str, str]]]] = {
         {("unused_index", "public.mine")},
     ),
     "an index with the beginning of another, backwards": (
-        "create index mine on public.user_credits (user_id desc, expires_at desc)",
+        "create index mine on public.sessions (user_id desc)",
         {("unused_index", "public.mine")},
     ),
     "an index that another one includes": (
@@ -763,6 +763,8 @@ WORK = """
     select s.id from public.sessions as s where s.therapist_id = md5('person8')::uuid order by s.start_time;
     select l.id from public.booking_audit_log as l where l.session_id = md5('session8')::uuid order by l.id;
     delete from bookingdb.time_zones as z where z.name = 'Nobody/Wants it';
+    select * from public.expire_credits();
+    select s.id from public.sessions as s where s.series_id = md5('series')::uuid;
 """
 
 # A damage for each rule that both know (but unused_index, which is another thing there: an index that nobody has used

@@ -15,7 +15,8 @@ from tests.support import Connection, World, connect, run, scalar
 from tests.test_cli import answer, bookingdb
 
 KEPT = ["public.users", "public.sessions", "public.user_credits", "public.booking_audit_log", "bookingdb.ledger",
-        "bookingdb.calendar", "bookingdb.outbox", "bookingdb.policies"]  # fmt: skip
+        "bookingdb.calendar", "bookingdb.outbox", "bookingdb.policies", "bookingdb.holds",
+        "bookingdb.rewritten_records"]  # fmt: skip
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ def in_use(world: World) -> World:
         " select 'time_off', %s, p, p from tstzrange(now(), now() + interval '1 day') as p",
         therapist,
     )
+    world.run("select id from hold_slot(%s, %s, current_date + 9, '10:00')", world.client(), therapist)
     return world
 
 
@@ -78,6 +80,10 @@ def test_without_keeping_data_the_database_is_as_before(hosts_empty_database: st
 
 
 def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
+    in_use.run(
+        "insert into bookingdb.rewritten_records (table_name, operation, old_row, rewritten_by)"
+        " values ('bookingdb.ledger', 'DELETE', '{}', 'postgres')"
+    )
     before = rows_of(in_use.connection, KEPT)
     assert all(before.values())
 
