@@ -743,6 +743,12 @@ MANY_ROWS = """
     from public.sessions as s
     cross join lateral (select tstzrange(s.start_time, s.end_time) as period) as p
     cross join (values ('session'), ('time_off')) as k (kind);
+    insert into bookingdb.calendar (kind, therapist_id, client_id, period, blocked, expires_at)
+    select 'hold', s.therapist_id, s.user_id, p.period, p.period, now() + row_number() over () * interval '1 minute'
+    from public.sessions as s
+    cross join lateral (
+        select tstzrange(s.start_time + interval '1 day', s.end_time + interval '1 day') as period
+    ) as p;
     insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
     select l.user_id, l.id, 'grant', 1, 1, 'nobody' from public.user_credits as l;
     insert into bookingdb.policies (therapist_id, time_zone)
