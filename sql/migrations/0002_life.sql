@@ -75,8 +75,12 @@ add column cancellation_window interval,
 add column refund_grace interval,
 add column hold_lifetime interval,
 -- One for each, because Postgres prints two of them in one in a form that it reads back as another.
-add constraint policies_minimum_duration_check check (minimum_duration_minutes between 15 and 180),
-add constraint policies_maximum_duration_check check (maximum_duration_minutes between 15 and 180);
+add constraint policies_minimum_duration_check check (
+    minimum_duration_minutes between 15 and 180
+),
+add constraint policies_maximum_duration_check check (
+    maximum_duration_minutes between 15 and 180
+);
 
 update bookingdb.policies
 set minimum_duration_minutes = 15,
