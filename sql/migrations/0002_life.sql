@@ -83,7 +83,8 @@ add constraint policies_maximum_duration_check check (
 );
 
 update bookingdb.policies
-set minimum_duration_minutes = 15,
+set
+    minimum_duration_minutes = 15,
     maximum_duration_minutes = 180,
     cancellation_window = interval '24 hours',
     refund_grace = interval '30 days',
