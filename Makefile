@@ -48,7 +48,7 @@ lint: $(VENV)/developing
 # The binaries of these packages run on every Python, whatever the packages say.
 VERSIONS ?= 15.19 17.11
 MATRIX_TESTS := tests/test_booking.py tests/test_faults.py tests/test_direct_writes.py tests/test_concurrency.py \
-	tests/test_installer.py tests/test_export.py tests/test_verify.py tests/test_pgtap.py tests/test_selftest.py tests/test_access.py
+	tests/test_installer.py tests/test_verify.py tests/test_pgtap.py tests/test_selftest.py tests/test_access.py
 MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
 
 .cache/postgres/%/installed: | $(VENV)/developing

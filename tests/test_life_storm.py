@@ -27,7 +27,7 @@ from tests.refusals import code_of
 from tests.support import TOMORROW, World
 from tests.test_concurrency import AsyncConnection, connections
 
-SECONDS = 180.0 if os.environ.get("BOOKINGDB_STORM") == "full" else 6.0
+SECONDS = 120.0 if os.environ.get("BOOKINGDB_STORM") == "full" else 6.0
 CONNECTIONS = 32
 DAY = dt.timedelta(days=1)
 Thing = TypeVar("Thing")

@@ -35,7 +35,7 @@ pytestmark = [
 
 BOOK = "create_session_with_credit_deduction"
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
-SECONDS = 60.0 if FULL else 3.0
+SECONDS = 20.0 if FULL else 3.0
 
 
 @pytest.fixture
