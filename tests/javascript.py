@@ -57,9 +57,11 @@ def packages() -> Path:
     """
     wanted = (FOLDER / "package.json").read_text(encoding="utf-8")
     installed = FOLDER / "node_modules" / ".installed"
+    # Before the lock: it may take the same one, to install Node.js.
+    command = npm()
     with _one_at_a_time(CACHE):
         if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
-            _run([*npm(), "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(FOLDER)])
+            _run([*command, "install", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", str(FOLDER)])
             installed.write_text(wanted, encoding="utf-8")
     return installed.parent
 
