@@ -220,6 +220,14 @@ class HoldNotFound(BookingError):
     message = "Hold not found"
 
 
+class TimeOffNotFound(BookingError):
+    """There is no such time off, or it was taken back."""
+
+    code = "time_off_not_found"
+    http_status = 404
+    message = "Time off not found"
+
+
 class LotNotFound(BookingError):
     """The client has no such lot of credits, or no lot was bought with this payment."""
 
@@ -329,6 +337,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         UserNotFound,
         SessionNotFound,
         HoldNotFound,
+        TimeOffNotFound,
         LotNotFound,
         InsufficientCredits,
         BookingConflict,

@@ -47,6 +47,8 @@ using ((select bookingdb.caller_is_trusted() as caller_is_trusted));
 
 alter table bookingdb.calendar enable row level security;
 
+alter table bookingdb.date_overrides enable row level security;
+
 alter table bookingdb.history enable row level security;
 
 alter table bookingdb.holds enable row level security;
@@ -65,7 +67,12 @@ alter table bookingdb.selftest_people enable row level security;
 
 alter table bookingdb.time_zones enable row level security;
 
+alter table bookingdb.weekly_hours enable row level security;
+
 create policy _bookingdb_deny on bookingdb.calendar for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.date_overrides for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.history for all to public
@@ -93,4 +100,7 @@ create policy _bookingdb_deny on bookingdb.selftest_people for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.time_zones for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.weekly_hours for all to public
 using (false) with check (false);

@@ -39,9 +39,14 @@ EMPTY_THE_TABLES = """
     delete from bookingdb.idempotency_keys;
     delete from bookingdb.holds;
     delete from bookingdb.rewritten_records;
+    delete from bookingdb.weekly_hours;
+    delete from bookingdb.date_overrides;
     delete from bookingdb.policies where therapist_id is not null;
     update bookingdb.policies set time_zone = 'UTC', minimum_duration_minutes = 15, maximum_duration_minutes = 180,
-        cancellation_window = '24 hours', refund_grace = '30 days', hold_lifetime = '5 minutes';
+        cancellation_window = '24 hours', refund_grace = '30 days', hold_lifetime = '5 minutes',
+        buffer_before_minutes = 0, buffer_after_minutes = 0, minimum_notice = '0', maximum_advance = '365 days',
+        slot_step_minutes = 15, slot_offset_minutes = 0, maximum_sessions_per_day = 1000,
+        maximum_sessions_per_week = 1000, require_hours = false;
 """
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,10 @@ begin
         ));
     end if;
 
+    -- Notice, hours and limits were looked at when the time was held.
     v_booked := bookingdb.book_slot(
         p_hold_id, v_hold.user_id, v_hold.therapist_id, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone,
-        v_hold.start_time, v_hold.duration_minutes, p_session_type, p_notes, p_title, null
+        tstzrange(v_hold.start_time, v_hold.end_time), p_session_type, p_notes, p_title, null, false, false
     );
     perform bookingdb.remember_answer(
         c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
@@ -58,4 +59,4 @@ end;
 $function$;
 
 comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
-'Turns a hold into a session of the same id and takes one credit, once. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, hold_not_found, not_allowed, invalid_user_id (never), busy, idempotency_key_reused, session_not_found (the session of a key was deleted), hold_expired (also when it was released or booked), therapist_not_found, user_not_found, invalid_duration, in_past, booking_conflict, client_conflict, insufficient_credits.';
+'Turns a hold into a session of the same id and takes one credit, once. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, hold_not_found, not_allowed, invalid_user_id (never), busy, idempotency_key_reused, session_not_found (the session of a key was deleted), hold_expired (also when it was released or booked), therapist_not_found, user_not_found, invalid_duration, in_past, too_soon (never), too_far (never), outside_availability (never), booking_conflict, client_conflict, insufficient_credits.';

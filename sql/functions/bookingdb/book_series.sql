@@ -82,8 +82,9 @@ begin
                 v_date := p_session_date + p_every * (v_occurrence - 1);
                 v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
                 perform bookingdb.book_slot(
-                    gen_random_uuid(), p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone, v_start,
-                    p_duration_minutes, p_session_type, p_notes, p_title, v_series_id
+                    gen_random_uuid(), p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone,
+                    tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
+                    p_session_type, p_notes, p_title, v_series_id, true, true
                 );
             exception
                 when others then
@@ -131,4 +132,4 @@ $function$;
 comment on function bookingdb.book_series(
     uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text
 ) is
-'Books sessions at the same local time, p_every apart, all of them or none; an error''s DETAIL says which occurrence it was. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_therapist_id, invalid_duration, invalid_parameter (p_occurrences 1 to 52, p_every whole days up to a year), invalid_time_zone, invalid_date, invalid_time, skipped_time, busy, idempotency_key_reused, session_not_found (never), therapist_not_found, user_not_found, in_past, booking_conflict, client_conflict, insufficient_credits.';
+'Books sessions at the same local time, p_every apart, all of them or none; an error''s DETAIL says which occurrence it was. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_therapist_id, invalid_duration, invalid_parameter (p_occurrences 1 to 52, p_every whole days up to a year), invalid_time_zone, invalid_date, invalid_time, skipped_time, busy, idempotency_key_reused, session_not_found (never), therapist_not_found, user_not_found, in_past, too_soon, too_far, outside_availability, booking_conflict, client_conflict, insufficient_credits.';

@@ -35,9 +35,9 @@ begin
         perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
     end if;
 
-    return bookingdb.therapist_conflict(p_therapist_id, tstzrange(v_start, v_end), p_exclude_session_id);
+    return not bookingdb.is_free(p_therapist_id, tstzrange(v_start, v_end), p_exclude_session_id, true, true);
 end;
 $function$;
 
 comment on function bookingdb.check_booking_conflict(uuid, date, time, time, text, uuid) is
-'Whether the therapist is busy at this time. Writes nothing, takes no lock, may be asked about the past. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, invalid_time_zone, invalid_date, invalid_time, skipped_time, therapist_not_found.';
+'Whether the therapist cannot be booked at this time, as far as hours, calendar, buffers and limits go. Writes nothing, takes no lock, may be asked about the past. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, invalid_time_zone, invalid_date, invalid_time, skipped_time, therapist_not_found.';

@@ -21,7 +21,7 @@ declare
     v_policy bookingdb.effective_policy;
     v_time_zone text;
     v_start timestamptz;
-    v_end timestamptz;
+    v_period tstzrange;
     v_now timestamptz;
     v_expires_at timestamptz;
     v_hold_id uuid := gen_random_uuid();
@@ -43,7 +43,7 @@ begin
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
-    v_end := v_start + make_interval(mins => p_duration_minutes);
+    v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
@@ -61,12 +61,9 @@ begin
     perform bookingdb.require_people(p_therapist_id, p_user_id);
     v_policy := bookingdb.policy_of(p_therapist_id);
     perform bookingdb.require_duration(p_duration_minutes, v_policy);
-    v_now := clock_timestamp();
-    if v_start < v_now then
-        perform bookingdb.raise_error('in_past', jsonb_build_object('start_time', bookingdb.utc(v_start)));
-    end if;
 
     -- One hold of a client with a therapist: a new one takes the place of the old, which stays where this one fails.
+    v_now := clock_timestamp();
     with given_up as (
         delete from bookingdb.calendar as c
         where c.kind = 'hold' and c.client_id = p_user_id and c.therapist_id = p_therapist_id
@@ -77,15 +74,16 @@ begin
     from given_up as g
     where h.id = g.id and h.expires_at > v_now;
 
+    perform bookingdb.require_free_time(v_policy, v_period, null, true, true);
     v_expires_at := bookingdb.later(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
-    perform bookingdb.occupy_time(v_hold_id, p_therapist_id, p_user_id, tstzrange(v_start, v_end), v_expires_at);
+    perform bookingdb.occupy_time(v_hold_id, p_user_id, v_period, v_expires_at, v_policy);
     insert into bookingdb.holds (
         id, user_id, therapist_id, scheduled_date, scheduled_time, time_zone, duration_minutes, start_time, end_time,
         expires_at
     )
     values (
         v_hold_id, p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone, p_duration_minutes, v_start,
-        v_end, v_expires_at
+        upper(v_period), v_expires_at
     );
 
     perform bookingdb.remember_answer(
@@ -96,4 +94,4 @@ end;
 $function$;
 
 comment on function bookingdb.hold_slot(uuid, uuid, date, time, integer, interval, text, text) is
-'Keeps a time for a client for a while (p_ttl, 10 seconds to 1 hour, else the policy''s), against everybody else and at no cost; a hold that the client has with this therapist is given up. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_therapist_id, invalid_duration, invalid_parameter, invalid_time_zone, invalid_date, invalid_time, skipped_time, busy, idempotency_key_reused, hold_not_found (the hold of a key was deleted), therapist_not_found, user_not_found, in_past, booking_conflict, client_conflict.';
+'Keeps a time for a client for a while (p_ttl, 10 seconds to 1 hour, else the policy''s), against everybody else and at no cost; a hold that the client has with this therapist is given up. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_therapist_id, invalid_duration, invalid_parameter, invalid_time_zone, invalid_date, invalid_time, skipped_time, busy, idempotency_key_reused, hold_not_found (the hold of a key was deleted), therapist_not_found, user_not_found, in_past, too_soon, too_far, outside_availability, booking_conflict, client_conflict.';

@@ -8,21 +8,12 @@ as $function$
 declare
     v_policy bookingdb.effective_policy;
 begin
-    select
-        p_therapist_id,
-        coalesce(o.time_zone, d.time_zone),
-        coalesce(o.minimum_duration_minutes, d.minimum_duration_minutes),
-        coalesce(o.maximum_duration_minutes, d.maximum_duration_minutes),
-        coalesce(o.cancellation_window, d.cancellation_window),
-        coalesce(o.refund_grace, d.refund_grace),
-        coalesce(o.hold_lifetime, d.hold_lifetime)
+    select p.*
     into v_policy
-    from bookingdb.policies as d
-    left join bookingdb.policies as o on o.therapist_id = p_therapist_id
-    where d.therapist_id is null;
+    from bookingdb.policies_of(array[p_therapist_id]) as p;
     return v_policy;
 end;
 $function$;
 
 comment on function bookingdb.policy_of(uuid) is
-'What holds for a therapist: the settings of its own, and the default''s where it has none. Null asks for the default.';
+'What holds for a therapist (policies_of). Null asks for the default.';

@@ -36,6 +36,7 @@ begin
         ('user_not_found', 'PT404', 'User not found', 'No active client has this id.'),
         ('session_not_found', 'PT404', 'Session not found', 'No session has this id.'),
         ('hold_not_found', 'PT404', 'Hold not found', 'No hold has this id.'),
+        ('time_off_not_found', 'PT404', 'Time off not found', 'No time off has this id.'),
         ('lot_not_found', 'PT404', 'Credit grant not found', 'No grant of credits has this id or payment reference.'),
         ('insufficient_credits', 'PT402', 'Insufficient credits: purchase credits first',
             'Purchase credits, then book again.'),

@@ -21,8 +21,11 @@ begin
 
     if tg_op = 'INSERT' then
         v_action := 'created';
-        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, actor)
-        values (new.id, new.user_id, v_action, null, new.status, v_actor);
+        if new.hours_overridden then
+            v_changes := jsonb '{"hours_overridden": {"new": true}}';
+        end if;
+        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
+        values (new.id, new.user_id, v_action, null, new.status, v_changes, v_actor);
     elsif tg_op = 'DELETE' then
         v_action := 'deleted';
         insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, actor)

@@ -25,7 +25,7 @@ declare
     v_time_zone text;
     v_minutes integer;
     v_start timestamptz;
-    v_end timestamptz;
+    v_period tstzrange;
     v_free_until timestamptz;
     v_balance integer;
 begin
@@ -71,17 +71,13 @@ begin
     perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
     v_policy := bookingdb.policy_of(v_session.therapist_id);
     perform bookingdb.require_duration(v_minutes, v_policy);
-    if v_start < v_now then
-        perform bookingdb.raise_error('in_past', jsonb_build_object('start_time', bookingdb.utc(v_start)));
-    end if;
+    v_period := tstzrange(v_start, v_start + make_interval(mins => v_minutes));
+    perform bookingdb.require_free_time(v_policy, v_period, v_session.id, true, true);
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
     delete from bookingdb.calendar as c
     where c.id = v_session.id and c.kind = 'session';
-    v_end := v_start + make_interval(mins => v_minutes);
-    perform bookingdb.occupy_time(
-        v_session.id, v_session.therapist_id, v_session.user_id, tstzrange(v_start, v_end), null
-    );
+    perform bookingdb.occupy_time(v_session.id, v_session.user_id, v_period, null, v_policy);
 
     -- The free window moves along. A client to whom it had closed does not open it again by moving the session.
     v_free_until := coalesce(
@@ -96,10 +92,11 @@ begin
     set scheduled_date = p_session_date,
         scheduled_time = p_session_time,
         start_time = v_start,
-        end_time = v_end,
+        end_time = upper(v_period),
         duration_minutes = v_minutes,
         time_zone = v_time_zone,
         free_cancellation_until = v_free_until,
+        hours_overridden = false,
         updated_at = now()
     where s.id = v_session.id;
     if not found then
@@ -116,4 +113,4 @@ end;
 $function$;
 
 comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text) is
-'Moves a session that has not begun: the same id, the credit carried over, all rules of a booking for the new time. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_duration, invalid_session_id, session_not_found, not_allowed, busy, invalid_time_zone, invalid_date, invalid_time, skipped_time, idempotency_key_reused, invalid_transition, therapist_not_found, user_not_found, in_past, booking_conflict, client_conflict.';
+'Moves a session that has not begun: the same id, the credit carried over, all rules of a booking for the new time. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_duration, invalid_session_id, session_not_found, not_allowed, busy, invalid_time_zone, invalid_date, invalid_time, skipped_time, idempotency_key_reused, invalid_transition, therapist_not_found, user_not_found, in_past, too_soon, too_far, outside_availability, booking_conflict, client_conflict.';

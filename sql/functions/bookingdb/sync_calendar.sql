@@ -9,6 +9,7 @@ declare
     v_changed_ids uuid[];
     v_people uuid[];
     v_session record;
+    v_period tstzrange;
 begin
     -- Which of these sessions should occupy another time than their calendar rows say? None, when a function of ours
     -- wrote them: it wrote the calendar first.
@@ -58,12 +59,16 @@ begin
             and isfinite(s.end_time)
         order by s.start_time, s.id
     loop
+        v_period := tstzrange(v_session.start_time, v_session.end_time);
+        -- Hours and limits are for bookings: whoever writes directly means it, but two at a time is impossible.
+        if v_session.therapist_id is not null
+            and not bookingdb.is_free(v_session.therapist_id, v_period, v_session.id, false, false) then
+            perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
+                v_session.therapist_id, v_period
+            ));
+        end if;
         perform bookingdb.occupy_time(
-            v_session.id,
-            v_session.therapist_id,
-            v_session.user_id,
-            tstzrange(v_session.start_time, v_session.end_time),
-            null
+            v_session.id, v_session.user_id, v_period, null, bookingdb.policy_of(v_session.therapist_id)
         );
     end loop;
 end;

@@ -6,7 +6,16 @@ returns table (
     maximum_duration_minutes integer,
     cancellation_window interval,
     refund_grace interval,
-    hold_lifetime interval
+    hold_lifetime interval,
+    buffer_before_minutes integer,
+    buffer_after_minutes integer,
+    minimum_notice interval,
+    maximum_advance interval,
+    slot_step_minutes integer,
+    slot_offset_minutes integer,
+    maximum_sessions_per_day integer,
+    maximum_sessions_per_week integer,
+    require_hours boolean
 )
 language plpgsql
 stable
@@ -16,10 +25,12 @@ as $function$
 begin
     return query
     select p.therapist_id, p.time_zone, p.minimum_duration_minutes, p.maximum_duration_minutes,
-        p.cancellation_window, p.refund_grace, p.hold_lifetime
+        p.cancellation_window, p.refund_grace, p.hold_lifetime, p.buffer_before_minutes, p.buffer_after_minutes,
+        p.minimum_notice, p.maximum_advance, p.slot_step_minutes, p.slot_offset_minutes, p.maximum_sessions_per_day,
+        p.maximum_sessions_per_week, p.require_hours
     from bookingdb.get_policy(p_therapist_id) as p;
 end;
 $function$;
 
 comment on function public.get_policy(uuid) is
-'What holds for a therapist, or (null) by default: time zone, durations, cancellation window, grace, lifetime of holds. For every logged-in user. Errors: docs/errors.md.';
+'What holds for a therapist, or (null) by default: time zone, durations, cancellation window, grace, lifetime of holds, buffers, notice, horizon, grid of slots, limits, whether hours are required. For every logged-in user. Errors: docs/errors.md.';

@@ -6,7 +6,16 @@ returns table (
     maximum_duration_minutes integer,
     cancellation_window interval,
     refund_grace interval,
-    hold_lifetime interval
+    hold_lifetime interval,
+    buffer_before_minutes integer,
+    buffer_after_minutes integer,
+    minimum_notice interval,
+    maximum_advance interval,
+    slot_step_minutes integer,
+    slot_offset_minutes integer,
+    maximum_sessions_per_day integer,
+    maximum_sessions_per_week integer,
+    require_hours boolean
 )
 language plpgsql
 volatile
@@ -16,7 +25,9 @@ as $function$
 begin
     return query
     select p.therapist_id, p.time_zone, p.minimum_duration_minutes, p.maximum_duration_minutes,
-        p.cancellation_window, p.refund_grace, p.hold_lifetime
+        p.cancellation_window, p.refund_grace, p.hold_lifetime, p.buffer_before_minutes, p.buffer_after_minutes,
+        p.minimum_notice, p.maximum_advance, p.slot_step_minutes, p.slot_offset_minutes, p.maximum_sessions_per_day,
+        p.maximum_sessions_per_week, p.require_hours
     from bookingdb.set_policy(p_settings, p_therapist_id) as p;
 end;
 $function$;

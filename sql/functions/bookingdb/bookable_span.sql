@@ -1,0 +1,18 @@
+create or replace function bookingdb.bookable_span(p_policy bookingdb.effective_policy)
+returns tstzrange
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
+begin
+    return tstzrange(
+        bookingdb.later(v_now, p_policy.minimum_notice), bookingdb.later(v_now, p_policy.maximum_advance), '[]'
+    );
+end;
+$function$;
+
+comment on function bookingdb.bookable_span(bookingdb.effective_policy) is
+'The instants at which a session that is booked now can start, as far as notice and horizon of a policy go.';

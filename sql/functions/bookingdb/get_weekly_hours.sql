@@ -1,0 +1,26 @@
+create or replace function bookingdb.get_weekly_hours(p_therapist_id uuid)
+returns setof bookingdb.weekly_window
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    perform bookingdb.authorise_anyone();
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
+        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
+    end if;
+
+    return query
+    select w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to
+    from bookingdb.weekly_hours as w
+    where w.therapist_id = p_therapist_id
+    order by w.weekday, w.start_time, w.valid_from nulls first, w.id;
+end;
+$function$;
+
+comment on function bookingdb.get_weekly_hours(uuid) is
+'A therapist''s weekly hours, in order. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, therapist_not_found.';

@@ -1,0 +1,27 @@
+create or replace function bookingdb.list_available_days(
+    p_therapist_id uuid,
+    p_from date,
+    p_to date,
+    p_duration_minutes integer,
+    p_time_zone text,
+    p_step_minutes integer
+)
+returns setof bookingdb.available_day
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return query
+    select s.local_date, count(*)::integer, min(s.start_time), max(s.start_time)
+    from bookingdb.list_available_slots(
+        p_therapist_id, p_from, p_to, p_duration_minutes, p_time_zone, p_step_minutes
+    ) as s
+    group by s.local_date
+    order by s.local_date;
+end;
+$function$;
+
+comment on function bookingdb.list_available_days(uuid, date, date, integer, text, integer) is
+'The dates of list_available_slots(), with the number of slots, the first and the last. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, invalid_duration, invalid_parameter, therapist_not_found, invalid_time_zone, invalid_date.';

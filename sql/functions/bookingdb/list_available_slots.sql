@@ -1,0 +1,55 @@
+create or replace function bookingdb.list_available_slots(
+    p_therapist_id uuid,
+    p_from date,
+    p_to date,
+    p_duration_minutes integer,
+    p_time_zone text,
+    p_step_minutes integer
+)
+returns setof bookingdb.available_slot
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $function$
+declare
+    v_time_zone text;
+    v_policy bookingdb.effective_policy;
+    v_length interval;
+    v_span tstzrange;
+begin
+    perform bookingdb.authorise_anyone();
+    v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
+    v_length := make_interval(mins => p_duration_minutes);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    if p_from is null or p_from not between date '1900-01-01' and date '2999-12-31'
+        or p_to is null or p_to not between date '1900-01-01' and date '2999-12-31' then
+        perform bookingdb.raise_error('invalid_date');
+    end if;
+    if p_to < p_from or p_to - p_from > 365 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_to', 'maximum_days', 366
+        ));
+    end if;
+
+    -- Both dates are whole days of the zone that was asked for; what notice and horizon leave of them.
+    v_span := tstzrange(
+        bookingdb.wall_clock_instant(p_from, v_time_zone), bookingdb.wall_clock_instant(p_to + 1, v_time_zone)
+    ) * bookingdb.bookable_span(v_policy);
+    if isempty(v_span) then
+        return;
+    end if;
+    return query
+    select s.start, s.start + v_length, l.local::date, l.local::time
+    from bookingdb.free_times(array[p_therapist_id], v_span, v_length, null, true, true) as f
+    cross join lateral bookingdb.slot_starts(
+        f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes), v_policy.slot_offset_minutes
+    ) as s (start)
+    cross join lateral (select s.start at time zone v_time_zone) as l (local)
+    order by s.start;
+end;
+$function$;
+
+comment on function bookingdb.list_available_slots(uuid, date, date, integer, text, integer) is
+'The times at which a session of a length can be booked with a therapist now, on dates of a zone (p_time_zone, else the therapist''s), both included, in order. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, invalid_duration, invalid_parameter (p_to before p_from or more than a year; p_step_minutes 1 to 1440), therapist_not_found, invalid_time_zone, invalid_date.';

@@ -1,0 +1,29 @@
+create or replace function bookingdb.list_date_overrides(p_therapist_id uuid, p_from date, p_to date)
+returns setof bookingdb.date_window
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    perform bookingdb.authorise_anyone();
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    if p_from is null or p_to is null then
+        perform bookingdb.raise_error('invalid_date');
+    end if;
+    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
+        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
+    end if;
+
+    return query
+    select o.override_date, o.start_time, o.end_time
+    from bookingdb.date_overrides as o
+    where o.therapist_id = p_therapist_id and o.override_date between p_from and p_to
+    order by o.override_date, o.start_time, o.id;
+end;
+$function$;
+
+comment on function bookingdb.list_date_overrides(uuid, date, date) is
+'What overrides a therapist''s week on dates, both included, in order. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, invalid_date, therapist_not_found.';

@@ -1,0 +1,32 @@
+create or replace function bookingdb.list_time_off(p_therapist_id uuid, p_from timestamptz, p_to timestamptz)
+returns setof bookingdb.absence
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    perform bookingdb.authorise_therapist(p_therapist_id);
+    perform bookingdb.require_instant('p_from', p_from);
+    perform bookingdb.require_instant('p_to', p_to);
+    if p_to < p_from then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
+    end if;
+
+    return query
+    select
+        c.id,
+        lower(c.period),
+        upper(c.period),
+        c.reason,
+        bookingdb.sessions_within(c.therapist_id, array[c.period])
+    from bookingdb.calendar as c
+    where c.therapist_id = p_therapist_id
+        and c.kind = 'time_off'
+        and c.blocked && tstzrange(p_from, p_to)
+    order by lower(c.period), c.id;
+end;
+$function$;
+
+comment on function bookingdb.list_time_off(uuid, timestamptz, timestamptz) is
+'A therapist''s time off that reaches into a span, in order, and the sessions that lie in it. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_therapist_id, therapist_not_found, invalid_parameter.';

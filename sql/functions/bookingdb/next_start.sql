@@ -1,0 +1,46 @@
+create or replace function bookingdb.next_start(
+    p_policy bookingdb.effective_policy,
+    p_length interval,
+    p_after timestamptz,
+    p_step_minutes integer,
+    p_except_id uuid,
+    p_with_hours boolean
+)
+returns timestamptz
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_span tstzrange := bookingdb.bookable_span(p_policy) * tstzrange(p_after, null);
+    v_end constant timestamptz := upper(v_span);
+    v_days integer := 2;
+    v_next timestamptz;
+begin
+    -- The next days first, then ever longer stretches: mostly something is free soon.
+    while not isempty(v_span) loop
+        v_span := tstzrange(
+            lower(v_span), least(v_end, lower(v_span) + make_interval(hours => 24 * v_days)), '[]'
+        );
+        select s.start
+        into v_next
+        from bookingdb.free_times(array[p_policy.therapist_id], v_span, p_length, p_except_id, p_with_hours, true) as f
+        cross join lateral bookingdb.slot_starts(
+            f.starts, p_policy.time_zone, coalesce(p_step_minutes, p_policy.slot_step_minutes),
+            p_policy.slot_offset_minutes
+        ) as s (start)
+        order by s.start
+        limit 1;
+        exit when v_next is not null or upper(v_span) >= v_end;
+        v_span := tstzrange(upper(v_span), v_end, '[]');
+        v_days := v_days * 4;
+    end loop;
+    return v_next;
+end;
+$function$;
+
+comment on function bookingdb.next_start(
+    bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean
+) is
+'The first point of the grid at or after an instant at which a session of a length can be booked with the therapist of a policy, not counting p_except_id; null when there is none within the horizon. p_step_minutes null: the policy''s.';

@@ -1,0 +1,27 @@
+create or replace function bookingdb.refusal_context(
+    p_rule text,
+    p_policy bookingdb.effective_policy,
+    p_period tstzrange,
+    p_except_id uuid,
+    p_with_hours boolean
+)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return bookingdb.period_context(p_policy.therapist_id, p_period) || jsonb_build_object(
+        'rule', p_rule,
+        'next_free', bookingdb.utc(bookingdb.next_start(
+            p_policy, upper(p_period) - lower(p_period), lower(p_period), null, p_except_id, p_with_hours
+        ))
+    );
+end;
+$function$;
+
+comment on function bookingdb.refusal_context(
+    text, bookingdb.effective_policy, tstzrange, uuid, boolean
+) is
+'What DETAIL says of a time that is not to be had: the rule that refused it, the time, and the next free start (null: none).';

@@ -1,0 +1,35 @@
+create or replace function bookingdb.remove_time_off(p_time_off_id uuid)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_therapist_id uuid;
+begin
+    perform bookingdb.authorise_anyone();
+    if p_time_off_id is null then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_time_off_id'));
+    end if;
+    select c.therapist_id
+    into v_therapist_id
+    from bookingdb.calendar as c
+    where c.id = p_time_off_id and c.kind = 'time_off';
+    if v_therapist_id is null then
+        perform bookingdb.raise_error('time_off_not_found', jsonb_build_object('time_off_id', p_time_off_id));
+    end if;
+    perform bookingdb.authorise_therapist(v_therapist_id);
+
+    perform bookingdb.lock_people(array[v_therapist_id]);
+    delete from bookingdb.calendar as c
+    where c.id = p_time_off_id and c.kind = 'time_off';
+    if not found then
+        perform bookingdb.raise_error('time_off_not_found', jsonb_build_object('time_off_id', p_time_off_id));
+    end if;
+    perform bookingdb.announce_availability(v_therapist_id);
+end;
+$function$;
+
+comment on function bookingdb.remove_time_off(uuid) is
+'Takes time off back. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, time_off_not_found, not_allowed, invalid_therapist_id (never), therapist_not_found, busy.';
