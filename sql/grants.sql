@@ -143,6 +143,7 @@ declare
         'session_changes(public.sessions, public.sessions)',
         'sessions_changed()',
         'sessions_within(uuid, tstzrange[])',
+        'steady_offset(date, text)',
         'sync_calendar(uuid[])',
         'take_credit(uuid, uuid)',
         'unplaced_sessions()',

@@ -138,8 +138,7 @@ create type bookingdb.opening_time as (
 create type bookingdb.local_day as (
     local_date date,
     starts_at timestamptz,
-    ends_at timestamptz,
-    utc_offset interval
+    ends_at timestamptz
 );
 
 create type bookingdb.available_slot as (

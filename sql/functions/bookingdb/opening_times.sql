@@ -5,101 +5,90 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $function$
 begin
     return query
-    with therapists as (
-        select
-            p.therapist_id,
-            p.time_zone,
-            p.require_hours or exists (
-                select from bookingdb.weekly_hours as w
-                where w.therapist_id = p.therapist_id
-            ) as has_hours
-        from bookingdb.policies_of(p_therapist_ids) as p
-    ),
+    select
+        t.therapist_id,
+        case
+            when h.has_hours or cardinality(e.dates) > 0 then coalesce(o.periods, '{}')
+            else '{(,)}'
+        end
+    from bookingdb.policies_of(p_therapist_ids) as t
     -- From the day before: its windows may reach across midnight.
-    days as (
-        select z.time_zone, d.local_date, d.utc_offset
-        from (select distinct t.time_zone from therapists as t) as z
-        cross join lateral bookingdb.local_days(
-            (p_from at time zone z.time_zone)::date - 1, (p_to at time zone z.time_zone)::date, z.time_zone
-        ) as d
-    ),
-    overrides as (
-        select t.therapist_id, o.override_date, o.start_time, o.end_time
-        from therapists as t
-        inner join bookingdb.date_overrides as o on o.therapist_id = t.therapist_id
-        where o.override_date between (select min(d.local_date) from days as d)
-            and (select max(d.local_date) from days as d)
-    ),
-    windows as (
-        -- The week, on days that have no override.
-        select t.therapist_id, t.time_zone, d.local_date, d.utc_offset, w.start_time, w.end_time
-        from therapists as t
-        inner join bookingdb.weekly_hours as w on w.therapist_id = t.therapist_id
-        inner join days as d
-            on d.time_zone = t.time_zone
-                and extract(isodow from d.local_date) = w.weekday
-                and d.local_date between coalesce(w.valid_from, '-infinity') and coalesce(w.valid_to, 'infinity')
-        where not exists (
-            select from overrides as o
-            where o.therapist_id = t.therapist_id and o.override_date = d.local_date
-        )
-        union all
-        -- The override, on days that have one; a day without windows is closed.
-        select t.therapist_id, t.time_zone, d.local_date, d.utc_offset, o.start_time, o.end_time
-        from overrides as o
-        inner join therapists as t on t.therapist_id = o.therapist_id
-        inner join days as d on d.time_zone = t.time_zone and d.local_date = o.override_date
-        where o.start_time is not null
-        union all
-        -- Who has no week and need have none is there at any time, on days that have no override.
-        select t.therapist_id, t.time_zone, d.local_date, d.utc_offset, time '00:00', time '00:00'
-        from therapists as t
-        inner join days as d on d.time_zone = t.time_zone
-        where not t.has_hours
-            and exists (select from overrides as o where o.therapist_id = t.therapist_id)
-            and not exists (
-                select from overrides as o
-                where o.therapist_id = t.therapist_id and o.override_date = d.local_date
-            )
-    ),
-    periods as (
+    cross join lateral (
         select
-            w.therapist_id,
-            coalesce(
-                (l.starts_at - w.utc_offset) at time zone interval '0',
-                bookingdb.wall_clock_instant(l.starts_at, w.time_zone)
-            ) as starts_at,
-            coalesce(
-                (l.ends_at - w.utc_offset) at time zone interval '0',
-                bookingdb.wall_clock_instant(l.ends_at, w.time_zone)
-            ) as ends_at
-        from windows as w
+            (p_from at time zone t.time_zone)::date - 1 as first_date,
+            (p_to at time zone t.time_zone)::date as last_date
+    ) as d
+    cross join lateral (
+        select t.require_hours or exists (
+            select from bookingdb.weekly_hours as w
+            where w.therapist_id = t.therapist_id
+        ) as has_hours
+    ) as h
+    cross join lateral (
+        select array(
+            select v.override_date
+            from bookingdb.date_overrides as v
+            where v.therapist_id = t.therapist_id and v.override_date between d.first_date and d.last_date
+        ) as dates
+    ) as e
+    left join lateral (
+        select range_agg(tstzrange(p.starts_at, p.ends_at)) as periods
+        from (
+            -- The week, on dates that have no override.
+            select f.first_date + 7 * n.number as local_date, w.start_time, w.end_time
+            from bookingdb.weekly_hours as w
+            cross join lateral (
+                select greatest(d.first_date, w.valid_from) as valid_from, least(d.last_date, w.valid_to) as valid_to
+            ) as v
+            -- The first of its weekdays from there on.
+            cross join lateral (
+                select v.valid_from + (w.weekday - extract(isodow from v.valid_from)::integer + 7) % 7 as first_date
+            ) as f
+            cross join lateral generate_series(0, (v.valid_to - f.first_date) / 7) as n (number)
+            where w.therapist_id = t.therapist_id
+                and f.first_date <= v.valid_to
+                and f.first_date + 7 * n.number <> all (e.dates)
+            union all
+            -- The override, on dates that have one; without windows the date is closed.
+            select v.override_date, v.start_time, v.end_time
+            from bookingdb.date_overrides as v
+            where v.therapist_id = t.therapist_id
+                and v.override_date between d.first_date and d.last_date
+                and v.start_time is not null
+            union all
+            -- Who has no week and need have none is there all day, on dates that have no override.
+            select d.first_date + n.number, time '00:00', time '00:00'
+            from generate_series(0, d.last_date - d.first_date) as n (number)
+            where not h.has_hours
+                and cardinality(e.dates) > 0
+                and d.first_date + n.number <> all (e.dates)
+        ) as w
         cross join lateral (
             select
                 w.local_date + w.start_time as starts_at,
                 w.local_date + w.end_time
-                + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end as ends_at
+                + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end as ends_at,
+                bookingdb.steady_offset(w.local_date, t.time_zone) as utc_offset
         ) as l
-    ),
-    open as (
+        cross join lateral (
+            select
+                coalesce(
+                    (l.starts_at - l.utc_offset) at time zone interval '0',
+                    bookingdb.wall_clock_instant(l.starts_at, t.time_zone)
+                ) as starts_at,
+                coalesce(
+                    (l.ends_at - l.utc_offset) at time zone interval '0',
+                    bookingdb.wall_clock_instant(l.ends_at, t.time_zone)
+                ) as ends_at
+        ) as p
         -- A window inside of an hour that the clocks jump over is none.
-        select e.therapist_id, range_agg(tstzrange(e.starts_at, e.ends_at)) as periods
-        from periods as e
-        where e.starts_at < e.ends_at
-        group by e.therapist_id
-    )
-    select
-        t.therapist_id,
-        case
-            when t.has_hours or exists (select from overrides as o where o.therapist_id = t.therapist_id)
-                then coalesce(o.periods, '{}')
-            else '{(,)}'
-        end
-    from therapists as t
-    left join open as o on o.therapist_id = t.therapist_id;
+        where p.starts_at < p.ends_at
+    ) as o on h.has_hours or cardinality(e.dates) > 0;
 end;
 $function$;
 
