@@ -143,7 +143,7 @@ declare
         'session_changes(public.sessions, public.sessions)',
         'sessions_changed()',
         'sessions_within(uuid, tstzrange[])',
-        'steady_offset(date, text)',
+        'steady_offset(date, date, text)',
         'sync_calendar(uuid[])',
         'take_credit(uuid, uuid)',
         'unplaced_sessions()',

@@ -28,14 +28,18 @@ PROMISED = {
     "invalid_duration": ("PT400", "Duration must be 15-180 minutes"),
     "invalid_parameter": ("PT400", "Invalid parameter"),
     "in_past": ("PT400", "Cannot book in the past"),
+    "too_soon": ("PT400", "Too close to the start to book"),
+    "too_far": ("PT400", "Too far ahead to book"),
     "therapist_not_found": ("PT404", "Therapist not found"),
     "user_not_found": ("PT404", "User not found"),
     "session_not_found": ("PT404", "Session not found"),
     "hold_not_found": ("PT404", "Hold not found"),
+    "time_off_not_found": ("PT404", "Time off not found"),
     "lot_not_found": ("PT404", "Credit grant not found"),
     "insufficient_credits": ("PT402", "Insufficient credits: purchase credits first"),
     "booking_conflict": ("PT409", "Booking conflict: time slot unavailable"),
     "client_conflict": ("PT409", "Booking conflict: you already have a session at this time"),
+    "outside_availability": ("PT409", "Booking conflict: outside available hours"),
     "invalid_transition": ("PT409", "Session status does not allow this"),
     "hold_expired": ("PT410", "Hold expired"),
     "idempotency_key_reused": ("PT422", "Idempotency key was used with other parameters"),
@@ -54,6 +58,8 @@ TABLES = (
     "bookingdb.idempotency_keys",
     "bookingdb.policies",
     "bookingdb.holds",
+    "bookingdb.weekly_hours",
+    "bookingdb.date_overrides",
 )
 
 

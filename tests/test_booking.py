@@ -240,6 +240,8 @@ def test_a_taken_slot_is_refused_with_its_times_in_utc(world: World) -> None:
         "therapist_id": str(therapist),
         "start_time": f"{TOMORROW}T04:45:00Z",
         "end_time": f"{TOMORROW}T05:15:00Z",
+        "rule": "session",
+        "next_free": f"{TOMORROW}T05:15:00Z",
     }
 
 

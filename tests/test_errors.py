@@ -22,7 +22,7 @@ from bookingdb import (
     OutsideAvailability,
 )
 from bookingdb.errors import BY_CODE, from_driver_error
-from tests.support import World
+from tests.support import TOMORROW, World
 from tests.test_client import sqlalchemy_url
 
 # The promise. Applications match parts of the messages: they do not change.
@@ -45,6 +45,7 @@ TABLE = [
     ("user_not_found", "PT404", "User not found"),
     ("session_not_found", "PT404", "Session not found"),
     ("hold_not_found", "PT404", "Hold not found"),
+    ("time_off_not_found", "PT404", "Time off not found"),
     ("lot_not_found", "PT404", "Credit grant not found"),
     ("insufficient_credits", "PT402", "Insufficient credits: purchase credits first"),
     ("booking_conflict", "PT409", "Booking conflict: time slot unavailable"),
@@ -212,7 +213,7 @@ def test_the_driver_s_error_is_the_cause(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     with pytest.raises(BookingError) as caught:
         Bookings(world.url).book_session(
-            user_id=client, therapist_id=therapist, session_date="2999-01-01", session_time="10:00"
+            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00"
         )
 
     assert isinstance(caught.value.__cause__, psycopg.Error)

@@ -6,6 +6,7 @@ as. Nothing is written by a call that is refused, and nothing that was sent come
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -85,7 +86,27 @@ VALUES: dict[str, dict[str, Any]] = {
             '{"cancellation_window": [24]}', '{"refund_grace": "infinity"}', '{"refund_grace": ""}',
             '{"hold_lifetime": "1 microsecond"}', '{"hold_lifetime": "P1Y"}', '{"hold_lifetime": false}',
             '{"policies; drop table public.sessions": 1}',
+            '{"minimum_notice": "-1 day"}', '{"maximum_advance": "infinity"}', '{"slot_step_minutes": 0}',
+            '{"require_hours": "maybe"}', '{"maximum_sessions_per_day": 1e9}',
+            '[[]]', "[null]", "[1]", '[""]', "[{}]", '[{"weekday": 1}]', '[{"start_time": "09:00"}]',
+            '[{"start_time": "09:00", "end_time": "25:00"}]', '[{"start_time": 9, "end_time": 17}]',
+            '[{"start_time": "09:00", "end_time": "24:00"}]', '[{"start_time": ["09:00"], "end_time": {"at": "17:00"}}]',
+            '[{"weekday": 8, "start_time": "09:00", "end_time": "17:00"}]',
+            '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00", "valid_from": "2027-02-30"}]',
+            '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00", "valid_from": "9999-12-31"}]',
+            '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00", "valid_to": "infinity"}]',
+            '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00", "valid_from": 5, "x": 1}]',
+            '[{"external_id": "a"}]', '[{"external_id": "", "removed": true}]', '[{"external_id": "a", "removed": "x"}]',
+            '[{"external_id": "a", "start_time": "2027-01-01T00:00:00", "end_time": "2027-01-01T01:00:00Z"}]',
+            '[{"external_id": "a", "start_time": "0001-01-01T00:00:00Z", "end_time": "9999-01-01T01:00:00Z"}]',
+            '[{"external_id": "a", "start_time": "2027-xx-01T00:00:00Z", "end_time": "2027-01-01T01:00:00+99"}]',
+            '[{"external_id": "a", "start_time": "2027-01-01 25:00Z", "end_time": "2027-01-01T01:00:00+01:00"}]',
+            '[{"external_id": "a", "removed": true}, {"external_id": "a", "removed": true}]',
         ),
+        "a window of a million letters": json.dumps([{"start_time": "09:00", "end_time": "9" * 1_000_000}]),
+        "a million letters for an event": json.dumps([{"external_id": "x" * 1_000_000, "removed": True}]),
+        "ten thousand windows": json.dumps([{"weekday": 1, "start_time": "09:00", "end_time": "10:00"}] * 10_000),
+        "ten thousand events": json.dumps([{"external_id": str(n), "removed": True} for n in range(10_000)]),
         "a million letters": json.dumps({"time_zone": "x" * 1_000_000}),
         "a million letters for a name": json.dumps({"x" * 1_000_000: 1}),
         "a million digits": '{"minimum_duration_minutes": ' + "1" * 100_000 + "}",
@@ -112,8 +133,15 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
         "p_occurrences": "2",
         "p_reason": "a reason",
         "p_settings": "{}",
-        "p_from": "2000-01-01 00:00+00",
-        "p_to": "2100-01-01 00:00+00",
+        "p_from": f"{TOMORROW} 00:00+00",
+        "p_to": f"{TOMORROW + dt.timedelta(days=3)} 00:00+00",
+        "p_start": f"{TOMORROW} 00:00+00",
+        "p_end": f"{TOMORROW} 01:00+00",
+        "p_date": TOMORROW.isoformat(),
+        "p_hours": "[]",
+        "p_time_off_id": str(world.scalar("select id from add_time_off(%s, now(), now() + interval '1 h')", therapist)),
+        "p_source": "a calendar",
+        "p_events": "[]",
         "p_session_date": TOMORROW.isoformat(),
         "p_session_time": "10:00",
         "p_start_time": "10:00",
@@ -172,7 +200,7 @@ def sent(connection: Connection, function: str, types: dict[str, str], arguments
 def test_every_value_for_every_parameter(hosted_world: World, caller: tuple[Connection, dict[str, str]]) -> None:
     connection, arguments = caller
     functions = parameters_of(hosted_world)
-    assert len(functions) >= 25
+    assert len(functions) >= 39
     before = contents(hosted_world)
     answers: dict[str, int] = {}
     for function, types in functions.items():

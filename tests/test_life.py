@@ -75,11 +75,32 @@ CALLS = {
     "get_credit_statement": "%(client)s, '2000-01-01', '2100-01-01'",
     "get_policy": "%(therapist)s",
     "set_policy": """'{"refund_grace": "60 days"}', %(therapist)s""",
+    "book_session_with_override": (
+        "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null"
+    ),
+    "list_available_slots": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
+    "list_available_days": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
+    "next_available_slot": "%(therapist)s, 60, null, null, null",
+    "find_available_therapists": "now(), now() + interval '3 days', 60, null, 20",
+    "get_weekly_hours": "%(therapist)s",
+    "set_weekly_hours": """%(therapist)s, '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'""",
+    "list_date_overrides": "%(therapist)s, %(date)s, %(date)s",
+    "set_date_override": "%(therapist)s, %(date)s, '[]'",
+    "list_time_off": "%(therapist)s, now(), now() + interval '3 days'",
+    "add_time_off": "%(therapist)s, now(), now() + interval '3 days', 'a reason'",
+    "remove_time_off": "%(time_off)s",
+    "sync_external_busy": "%(therapist)s, 'a calendar', '[]', now(), now() + interval '3 days'",
 }
 EITHERS = {"cancel_session", "reschedule_session"}
 CLIENTS = {"hold_slot", "release_hold", "book_hold", "book_series", "get_credit_statement"}
 THERAPISTS = {"approve_session", "confirm_session", "start_session", "complete_session", "mark_no_show"}
-EVERYBODYS = {"get_policy"}
+OWN_TIME = {
+    "set_weekly_hours", "set_date_override", "list_time_off", "add_time_off", "remove_time_off", "sync_external_busy",
+}  # fmt: skip
+EVERYBODYS = {
+    "get_policy", "list_available_slots", "list_available_days", "next_available_slot", "find_available_therapists",
+    "get_weekly_hours", "list_date_overrides",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -98,6 +119,7 @@ def scene(hosted_world: World) -> dict[str, Any]:
         "session": world.book(client, therapist, "08:00")["id"],
         "begun": begun,
         "request": request_session(world.connection, client, therapist, at(10)),
+        "time_off": world.scalar("select id from add_time_off(%s, now(), now() + interval '1 hour')", therapist),
         "hold": call(
             world.connection, "hold_slot",
             user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="12:00",
@@ -161,7 +183,7 @@ def test_who_has_no_right_to_execute_gets_no_further(
 def test_a_logged_in_user_may_do_its_own_part(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
     parts = {
         scene["client"]: EITHERS | CLIENTS | EVERYBODYS,
-        scene["therapist"]: EITHERS | THERAPISTS | EVERYBODYS,
+        scene["therapist"]: EITHERS | THERAPISTS | OWN_TIME | EVERYBODYS,
         # Somebody else who is a client, a therapist, or nobody.
         hosted_world.client(): EVERYBODYS,
         hosted_world.therapist(): EVERYBODYS,
@@ -193,13 +215,14 @@ def test_whether_a_session_takes_credits_back_is_for_trusted_callers_to_say(
 
 @on_supabase
 def test_what_is_asked_about_nothing_says_so_to_everybody_alike(hosted_world: World, scene: dict[str, Any]) -> None:
-    nothing = {**scene, **dict.fromkeys(("session", "begun", "request", "hold", "lot"), uuid4())}
+    nothing = {**scene, **dict.fromkeys(("session", "begun", "request", "hold", "lot", "time_off"), uuid4())}
     for person in (scene["client"], scene["therapist"]):
         with logged_in(hosted_world, person) as connection, nothing_written(hosted_world):
             ended = answers(connection, "public", nothing)
             for function in EITHERS | THERAPISTS:
                 assert ended[function] == "session_not_found"
             assert ended["release_hold"] == ended["book_hold"] == "hold_not_found"
+            assert ended["remove_time_off"] == "time_off_not_found"
             assert ended["revoke_grant"] == "not_allowed"
 
 
@@ -539,6 +562,7 @@ def test_a_monthly_series_from_the_end_of_a_month_stays_there(world: World, days
     therapist, client = world.therapist(), world.client(credits=14)
     year = dt.date.today().year + 1
     first = dt.date(year, 1, days)
+    world.run("select set_policy('{\"maximum_advance\": \"1200 days\"}')")
     (months,) = world.run("select interval '1 month'")[0]
     assert months == 30 * DAY
     booked = world.run(

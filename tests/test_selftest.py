@@ -102,7 +102,7 @@ NO_LOCKS = Rewrite("bookingdb.lock_people", "from unnest(p_people)", "from unnes
 SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
     "no function to grant credits": ("drop function public.grant_credits", {REGISTERED}),
     "shorter sessions": (
-        Rewrite(BOOKING, "(mins => p_duration_minutes)", "(mins => p_duration_minutes - 10)"),
+        Rewrite("bookingdb.book_once", "(mins => p_duration_minutes)", "(mins => p_duration_minutes - 10)"),
         {BOOKED},
     ),
     "two credits a session": (
@@ -133,9 +133,13 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         " where u.user_type = 'therapist'",
         {INACTIVE},
     ),
-    "the past can be booked": (Rewrite(BOOKING, "if p_start < clock_timestamp()", "if false"), {PAST}),
+    "the past can be booked": (
+        # Without these it would be too soon.
+        Rewrite("bookingdb.require_free_time", "lower(p_period) < ", "lower(p_period) + interval '9 years' < "),
+        {PAST},
+    ),
     "conflicts are left to the constraint, whose error is not ours": (
-        Rewrite("bookingdb.therapist_conflict", "return exists", "return false and exists"),
+        Rewrite("bookingdb.is_free", "return exists", "return true or exists"),
         {TAKEN, RACE},
     ),
     "a conflict under another number": (

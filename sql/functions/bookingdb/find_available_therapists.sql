@@ -25,6 +25,7 @@ declare
     v_found_ids uuid[] := '{}';
     v_found_starts timestamptz[] := '{}';
     v_worst timestamptz;
+    v_worst_id uuid;
 begin
     perform bookingdb.authorise_anyone();
     if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
@@ -72,7 +73,7 @@ begin
             where not isempty(f.starts)
             order by lower(f.starts), f.therapist_id
         loop
-            exit when lower(v_candidate.starts) > v_worst;
+            exit when (lower(v_candidate.starts), v_candidate.therapist_id) > (v_worst, v_worst_id);
             v_policy := bookingdb.policy_of(v_candidate.therapist_id);
             v_starts := v_candidate.starts * tstzmultirange(bookingdb.bookable_span(v_policy));
             continue when isempty(v_starts);
@@ -102,10 +103,10 @@ begin
             v_found_ids := v_found_ids || v_candidate.therapist_id;
             v_found_starts := v_found_starts || v_start;
             if cardinality(v_found_ids) >= p_limit then
-                select n.start
-                into v_worst
-                from unnest(v_found_starts) as n (start)
-                order by n.start
+                select n.start, n.id
+                into v_worst, v_worst_id
+                from unnest(v_found_starts, v_found_ids) as n (start, id)
+                order by n.start, n.id
                 offset p_limit - 1
                 limit 1;
             end if;

@@ -7,6 +7,8 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 as $function$
+declare
+    v_offset constant interval := bookingdb.steady_offset(p_from, p_to, p_time_zone);
 begin
     return query
     select
@@ -22,7 +24,9 @@ begin
     from (
         select
             p_from + n.number as local_date,
-            bookingdb.steady_offset(p_from + n.number, p_time_zone) as utc_offset
+            coalesce(
+                v_offset, bookingdb.steady_offset(p_from + n.number, p_from + n.number, p_time_zone)
+            ) as utc_offset
         from generate_series(0, p_to - p_from) as n (number)
     ) as d;
 end;

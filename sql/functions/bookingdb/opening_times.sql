@@ -23,11 +23,18 @@ begin
             (p_from at time zone t.time_zone)::date - 1 as first_date,
             (p_to at time zone t.time_zone)::date as last_date
     ) as d
+    left join lateral (
+        select true as has_hours
+        from bookingdb.weekly_hours as w
+        where w.therapist_id = t.therapist_id
+        limit 1
+    ) as x on not t.require_hours
     cross join lateral (
-        select t.require_hours or exists (
-            select from bookingdb.weekly_hours as w
-            where w.therapist_id = t.therapist_id
-        ) as has_hours
+        select
+            t.require_hours or coalesce(x.has_hours, false) as has_hours,
+            bookingdb.steady_offset(d.first_date, d.last_date, t.time_zone) as utc_offset
+        -- Worked out once, and not wherever it is named.
+        offset 0
     ) as h
     cross join lateral (
         select array(
@@ -73,7 +80,10 @@ begin
                 w.local_date + w.start_time as starts_at,
                 w.local_date + w.end_time
                 + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end as ends_at,
-                bookingdb.steady_offset(w.local_date, t.time_zone) as utc_offset
+                coalesce(
+                    h.utc_offset, bookingdb.steady_offset(w.local_date, w.local_date, t.time_zone)
+                ) as utc_offset
+            offset 0
         ) as l
         cross join lateral (
             select
@@ -85,6 +95,7 @@ begin
                     (l.ends_at - l.utc_offset) at time zone interval '0',
                     bookingdb.wall_clock_instant(l.ends_at, t.time_zone)
                 ) as ends_at
+            offset 0
         ) as p
         -- A window inside of an hour that the clocks jump over is none.
         where p.starts_at < p.ends_at

@@ -26,7 +26,13 @@ begin
         coalesce(o.require_hours, d.require_hours)
     from unnest(p_therapist_ids) as i (id)
     inner join bookingdb.policies as d on d.therapist_id is null
-    left join bookingdb.policies as o on o.therapist_id = i.id;
+    left join lateral (
+        -- By its index, for few therapists as for many.
+        select p.*
+        from bookingdb.policies as p
+        where p.therapist_id = i.id
+        limit 1
+    ) as o on true;
 end;
 $function$;
 
