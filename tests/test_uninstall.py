@@ -16,7 +16,7 @@ from tests.test_cli import answer, bookingdb
 
 KEPT = ["public.users", "public.sessions", "public.user_credits", "public.booking_audit_log", "bookingdb.ledger",
         "bookingdb.calendar", "bookingdb.outbox", "bookingdb.policies", "bookingdb.holds",
-        "bookingdb.rewritten_records"]  # fmt: skip
+        "bookingdb.rewritten_records", "bookingdb.weekly_hours", "bookingdb.date_overrides"]  # fmt: skip
 
 
 @pytest.fixture
