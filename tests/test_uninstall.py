@@ -21,7 +21,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
 
 @pytest.fixture
 def in_use(world: World) -> World:
-    """A database with a booking and a time off."""
+    """A database with a booking, time off and hours."""
     therapist = world.therapist(time_zone="Europe/Berlin")
     world.book(world.client(credits=3), therapist)
     world.run(
@@ -29,7 +29,10 @@ def in_use(world: World) -> World:
         " select 'time_off', %s, p, p from tstzrange(now(), now() + interval '1 day') as p",
         therapist,
     )
-    world.run("select id from hold_slot(%s, %s, current_date + 9, '10:00')", world.client(), therapist)
+    monday = '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'
+    world.run("select set_weekly_hours(%s, %s)", therapist, monday)
+    world.run("select set_date_override(%s, current_date, '[]')", therapist)
+    world.run("select id from hold_slot(%s, %s, current_date + 9, '10:00')", world.client(), world.therapist())
     return world
 
 
