@@ -113,6 +113,8 @@ declare
         'sessions_changed()',
         'sync_calendar(uuid[])',
         'take_credit(uuid, uuid)',
+        'tell_of_credits(text, uuid, uuid, integer, uuid)',
+        'tell_of_hold(text, uuid)',
         'therapist_conflict(uuid, tstzrange, uuid)',
         'unplaced_sessions()',
         'utc(timestamptz)'
