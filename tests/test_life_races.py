@@ -197,6 +197,27 @@ def test_two_cancellations_at_once_return_one_credit(world: World, ending: str) 
     require_sound(world)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("first", [True, False])
+def test_of_a_cancellation_with_and_one_without_a_refund_the_first_counts(
+    world: World, first: bool, ending: str
+) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    session_id = world.book(client, therapist)["id"]
+    calls = [calling("cancel_session", session_id=session_id, refund=refund) for refund in (first, not first)]
+
+    second = "invalid_transition" if ending == "commit" else "done"
+    assert race(world, calls[0], calls[1], ending) == ("done", second)
+
+    refunded = first if ending == "commit" else not first
+    assert entries_of(world, session_id) == ["debit", "refund"][: 1 + refunded]
+    assert world.balance(client) == int(refunded)
+    # Nobody is told of what did not happen.
+    told = "select count(*) from bookingdb.outbox where event = 'credits.refunded'"
+    assert world.scalar(told) == int(refunded)
+    require_sound(world)
+
+
 @pytest.mark.parametrize(("key", "reason", "code"), [
     ("same", "ill", "done"), ("same", "other", "idempotency_key_reused"), ("another", "ill", "invalid_transition"),
 ])  # fmt: skip
@@ -282,6 +303,51 @@ def test_a_revocation_during_a_cancellation_takes_what_that_returned(world: Worl
     answer = call(world.connection, "revoke_grant", lot_id=lot_id)
     spent = 0 if ending == "commit" else 1
     assert (answer["credits_revoked"], answer["credits_spent"]) == (2 - spent, spent)
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_revocation_takes_the_grace_lot_that_a_cancellation_is_just_opening(world: World, ending: str) -> None:
+    client, therapist = world.client(), world.therapist()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=2)["lot_id"]
+    session_id = world.book(client, therapist)["id"]
+    expire_lot(world.connection, lot_id)
+    call(world.connection, "expire_credits")
+    revoke, cancel = calling("revoke_grant", lot_id=lot_id), calling("cancel_session", session_id=session_id)
+
+    assert race(world, cancel, revoke, ending) == ("done", "done")
+
+    assert world.balance(client) == 0
+    answer = call(world.connection, "revoke_grant", lot_id=lot_id)
+    assert (answer["credits_revoked"], answer["credits_spent"]) == ((1, 0) if ending == "commit" else (0, 1))
+    require_sound(world)
+
+
+@pytest.mark.parametrize("amount", [2, -2])
+def test_an_adjustment_that_races_its_own_retry_adjusts_once(world: World, amount: int) -> None:
+    client = world.client(credits=5)
+    adjust = calling("adjust_credits", user_id=client, amount=amount, reason="a mistake", idempotency_key="key")
+    with holding(world) as one, session_of(world) as other:
+        first = adjust(one)
+        answer = waiting(world, adjust, other)
+        one.execute("commit")
+        assert answer.result() == first
+    assert world.balance(client) == 5 + amount
+    assert world.scalar("select count(*) from bookingdb.outbox where event = 'credits.adjusted'") == 1
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_adjustment_of_a_lot_that_is_just_being_expired_says_so(world: World, ending: str) -> None:
+    client = world.client(credits=5)
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=1)["lot_id"]
+
+    def expire(connection: Connection) -> None:
+        expire_lot(connection, lot_id)
+        assert call(connection, "expire_credits") == {"lots": 1, "credits": 1}
+
+    adjust = calling("adjust_credits", user_id=client, amount=1, reason="a mistake", lot_id=lot_id)
+    assert race(world, expire, adjust, ending) == ("done", "invalid_parameter" if ending == "commit" else "done")
     require_sound(world)
 
 
@@ -439,6 +505,29 @@ def test_a_lot_that_runs_out_while_an_adjustment_waits_for_the_client_is_left_al
         holder.execute("select pg_sleep(1)")
         holder.execute("commit")
         assert answer.result() == [{"lot_id": lasting, "lot_balance": 3, "credits_balance": 3}]
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_a_booking_leaves_of_a_lot_that_runs_out_meanwhile_is_expired_the_next_time(
+    world: World, ending: str
+) -> None:
+    client, therapist = world.client(), world.therapist()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
+    run(world.connection, RUNS_OUT, lot_id)
+    with holding(world) as one:
+        session_id = book(one, client, therapist)["id"]
+        one.execute("select pg_sleep(1)")
+
+        # Nobody waits for the other.
+        assert call(world.connection, "expire_credits") == {"lots": 0, "credits": 0}
+        assert world.balance(client) == 0
+        one.execute(ending.encode())
+    left = 2 if ending == "commit" else 3
+    assert call(world.connection, "expire_credits") == {"lots": 1, "credits": left}
+    if ending == "commit":
+        assert call(world.connection, "cancel_session", session_id=session_id)["refunded"]
+    assert world.balance(client) == 3 - left
     require_sound(world)
 
 
