@@ -1204,6 +1204,27 @@ def test_a_client_has_one_hold_with_a_therapist_whoever_writes_it(world: World) 
         world.run(another)
 
 
+@pytest.mark.parametrize("start", [None, "infinity", "294276-12-30 12:00+00"])
+@pytest.mark.parametrize("free_until", [None, "infinity", "-infinity", "4713-01-01 BC"])
+def test_a_session_that_was_written_without_a_proper_time_is_moved_to_one(
+    world: World, start: str | None, free_until: str | None
+) -> None:
+    client, therapist = world.client(), world.therapist()
+    ((session_id,),) = world.run(
+        "insert into sessions (user_id, therapist_id, start_time, free_cancellation_until) values (%s, %s, %s, %s)"
+        " returning id",
+        *(client, therapist, start, free_until),
+    )
+    moved = call(
+        world.connection, "reschedule_session",
+        session_id=session_id, session_date=LATER, session_time="10:00", duration_minutes=60,
+    )  # fmt: skip
+    assert moved["start_time"] == at(10, LATER)
+    assert moved["free_cancellation_until"] == at(10, LATER) - DAY
+    assert call(world.connection, "cancel_session", session_id=session_id)["status"] == "cancelled"
+    require_sound(world)
+
+
 def test_an_interval_without_an_end_is_no_length_of_anything(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     if world.connection.info.server_version < 170000:
