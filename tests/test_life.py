@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from tests import test_access
 from tests.conftest import on_supabase
 from tests.hosts import SUPABASE, Host
-from tests.interleaving import next_clock_change, session_of
+from tests.interleaving import holding, next_clock_change, session_of
 from tests.life import (
     begin,
     call,
@@ -201,6 +201,22 @@ def test_what_is_asked_about_nothing_says_so_to_everybody_alike(hosted_world: Wo
                 assert ended[function] == "session_not_found"
             assert ended["release_hold"] == ended["book_hold"] == "hold_not_found"
             assert ended["revoke_grant"] == "not_allowed"
+
+
+@on_supabase
+def test_who_has_no_part_in_a_session_does_not_get_to_wait_for_it(hosted_world: World, scene: dict[str, Any]) -> None:
+    """Nor, then, to hold it up for others."""
+    stranger = hosted_world.client()
+    with holding(hosted_world) as holder, logged_in(hosted_world, stranger) as connection:
+        run(holder, "select from sessions for update")
+        run(connection, "set lock_timeout = '50ms'")
+        ended = answers(connection, "public", scene)
+        assert {ended[function] for function in EITHERS | THERAPISTS} == {"not_allowed"}
+    with holding(hosted_world) as holder, logged_in(hosted_world, scene["therapist"]) as connection:
+        run(holder, "select from sessions for update")
+        run(connection, "set lock_timeout = '50ms'")
+        ended = answers(connection, "public", scene)
+        assert {ended[function] for function in EITHERS | THERAPISTS} == {"busy"}
 
 
 @on_supabase
