@@ -262,9 +262,9 @@ from (
 ) as l (payment, sqlstate, message);
 select
     is(
-        pg_temp.detail_of(
-            format('select public.adjust_credits(pg_temp.poor_client(), %s, ''r'', pg_temp.lot(%L))', l.amount, l.payment)
-        ),
+        pg_temp.detail_of(format(
+            'select public.adjust_credits(pg_temp.poor_client(), %s, ''r'', pg_temp.lot(%L))', l.amount, l.payment
+        )),
         jsonb_build_object(
             'code', 'invalid_parameter', 'parameter', 'p_lot_id', 'lot_id', pg_temp.lot(l.payment), 'status', l.status
         ),

@@ -201,8 +201,9 @@ select results_eq(
 
 -- What others wrote directly is in the way of nobody's expiry.
 insert into public.user_credits (user_id, credits_balance, credits_expired, expires_at)
-select pg_temp.client(), 2000000000, 2000000000, now() - interval '1 second'
-from generate_series(1, 2);
+values
+(pg_temp.client(), 2000000000, 2000000000, now() - interval '1 second'),
+(pg_temp.client(), 2000000000, 0, now() - interval '1 second');
 select results_eq(
     'select e.lots, e.credits from public.expire_credits() as e',
     $$ values (2, bigint '4000000000') $$,

@@ -128,8 +128,8 @@ select results_eq(
     'execute statement(2, 3)',
     $$
         values
-        ('opening', null::integer, bigint '8'), ('expiry', -2, 6), ('refund', 1, 7), ('revocation', -4, 3), ('direct', 8, 11),
-        ('closing', null, 11)
+        ('opening', null::integer, bigint '8'), ('expiry', -2, 6), ('refund', 1, 7), ('revocation', -4, 3),
+        ('direct', 8, 11), ('closing', null, 11)
     $$,
     'expiries, refunds in grace lots, what was taken back and what was written directly are in it'
 );
@@ -275,8 +275,7 @@ reset role;
 
 -- Lots that were written directly sum to more than an integer holds.
 insert into public.user_credits (user_id, credits_balance)
-select pg_temp.other_client(), 2147483647
-from generate_series(1, 2);
+values (pg_temp.other_client(), 2147483647), (pg_temp.other_client(), 2147483647);
 select results_eq(
     $$
         select s.kind, s.balance

@@ -318,9 +318,9 @@ select results_eq(
     'select f.* from first_answer as f',
     'the same key again is answered with the same hold'
 );
-select is(
-    (select count(*) from bookingdb.outbox as o where o.subject_id = (select f.id from first_answer as f)),
-    1::bigint,
+select results_eq(
+    $$ select o.event from bookingdb.outbox as o inner join first_answer as f on f.id = o.subject_id $$,
+    array['hold.placed'],
     'and there is one event'
 );
 set local datestyle = 'SQL, DMY';

@@ -241,6 +241,11 @@ select is(pg_temp.written(), (select b.written from before_refusals as b), 'refu
 -- From when on
 -- ---------------------------------------------------------------------------------------------------------------------
 
+create function pg_temp.start_of(p_title text) returns timestamptz language plpgsql stable as $function$
+begin
+    return (select s.start_time from public.sessions as s where s.title = p_title);
+end;
+$function$;
 update public.sessions as s
 set
     start_time = clock_timestamp() + interval '1 hour 1 minute',
@@ -251,7 +256,7 @@ select is(
     jsonb_build_object(
         'code', 'invalid_transition', 'session_id', pg_temp.session('any'), 'status', 'scheduled',
         'asked', 'in_progress',
-        'start_time', (select bookingdb.utc(s.start_time) from public.sessions as s where s.title = 'any')
+        'start_time', bookingdb.utc(pg_temp.start_of('any'))
     ),
     'more than an hour before the start is too early'
 );
