@@ -323,6 +323,28 @@ def test_a_revocation_takes_the_grace_lot_that_a_cancellation_is_just_opening(wo
     require_sound(world)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(("first", "left"), [("expiry", 0), ("direct writer", 4)])
+def test_a_revocation_that_waits_for_a_lot_takes_what_is_left_of_it_then(
+    world: World, first: str, left: int, ending: str
+) -> None:
+    client = world.client()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
+    if first == "expiry":
+        expire_lot(world.connection, lot_id)
+    changes = {
+        "expiry": calling("expire_credits"),
+        "direct writer": writing("update user_credits set credits_balance = credits_balance + 1 where id = %s", lot_id),
+    }
+
+    assert race(world, changes[first], calling("revoke_grant", lot_id=lot_id), ending) == ("done", "done")
+
+    answer = call(world.connection, "revoke_grant", lot_id=lot_id)
+    assert answer["credits_revoked"] == (left if ending == "commit" else 3)
+    assert world.run("select credits_balance, status from user_credits") == [(0, "revoked")]
+    require_sound(world)
+
+
 @pytest.mark.parametrize("amount", [2, -2])
 def test_an_adjustment_that_races_its_own_retry_adjusts_once(world: World, amount: int) -> None:
     client = world.client(credits=5)
