@@ -76,7 +76,6 @@ declare
     c_internal constant text[] := array[
         'actor()',
         'actor_email()',
-        'announce_availability(uuid)',
         'authorise(uuid)',
         'authorise_anyone()',
         'authorise_therapist(uuid)',
@@ -146,6 +145,9 @@ declare
         'steady_offset(date, date, text)',
         'sync_calendar(uuid[])',
         'take_credit(uuid, uuid)',
+        'tell_of_availability(uuid)',
+        'tell_of_credits(text, uuid, uuid, integer, uuid)',
+        'tell_of_hold(text, uuid)',
         'unplaced_sessions()',
         'utc(timestamptz)',
         'wall_clock_instant(timestamp, text)'

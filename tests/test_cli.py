@@ -177,6 +177,14 @@ def test_a_session_from_the_hold_to_its_end(world: World) -> None:
     assert (moved["scheduled_time"], moved["duration_minutes"], moved["time_zone"]) == ("15:00:00", 45, "UTC")
 
     assert answer(world.url, "confirm", session["id"], "--idempotency-key", "k")["status"] == "confirmed"
+    early = bookingdb(world.url, "start", session["id"])
+    assert (early.exit_code, early.stdout) == (1, "")
+    assert "bookingdb: invalid_transition: " in early.stderr
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=50)
+    world.run(
+        "update sessions set start_time = %s, end_time = %s where id = %s",
+        *(soon, soon + dt.timedelta(minutes=45), session["id"]),
+    )
     assert answer(world.url, "start", session["id"])["status"] == "in_progress"
     early = bookingdb(world.url, "complete", session["id"])
     assert (early.exit_code, early.stdout) == (1, "")

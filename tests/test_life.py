@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from tests import test_access
 from tests.conftest import on_supabase
 from tests.hosts import SUPABASE, Host
-from tests.interleaving import next_clock_change, session_of
+from tests.interleaving import holding, next_clock_change, session_of
 from tests.life import (
     begin,
     call,
@@ -62,7 +62,7 @@ CALLS = {
     "reschedule_session": "%(session)s, %(date)s, '18:00', null, null, null",
     "approve_session": "%(request)s, null",
     "confirm_session": "%(session)s, null",
-    "start_session": "%(session)s, null",
+    "start_session": "%(begun)s, null",
     "complete_session": "%(begun)s, null",
     "mark_no_show": "%(begun)s, null",
     "hold_slot": "%(client)s, %(therapist)s, %(date)s, '20:00', 60, null, null, null",
@@ -224,6 +224,22 @@ def test_what_is_asked_about_nothing_says_so_to_everybody_alike(hosted_world: Wo
             assert ended["release_hold"] == ended["book_hold"] == "hold_not_found"
             assert ended["remove_time_off"] == "time_off_not_found"
             assert ended["revoke_grant"] == "not_allowed"
+
+
+@on_supabase
+def test_who_has_no_part_in_a_session_does_not_get_to_wait_for_it(hosted_world: World, scene: dict[str, Any]) -> None:
+    """Nor, then, to hold it up for others."""
+    stranger = hosted_world.client()
+    with holding(hosted_world) as holder, logged_in(hosted_world, stranger) as connection:
+        run(holder, "select from sessions for update")
+        run(connection, "set lock_timeout = '50ms'")
+        ended = answers(connection, "public", scene)
+        assert {ended[function] for function in EITHERS | THERAPISTS} == {"not_allowed"}
+    with holding(hosted_world) as holder, logged_in(hosted_world, scene["therapist"]) as connection:
+        run(holder, "select from sessions for update")
+        run(connection, "set lock_timeout = '50ms'")
+        ended = answers(connection, "public", scene)
+        assert {ended[function] for function in EITHERS | THERAPISTS} == {"busy"}
 
 
 @on_supabase
@@ -460,8 +476,8 @@ def test_a_session_that_a_direct_writer_revives_is_paid_once_and_refunded_once(w
         assert world.balance(client) == 2
         world.run("update sessions set status = 'scheduled' where id = %s", session_id)
     world.run("update sessions set status = 'pending_approval' where id = %s", session_id)
-    call(world.connection, "approve_session", session_id=session_id)
-    assert world.balance(client) == 2
+    with nothing_written(world), refused("invalid_transition"):
+        call(world.connection, "approve_session", session_id=session_id)
     require_sound(world)
 
 
@@ -855,7 +871,7 @@ def test_every_status_leads_where_the_table_says_and_nowhere_else(world: World, 
     client, therapist = world.client(credits=20), world.therapist()
     for number, status in enumerate(STATUSES):
         session_id = world.book(client, therapist, f"{number:02}:00")["id"]
-        if function in ("complete_session", "mark_no_show"):
+        if function in ("start_session", "complete_session", "mark_no_show"):
             begin(world.connection, session_id, 100 * number + 5)
         world.run("update sessions set status = %s where id = %s", status, session_id)
         after = TRANSITIONS[function].get(status)
@@ -878,6 +894,52 @@ def test_what_has_not_begun_has_neither_taken_place_nor_been_missed(world: World
     session_id = world.book(world.client(credits=1), world.therapist())["id"]
     with nothing_written(world), refused("invalid_transition"):
         call(world.connection, function, session_id=session_id)
+
+
+def test_a_session_starts_an_hour_early_at_most(world: World) -> None:
+    session_id = world.book(world.client(credits=1), world.therapist())["id"]
+    begin(world.connection, session_id, -62)
+    with nothing_written(world), refused("invalid_transition") as refusal:
+        call(world.connection, "start_session", session_id=session_id)
+    starts_at = world.scalar("select start_time from sessions").astimezone(dt.UTC)
+    assert refusal.detail["start_time"] == f"{starts_at:%Y-%m-%dT%H:%M:%SZ}"
+
+    begin(world.connection, session_id, -59)
+    assert call(world.connection, "start_session", session_id=session_id)["status"] == "in_progress"
+    # It has taken place when it has begun.
+    with nothing_written(world), refused("invalid_transition"):
+        call(world.connection, "complete_session", session_id=session_id)
+    require_sound(world)
+
+
+def test_a_session_that_was_revived_after_its_credit_came_back_is_not_approved_for_nothing(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    booked, asked = world.book(client, therapist)["id"], request_session(world.connection, client, therapist, at(14))
+    call(world.connection, "approve_session", session_id=asked)
+    for session_id in (booked, asked):
+        call(world.connection, "cancel_session", session_id=session_id)
+        world.run("update sessions set status = 'pending_approval' where id = %s", session_id)
+        with nothing_written(world), refused("invalid_transition") as refusal:
+            call(world.connection, "approve_session", session_id=session_id)
+        assert refusal.detail["reason"] == "refunded"
+        # It can be declined; nothing comes back a second time.
+        cancel(world, session_id)
+        assert world.balance(client) == (1 if session_id == booked else 2)
+    require_sound(world)
+
+
+def test_a_session_that_comes_back_under_its_old_id_is_paid(world: World) -> None:
+    """Deleted and written again by the application, with its debit in the ledger all the while."""
+    client, therapist = world.client(credits=2), world.therapist()
+    session_id = world.book(client, therapist)["id"]
+    world.run("delete from sessions")
+    world.run(
+        "insert into sessions (id, user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, %s, %s, %s, 'pending_approval')",
+        *(session_id, client, therapist, at(10), at(11)),
+    )
+    assert call(world.connection, "approve_session", session_id=session_id)["credits_balance"] == 1
+    require_sound(world)
 
 
 def test_an_approval_charges_once_and_only_what_can_still_take_place(world: World) -> None:
@@ -1004,6 +1066,63 @@ def test_another_clients_lot_is_none(world: World) -> None:
             )
 
 
+@pytest.mark.parametrize("amount", [1, -1, -50])
+def test_a_lot_that_is_over_cannot_be_adjusted(world: World, amount: int) -> None:
+    client = world.client(credits=9)
+    lots = [call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"] for _ in range(4)]
+    expire_lot(world.connection, lots[0])
+    call(world.connection, "expire_credits")
+    expire_lot(world.connection, lots[1])
+    call(world.connection, "revoke_grant", lot_id=lots[2])
+    world.run("update user_credits set status = 'refunded' where id = %s", lots[3])
+    for lot_id, status in zip(lots, ("expired", "expired", "revoked", "refunded"), strict=True):
+        with nothing_written(world), refused("invalid_parameter") as refusal:
+            call(
+                world.connection, "adjust_credits", user_id=client, amount=amount, reason="a mistake", lot_id=lot_id
+            )
+        assert (refusal.detail["parameter"], refusal.detail["status"]) == ("p_lot_id", status)
+    # Whose lot is none of the client's is not told what became of it.
+    other = world.client()
+    with nothing_written(world), refused("lot_not_found"):
+        call(world.connection, "adjust_credits", user_id=other, amount=amount, reason="a mistake", lot_id=lots[0])
+
+
+def test_more_credits_than_an_integer_holds_are_in_nobodys_way(world: World) -> None:
+    """As only direct writers can make them: balances, and what was used and expired by their count."""
+    client, therapist = world.client(), world.therapist()
+    most = 2**31 - 1
+    world.run(
+        "insert into user_credits (user_id, credits_balance, credits_used, priority)"
+        " values (%s, 1, %s, 1), (%s, %s, 0, 2), (%s, %s, 0, 3)",
+        *(client, most, client, most, client, most),
+    )
+    assert world.balance(client) == most
+    series = rows(
+        world.connection, "book_series", user_id=client, therapist_id=therapist, session_date=LATER,
+        session_time="10:00", occurrences=3, every=DAY, idempotency_key="key",
+    )  # fmt: skip
+    assert [session["credits_balance"] for session in series] == [most] * 3
+    # A lot that was filled up since has no room for what comes back.
+    world.run("update user_credits set credits_balance = %s where priority = 2", most)
+    for session in series:
+        assert cancel(world, session["id"])
+        assert world.balance(client) == most
+    assert world.run(
+        "select c.credits_balance from user_credits as c where c.grace_for_lot_id is not null"
+    ) == [(1,), (1,)]  # fmt: skip
+    assert require_sound_statement(world, client)[-1]["balance"] == 2 * most + 3
+
+    named = world.scalar("select id from user_credits where priority = 3")
+    for amount, lot_id, code in ((1, named, "invalid_parameter"), (-10000, named, ""), (10000, named, "")):
+        adjust = partial(
+            call, world.connection, "adjust_credits", user_id=client, amount=amount, reason="a mistake", lot_id=lot_id
+        )
+        assert outcome(adjust) == (code or "done")
+    world.run("update user_credits set expires_at = now(), credits_expired = %s where priority = 3", most)
+    assert call(world.connection, "expire_credits") == {"lots": 1, "credits": most}
+    require_sound(world)
+
+
 @pytest.mark.parametrize("by", ["lot_id", "payment_reference"])
 def test_a_chargeback_takes_what_is_left_and_says_what_was_spent(world: World, by: str) -> None:
     client, therapist = world.client(), world.therapist()
@@ -1123,6 +1242,27 @@ def test_a_client_has_one_hold_with_a_therapist_whoever_writes_it(world: World) 
     )
     with nothing_written(world), pytest.raises(psycopg.errors.UniqueViolation):
         world.run(another)
+
+
+@pytest.mark.parametrize("start", [None, "infinity", "294276-12-30 12:00+00"])
+@pytest.mark.parametrize("free_until", [None, "infinity", "-infinity", "4713-01-01 BC"])
+def test_a_session_that_was_written_without_a_proper_time_is_moved_to_one(
+    world: World, start: str | None, free_until: str | None
+) -> None:
+    client, therapist = world.client(), world.therapist()
+    ((session_id,),) = world.run(
+        "insert into sessions (user_id, therapist_id, start_time, free_cancellation_until) values (%s, %s, %s, %s)"
+        " returning id",
+        *(client, therapist, start, free_until),
+    )
+    moved = call(
+        world.connection, "reschedule_session",
+        session_id=session_id, session_date=LATER, session_time="10:00", duration_minutes=60,
+    )  # fmt: skip
+    assert moved["start_time"] == at(10, LATER)
+    assert moved["free_cancellation_until"] == at(10, LATER) - DAY
+    assert call(world.connection, "cancel_session", session_id=session_id)["status"] == "cancelled"
+    require_sound(world)
 
 
 def test_an_interval_without_an_end_is_no_length_of_anything(world: World) -> None:

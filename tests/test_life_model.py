@@ -500,6 +500,7 @@ class Model:
         session = self.sessions[session_id]
 
         def approve() -> None:
+            self.require(not session.refunded, "invalid_transition")
             self.require(self.active[session.therapist], "therapist_not_found")
             self.require(session.start > now(), "in_past")
             if session.lot is None:
@@ -512,7 +513,12 @@ class Model:
         self.change(actor, answer, self.sessions[session_id], "confirm_session", idempotency_key)
 
     def start_session(self, actor: Actor, answer: Answer, session_id: UUID, idempotency_key: str | None) -> None:
-        self.change(actor, answer, self.sessions[session_id], "start_session", idempotency_key)
+        session = self.sessions[session_id]
+
+        def near() -> None:
+            self.require(session.start <= now() + 60 * MINUTE, "invalid_transition")
+
+        self.change(actor, answer, session, "start_session", idempotency_key, near)
 
     def complete_session(self, actor: Actor, answer: Answer, session_id: UUID, idempotency_key: str | None) -> None:
         session = self.sessions[session_id]
@@ -579,6 +585,7 @@ class Model:
         known = self.known("adjust_credits", user_id, idempotency_key, request)
         if known is None:
             self.require(lot_id is None or self.lots[lot_id].client == user_id, "lot_not_found")
+            self.require(lot_id is None or self.lots[lot_id].is_usable, "invalid_parameter")
             if lot_id is None and amount > 0:
                 last = Lot(self.new_id(answer, "lot_id"), user_id, 0)
                 self.lots[last.id] = last
@@ -951,7 +958,7 @@ class Life(RuleBasedStateMachine):
             return True
         if isinstance(thing, Session):
             begun = thing.start <= now()
-            if function in ("complete_session", "mark_no_show"):
+            if function in ("start_session", "complete_session", "mark_no_show"):
                 return begun and thing.status in ("scheduled", "confirmed", "in_progress")
             statuses = {"approve_session": ("pending_approval",), "confirm_session": ("scheduled",)}
             return not begun and thing.status in statuses.get(function, ACTIVE)

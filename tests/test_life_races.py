@@ -62,6 +62,13 @@ def unhindered(world: World, first: Call, second: Call, ending: str = "commit") 
         return first_outcome, second_outcome
 
 
+def expiring_at_once(world: World) -> dict[str, Any]:
+    """Post what has expired, on a connection that fails where it would have to wait."""
+    with session_of(world) as connection:
+        connection.execute("set lock_timeout = '5s'")
+        return call(connection, "expire_credits")
+
+
 def calling(function: str, **parameters: Any) -> Call:
     """A call of a public function, on a connection that is yet to come."""
     return lambda connection: rows(connection, function, **parameters)
@@ -105,7 +112,8 @@ def starts_at(world: World, session_id: UUID) -> str:
 # Every two changes of one session
 # ----------------------------------------------------------------------------------------------------------------------
 
-# From which status a call leads to which. Two need a session that has begun, one needs one that has not.
+# From which status a call leads to which. Three need a session that has begun, one needs one that has not.
+TIMED = ("start_session", "complete_session", "mark_no_show", "reschedule_session")
 MOVES: dict[str, dict[str, str]] = {
     "approve_session": {"pending_approval": "scheduled"},
     "confirm_session": {"scheduled": "confirmed"},
@@ -126,7 +134,7 @@ def expected(function: str, status: str, begun: bool) -> tuple[str, str]:
     """How a call ends, and the status after it."""
     after = MOVES[function].get(status)
     wrong_time = begun if function == "reschedule_session" else not begun
-    if after is None or (function in ("complete_session", "mark_no_show", "reschedule_session") and wrong_time):
+    if after is None or (function in TIMED and wrong_time):
         return "invalid_transition", status
     if function == "approve_session" and begun:
         return "in_past", status
@@ -196,6 +204,27 @@ def test_two_cancellations_at_once_return_one_credit(world: World, ending: str) 
     require_sound(world)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("first", [True, False])
+def test_of_a_cancellation_with_and_one_without_a_refund_the_first_counts(
+    world: World, first: bool, ending: str
+) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    session_id = world.book(client, therapist)["id"]
+    calls = [calling("cancel_session", session_id=session_id, refund=refund) for refund in (first, not first)]
+
+    second = "invalid_transition" if ending == "commit" else "done"
+    assert race(world, calls[0], calls[1], ending) == ("done", second)
+
+    refunded = first if ending == "commit" else not first
+    assert entries_of(world, session_id) == ["debit", "refund"][: 1 + refunded]
+    assert world.balance(client) == int(refunded)
+    # Nobody is told of what did not happen.
+    told = "select count(*) from bookingdb.outbox where event = 'credits.refunded'"
+    assert world.scalar(told) == int(refunded)
+    require_sound(world)
+
+
 @pytest.mark.parametrize(("key", "reason", "code"), [
     ("same", "ill", "done"), ("same", "other", "idempotency_key_reused"), ("another", "ill", "invalid_transition"),
 ])  # fmt: skip
@@ -228,7 +257,7 @@ def test_one_key_for_two_sessions_at_once_changes_one_of_them(world: World) -> N
             sessions = [request_session(world.connection, client, therapist, time) for time in times]
         else:
             sessions = [world.book(client, therapist, at)["id"] for at in ("10:00", "12:00")]
-        if function in ("complete_session", "mark_no_show"):
+        if function in TIMED:
             for number, session_id in enumerate(sessions, 1):
                 begin(world.connection, session_id, 100 * number)
         before = status_of(world, sessions[1])
@@ -285,6 +314,73 @@ def test_a_revocation_during_a_cancellation_takes_what_that_returned(world: Worl
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
+def test_a_revocation_takes_the_grace_lot_that_a_cancellation_is_just_opening(world: World, ending: str) -> None:
+    client, therapist = world.client(), world.therapist()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=2)["lot_id"]
+    session_id = world.book(client, therapist)["id"]
+    expire_lot(world.connection, lot_id)
+    call(world.connection, "expire_credits")
+    revoke, cancel = calling("revoke_grant", lot_id=lot_id), calling("cancel_session", session_id=session_id)
+
+    assert race(world, cancel, revoke, ending) == ("done", "done")
+
+    assert world.balance(client) == 0
+    answer = call(world.connection, "revoke_grant", lot_id=lot_id)
+    assert (answer["credits_revoked"], answer["credits_spent"]) == ((1, 0) if ending == "commit" else (0, 1))
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(("first", "left"), [("expiry", 0), ("direct writer", 4)])
+def test_a_revocation_that_waits_for_a_lot_takes_what_is_left_of_it_then(
+    world: World, first: str, left: int, ending: str
+) -> None:
+    client = world.client()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
+    if first == "expiry":
+        expire_lot(world.connection, lot_id)
+    changes = {
+        "expiry": calling("expire_credits"),
+        "direct writer": writing("update user_credits set credits_balance = credits_balance + 1 where id = %s", lot_id),
+    }
+
+    assert race(world, changes[first], calling("revoke_grant", lot_id=lot_id), ending) == ("done", "done")
+
+    answer = call(world.connection, "revoke_grant", lot_id=lot_id)
+    assert answer["credits_revoked"] == (left if ending == "commit" else 3)
+    assert world.run("select credits_balance, status from user_credits") == [(0, "revoked")]
+    require_sound(world)
+
+
+@pytest.mark.parametrize("amount", [2, -2])
+def test_an_adjustment_that_races_its_own_retry_adjusts_once(world: World, amount: int) -> None:
+    client = world.client(credits=5)
+    adjust = calling("adjust_credits", user_id=client, amount=amount, reason="a mistake", idempotency_key="key")
+    with holding(world) as one, session_of(world) as other:
+        first = adjust(one)
+        answer = waiting(world, adjust, other)
+        one.execute("commit")
+        assert answer.result() == first
+    assert world.balance(client) == 5 + amount
+    assert world.scalar("select count(*) from bookingdb.outbox where event = 'credits.adjusted'") == 1
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_adjustment_of_a_lot_that_is_just_being_expired_says_so(world: World, ending: str) -> None:
+    client = world.client(credits=5)
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=1)["lot_id"]
+
+    def expire(connection: Connection) -> None:
+        expire_lot(connection, lot_id)
+        assert call(connection, "expire_credits") == {"lots": 1, "credits": 1}
+
+    adjust = calling("adjust_credits", user_id=client, amount=1, reason="a mistake", lot_id=lot_id)
+    assert race(world, expire, adjust, ending) == ("done", "invalid_parameter" if ending == "commit" else "done")
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_an_adjustment_during_a_cancellation_takes_what_that_returned(world: World, ending: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]
@@ -327,7 +423,7 @@ def test_a_lot_that_a_cancellation_holds_is_expired_the_next_time(world: World) 
     with holding(world) as one:
         call(one, "cancel_session", session_id=session_id)
 
-        assert call(world.connection, "expire_credits") == {"lots": 1, "credits": 3}
+        assert expiring_at_once(world) == {"lots": 1, "credits": 3}
         one.execute("commit")
     assert call(world.connection, "expire_credits") == {"lots": 1, "credits": 2}
     assert call(world.connection, "expire_credits") == {"lots": 0, "credits": 0}
@@ -438,6 +534,29 @@ def test_a_lot_that_runs_out_while_an_adjustment_waits_for_the_client_is_left_al
         holder.execute("select pg_sleep(1)")
         holder.execute("commit")
         assert answer.result() == [{"lot_id": lasting, "lot_balance": 3, "credits_balance": 3}]
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_a_booking_leaves_of_a_lot_that_runs_out_meanwhile_is_expired_the_next_time(
+    world: World, ending: str
+) -> None:
+    client, therapist = world.client(), world.therapist()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
+    run(world.connection, RUNS_OUT, lot_id)
+    with holding(world) as one:
+        session_id = book(one, client, therapist)["id"]
+        one.execute("select pg_sleep(1)")
+
+        # Nobody waits for the other.
+        assert expiring_at_once(world) == {"lots": 0, "credits": 0}
+        assert world.balance(client) == 0
+        one.execute(ending.encode())
+    left = 2 if ending == "commit" else 3
+    assert call(world.connection, "expire_credits") == {"lots": 1, "credits": left}
+    if ending == "commit":
+        assert call(world.connection, "cancel_session", session_id=session_id)["refunded"]
+    assert world.balance(client) == 3 - left
     require_sound(world)
 
 
@@ -982,14 +1101,17 @@ def test_settings_that_are_changed_at_once_are_all_kept(world: World) -> None:
 
 @pytest.fixture
 def scene(world: World) -> dict[str, Any]:
-    """Somebody with a session that is paid, one that waits for approval, a hold, and credits."""
+    """Somebody with a session that is paid, one that has begun, one that waits for approval, a hold, and credits."""
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
+    begun = world.book(client, therapist, "06:00")["id"]
+    begin(world.connection, begun)
     return {
         "client": client,
         "therapist": therapist,
         "lot": lot_id,
         "session": world.book(client, therapist, "08:00")["id"],
+        "begun": begun,
         "request": request_session(
             world.connection, client, therapist, dt.datetime.combine(TOMORROW, dt.time(9), dt.UTC)
         ),
@@ -1005,7 +1127,7 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
         "reschedule_session": moving(session_id, "18:00"),
         "approve_session": calling("approve_session", session_id=scene["request"]),
         "confirm_session": calling("confirm_session", session_id=session_id),
-        "start_session": calling("start_session", session_id=session_id),
+        "start_session": calling("start_session", session_id=scene["begun"]),
         "hold_slot": holding_slot(client, therapist, "20:00"),
         "book_hold": calling("book_hold", hold_id=scene["hold"]),
         "release_hold": calling("release_hold", hold_id=scene["hold"]),

@@ -427,6 +427,40 @@ def test_used_for_a_while_it_has_no_finding(world: World) -> None:
     assert verify.verify(world.connection) == []
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # What leaves everything as it should be, but for the truth.
+        "update bookingdb.ledger set actor = 'somebody else'",
+        "update bookingdb.ledger set reason = 'as agreed' where kind = 'debit'",
+        "update public.booking_audit_log set created_at = created_at - interval '1 day'",
+        "with gone as (delete from bookingdb.ledger returning *)"
+        " insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
+        " select user_id, lot_id, session_id, kind, amount, balance_after, actor from gone order by id",
+    ],
+)
+def test_records_that_a_superuser_rewrote_are_told_of_with_what_was_there(world: World, statement: str) -> None:
+    world.book(world.client(credits=2), world.therapist())
+    rewritten = "public.booking_audit_log" if "audit_log" in statement else "bookingdb.ledger"
+    were = world.run(f"select to_jsonb(t) from {rewritten} as t order by t.id")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        world.run(statement)
+    assert verify.verify(world.connection) == []
+
+    as_superuser(world, statement)
+
+    assert world.violations() == []
+    (finding,) = verify.verify(world.connection)
+    assert (finding.group, finding.object) == ("contents", "bookingdb.rewritten_records")
+    kept = "select old_row from bookingdb.rewritten_records where (table_name, rewritten_by) = (%s, 'postgres')"
+    told = [row for (row,) in world.run(kept, rewritten)]
+    assert told
+    assert all((row,) in were for row in told)
+    # When it is accounted for.
+    world.run("delete from bookingdb.rewritten_records")
+    assert verify.verify(world.connection) == []
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_noticed_and_the_advice_repairs_it(patient: World, ward: list[World], damage: str) -> None:
     statement, group, name = DAMAGES[damage]

@@ -161,14 +161,14 @@ create type bookingdb.held_slot as (
 
 create type bookingdb.revoked_grant as (
     lot_id uuid,
-    credits_revoked integer,
-    credits_spent integer,
+    credits_revoked bigint,
+    credits_spent bigint,
     credits_balance integer
 );
 
 create type bookingdb.expired_credits as (
     lots integer,
-    credits integer
+    credits bigint
 );
 
 create type bookingdb.statement_line as (
@@ -176,7 +176,7 @@ create type bookingdb.statement_line as (
     created_at timestamptz,
     kind text,
     amount integer,
-    balance integer,
+    balance bigint,
     lot_id uuid,
     session_id uuid,
     reason text,

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(67);
+select plan(75);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -165,6 +165,25 @@ select results_eq(
     $$ values ('last', 6), ('later', 3), ('never', 5), ('soon', 0), ('soon, for nothing', 0) $$,
     'of which this is left'
 );
+select results_eq(
+    $$
+        select coalesce(c.payment_reference, 'none'), o.payload
+        from bookingdb.outbox as o
+        inner join public.user_credits as c on o.subject_id = c.id
+        where o.event = 'credits.adjusted'
+        order by o.id
+    $$,
+    $$
+        select e.payment, jsonb_build_object('lot_id', c.id, 'user_id', pg_temp.client(), 'amount', e.amount)
+        from (
+            values (1, 'none', 7), (2, 'soon', 2), (3, 'soon, for nothing', -2), (4, 'soon', -5), (5, 'later', -1)
+        ) as e (number, payment, amount)
+        inner join public.user_credits as c
+            on c.user_id = pg_temp.client() and coalesce(c.payment_reference, 'none') = e.payment
+        order by e.number
+    $$,
+    'there is an event for each entry'
+);
 update mark as m set entry = pg_temp.last_entry()
 where true;
 select results_eq(
@@ -222,20 +241,38 @@ select throws_ok(
 select
     throws_ok(
         format('select public.adjust_credits(pg_temp.poor_client(), -1, ''r'', pg_temp.lot(%L))', l.payment),
-        'PT402', 'Insufficient credits: purchase credits first', l.name
+        l.sqlstate, l.message, l.name
     )
 from (
     values
-    ('over', 'not those of a lot that has expired'),
-    ('revoked', 'not those of a lot whose payment was taken back'),
-    ('a therapist''s', 'not those of another type of user')
-) as l (payment, name);
+    ('over', 'PT400', 'Invalid parameter', 'not those of a lot that has expired'),
+    ('revoked', 'PT400', 'Invalid parameter', 'not those of a lot whose payment was taken back'),
+    ('a therapist''s', 'PT404', 'Credit grant not found', 'not those of another type of user')
+) as l (payment, sqlstate, message, name);
 select
     throws_ok(
         format('select public.adjust_credits(pg_temp.poor_client(), 1, ''r'', pg_temp.lot(%L))', l.payment),
-        'PT402', 'Insufficient credits: purchase credits first', format('nothing is added there: %s', l.payment)
+        l.sqlstate, l.message, format('nothing is added there: %s', l.payment)
     )
-from (values ('over'), ('revoked'), ('a therapist''s')) as l (payment);
+from (
+    values
+    ('over', 'PT400', 'Invalid parameter'),
+    ('revoked', 'PT400', 'Invalid parameter'),
+    ('a therapist''s', 'PT404', 'Credit grant not found')
+) as l (payment, sqlstate, message);
+select
+    is(
+        pg_temp.detail_of(format(
+            'select public.adjust_credits(pg_temp.poor_client(), %s, ''r'', pg_temp.lot(%L))', l.amount, l.payment
+        )),
+        jsonb_build_object(
+            'code', 'invalid_parameter', 'parameter', 'p_lot_id', 'lot_id', pg_temp.lot(l.payment), 'status', l.status
+        ),
+        format('the error says what became of the lot: %s, %s', l.payment, l.amount)
+    )
+from (
+    values ('over', 1, 'expired'), ('over', -20, 'expired'), ('revoked', 1, 'revoked'), ('revoked', -1, 'revoked')
+) as l (payment, amount, status);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Refusals
@@ -368,6 +405,33 @@ select lives_ok(
     $$ select public.adjust_credits(pg_temp.other_client(), -12, 'paid out') $$, 'a client who was deactivated'
 );
 select is(public.get_credit_balance(pg_temp.other_client()), 0, 'is paid out');
+
+-- A lot that was written directly may be so full that nothing can be added.
+insert into public.user_credits (user_id, credits_balance, payment_reference)
+values (pg_temp.poor_client(), 2147483640, 'full');
+select is(
+    pg_temp.detail_of($$ select public.adjust_credits(pg_temp.poor_client(), 8, 'r', pg_temp.lot('full')) $$),
+    jsonb_build_object(
+        'code', 'invalid_parameter', 'parameter', 'p_amount', 'lot_id', pg_temp.lot('full'), 'lot_balance', 2147483640
+    ),
+    'no lot holds more than an integer does'
+);
+select results_eq(
+    $$
+        select a.lot_balance, a.credits_balance
+        from public.adjust_credits(pg_temp.poor_client(), 7, 'r', pg_temp.lot('full')) as a
+    $$,
+    'values (2147483647, 2147483647)',
+    'but that much'
+);
+insert into public.user_credits (user_id, credits_balance, payment_reference)
+values (pg_temp.poor_client(), 5, 'beside it');
+select throws_ok(
+    $$ select public.adjust_credits(pg_temp.poor_client(), -6, 'r', pg_temp.lot('beside it')) $$,
+    'PT402', 'Insufficient credits: purchase credits first', 'nor is a balance beyond it in the way of an error'
+);
+delete from public.user_credits as c
+where c.payment_reference in ('full', 'beside it');
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(42);
+select plan(45);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -156,6 +156,27 @@ select results_eq(
     $$ select c.refunded, c.credits_balance from public.cancel_session(pg_temp.session('second')) as c $$,
     'values (true, 4)',
     'what was charged on approval comes back when it is cancelled'
+);
+
+-- A session is charged once in its life.
+update public.sessions as s set status = 'pending_approval'
+where s.title = 'second';
+select is(
+    pg_temp.detail_of($$ execute approve('second') $$),
+    jsonb_build_object(
+        'code', 'invalid_transition', 'session_id', pg_temp.session('second'), 'status', 'pending_approval',
+        'asked', 'scheduled', 'reason', 'refunded'
+    ),
+    'one that was revived after its credit had come back is not approved for nothing'
+);
+select is(public.get_credit_balance(pg_temp.client()), 4, 'nor charged again');
+select c.refunded from public.cancel_session(pg_temp.session('first'), p_refund => false) as c;
+update public.sessions as s set status = 'pending_approval'
+where s.title = 'first';
+select results_eq(
+    $$ execute approve('first') $$,
+    $$ values ('scheduled', 4) $$,
+    'one whose credit was kept has paid'
 );
 
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -126,10 +126,10 @@ select results_eq(
 select results_eq(
     $$
         select o.event, o.subject_id
-        from bookingdb.outbox as o where o.id > (select b.last_event from before_booking as b)
+        from bookingdb.outbox as o where o.id > (select b.last_event from before_booking as b) order by o.id
     $$,
-    $$ values ('session.created', pg_temp.held(30)) $$,
-    'writes one event'
+    $$ values ('session.created', pg_temp.held(30)), ('hold.booked', pg_temp.held(30)) $$,
+    'writes an event for the session and one for the hold'
 );
 select results_eq(
     $$ select h.released_at from bookingdb.holds as h $$, array[null::timestamptz], 'the hold was not given up'

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(78);
+select plan(79);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -123,7 +123,21 @@ select results_eq(
         from bookingdb.outbox as o where o.subject_id = pg_temp.session('early') and o.event <> 'session.created'
     $$,
     $$ values ('session.status_changed', 'scheduled', 'cancelled') $$,
-    'writes one event'
+    'writes one event of the session'
+);
+select results_eq(
+    $$
+        select o.subject_id, o.payload
+        from bookingdb.outbox as o
+        where o.event = 'credits.refunded' and o.payload ->> 'session_id' = pg_temp.session('early')::text
+    $$,
+    $$
+        select l.lot_id, jsonb_build_object(
+            'lot_id', l.lot_id, 'user_id', l.user_id, 'amount', 1, 'session_id', l.session_id
+        )
+        from bookingdb.ledger as l where l.session_id = pg_temp.session('early') and l.kind = 'refund'
+    $$,
+    'and one of its credit'
 );
 select is(
     (

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(27);
+select plan(29);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -20,7 +20,9 @@ select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), '
 select public.register_client('a@client.test', 'A', pg_temp.client());
 select public.register_client('b@client.test', 'B', pg_temp.other_client());
 select results_eq(
-    'select e.lots, e.credits from public.expire_credits() as e', 'values (0, 0)', 'at first there is nothing to post'
+    'select e.lots, e.credits from public.expire_credits() as e',
+    $$ values (0, bigint '0') $$,
+    'at first there is nothing to post'
 );
 select g.lot_balance
 from (
@@ -97,7 +99,7 @@ select is(pg_temp.written(), (select b.written from before_expiry as b), 'refusa
 set local role service_role;
 select results_eq(
     'select e.lots, e.credits from public.expire_credits() as e',
-    'values (3, 12)',
+    $$ values (3, bigint '12') $$,
     'returns how many lots and credits of all clients'
 );
 reset role;
@@ -125,6 +127,23 @@ select results_eq(
     $$,
     'writes an entry for each lot in which something was left'
 );
+select results_eq(
+    $$
+        select o.event, o.subject_id, o.payload
+        from bookingdb.outbox as o
+        where o.id > (select b.last_event from before_expiry as b)
+        order by o.payload ->> 'amount'
+    $$,
+    $$
+        select
+            'credits.expired', c.id,
+            jsonb_build_object('lot_id', c.id, 'user_id', c.user_id, 'amount', -c.credits_expired)
+        from public.user_credits as c
+        where c.credits_expired > 0
+        order by c.payment_reference
+    $$,
+    'and an event'
+);
 select is(public.get_credit_balance(pg_temp.client()), 16, 'balances stay what they were');
 select is(public.get_credit_balance(pg_temp.other_client()), 0, 'everybody''s');
 select is(
@@ -136,7 +155,7 @@ select is(
             ) as s
         where s.kind = 'closing'
     ),
-    16,
+    bigint '16',
     'and the statement says the same now'
 );
 
@@ -147,7 +166,9 @@ select is(
 create temporary table after_expiry on commit drop as
 select pg_temp.written() as written;
 select results_eq(
-    'select e.lots, e.credits from public.expire_credits() as e', 'values (0, 0)', 'done again it finds nothing'
+    'select e.lots, e.credits from public.expire_credits() as e',
+    $$ values (0, bigint '0') $$,
+    'done again it finds nothing'
 );
 select is(pg_temp.written(), (select a.written from after_expiry as a), 'and writes nothing');
 select throws_ok(
@@ -162,18 +183,31 @@ select throws_ok(
             )
         )
     $$,
-    'PT402', 'Insufficient credits: purchase credits first', 'nor added to'
+    'PT400', 'Invalid parameter', 'nor added to'
 );
 select results_eq(
     $$ select r.credits_revoked, r.credits_spent from public.revoke_grant(p_payment_reference => 'over') as r $$,
-    'values (0, 1)',
+    $$ values (bigint '0', bigint '1') $$,
     'when its payment is taken back there is nothing to take'
 );
 select c.refunded from public.cancel_session(pg_temp.session('4')) as c;
 update public.user_credits as c set expires_at = now() - interval '1 second'
 where c.grace_for_lot_id is not null;
 select results_eq(
-    'select e.lots, e.credits from public.expire_credits() as e', 'values (1, 1)', 'a grace lot expires like any other'
+    'select e.lots, e.credits from public.expire_credits() as e',
+    $$ values (1, bigint '1') $$,
+    'a grace lot expires like any other'
+);
+
+-- What others wrote directly is in the way of nobody's expiry.
+insert into public.user_credits (user_id, credits_balance, credits_expired, expires_at)
+values
+(pg_temp.client(), 2000000000, 2000000000, now() - interval '1 second'),
+(pg_temp.client(), 2000000000, 0, now() - interval '1 second');
+select results_eq(
+    'select e.lots, e.credits from public.expire_credits() as e',
+    $$ values (2, bigint '4000000000') $$,
+    'more than an integer holds'
 );
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(41);
+select plan(42);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -88,7 +88,7 @@ select results_eq(
             select e.kind, e.amount, e.balance, e.lot_id, e.session_id, e.reason, e.actor
             from (
                 values
-                ('opening', null::integer, 2, null::uuid, null::uuid, null::text, null::text),
+                ('opening', null::integer, bigint '2', null::uuid, null::uuid, null::text, null::text),
                 ('grant', 4, 6, pg_temp.lot('second'), null, null, %1$L),
                 ('debit', -1, 5, pg_temp.lot('first'), pg_temp.session('2'), null, %1$L),
                 ('refund', 1, 6, pg_temp.lot('first'), pg_temp.session('1'), null, %1$L),
@@ -128,20 +128,20 @@ select results_eq(
     'execute statement(2, 3)',
     $$
         values
-        ('opening', null::integer, 8), ('expiry', -2, 6), ('refund', 1, 7), ('revocation', -4, 3), ('direct', 8, 11),
-        ('closing', null, 11)
+        ('opening', null::integer, bigint '8'), ('expiry', -2, 6), ('refund', 1, 7), ('revocation', -4, 3),
+        ('direct', 8, 11), ('closing', null, 11)
     $$,
     'expiries, refunds in grace lots, what was taken back and what was written directly are in it'
 );
 select is(public.get_credit_balance(pg_temp.client()), 11, 'it closes with the balance of the moment');
 select results_eq(
     'execute statement(0, 1)',
-    $$ values ('opening', null::integer, 0), ('grant', 3, 3), ('debit', -1, 2), ('closing', null, 2) $$,
+    $$ values ('opening', null::integer, bigint '0'), ('grant', 3, 3), ('debit', -1, 2), ('closing', null, 2) $$,
     'the first one opens with nothing'
 );
 select results_eq(
     'execute statement(3, 3)',
-    $$ values ('opening', null::integer, 11), ('closing', null, 11) $$,
+    $$ values ('opening', null::integer, bigint '11'), ('closing', null, 11) $$,
     'a period of no length has no entries'
 );
 select results_eq(
@@ -149,7 +149,7 @@ select results_eq(
         select s.kind, s.balance
         from public.get_credit_statement(pg_temp.client(), '2000-01-01', '2000-02-01') as s
     $$,
-    $$ values ('opening', 0), ('closing', 0) $$,
+    $$ values ('opening', bigint '0'), ('closing', 0) $$,
     'nor has one before all of it'
 );
 select results_eq(
@@ -157,7 +157,7 @@ select results_eq(
         select s.kind, s.balance
         from public.get_credit_statement(pg_temp.client(), '2999-01-01', '2999-02-01') as s
     $$,
-    $$ values ('opening', 11), ('closing', 11) $$,
+    $$ values ('opening', bigint '11'), ('closing', 11) $$,
     'or after it'
 );
 
@@ -220,10 +220,10 @@ prepare closing as
 select s.balance
 from public.get_credit_statement(pg_temp.client(), pg_temp.mark(3), clock_timestamp()) as s
 where s.kind = 'closing';
-select results_eq('closing', array[17], 'an expiry that was not posted yet');
+select results_eq('closing', array[bigint '17'], 'an expiry that was not posted yet');
 select is(public.get_credit_balance(pg_temp.client()), 11, 'is none for the balance');
 select e.credits from public.expire_credits() as e;
-select results_eq('closing', array[11], 'once it was posted, both say the same');
+select results_eq('closing', array[bigint '11'], 'once it was posted, both say the same');
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Refusals, and who may ask
@@ -272,6 +272,19 @@ select throws_ok('execute statement(0, 3)', '42501', null, 'nobody without a log
 set local role service_role;
 select lives_ok('execute statement(0, 3)', 'the application''s own server');
 reset role;
+
+-- Lots that were written directly sum to more than an integer holds.
+insert into public.user_credits (user_id, credits_balance)
+values (pg_temp.other_client(), 2147483647), (pg_temp.other_client(), 2147483647);
+select results_eq(
+    $$
+        select s.kind, s.balance
+        from public.get_credit_statement(pg_temp.other_client(), '2000-01-01', '2100-01-01') as s
+        where s.kind in ('direct', 'closing')
+    $$,
+    $$ values ('direct', bigint '2147483746'), ('direct', 4294967393), ('closing', 4294967393) $$,
+    'a balance is as long as it must be'
+);
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(72);
+select plan(76);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -101,8 +101,31 @@ select results_eq(
             (select count(*) from public.booking_audit_log),
             (select count(*) from bookingdb.outbox)
     $$,
-    'select b.* from before_hold as b',
-    'writes nothing else: no session, no credit, no event'
+    'select b.sessions, b.entries, b.audit_rows, b.events + 1 from before_hold as b',
+    'writes nothing else: no session, no credit'
+);
+prepare events as
+select
+    o.event,
+    h.scheduled_date - current_date as days
+from bookingdb.outbox as o
+inner join bookingdb.holds as h on o.subject_id = h.id
+where h.user_id = pg_temp.poor_client()
+order by o.id;
+select results_eq(
+    $$
+        select o.event, o.subject_id, o.payload
+        from bookingdb.outbox as o where o.event like 'hold.%'
+    $$,
+    $$
+        select 'hold.placed', h.id, jsonb_build_object(
+            'hold_id', h.id, 'user_id', h.user_id, 'therapist_id', h.therapist_id,
+            'start_time', bookingdb.utc(h.start_time), 'end_time', bookingdb.utc(h.end_time),
+            'expires_at', bookingdb.utc(h.expires_at)
+        )
+        from bookingdb.holds as h
+    $$,
+    'but one event'
 );
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -162,6 +185,11 @@ select results_eq(
     $$,
     'values (30, true, false), (32, false, true)',
     'takes the place of the old one, which is given up'
+);
+select results_eq(
+    'events',
+    $$ values ('hold.placed', 30), ('hold.released', 30), ('hold.placed', 32) $$,
+    'there are events for both'
 );
 select lives_ok(
     $$ select pg_temp.book('in its place', pg_temp.other_client(), pg_temp.therapist(), 30, '23:30') $$,
@@ -243,6 +271,15 @@ select results_eq(
     'values (30, true), (32, true), (32, false), (34, false), (35, false)',
     'what has expired was not given up'
 );
+select is_empty(
+    $$
+        select o.event
+        from bookingdb.outbox as o
+        inner join bookingdb.holds as h on o.subject_id = h.id
+        where h.scheduled_date = current_date + 34 and o.event <> 'hold.placed'
+    $$,
+    'and there is no event that says so'
+);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- How long it lives
@@ -280,6 +317,11 @@ select results_eq(
     $$ execute keyed('10:00', 60, null, null) $$,
     'select f.* from first_answer as f',
     'the same key again is answered with the same hold'
+);
+select results_eq(
+    $$ select o.event from bookingdb.outbox as o inner join first_answer as f on f.id = o.subject_id $$,
+    array['hold.placed'],
+    'and there is one event'
 );
 set local datestyle = 'SQL, DMY';
 set local intervalstyle = 'sql_standard';

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(28);
+select plan(29);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -75,8 +75,19 @@ select results_eq(
             (select count(*) from public.booking_audit_log),
             (select count(*) from bookingdb.outbox)
     $$,
-    'select b.* from before_release as b',
+    'select b.sessions, b.entries, b.audit_rows, b.events + 1 from before_release as b',
     'and writes nothing else'
+);
+select results_eq(
+    $$
+        select o.event, o.payload ->> 'hold_id', o.payload ->> 'user_id'
+        from bookingdb.outbox as o where o.subject_id = pg_temp.hold_with(pg_temp.therapist()) order by o.id
+    $$,
+    $$
+        select e.event, pg_temp.hold_with(pg_temp.therapist())::text, pg_temp.client()::text
+        from (values ('hold.placed'), ('hold.released')) as e (event)
+    $$,
+    'but one event'
 );
 create temporary table after_release on commit drop as
 select pg_temp.written() as written;

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(42);
+select plan(46);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -113,7 +113,7 @@ select results_eq(
         select r.lot_id, r.credits_revoked, r.credits_spent, r.credits_balance
         from public.revoke_grant(p_payment_reference => 'first', p_reason => 'chargeback 4711') as r
     $$,
-    $$ values (pg_temp.lot('first'), 3, 2, 4) $$,
+    $$ values (pg_temp.lot('first'), bigint '3', bigint '2', 4) $$,
     'returns what was left, what had been spent, and what else the client has'
 );
 reset role;
@@ -126,6 +126,23 @@ select results_eq(
     $$ execute entries('first') $$,
     $$ values ('revocation', -3, 0, 'chargeback 4711', 'service_role') $$,
     'writes one entry, with the reason'
+);
+create temporary table mark on commit drop as
+select max(o.id) as event from bookingdb.outbox as o
+where o.event in ('credits.granted', 'credits.refunded');
+prepare events (text) as
+select
+    o.event,
+    o.payload
+from bookingdb.outbox as o
+where o.subject_id = pg_temp.lot($1) and o.id > (select m.event from mark as m)
+order by o.id;
+create function pg_temp.payload(p_payment text, p_amount integer) returns jsonb language sql
+return jsonb_build_object('lot_id', pg_temp.lot(p_payment), 'user_id', pg_temp.client(), 'amount', p_amount);
+select results_eq(
+    $$ execute events('first') $$,
+    $$ values ('credits.revoked', pg_temp.payload('first', -3)) $$,
+    'and one event'
 );
 select results_eq(
     $$ select s.status::text from public.sessions as s where s.title in ('1', '2') $$,
@@ -145,7 +162,7 @@ select results_eq(
         select r.lot_id, r.credits_revoked, r.credits_spent, r.credits_balance
         from public.revoke_grant(pg_temp.lot('first'), p_reason => 'once more') as r
     $$,
-    $$ values (pg_temp.lot('first'), 3, 2, 4) $$,
+    $$ values (pg_temp.lot('first'), bigint '3', bigint '2', 4) $$,
     'done again, by its id this time, it says the same'
 );
 select is(pg_temp.written(), (select a.written from after_revocation as a), 'and writes nothing');
@@ -169,8 +186,21 @@ select results_eq(
     'and its credit taken back'
 );
 select results_eq(
+    $$ execute events('first') $$,
+    $$
+        values
+        ('credits.revoked', pg_temp.payload('first', -3)),
+        (
+            'credits.refunded',
+            pg_temp.payload('first', 1) || jsonb_build_object('session_id', pg_temp.session('2'))
+        ),
+        ('credits.revoked', pg_temp.payload('first', -1))
+    $$,
+    'of which there are two events'
+);
+select results_eq(
     $$ select r.credits_revoked, r.credits_spent, r.credits_balance from public.revoke_grant(null, 'first') as r $$,
-    'values (4, 1, 4)',
+    $$ values (bigint '4', bigint '1', 4) $$,
     'the answer is what the ledger says by then'
 );
 select results_eq(
@@ -191,16 +221,21 @@ select results_eq(
         select r.credits_revoked, r.credits_spent, r.credits_balance
         from public.revoke_grant(null, 'second', '') as r
     $$,
-    'values (3, 0, 1)',
+    $$ values (bigint '3', bigint '0', 1) $$,
     'nothing was spent'
 );
 select pg_temp.book('4', pg_temp.client(), pg_temp.therapist(), 42);
 select results_eq(
     $$ select r.credits_revoked, r.credits_spent, r.credits_balance from public.revoke_grant(null, 'third') as r $$,
-    'values (0, 1, 0)',
+    $$ values (bigint '0', bigint '1', 0) $$,
     'everything was spent'
 );
 select is_empty($$ execute entries('third') $$, 'of which there is nothing to post');
+select results_eq(
+    $$ execute events('third') $$,
+    $$ values ('credits.revoked', pg_temp.payload('third', 0)) $$,
+    'but something to tell'
+);
 select throws_ok(
     $$ select pg_temp.book('5', pg_temp.client(), pg_temp.therapist(), 43) $$,
     'PT402', 'Insufficient credits: purchase credits first', 'then the client cannot book any more'
@@ -209,7 +244,7 @@ update public.user_credits as c set expires_at = now() - interval '1 second'
 where c.payment_reference = 'other''s';
 select results_eq(
     $$ select r.credits_revoked, r.credits_spent, r.credits_balance from public.revoke_grant(null, 'other''s') as r $$,
-    'values (1, 0, 0)',
+    $$ values (bigint '1', bigint '0', 0) $$,
     'a lot that has expired and was not posted yet'
 );
 select results_eq('select e.lots from public.expire_credits() as e', array[0], 'expires no more');
@@ -223,7 +258,7 @@ select results_eq(
         cross join lateral public.revoke_grant(c.id) as r
         where c.user_id = pg_temp.other_client() and c.payment_reference is null
     $$,
-    'values (5, 0)',
+    $$ values (bigint '5', bigint '0') $$,
     'what was adjusted was not spent'
 );
 select is(public.get_credit_balance(pg_temp.other_client()), 0, 'and is gone with the rest');
@@ -237,13 +272,26 @@ select c.refunded from public.cancel_session(pg_temp.session('6')) as c;
 select is(public.get_credit_balance(pg_temp.other_client()), 1, 'a grace lot');
 select results_eq(
     $$ select r.credits_revoked, r.credits_spent, r.credits_balance from public.revoke_grant(null, 'grace') as r $$,
-    'values (2, 0, 0)',
+    $$ values (bigint '2', bigint '0', 0) $$,
     'is taken back with the lot it stands for'
 );
 select results_eq(
     $$ select r.credits_revoked, r.credits_spent, r.credits_balance from public.revoke_grant(null, 'grace') as r $$,
-    'values (2, 0, 0)',
+    $$ values (bigint '2', bigint '0', 0) $$,
     'and counted again the second time'
+);
+
+-- What others wrote directly sums to more than an integer holds.
+select g.lot_balance from public.grant_credits(pg_temp.other_client(), 1, 'endless') as g;
+update public.user_credits as c set credits_balance = 2000000000
+where c.payment_reference = 'endless';
+select r.credits_revoked from public.revoke_grant(null, 'endless') as r;
+update public.user_credits as c set credits_balance = 2000000000
+where c.payment_reference = 'endless';
+select results_eq(
+    $$ select r.credits_revoked, r.credits_spent, r.credits_balance from public.revoke_grant(null, 'endless') as r $$,
+    $$ values (bigint '4000000000', bigint '0', 0) $$,
+    'what was taken back twice is counted twice'
 );
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(33);
+select plan(35);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -236,6 +236,33 @@ create trigger swallow before update on public.sessions for each row execute fun
 select throws_ok($$ execute start('any') $$, 'XX000', 'Booking failed', 'a change that a trigger swallows');
 drop trigger swallow on public.sessions;
 select is(pg_temp.written(), (select b.written from before_refusals as b), 'refusals leave nothing behind');
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- From when on
+-- ---------------------------------------------------------------------------------------------------------------------
+
+create function pg_temp.start_of(p_title text) returns timestamptz language plpgsql stable as $function$
+begin
+    return (select s.start_time from public.sessions as s where s.title = p_title);
+end;
+$function$;
+update public.sessions as s
+set
+    start_time = clock_timestamp() + interval '1 hour 1 minute',
+    end_time = clock_timestamp() + interval '2 hours'
+where s.title = 'any';
+select is(
+    pg_temp.detail_of($$ select public.start_session(pg_temp.session('any')) $$),
+    jsonb_build_object(
+        'code', 'invalid_transition', 'session_id', pg_temp.session('any'), 'status', 'scheduled',
+        'asked', 'in_progress',
+        'start_time', bookingdb.utc(pg_temp.start_of('any'))
+    ),
+    'more than an hour before the start is too early'
+);
+update public.sessions as s set start_time = clock_timestamp() + interval '59 minutes'
+where s.title = 'any';
+select lives_ok($$ select public.start_session(pg_temp.session('any')) $$, 'a bit early is not');
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

@@ -20,6 +20,7 @@ declare
     v_part integer;
     v_lot public.user_credits;
     v_lot_id uuid;
+    v_status text;
     v_grant bookingdb.credit_grant;
     v_lock_timeout text;
 begin
@@ -48,7 +49,8 @@ begin
     if v_lot_id is null then
         perform bookingdb.require_credit_account(p_user_id);
         if p_lot_id is not null and not exists (
-            select from public.user_credits as c where c.id = p_lot_id and c.user_id = p_user_id
+            select from public.user_credits as c
+            where c.id = p_lot_id and c.user_id = p_user_id and c.user_type = 'user'
         ) then
             perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
         end if;
@@ -57,6 +59,7 @@ begin
             v_lot_id := gen_random_uuid();
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
             values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
+            perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot_id, p_amount);
             begin
                 -- Waits for whoever holds the client's own row (the foreign key).
                 insert into public.user_credits (id, user_id, credits_balance, credits_purchased)
@@ -92,6 +95,12 @@ begin
                     -- It ran out while we waited for it.
                     continue when v_lot.expires_at <= clock_timestamp();
                     v_part := greatest(v_left, -v_lot.credits_balance);
+                    -- A lot that was written directly may have room for less than is added.
+                    if v_part > 2147483647 - v_lot.credits_balance then
+                        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                            'parameter', 'p_amount', 'lot_id', v_lot.id, 'lot_balance', v_lot.credits_balance
+                        ));
+                    end if;
                     insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
                     values (
                         p_user_id, v_lot.id, 'adjustment', v_part, v_lot.credits_balance + v_part, bookingdb.actor(),
@@ -104,6 +113,7 @@ begin
                     if not found then
                         raise exception using errcode = 'internal_error', message = 'Booking failed';
                     end if;
+                    perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot.id, v_part);
                     v_left := v_left - v_part;
                     v_lot_id := v_lot.id;
                 end loop;
@@ -113,9 +123,20 @@ begin
                     perform bookingdb.raise_error('busy');
             end;
             if v_left <> 0 then
+                -- What is over cannot be adjusted, whatever is in it.
+                select case c.status when 'active' then 'expired' else c.status end
+                into v_status
+                from public.user_credits as c
+                where c.id = p_lot_id and (c.status <> 'active' or c.expires_at <= clock_timestamp());
+                if found then
+                    perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                        'parameter', 'p_lot_id', 'lot_id', p_lot_id, 'status', v_status
+                    ));
+                end if;
                 -- The balance as it was: what was taken above is undone with the error.
                 perform bookingdb.raise_error('insufficient_credits', jsonb_build_object(
-                    'credits_balance', bookingdb.credits_balance(p_user_id) + v_left - p_amount, 'lot_id', p_lot_id
+                    'credits_balance', bookingdb.credits_balance(p_user_id)::bigint + v_left - p_amount,
+                    'lot_id', p_lot_id
                 ));
             end if;
         end if;
@@ -136,4 +157,4 @@ end;
 $function$;
 
 comment on function bookingdb.adjust_credits(uuid, integer, text, uuid, text) is
-'Adds credits to a client''s lot (without p_lot_id to a new one), or takes them away (without p_lot_id in the order in which they would be spent), with a reason that the ledger keeps. Returns the lot written last. Trusted callers only. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_parameter (p_amount, not 0, -10000 to 10000; p_reason, 1 to 1000 characters), busy, idempotency_key_reused, user_not_found, lot_not_found, insufficient_credits.';
+'Adds credits to a client''s lot (without p_lot_id to a new one), or takes them away (without p_lot_id in the order in which they would be spent), with a reason that the ledger keeps. Returns the lot written last. Trusted callers only. Twin of the public function of this name. Raises not_authenticated, not_allowed, invalid_user_id, invalid_parameter (p_amount, not 0, -10000 to 10000; p_reason, 1 to 1000 characters; p_lot_id, a lot that is over), busy, idempotency_key_reused, user_not_found, lot_not_found, insufficient_credits.';

@@ -38,6 +38,12 @@ begin
         ));
     end if;
     perform bookingdb.require_transition(v_session, 'scheduled');
+    -- A session is charged once in its life: who revives one whose credit was returned has to book another.
+    if exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'refund') then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', v_session.id, 'status', v_session.status, 'asked', 'scheduled', 'reason', 'refunded'
+        ));
+    end if;
     perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
     if v_session.start_time < clock_timestamp() then
         perform bookingdb.raise_error('in_past', jsonb_build_object(
@@ -46,7 +52,7 @@ begin
     end if;
 
     -- It is charged now, and once: a session that was charged by other means has its debit.
-    if v_session.credits_charged = 0 then
+    if not exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'debit') then
         perform bookingdb.take_credit(v_session.user_id, v_session.id);
     end if;
     update public.sessions as s
@@ -71,4 +77,4 @@ end;
 $function$;
 
 comment on function bookingdb.approve_session(uuid, text) is
-'Approves a session that waits for it, and takes its credit now. For the therapist and trusted callers; to decline is to cancel. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_session_id, session_not_found, not_allowed, busy, idempotency_key_reused, invalid_transition, therapist_not_found, user_not_found, in_past, insufficient_credits.';
+'Approves a session that waits for it, and takes its credit now. For the therapist and trusted callers; to decline is to cancel. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_session_id, session_not_found, not_allowed, busy, idempotency_key_reused, invalid_transition (also when its credit was taken and returned before), therapist_not_found, user_not_found, in_past, insufficient_credits.';

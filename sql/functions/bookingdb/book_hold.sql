@@ -51,6 +51,7 @@ begin
         p_hold_id, v_hold.user_id, v_hold.therapist_id, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone,
         tstzrange(v_hold.start_time, v_hold.end_time), p_session_type, p_notes, p_title, null, false, false
     );
+    perform bookingdb.tell_of_hold('hold.booked', p_hold_id);
     perform bookingdb.remember_answer(
         c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
     );

@@ -123,8 +123,10 @@ begin
         inner join bookingdb.ledger as l on l.session_id = s.id and l.kind = 'debit'
         where s.series_id = v_series_id
     ) as o
-    -- Each with the balance as it was after it: a credit less with every one.
-    cross join lateral bookingdb.booked_session(o.id, v_balance + (p_occurrences - o.occurrence)::integer) as b
+    -- Each with the balance as it was after it: a credit less with every one. Never more than an integer holds.
+    cross join lateral bookingdb.booked_session(
+        o.id, least(v_balance + (p_occurrences - o.occurrence), 2147483647)::integer
+    ) as b
     order by o.occurrence;
 end;
 $function$;

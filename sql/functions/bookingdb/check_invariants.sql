@@ -94,7 +94,7 @@ begin
             coalesce(lag(l.balance_after) over (partition by l.lot_id order by l.id), 0) as balance_before
         from bookingdb.ledger as l
     ) as e
-    where e.balance_after <> e.balance_before + e.amount;
+    where e.balance_after <> e.balance_before::bigint + e.amount;
 
     -- 4. At most one debit and one refund a session, the refund only after the debit and of its lot (or its grace lot);
     -- a session that a function of ours booked has its debit.

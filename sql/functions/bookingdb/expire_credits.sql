@@ -26,13 +26,17 @@ begin
         end if;
         update public.user_credits as c
         set credits_balance = 0,
-            credits_expired = c.credits_expired + v_lot.credits_balance,
+            -- Never more than an integer holds: what others write directly must not be in the way of all lots.
+            credits_expired = least(c.credits_expired::bigint + v_lot.credits_balance, 2147483647),
             status = 'expired',
             updated_at = now()
         where c.id = v_lot.id;
         if not found then
             -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
             raise exception using errcode = 'internal_error', message = 'Booking failed';
+        end if;
+        if v_lot.credits_balance > 0 then
+            perform bookingdb.tell_of_credits('credits.expired', v_lot.user_id, v_lot.id, -v_lot.credits_balance);
         end if;
         v_expired := row(v_expired.lots + 1, v_expired.credits + v_lot.credits_balance);
     end loop;

@@ -33,7 +33,7 @@ begin
         select coalesce(sum(e.amount), 0) as total
         from entries as e
     )
-    select s.entry_id, s.created_at, s.kind, s.amount, s.balance::integer, s.lot_id, s.session_id, s.reason, s.actor
+    select s.entry_id, s.created_at, s.kind, s.amount, s.balance, s.lot_id, s.session_id, s.reason, s.actor
     from (
         select 1 as part, null::bigint as entry_id, p_from as created_at, 'opening' as kind, null::integer as amount,
             o.total as balance, null::uuid as lot_id, null::uuid as session_id, null as reason, null as actor

@@ -88,10 +88,7 @@ begin
                 raise exception using errcode = 'internal_error', message = 'Booking failed';
             end if;
 
-            insert into bookingdb.outbox (event, subject_id, payload)
-            values ('credits.granted', v_lot_id, jsonb_build_object(
-                'lot_id', v_lot_id, 'user_id', p_user_id, 'amount', p_amount
-            ));
+            perform bookingdb.tell_of_credits('credits.granted', p_user_id, v_lot_id, p_amount);
             perform set_config('lock_timeout', v_lock_timeout, true);
         exception
             when unique_violation then

@@ -25,6 +25,7 @@ declare
     v_now timestamptz;
     v_expires_at timestamptz;
     v_hold_id uuid := gen_random_uuid();
+    v_given_up_id uuid;
 begin
     perform bookingdb.authorise(p_user_id);
 
@@ -72,7 +73,12 @@ begin
     update bookingdb.holds as h
     set released_at = v_now
     from given_up as g
-    where h.id = g.id and h.expires_at > v_now;
+    where h.id = g.id and h.expires_at > v_now
+    returning h.id
+    into v_given_up_id;
+    if v_given_up_id is not null then
+        perform bookingdb.tell_of_hold('hold.released', v_given_up_id);
+    end if;
 
     perform bookingdb.require_free_time(v_policy, v_period, null, true, true);
     v_expires_at := bookingdb.later(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
@@ -85,6 +91,7 @@ begin
         v_hold_id, p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone, p_duration_minutes, v_start,
         upper(v_period), v_expires_at
     );
+    perform bookingdb.tell_of_hold('hold.placed', v_hold_id);
 
     perform bookingdb.remember_answer(
         c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_hold_id, bookingdb.credits_balance(p_user_id)

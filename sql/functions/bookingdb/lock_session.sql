@@ -25,7 +25,7 @@ begin
     end if;
     perform bookingdb.part_in_session(v_session);
 
-    -- The row first, then people's locks, then lots, then the calendar: the order of a direct UPDATE and its triggers.
+    -- The row first, then people's locks, then the calendar, then lots: the order of a direct UPDATE and its triggers.
     -- Waiting needs a subtransaction (to tell lock_timeout by its name), so it is left to the second try.
     select s.*
     into v_session

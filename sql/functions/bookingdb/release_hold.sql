@@ -18,6 +18,9 @@ begin
     update bookingdb.holds as h
     set released_at = clock_timestamp()
     where h.id = p_hold_id and h.released_at is null and h.expires_at > clock_timestamp();
+    if found then
+        perform bookingdb.tell_of_hold('hold.released', p_hold_id);
+    end if;
 end;
 $function$;
 

@@ -30,8 +30,14 @@ begin
         ));
     end if;
 
-    -- What has not begun has neither taken place nor been missed.
-    if p_status in ('completed', 'no_show') and p_session.start_time > clock_timestamp() then
+    -- What has not begun has neither taken place nor been missed; a therapist may begin a bit early, but not on another
+    -- day.
+    if p_session.start_time > (
+        case
+            when p_status in ('completed', 'no_show') then clock_timestamp()
+            when p_status = 'in_progress' then clock_timestamp() + interval '1 hour'
+        end
+    ) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', p_session.id, 'status', p_session.status, 'asked', p_status,
             'start_time', bookingdb.utc(p_session.start_time)
@@ -41,4 +47,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_transition(public.sessions, text) is
-'Refuses a change of status that the table of transitions does not have, and an end before the start. Direct UPDATEs are not bound by it. Raises invalid_transition.';
+'Refuses a change of status that the table of transitions does not have, an end before the start, and a beginning more than an hour before it. Direct UPDATEs are not bound by it. Raises invalid_transition.';

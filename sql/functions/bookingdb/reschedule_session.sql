@@ -85,7 +85,13 @@ begin
         bookingdb.later(v_session.start_time, -v_policy.cancellation_window)
     );
     if v_part <> 'client' or v_now <= v_free_until then
-        v_free_until := bookingdb.later(v_start, v_free_until - v_session.start_time);
+        v_free_until := bookingdb.later(v_start, case
+            -- In seconds, and of ten years at most: who wrote the session directly may have given it no start, or a
+            -- window without an end.
+            when abs(extract(epoch from v_free_until) - extract(epoch from v_session.start_time)) < 315576000
+                then v_free_until - v_session.start_time
+            else -v_policy.cancellation_window
+        end);
     end if;
 
     update public.sessions as s

@@ -38,12 +38,16 @@ begin
 
     -- The clock is read here: the lot may have run out while we waited for it.
     v_now := clock_timestamp();
-    if v_lot.id is null or v_lot.status = 'expired' or (v_lot.status = 'active' and v_lot.expires_at <= v_now) then
+    if v_lot.id is null
+        or v_lot.status = 'expired'
+        or (v_lot.status = 'active' and (v_lot.expires_at <= v_now or v_lot.credits_balance = 2147483647)) then
         -- The lot is over: the credit comes back in one of its own, which the client has time to spend. (What was
-        -- taken back by then is over, too, but there is no grace for it.)
+        -- taken back by then is over, too, but there is no grace for it.) So it does when no integer has room for one
+        -- credit more, as only a direct writer can make it.
         v_grace_id := gen_random_uuid();
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_debit.user_id, v_grace_id, p_session.id, 'refund', 1, 1, bookingdb.actor());
+        perform bookingdb.tell_of_credits('credits.refunded', v_debit.user_id, v_grace_id, 1, p_session.id);
         begin
             -- Waits for whoever holds the client's own row (the foreign key).
             insert into public.user_credits (
@@ -61,10 +65,11 @@ begin
     else
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_lot.user_id, v_lot.id, p_session.id, 'refund', 1, v_lot.credits_balance + 1, bookingdb.actor());
+        perform bookingdb.tell_of_credits('credits.refunded', v_lot.user_id, v_lot.id, 1, p_session.id);
         if v_lot.status = 'active' then
             update public.user_credits as c
             set credits_balance = c.credits_balance + 1,
-                credits_used = greatest(c.credits_used - 1, 0),
+                credits_used = greatest(c.credits_used, 1) - 1,
                 updated_at = now()
             where c.id = v_lot.id;
         else
@@ -74,8 +79,9 @@ begin
                 v_lot.user_id, v_lot.id, 'revocation', -1, v_lot.credits_balance, bookingdb.actor(),
                 'refund to a lot that is ' || v_lot.status
             );
+            perform bookingdb.tell_of_credits('credits.revoked', v_lot.user_id, v_lot.id, -1);
             update public.user_credits as c
-            set credits_used = greatest(c.credits_used - 1, 0),
+            set credits_used = greatest(c.credits_used, 1) - 1,
                 updated_at = now()
             where c.id = v_lot.id;
         end if;

@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.start_session(uuid, text) is
-'Says that a session has begun. For the therapist and trusted callers. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_session_id, session_not_found, not_allowed, busy, idempotency_key_reused, invalid_transition.';
+'Says that a session has begun, at the earliest an hour before its start. For the therapist and trusted callers. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, invalid_session_id, session_not_found, not_allowed, busy, idempotency_key_reused, invalid_transition.';

@@ -72,7 +72,8 @@ begin
 
     update public.user_credits as c
     set credits_balance = c.credits_balance - 1,
-        credits_used = c.credits_used + 1,
+        -- What others wrote there directly must not be in the way.
+        credits_used = least(c.credits_used, 2147483646) + 1,
         updated_at = now()
     where c.id = v_lot_id;
     if not found then

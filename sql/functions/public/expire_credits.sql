@@ -1,7 +1,7 @@
 create or replace function public.expire_credits()
 returns table (
     lots integer,
-    credits integer
+    credits bigint
 )
 language plpgsql
 volatile

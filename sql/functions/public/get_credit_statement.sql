@@ -4,7 +4,7 @@ returns table (
     created_at timestamptz,
     kind text,
     amount integer,
-    balance integer,
+    balance bigint,
     lot_id uuid,
     session_id uuid,
     reason text,

@@ -5,8 +5,8 @@ create or replace function public.revoke_grant(
 )
 returns table (
     lot_id uuid,
-    credits_revoked integer,
-    credits_spent integer,
+    credits_revoked bigint,
+    credits_spent bigint,
     credits_balance integer
 )
 language plpgsql

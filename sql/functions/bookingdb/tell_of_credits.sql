@@ -1,0 +1,23 @@
+create or replace function bookingdb.tell_of_credits(
+    p_event text,
+    p_user_id uuid,
+    p_lot_id uuid,
+    p_amount integer,
+    p_session_id uuid default null
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    insert into bookingdb.outbox (event, subject_id, payload)
+    values (p_event, p_lot_id, jsonb_strip_nulls(jsonb_build_object(
+        'lot_id', p_lot_id, 'user_id', p_user_id, 'amount', p_amount, 'session_id', p_session_id
+    )));
+end;
+$function$;
+
+comment on function bookingdb.tell_of_credits(text, uuid, uuid, integer, uuid) is
+'Writes the event of the outbox for what happened to a lot: p_amount is that of the entry of the ledger, negative when it was taken.';
