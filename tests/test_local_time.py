@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import subprocess
-import zoneinfo
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,20 +18,6 @@ MINUTE = dt.timedelta(minutes=1)
 SKIPPED = "skipped_time"
 # Minutes before and after a clock change at which both sides are asked: around halves and whole hours.
 AROUND = sorted({sign * (hour + offset) for hour in (0, 30, 60, 120, 180) for offset in (-1, 0, 1) for sign in (-1, 1)})
-
-
-@pytest.fixture(scope="module")
-def same_time_zone_data(bin_dir: Path) -> Iterator[None]:
-    """Let Python read the time zone files that the server reads, so that only the arithmetic can differ."""
-    printed = subprocess.run([bin_dir / "pg_config", "--sharedir"], capture_output=True, text=True, check=False)
-    folders = [Path(printed.stdout.strip() or "/"), bin_dir.parent / "share", bin_dir.parent / "share" / "postgresql"]
-    shipped = [folder / "timezone" for folder in folders if (folder / "timezone").is_dir()]
-    if shipped:
-        zoneinfo.reset_tzpath(to=[shipped[0]])
-        ZoneInfo.clear_cache()
-    yield
-    zoneinfo.reset_tzpath()
-    ZoneInfo.clear_cache()
 
 
 @pytest.fixture
