@@ -1,7 +1,7 @@
 """When a therapist can be booked, in the plainest words: minute by minute, by a clock on the wall of the practice.
 
-The model was written from the rules and knows nothing of the SQL: no ranges that are added and subtracted, no days that
-are counted, only minutes that are looked at one after the other. Instants are seconds since 1970, as `epoch` gives them.
+The model was written from the rules and knows nothing of the SQL: no ranges that are added and subtracted, no days
+that are counted, only minutes that are looked at one after the other. Instants are seconds since 1970 (`epoch`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -49,7 +50,7 @@ def clock(zone: ZoneInfo, instant: Instant) -> Local:
 
 @cache
 def first_shown(zone: ZoneInfo, local: Local) -> Instant:
-    """Return the instant at which a clock of the zone first shows this time, or a later one if it leaves this one out."""
+    """Return the instant at which a clock of the zone first shows this time, or a later one if it is left out."""
     date, minute = local
     # No clock is 15 hours ahead of UTC, so that all of them show less.
     instant = epoch(dt.datetime.combine(date, dt.time(), dt.UTC)) + minute * MINUTE - 15 * HOUR
@@ -61,23 +62,13 @@ def first_shown(zone: ZoneInfo, local: Local) -> Instant:
 @cache
 def clock_changes(zone: ZoneInfo, first: dt.date, days: int) -> list[Instant]:
     """Return the instants of these days from which the clocks of the zone are ahead of UTC by something else."""
-    offsets = [moment(_noon(first) + n * HOUR).astimezone(zone).utcoffset() for n in range(24 * days + 1)]
-    changes = []
-    for hour, (before, after) in enumerate(zip(offsets, offsets[1:], strict=False)):
-        if before != after:
-            start = _noon(first) + hour * HOUR
-            changes.append(
-                next(
-                    start + n * MINUTE
-                    for n in range(1, 61)
-                    if moment(start + n * MINUTE).astimezone(zone).utcoffset() != before
-                )
-            )
-    return changes
 
+    def ahead(instant: Instant) -> dt.timedelta | None:
+        return moment(instant).astimezone(zone).utcoffset()
 
-def _noon(date: dt.date) -> int:
-    return int(epoch(dt.datetime.combine(date, dt.time(12), dt.UTC)))
+    start = epoch(dt.datetime.combine(first, dt.time(12), dt.UTC))
+    quarters = (start + n * 15 * MINUTE for n in range(96 * days + 1))
+    return [after for before, after in pairwise(quarters) if ahead(before) != ahead(after)]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from tests.availability import (
@@ -43,11 +45,11 @@ from tests.availability import (
     moment,
 )
 from tests.life import call, expire_hold, rows
-from tests.refusals import outcome
-from tests.support import World
+from tests.refusals import outcome, refused
+from tests.support import TOMORROW, World, book
 
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
-PRACTICES, DIRECTORIES = (1500, 200) if FULL else (30, 6)
+PRACTICES, DIRECTORIES = (600, 100) if FULL else (30, 6)
 
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham", "Asia/Kathmandu", "Pacific/Apia",
@@ -214,15 +216,17 @@ plans = st.builds(
     seed=st.integers(0, 1000),
 )
 
-of_availability = {
-    "deadline": None,
-    "derandomize": True,
-    "database": None,
-    # Found again in the time of a few examples, and not in that of hundreds.
-    "phases": [Phase.explicit, Phase.generate, Phase.shrink],
-    # What an example writes is rolled back.
-    "suppress_health_check": list(HealthCheck),
-}
+def of_availability(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        # The smallest practice that fails is looked for by those who have the time.
+        phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if FULL else [])],
+        # What an example writes is rolled back.
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def hhmm(minute: int) -> str:
@@ -400,6 +404,13 @@ class Practice:
         asked = {"therapist_id": self.therapist, "from": first, "to": last, "duration_minutes": length, **more}
         return [tuple(row.values()) for row in rows(self.world.connection, function, **asked)]
 
+    def book_at(self, local: dt.datetime, minutes: int, **more: Any) -> DictRow:
+        """Book by a local time."""
+        return book(
+            self.world.connection, self.client, self.therapist, local.time().isoformat(),
+            session_date=local.date(), duration_minutes=minutes, **more,
+        )  # fmt: skip
+
     def attempts(self, starts: list[Instant], minutes: int, moved: UUID | None = None) -> list[tuple[Any, ...]]:
         """Book at each of these times, or move a session there, and leave nothing behind: code, rule, next free."""
         return self.world.run(
@@ -477,13 +488,14 @@ def arounds(zone: ZoneInfo) -> list[Instant]:
     return [*changes, time.time() + 10 * DAY, time.time()]
 
 
-def built(world: World, plan: Plan) -> tuple[Practice, Instant, dt.date]:
+def built(world: World, plan: Plan, around: Instant | None = None) -> tuple[Practice, Instant, dt.date]:
     """Write a plan into the database and the model; return the midnight from which it counts, and its date."""
     practice = Practice.opened(world, plan.zone)
     zone = practice.model.zone
-    places = arounds(zone)
-    middle = places[plan.around % len(places)]
-    date = clock(zone, middle)[0] - dt.timedelta(days=1)
+    if around is None:
+        places = arounds(zone)
+        around = places[plan.around % len(places)]
+    date = clock(zone, around)[0] - dt.timedelta(days=1)
     midnight = first_shown(zone, (date, 0))
 
     notice = 0 if plan.notice_until is None else int(midnight + plan.notice_until * MINUTE - time.time())
@@ -534,10 +546,9 @@ def compare_list(practice: Practice, listing: Listing, first: dt.date, last: dt.
         for slot in practice.listed("list_available_slots", first, last, asked.minutes, **more)
         if not practice.model.near_an_edge(epoch(slot[0]), listing.now)
     ]
-    locals_ = [moment(start).astimezone(zone).replace(tzinfo=None) for start in expected]
-    assert slots == [
-        (moment(start), moment(start + asked.minutes * MINUTE), local.date(), local.time())
-        for start, local in zip(expected, locals_, strict=True)
+    assert [(epoch(start), epoch(end), date, time_) for start, end, date, time_ in slots] == [
+        (start, start + asked.minutes * MINUTE, date, dt.time(minute // 60, minute % 60))
+        for start, (date, minute) in ((start, clock(zone, start)) for start in expected)
     ]
 
     days = practice.listed("list_available_days", first, last, asked.minutes, **more)
@@ -546,8 +557,8 @@ def compare_list(practice: Practice, listing: Listing, first: dt.date, last: dt.
         by_day.setdefault(clock(zone, start)[0], []).append(start)
     edges = (listing.now, listing.now + practice.model.policy.notice, listing.now + practice.model.policy.advance)
     unsteady = {clock(zone, edge + sign * MARGIN)[0] for edge in edges for sign in (-1, 1)}
-    assert [day for day in days if day[0] not in unsteady] == [
-        (date, len(starts), moment(starts[0]), moment(starts[-1]))
+    assert [(date, n, epoch(start), epoch(end)) for date, n, start, end in days if date not in unsteady] == [
+        (date, len(starts), starts[0], starts[-1])
         for date, starts in by_day.items()
         if date not in unsteady
     ]
@@ -648,7 +659,9 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
     return compared
 
 
-@settings(max_examples=PRACTICES, **of_availability)
+@pytest.mark.storm
+@pytest.mark.timeout(1200)
+@of_availability(PRACTICES)
 @given(plan=plans)
 def test_what_is_listed_booked_and_checked_is_what_the_model_says(office: World, plan: Plan) -> None:
     with office.connection.transaction(force_rollback=True):
@@ -656,3 +669,239 @@ def test_what_is_listed_booked_and_checked_is_what_the_model_says(office: World,
         note(f"{moment(midnight)} {practice.model}")
         compare(practice, plan, midnight, date)
         assert office.violations() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Many therapists
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Search:
+    at: int
+    # Up to when the session must be over.
+    minutes: int
+    length: int
+    limit: int
+    # Of the therapists, those with these numbers (modulo), and somebody nobody knows; none: all there are.
+    therapists: tuple[int, ...]
+
+
+searches = st.builds(
+    Search, times, st.one_of(st.sampled_from([60, 180, 720, 1440]), st.integers(0, 5000)), lengths,
+    st.sampled_from([1, 1, 2, 3, 5, 20]), st.one_of(st.just(()), st.lists(st.integers(0, 9), max_size=5).map(tuple)),
+)  # fmt: skip
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(1200)
+@of_availability(DIRECTORIES)
+@given(
+    several=st.lists(plans, min_size=2, max_size=5),
+    twins=st.integers(0, 2),
+    asked=st.lists(searches, min_size=6, max_size=12),
+)
+def test_who_is_found_is_who_the_model_says(
+    office: World, several: list[Plan], twins: int, asked: list[Search]
+) -> None:
+    with office.connection.transaction(force_rollback=True):
+        places = arounds(ZoneInfo(several[0].zone))
+        around = places[several[0].around % len(places)]
+        # Some are free at the very same times.
+        practices = [built(office, plan, around)[0] for plan in [*several, *several[:1] * twins]]
+        start = int(around - DAY) // HOUR * HOUR
+        listings = {practice.therapist: Listing(practice.model, start - DAY) for practice in practices}
+        for search in asked:
+            begin = start + search.at * MINUTE
+            end = begin + search.minutes * MINUTE
+            ids = [practices[number % len(practices)].therapist for number in search.therapists]
+            found = [
+                (epoch(row["start_time"]), row["therapist_id"], epoch(row["end_time"]))
+                for row in rows(
+                    office.connection, "find_available_therapists",
+                    **{"from": moment(begin), "to": moment(end)}, duration_minutes=search.length,
+                    therapist_ids=[*ids, UUID(int=0)] if ids else None, limit=search.limit,
+                )
+            ]  # fmt: skip
+
+            firsts = [
+                (first, therapist, first + search.length * MINUTE)
+                for therapist, listing in listings.items()
+                if (therapist in ids or not ids)
+                and (first := listing.following(begin, search.length)) is not None
+                and first + search.length * MINUTE <= end
+            ]
+            # Who asks a moment later may be told of another time.
+            answers = [*firsts, *found]
+            steady = not any(listings[who].model.near_an_edge(first, time.time()) for first, who, _ in answers)
+            assert not steady or found == sorted(firsts)[: search.limit], search
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Days by hand: for the day on which both sides are wrong alike
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def starts_of(practice: Practice, first: dt.date, minutes: int, **more: Any) -> list[Instant]:
+    slots = practice.listed("list_available_slots", first, more.pop("last", first), minutes, **more)
+    return [epoch(slot[0]) for slot in slots]
+
+
+def local_starts(practice: Practice, date: dt.date, minutes: int = 60, **more: Any) -> list[str]:
+    """Return the listed local times of a day."""
+    return [f"{slot[3]:%H:%M}" for slot in practice.listed("list_available_slots", date, date, minutes, **more)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "quarters_in_spring", "quarters_in_autumn"),
+    [
+        ("Europe/Berlin", 92, 100), ("America/New_York", 92, 100), ("Australia/Lord_Howe", 94, 98),
+        ("Pacific/Chatham", 92, 100), ("Africa/Casablanca", 92, 100),
+        # At midnight.
+        ("America/Havana", 92, 100), ("America/Santiago", 92, 100), ("Africa/Cairo", 92, 100),
+    ],
+)  # fmt: skip
+def test_days_on_which_the_clocks_change(
+    office: World, zone: str, quarters_in_spring: int, quarters_in_autumn: int
+) -> None:
+    """The year to come; a zone may have given its changes up since this was written."""
+    practice = Practice.opened(office, zone)
+    quarter = dt.timedelta(minutes=15)
+    for change in arounds(practice.model.zone)[:-2]:
+        # What the clock would show without the change, and what it shows.
+        before = (moment(change) - quarter).astimezone(practice.model.zone).replace(tzinfo=None) + quarter
+        after = moment(change).astimezone(practice.model.zone).replace(tzinfo=None)
+        date = min(before, after).date()
+        local_times = [dt.datetime.combine(date, dt.time()) + quarter * number for number in range(96)]
+        slots = practice.listed("list_available_slots", date, date, 15)
+
+        # In order, and without a hole.
+        assert {later - earlier for earlier, later in pairwise(epoch(slot[0]) for slot in slots)} == {15 * MINUTE}
+        if before < after:
+            # No slot at a time that does not exist, and each other one once.
+            assert len(slots) == quarters_in_spring
+            assert [slot[3] for slot in slots] == [t.time() for t in local_times if not before <= t < after]
+            with refused("skipped_time"):
+                practice.book_at(before, 15)
+            continue
+
+        # Each slot of the time that comes twice is there twice.
+        assert len(slots) == quarters_in_autumn
+        twice = [t for t in local_times if after <= t < before]
+        assert sorted(slot[3] for slot in slots) == sorted(t.time() for t in local_times + twice)
+        first, second = (epoch(slot[0]) for slot in slots if slot[3] == after.time())
+        # Its local time means the first of the two; the second can be had by the time of another zone.
+        assert epoch(practice.book_at(after, 15)["start_time"]) == first
+        assert starts_of(practice, date, 15) == [epoch(slot[0]) for slot in slots if epoch(slot[0]) != first]
+        at = moment(second).replace(tzinfo=None)
+        assert epoch(practice.book_at(at, 15, time_zone="UTC")["start_time"]) == second
+
+
+def test_hours_in_the_nights_in_which_the_clocks_change(office: World) -> None:
+    practice = Practice.opened(office, "Europe/Berlin")
+    practice.set_weekly_hours([WeeklyWindow(frozenset({6, 7}), Window(60, 180))])
+    changes = arounds(practice.model.zone)[:2]
+    # The clocks of Berlin go forward in March and back in October.
+    spring, autumn = sorted((moment(change).date() for change in changes), key=lambda date: date.month)
+
+    # From one to three o'clock is an hour in spring, and three hours in autumn.
+    assert local_starts(practice, spring, 30) == ["01:00", "01:15", "01:30"]
+    assert local_starts(practice, autumn, 60, step_minutes=30) == ["01:00", "01:30", "02:00", "02:30", "02:00"]
+    # Until half past two is until the first half past two.
+    practice.set_override(autumn, [Window(60, 150)])
+    assert local_starts(practice, autumn, 60, step_minutes=30) == ["01:00", "01:30"]
+    # From half past two is from the first one; where there is none, from the jump.
+    practice.set_override(autumn, [Window(150, 180)])
+    practice.set_override(spring, [Window(150, 240)])
+    assert local_starts(practice, autumn, 60, step_minutes=30) == ["02:30", "02:00"]
+    assert local_starts(practice, spring, 60) == ["03:00"]
+    # Within the hour that is left out there is nothing.
+    practice.set_override(spring, [Window(125, 175)])
+    assert local_starts(practice, spring, 15) == []
+
+
+def test_the_buffers_of_both_add_up(office: World) -> None:
+    practice = Practice.opened(office, "Asia/Kathmandu")
+    practice.set_weekly_hours([WeeklyWindow(frozenset(range(1, 8)), Window(540, 900))])
+    practice.set_policy(Policy(before=5, after=20))
+    noon = first_shown(practice.model.zone, (TOMORROW, 720))
+    practice.write(noon - 15 * MINUTE, noon, "scheduled")
+    practice.set_policy(Policy(before=10, after=30, step=5))
+
+    # An hour is over at 11:45 - 5 - 30, or begins at 12:00 + 20 + 10.
+    starts = local_starts(practice, TOMORROW, 60, step_minutes=5)
+    morning, afternoon = ([start for start in starts if (start < "12:00") is early] for early in (True, False))
+    assert (morning[0], morning[-1], len(morning)) == ("09:00", "10:10", 15)
+    assert (afternoon[0], afternoon[-1], len(afternoon)) == ("12:30", "14:00", 19)
+
+
+def test_windows_across_midnight_belong_to_the_day_of_their_start(office: World) -> None:
+    practice = Practice.opened(office, "Pacific/Chatham")
+    first, second, third = (TOMORROW + dt.timedelta(days=n) for n in range(3))
+    practice.set_weekly_hours([WeeklyWindow(frozenset({first.isoweekday()}), Window(1380, 60))])
+    night = ["23:00", "23:30"], ["00:00"]
+    assert (local_starts(practice, first, step_minutes=30), local_starts(practice, second, step_minutes=30)) == night
+
+    # The day after is closed: what began the day before goes on.
+    practice.set_override(second, [])
+    assert (local_starts(practice, first, step_minutes=30), local_starts(practice, second, step_minutes=30)) == night
+    practice.set_override(first, [])
+    assert local_starts(practice, second) == []
+    # Windows that touch are one.
+    practice.set_override(first, [Window(1380, 0)])
+    practice.set_override(second, [Window(0, 60), Window(60, 90)])
+    assert local_starts(practice, first, 90, step_minutes=30) == ["23:00", "23:30"]
+    assert local_starts(practice, second, 90, step_minutes=30) == ["00:00"]
+    assert local_starts(practice, third) == []
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/New_York"])
+def test_the_edges_of_notice_and_horizon(office: World, zone: str) -> None:
+    practice = Practice.opened(office, zone)
+    # Odd on purpose, and of days that have 24 hours whatever the clocks do.
+    notice, advance = 3 * HOUR + 7, 200 * DAY + 11
+    practice.set_policy(Policy(notice=notice, advance=advance, step=1))
+    today = dt.datetime.now(dt.UTC).date()
+
+    before = time.time()
+    first = starts_of(practice, today - dt.timedelta(days=1), 15, last=today + dt.timedelta(days=2))[0]
+    last_day = moment(before + advance).date()
+    last = starts_of(practice, last_day - dt.timedelta(days=1), 15, last=last_day + dt.timedelta(days=2))[-1]
+    after = time.time()
+
+    # The first and the last whole minute of what was in reach while they were listed.
+    assert before + notice <= first < after + notice + MINUTE
+    assert before + advance - MINUTE < last <= after + advance
+    answers = practice.attempts([before // MINUTE * MINUTE - MINUTE, first - 2 * MINUTE, last + 2 * MINUTE], 15)
+    assert [(code, rule) for code, rule, _ in answers] == [
+        ("in_past", None),
+        ("too_soon", "minimum_notice"),
+        ("too_far", "maximum_advance"),
+    ]
+    # The next free is not what has just been refused.
+    assert answers[0][2] is None
+    assert answers[1][2] - first in (0, MINUTE)
+    assert answers[2][2] is None
+
+
+def test_the_comparison_sees_what_one_side_leaves_out(office: World) -> None:
+    """That it can fail at all."""
+    asked = Days(0, 1, 30, None, None)
+    event = Book(1440 + 720, 60)
+    policy = Policy(before=10, after=10)
+    plan = Plan("Europe/Berlin", 2, policy, None, 5 * 1440, (), (None, None), {}, (event,), (asked,), 0)
+    with office.connection.transaction(force_rollback=True):
+        practice, midnight, date = built(office, plan)
+        assert compare(practice, plan, midnight, date) > 100
+
+        right = practice.model
+        for wrong in (
+            replace(right, calendar=[]),
+            replace(right, policy=replace(right.policy, before=right.policy.before + 15)),
+            replace(right, policy=replace(right.policy, offset=5)),
+            replace(right, overrides={date + dt.timedelta(days=1): []}),
+            replace(right, zone=ZoneInfo("Asia/Kathmandu")),
+        ):
+            practice.model = wrong
+            with pytest.raises(AssertionError):
+                compare(practice, plan, midnight, date)
