@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import zoneinfo
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -179,6 +182,20 @@ def shared_database(server_url: str, template: str) -> Iterator[str]:
 def clean_world(shared_database: str) -> Iterator[World]:
     """Like `world`, but much faster to make: for tests that write rows and change nothing else."""
     yield from _emptied(shared_database)
+
+
+@pytest.fixture(scope="module")
+def same_time_zone_data(bin_dir: Path) -> Iterator[None]:
+    """Let Python read the time zone files that the server reads, so that only the arithmetic can differ."""
+    printed = subprocess.run([bin_dir / "pg_config", "--sharedir"], capture_output=True, text=True, check=False)
+    folders = [Path(printed.stdout.strip() or "/"), bin_dir.parent / "share", bin_dir.parent / "share" / "postgresql"]
+    shipped = [folder / "timezone" for folder in folders if (folder / "timezone").is_dir()]
+    if shipped:
+        zoneinfo.reset_tzpath(to=[shipped[0]])
+        ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    ZoneInfo.clear_cache()
 
 
 def url_of(server_url: str, database: str, user: str = "postgres") -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import subprocess
-import zoneinfo
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,20 +18,6 @@ MINUTE = dt.timedelta(minutes=1)
 SKIPPED = "skipped_time"
 # Minutes before and after a clock change at which both sides are asked: around halves and whole hours.
 AROUND = sorted({sign * (hour + offset) for hour in (0, 30, 60, 120, 180) for offset in (-1, 0, 1) for sign in (-1, 1)})
-
-
-@pytest.fixture(scope="module")
-def same_time_zone_data(bin_dir: Path) -> Iterator[None]:
-    """Let Python read the time zone files that the server reads, so that only the arithmetic can differ."""
-    printed = subprocess.run([bin_dir / "pg_config", "--sharedir"], capture_output=True, text=True, check=False)
-    folders = [Path(printed.stdout.strip() or "/"), bin_dir.parent / "share", bin_dir.parent / "share" / "postgresql"]
-    shipped = [folder / "timezone" for folder in folders if (folder / "timezone").is_dir()]
-    if shipped:
-        zoneinfo.reset_tzpath(to=[shipped[0]])
-        ZoneInfo.clear_cache()
-    yield
-    zoneinfo.reset_tzpath()
-    ZoneInfo.clear_cache()
 
 
 @pytest.fixture
@@ -121,6 +104,96 @@ def test_every_clock_change_of_2024_to_2030_in_every_zone(world: World) -> None:
     # All three kinds were asked for, in numbers.
     kinds = [promised(local, ZoneInfo(name)) for local, name in questions[::7]]
     assert kinds.count(SKIPPED) > 100
+
+
+def test_a_time_that_the_clocks_skip_begins_with_the_jump(world: World) -> None:
+    """For hours that begin or end there: every clock change of three years, in every zone."""
+    today = dt.datetime.now(dt.UTC)
+    questions: list[tuple[dt.datetime, str, int]] = []
+    for name in zone_names(world):
+        zone = ZoneInfo(name)
+        for jump in clock_changes(zone):
+            if not today <= jump <= today + dt.timedelta(days=3 * 366):
+                continue
+            before = (jump - MINUTE).astimezone(zone).replace(tzinfo=None) + MINUTE
+            after = jump.astimezone(zone).replace(tzinfo=None)
+            for local in {wall + minutes * MINUTE for wall in (before, after) for minutes in (0, *AROUND)}:
+                right = promised(local, zone)
+                questions.append((local, name, int(jump.timestamp()) if right == SKIPPED else int(right)))
+
+    answers = world.run(
+        "select extract(epoch from bookingdb.wall_clock_instant(q.local, q.zone))::bigint"
+        " from unnest(%s::timestamp[], %s::text[]) with ordinality as q (local, zone, number) order by q.number",
+        [local for local, _, _ in questions],
+        [name for _, name, _ in questions],
+    )
+    assert len(questions) > 10_000
+    assert [
+        (question, answer) for question, (answer,) in zip(questions, answers, strict=True) if question[2] != answer
+    ] == []
+
+
+def midnight(date: dt.date, zone: ZoneInfo) -> int:
+    """Return when a day begins: at the first instant of two, or with the jump that leaves its midnight out."""
+    first = promised(dt.datetime.combine(date, dt.time()), zone)
+    if first != SKIPPED:
+        return int(first)
+    instant = dt.datetime.combine(date, dt.time(), dt.UTC) - dt.timedelta(hours=15)
+    while instant.astimezone(zone).date() < date:
+        instant += MINUTE
+    return int(instant.timestamp())
+
+
+def test_every_day_of_three_years_in_every_zone(world: World) -> None:
+    """Asked for a week at a time, and all at once. Aliases of a zone are the same all over: one of them will do."""
+    first, days = dt.datetime.now(dt.UTC).date(), 1096
+    noon = dt.datetime.combine(first, dt.time(12), dt.UTC)
+    zones: dict[Any, str] = {}
+    for name in zone_names(world):
+        zone = ZoneInfo(name)
+        offsets = [(jump, jump.astimezone(zone).utcoffset()) for jump in clock_changes(zone) if jump > noon]
+        zones.setdefault((noon.astimezone(zone).utcoffset(), *offsets), name)
+    assert len(zones) > 50
+
+    differing = []
+    for name in zones.values():
+        begins = [midnight(first + dt.timedelta(days=number), ZoneInfo(name)) for number in range(days + 1)]
+        right = [(number, begins[number], begins[number + 1]) for number in range(days)]
+        for at_once in (7, days):
+            rows = world.run(
+                "select d.local_date - q.first,"
+                "  extract(epoch from d.starts_at)::bigint, extract(epoch from d.ends_at)::bigint"
+                " from (select %s::date as first, %s::integer as days, %s::integer as at_once, %s as zone) as q"
+                " cross join lateral generate_series(0, q.days - 1, q.at_once) as n (number)"
+                " cross join lateral bookingdb.local_days("
+                "   q.first + n.number, q.first + least(q.days, n.number + q.at_once) - 1, q.zone"
+                " ) as d order by d.local_date",
+                first, days, at_once, name,
+            )  # fmt: skip
+            if rows != right:
+                differing += [(name, at_once, *row) for row in {*rows} ^ {*right}]
+    assert differing == []
+
+
+def test_a_day_that_a_zone_left_out_has_no_length(world: World) -> None:
+    """Samoa went from the 29th of December 2011 to the 31st: the day between begins and ends with the jump."""
+    jump = dt.datetime(2011, 12, 30, 10, tzinfo=dt.UTC)
+    days = world.run(
+        "select d.local_date, d.starts_at at time zone 'UTC', d.ends_at at time zone 'UTC'"
+        " from bookingdb.local_days('2011-12-28', '2012-01-01', 'Pacific/Apia') as d order by d.local_date"
+    )
+    utc = jump.replace(tzinfo=None)
+    day = dt.timedelta(days=1)
+    assert days == [
+        (dt.date(2011, 12, 28), utc - 2 * day, utc - day),
+        (dt.date(2011, 12, 29), utc - day, utc),
+        (dt.date(2011, 12, 30), utc, utc),
+        (dt.date(2011, 12, 31), utc, utc + day),
+        (dt.date(2012, 1, 1), utc + day, utc + 2 * day),
+    ]
+    for time in ("00:00", "12:00", "23:59"):
+        wall = world.scalar("select bookingdb.wall_clock_instant(%s, 'Pacific/Apia')", f"2011-12-30 {time}")
+        assert wall == jump
 
 
 def test_any_minute_of_the_years_to_come_in_any_zone(world: World) -> None:

@@ -51,7 +51,9 @@ begin
             when exists (
                 select from bookingdb.weekly_hours as w where w.therapist_id = p_policy.therapist_id
             ) then 'weekly_hours'
-            else 'require_hours'
+            when p_policy.require_hours then 'require_hours'
+            -- A session that reaches into a date which is closed.
+            else 'date_override'
         end;
         perform bookingdb.raise_error('outside_availability', bookingdb.refusal_context(
             v_rule, p_policy, p_period, p_except_id, p_with_hours
