@@ -100,6 +100,9 @@ def slots(
         opening = timetable.opening(
             policy, bookings.get_weekly_hours(therapist), bookings.list_date_overrides(therapist, *around), *around
         )
+    if any(slot.start_time.astimezone(zone).time() != slot.local_time for slot in free):
+        # A government changed its mind, and one of the two has not heard of it.
+        click.echo(f"bookingdb: the time zone data of this machine and of the database differ: {zone.key}", err=True)
     drawn = timetable.timetable(
         dates,
         zone,
@@ -138,12 +141,13 @@ def _grid(days: Sequence[Day], shown: Sequence[Hour | None]) -> Any:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
-    table.add_column(f"{days[0].date:%Y}", no_wrap=True)
+    # On which days the clocks change.
+    changes = any(day.length != DAY for day in days)
+    table.add_column(f"{days[0].date:%Y}" + ("\n\n" if changes else "\n"), no_wrap=True)
     for day in days:
-        lines = [f"{day.date:%a}", f"{day.date:%m-%d}"]
-        if day.length != DAY:
-            lines.append(f"{day.length / timedelta(hours=1):g} h")
-        table.add_column("\n".join(lines), justify="center", no_wrap=True, min_width=5)
+        length = f"{day.length / timedelta(hours=1):g} h" if day.length != DAY else ""
+        title = f"{day.date:%a}\n{day.date:%m-%d}" + (f"\n{length}" if changes else "")
+        table.add_column(title, justify="center", no_wrap=True, min_width=5)
     for hour in shown:
         if hour is None:
             table.add_row("...")

@@ -514,6 +514,7 @@ async def test_what_is_in_the_way_on_every_kind_of_connection(shared_world: Worl
     async with opened(shared_world, kind) as database:
         bookings = database.bookings
         await result_of(bookings.set_date_override(therapist, TOMORROW, [("09:00", "13:00")]))
+        await result_of(bookings.set_date_override(therapist, TOMORROW + 24 * HOUR, []))
         booked = await result_of(
             bookings.book_session_with_override(
                 user_id=client, therapist_id=therapist, starts_at=at(20), notes="100 %", idempotency_key="k"
