@@ -323,7 +323,7 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
         result = bookingdb(world.url, "policy", *refused)
         assert result.exit_code == 1
         assert "bookingdb: invalid_parameter: " in result.stderr
-    assert "36" not in bookingdb(world.url, "policy", "show").stdout
+    assert "12:00:00" not in bookingdb(world.url, "policy", "show").stdout
 
 
 @pytest.mark.parametrize(
