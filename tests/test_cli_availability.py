@@ -232,11 +232,11 @@ ZONES = ("Europe/Berlin", "Europe/Dublin", "America/New_York", "Australia/Lord_H
 ODD_ZONES = ("Asia/Kathmandu", "Pacific/Apia", "America/Havana", "America/Nuuk", "UTC")
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_nothing_is_taken_where_nobody_booked(world: World, seed: int) -> None:
-    """The hours, as the grid understands them, are the database's: else something would be free or taken wrongly."""
+@pytest.mark.parametrize("seed", range(16))
+def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) -> None:
+    """The hours, as the grid understands them, are the database's: else something would be off or taken wrongly."""
     chance = random.Random(seed)
-    zone, shown_in = chance.choice(ZONES + ODD_ZONES), chance.choice(ZONES + ODD_ZONES)
+    zone, shown_in = chance.choice(ZONES + ODD_ZONES), ZoneInfo(chance.choice(ZONES + ODD_ZONES))
     therapist = world.therapist(zone)
     bookings = Bookings(world.connection)
     bookings.set_policy(maximum_advance=FAR)
@@ -247,45 +247,76 @@ def test_nothing_is_taken_where_nobody_booked(world: World, seed: int) -> None:
         require_hours=chance.random() < 0.2,
     )
 
-    def window() -> tuple[dt.time, dt.time]:
-        return dt.time(chance.randrange(24), chance.choice([0, 30])), dt.time(
-            chance.randrange(24), chance.choice([0, 30])
-        )
+    def moment() -> dt.time:
+        # Mostly in the night, where the clocks change.
+        return dt.time(chance.choice([0, 1, 2, 2, 3, chance.randrange(24)]), chance.choice([0, 30]))
 
-    week = [WeeklyWindow(chance.randrange(1, 8), *window()) for _ in range(chance.choice([0, 5, 15]))]
-    bookings.set_weekly_hours(therapist, week)
-    first = (
-        chance.choice([SPRING, AUTUMN, dt.date(NEXT_YEAR, 3, 10), dt.date(NEXT_YEAR, 4, 1)]) - chance.randrange(7) * DAY
+    bookings.set_weekly_hours(
+        therapist,
+        [WeeklyWindow(chance.randrange(1, 8), moment(), moment()) for _ in range(chance.choice([0, 5, 15]))],
     )
-    days = [first + number * DAY for number in range(chance.choice([1, 9]))]
+    changes = [SPRING, AUTUMN, dt.date(NEXT_YEAR, 3, 10), dt.date(NEXT_YEAR, 4, 1)]
+    first, length = chance.choice(changes) - chance.randrange(7) * DAY, chance.choice([1, 9])
+    days = [first + number * DAY for number in range(length)]
     for _ in range(chance.choice([0, 4])):
-        override = [window() for _ in range(chance.choice([0, 1, 2]))]
+        override = [(moment(), moment()) for _ in range(chance.choice([0, 1, 2]))]
         bookings.set_date_override(therapist, first + chance.randrange(-2, 10) * DAY, override)
     duration = chance.choice([15, 60, 180])
 
-    slots = bookings.list_available_slots(therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in)
-    around = (days[0] - 2 * DAY, days[-1] + 2 * DAY)
-    found = timetable.timetable(
-        days,
-        ZoneInfo(shown_in),
-        policy=policy,
-        slots=slots,
-        hours=timetable.opening(
-            policy, bookings.get_weekly_hours(therapist), bookings.list_date_overrides(therapist, *around), *around
-        ),
-        duration=duration * MINUTE,
-        step_minutes=policy.slot_step_minutes,
-        now=dt.datetime.now(UTC),
-    )
+    def cells() -> dict[Cell, list[tuple[dt.date, dt.time]]]:
+        slots = bookings.list_available_slots(
+            therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in.key
+        )
+        around = (days[0] - 2 * DAY, days[-1] + 2 * DAY)
+        drawn = timetable.timetable(
+            days,
+            shown_in,
+            policy=policy,
+            slots=slots,
+            hours=timetable.opening(
+                policy, bookings.get_weekly_hours(therapist), bookings.list_date_overrides(therapist, *around), *around
+            ),
+            duration=duration * MINUTE,
+            step_minutes=policy.slot_step_minutes,
+            now=dt.datetime.now(UTC),
+        )
+        found: dict[Cell, list[tuple[dt.date, dt.time]]] = {cell: [] for cell in Cell}
+        for day in drawn:
+            assert list(day.cells) == sorted(day.cells), "in order of the clocks"
+            for hour, cell in day.cells.items():
+                found[cell].append((day.date, hour.time))
+        assert found[Cell.FREE] == [(slot.local_date, slot.local_time) for slot in slots]
+        return found
 
-    cells = [(day.date, hour.time, cell) for day in found for hour, cell in day.cells.items()]
-    assert [cell for *_, cell in cells].count(Cell.FREE) == len(slots)
-    assert sorted((date, time) for date, time, cell in cells if cell is Cell.FREE) == sorted(
-        (slot.local_date, slot.local_time) for slot in slots
+    before = cells()
+    assert before[Cell.TAKEN] == []
+    whole = (
+        dt.datetime.combine(days[0] - 3 * DAY, dt.time(), UTC),
+        dt.datetime.combine(days[-1] + 3 * DAY, dt.time(), UTC),
     )
-    assert [cell for cell in cells if cell[2] is Cell.TAKEN] == []
-    for day in found:
-        assert list(day.cells) == sorted(day.cells), "in order of the clocks"
+    bookings.add_time_off(therapist, *whole)
+    after = cells()
+    assert after[Cell.FREE] == []
+    assert after[Cell.TAKEN] == before[Cell.FREE]
+    assert after[Cell.OFF] == before[Cell.OFF]
+
+
+def test_a_local_time_is_the_instant_that_it_is_for_the_database(world: World) -> None:
+    quarters = [dt.datetime(NEXT_YEAR, 1, 1) + number * 15 * MINUTE for number in range(365 * 96)]
+    for zone in ("Europe/Berlin", "Europe/Dublin", "Australia/Lord_Howe", "Pacific/Chatham", "America/Havana"):
+        tz = ZoneInfo(zone)
+        # The days of clock changes, and these around them.
+        strange = [
+            local
+            for local in quarters
+            if (local - DAY).replace(tzinfo=tz).utcoffset() != (local + DAY).replace(tzinfo=tz).utcoffset()
+        ]
+        there = world.run(
+            "select bookingdb.wall_clock_instant(l.local, %s) from unnest(%s::timestamp[]) as l (local)", zone, strange
+        )
+
+        assert len(strange) > 300
+        assert [timetable.instant(local, tz) for local in strange] == [instant for (instant,) in there]
 
 
 # --- next, find ---
