@@ -3,31 +3,33 @@
 A builder asks no database. It refuses what is malformed with the error that the database would raise, and
 returns a :class:`Call`, which :mod:`bookingdb.client` runs on whatever connection there is. The methods of
 :class:`~bookingdb.Bookings` and :class:`~bookingdb.AsyncBookings` are these builders: their parameters and
-their documentation stand here and nowhere else.
+their documentation stand here and nowhere else. Those about when a therapist can be booked are in
+:mod:`bookingdb.calls_availability`, and are found here as well. How a call is put together is in
+:mod:`bookingdb.statements`, what a parameter must look like in :mod:`bookingdb.arguments`.
 """
 
-import dataclasses
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import TypedDict, Unpack
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from bookingdb.errors import (
-    BookingError,
-    InvalidDate,
-    InvalidDuration,
-    InvalidParameter,
-    InvalidSessionId,
-    InvalidTherapistId,
-    InvalidTime,
-    InvalidTimeZone,
-    InvalidUserId,
-    SkippedTime,
+from bookingdb import arguments
+from bookingdb.calls_availability import (
+    add_time_off,
+    book_session_with_override,
+    find_available_therapists,
+    get_weekly_hours,
+    list_available_days,
+    list_available_slots,
+    list_date_overrides,
+    list_time_off,
+    next_available_slot,
+    remove_time_off,
+    set_date_override,
+    set_weekly_hours,
+    sync_external_busy,
 )
+from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
 from bookingdb.models import (
     BookedSession,
     ChangedSession,
@@ -36,39 +38,57 @@ from bookingdb.models import (
     ExpiredCredits,
     HeldSlot,
     Policy,
-    Record,
     RevokedGrant,
     Session,
     StatementLine,
 )
+from bookingdb.statements import Call, columns, nothing, placeholder, row, rows, scalar, values
 
-T = TypeVar("T")
-R = TypeVar("R", bound=Record)
-
-Rows = Sequence[Sequence[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """A statement ready to be run, and what becomes of its rows.
-
-    Attributes:
-        statement: SQL with placeholders like ``%(p_user_id)s``, each cast to its type.
-        parameters: their values.
-        read: makes the result from the rows.
-        needs_transaction: True where the call means nothing outside a transaction of the caller's.
-    """
-
-    statement: str
-    parameters: Mapping[str, Any]
-    read: Callable[[Rows], T]
-    needs_transaction: bool = False
-
-    def numbered(self) -> tuple[str, tuple[Any, ...]]:
-        """Return statement and parameters for drivers whose placeholders are ``$1``, ``$2`` …"""
-        numbers = {name: f"${number}" for number, name in enumerate(self.parameters, start=1)}
-        statement = re.sub(r"%\((\w+)\)s", lambda match: numbers[match[1]], self.statement)
-        return statement, tuple(self.parameters.values())
+# In the order of the documentation.
+__all__ = [
+    "Call",
+    "PolicySettings",
+    "add_time_off",
+    "adjust_credits",
+    "approve_session",
+    "book_hold",
+    "book_series",
+    "book_session",
+    "book_session_with_override",
+    "cancel_session",
+    "check_booking_conflict",
+    "complete_session",
+    "confirm_session",
+    "expire_credits",
+    "find_available_therapists",
+    "get_credit_balance",
+    "get_credit_history",
+    "get_credit_statement",
+    "get_policy",
+    "get_weekly_hours",
+    "grant_credits",
+    "hold_slot",
+    "list_available_days",
+    "list_available_slots",
+    "list_date_overrides",
+    "list_sessions",
+    "list_time_off",
+    "lock_for_booking",
+    "mark_no_show",
+    "next_available_slot",
+    "register_client",
+    "register_therapist",
+    "release_hold",
+    "remove_time_off",
+    "reschedule_session",
+    "revoke_grant",
+    "set_date_override",
+    "set_policy",
+    "set_therapist_active",
+    "set_weekly_hours",
+    "start_session",
+    "sync_external_busy",
+]
 
 
 def book_session(
@@ -128,17 +148,17 @@ def book_session(
         )
         print(session.start_time, session.credits_balance)
     """
-    return _row(
+    return row(
         "create_session_with_credit_deduction",
         BookedSession,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_therapist_id=_id(therapist_id, InvalidTherapistId),
-        **_local_time(session_date, session_time, starts_at, time_zone),
-        p_duration_minutes=_duration(duration_minutes),
-        p_session_type=_text("p_session_type", session_type),
-        p_notes=_text("p_notes", notes),
-        p_title=_text("p_title", title),
-        p_idempotency_key=_key(idempotency_key),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        **arguments.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=arguments.duration(duration_minutes),
+        p_session_type=arguments.text("p_session_type", session_type),
+        p_notes=arguments.text("p_notes", notes),
+        p_title=arguments.text("p_title", title),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -177,13 +197,13 @@ def cancel_session(
         session = Bookings(db).cancel_session(session_id, reason="ill")
         print(session.status, session.refunded, session.credits_balance)
     """
-    return _row(
+    return row(
         "cancel_session",
         ChangedSession,
-        p_session_id=_id(session_id, InvalidSessionId),
-        p_reason=_optional_text("p_reason", reason),
-        p_refund=_optional_boolean("p_refund", refund),
-        p_idempotency_key=_key(idempotency_key),
+        p_session_id=arguments.id_(session_id, InvalidSessionId),
+        p_reason=arguments.optional_text("p_reason", reason),
+        p_refund=arguments.optional_boolean("p_refund", refund),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -228,13 +248,13 @@ def reschedule_session(
 
         session = Bookings(db).reschedule_session(session_id, session_date="2030-01-08", session_time="11:00")
     """
-    return _row(
+    return row(
         "reschedule_session",
         ChangedSession,
-        p_session_id=_id(session_id, InvalidSessionId),
-        **_local_time(session_date, session_time, starts_at, time_zone),
-        p_duration_minutes=_optional_duration(duration_minutes),
-        p_idempotency_key=_key(idempotency_key),
+        p_session_id=arguments.id_(session_id, InvalidSessionId),
+        **arguments.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=arguments.optional_duration(duration_minutes),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -416,15 +436,15 @@ def hold_slot(
         )
         print(hold.id, hold.expires_at)
     """
-    return _row(
+    return row(
         "hold_slot",
         HeldSlot,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_therapist_id=_id(therapist_id, InvalidTherapistId),
-        **_local_time(session_date, session_time, starts_at, time_zone),
-        p_duration_minutes=_duration(duration_minutes),
-        p_ttl=_optional_interval("p_ttl", ttl),
-        p_idempotency_key=_key(idempotency_key),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        **arguments.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=arguments.duration(duration_minutes),
+        p_ttl=arguments.optional_interval("p_ttl", ttl),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -445,9 +465,9 @@ def release_hold(hold_id: UUID | str) -> Call[None]:
 
         Bookings(db).release_hold(hold.id)
     """
-    return _nothing(
+    return nothing(
         "release_hold",
-        p_hold_id=_other_id("p_hold_id", hold_id),
+        p_hold_id=arguments.other_id("p_hold_id", hold_id),
     )
 
 
@@ -487,14 +507,14 @@ def book_hold(
 
         session = Bookings(db).book_hold(hold.id, idempotency_key=f"cart-{cart}")
     """
-    return _row(
+    return row(
         "book_hold",
         BookedSession,
-        p_hold_id=_other_id("p_hold_id", hold_id),
-        p_session_type=_text("p_session_type", session_type),
-        p_notes=_text("p_notes", notes),
-        p_title=_text("p_title", title),
-        p_idempotency_key=_key(idempotency_key),
+        p_hold_id=arguments.other_id("p_hold_id", hold_id),
+        p_session_type=arguments.text("p_session_type", session_type),
+        p_notes=arguments.text("p_notes", notes),
+        p_title=arguments.text("p_title", title),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -549,19 +569,19 @@ def book_series(
             occurrences=10, every=timedelta(weeks=1),
         )
     """
-    return _rows(
+    return rows(
         "book_series",
         BookedSession,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_therapist_id=_id(therapist_id, InvalidTherapistId),
-        **_local_time(session_date, session_time, None, time_zone),
-        p_occurrences=_integer("p_occurrences", occurrences),
-        p_every=_every(every),
-        p_duration_minutes=_duration(duration_minutes),
-        p_session_type=_text("p_session_type", session_type),
-        p_notes=_text("p_notes", notes),
-        p_title=_text("p_title", title),
-        p_idempotency_key=_key(idempotency_key),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        **arguments.local_time(session_date, session_time, None, time_zone),
+        p_occurrences=arguments.integer("p_occurrences", occurrences),
+        p_every=arguments.every(every),
+        p_duration_minutes=arguments.duration(duration_minutes),
+        p_session_type=arguments.text("p_session_type", session_type),
+        p_notes=arguments.text("p_notes", notes),
+        p_title=arguments.text("p_title", title),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -598,15 +618,15 @@ def check_booking_conflict(
         taken = Bookings(db).check_booking_conflict(
             therapist_id=therapist, session_date="2030-01-07", start_time="10:00", end_time="11:00")
     """
-    return _scalar(
+    return scalar(
         "check_booking_conflict",
         bool,
-        p_therapist_id=_id(therapist_id, InvalidTherapistId),
-        p_session_date=_date(session_date),
-        p_start_time=_time(start_time),
-        p_end_time=_time(end_time),
-        p_time_zone=_time_zone(time_zone),
-        p_exclude_session_id=_optional_id(exclude_session_id, InvalidSessionId),
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_session_date=arguments.date_(session_date),
+        p_start_time=arguments.time_(start_time),
+        p_end_time=arguments.time_(end_time),
+        p_time_zone=arguments.zone_name(time_zone),
+        p_exclude_session_id=arguments.optional_id(exclude_session_id, InvalidSessionId),
     )
 
 
@@ -630,12 +650,12 @@ def register_client(email: str, *, full_name: str | None = None, user_id: UUID |
 
         client = Bookings(db).register_client("ada@example.com", full_name="Ada")
     """
-    return _scalar(
+    return scalar(
         "register_client",
         UUID,
-        p_email=_text("p_email", email),
-        p_full_name=_optional_text("p_full_name", full_name),
-        p_user_id=_optional_id(user_id, InvalidUserId),
+        p_email=arguments.text("p_email", email),
+        p_full_name=arguments.optional_text("p_full_name", full_name),
+        p_user_id=arguments.optional_id(user_id, InvalidUserId),
     )
 
 
@@ -666,13 +686,13 @@ def register_therapist(
 
         therapist = Bookings(db).register_therapist("grace@example.com", time_zone="Europe/Berlin")
     """
-    return _scalar(
+    return scalar(
         "register_therapist",
         UUID,
-        p_email=_text("p_email", email),
-        p_full_name=_optional_text("p_full_name", full_name),
-        p_user_id=_optional_id(user_id, InvalidUserId),
-        p_time_zone=_time_zone(time_zone),
+        p_email=arguments.text("p_email", email),
+        p_full_name=arguments.optional_text("p_full_name", full_name),
+        p_user_id=arguments.optional_id(user_id, InvalidUserId),
+        p_time_zone=arguments.zone_name(time_zone),
     )
 
 
@@ -693,10 +713,10 @@ def set_therapist_active(therapist_id: UUID | str, active: bool) -> Call[None]:
 
         Bookings(db).set_therapist_active(therapist, False)
     """
-    return _nothing(
+    return nothing(
         "set_therapist_active",
-        p_therapist_id=_id(therapist_id, InvalidTherapistId),
-        p_active=_boolean("p_active", active),
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_active=arguments.boolean("p_active", active),
     )
 
 
@@ -709,6 +729,15 @@ class PolicySettings(TypedDict, total=False):
     cancellation_window: timedelta | None
     refund_grace: timedelta | None
     hold_lifetime: timedelta | None
+    buffer_before_minutes: int | None
+    buffer_after_minutes: int | None
+    minimum_notice: timedelta | None
+    maximum_advance: timedelta | None
+    slot_step_minutes: int | None
+    slot_offset_minutes: int | None
+    maximum_sessions_per_day: int | None
+    maximum_sessions_per_week: int | None
+    require_hours: bool | None
 
 
 def get_policy(therapist_id: UUID | str | None = None) -> Call[Policy]:
@@ -729,10 +758,10 @@ def get_policy(therapist_id: UUID | str | None = None) -> Call[Policy]:
 
         print(Bookings(db).get_policy(therapist).cancellation_window)
     """
-    return _row(
+    return row(
         "get_policy",
         Policy,
-        p_therapist_id=_optional_id(therapist_id, InvalidTherapistId),
+        p_therapist_id=arguments.optional_id(therapist_id, InvalidTherapistId),
     )
 
 
@@ -756,6 +785,23 @@ def set_policy(*, therapist_id: UUID | str | None = None, **settings: Unpack[Pol
             ``hold_lifetime``: how long a hold lasts that does not say so itself, a timedelta of 10 seconds to
             1 hour.
 
+            ``buffer_before_minutes``, ``buffer_after_minutes``: minutes before and after a session in which the
+            therapist has no other, 0 to 720.
+
+            ``minimum_notice``: how long before its start a session has to be booked, a timedelta of 0 to 365 days.
+
+            ``maximum_advance``: how long before its start it can be booked at the earliest, a timedelta of 1 to
+            3650 days.
+
+            ``slot_step_minutes``: every how many minutes of the therapist's clock a listed slot starts, 1 to 1440.
+
+            ``slot_offset_minutes``: how many minutes after midnight the first does, 0 to 1439.
+
+            ``maximum_sessions_per_day``, ``maximum_sessions_per_week``: sessions of a therapist on a local day, and
+            from Monday to Sunday, 1 to 1000; 1000 is no limit.
+
+            ``require_hours``: whether a therapist without weekly hours cannot be booked, instead of at any time.
+
     Returns:
         What holds now.
 
@@ -769,11 +815,11 @@ def set_policy(*, therapist_id: UUID | str | None = None, **settings: Unpack[Pol
 
         Bookings(db).set_policy(therapist_id=therapist, cancellation_window=timedelta(hours=48), hold_lifetime=None)
     """
-    return _row(
+    return row(
         "set_policy",
         Policy,
-        p_settings=_settings(settings),
-        p_therapist_id=_optional_id(therapist_id, InvalidTherapistId),
+        p_settings=arguments.settings(settings),
+        p_therapist_id=arguments.optional_id(therapist_id, InvalidTherapistId),
     )
 
 
@@ -814,16 +860,16 @@ def grant_credits(
         grant = Bookings(db).grant_credits(client, 10, payment_reference="pi_3Nd2")
         print(grant.credits_balance)
     """
-    return _row(
+    return row(
         "grant_credits",
         CreditGrant,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_amount=_integer("p_amount", amount),
-        p_payment_reference=_optional_text("p_payment_reference", payment_reference),
-        p_expires_at=_optional_instant("p_expires_at", expires_at),
-        p_idempotency_key=_key(idempotency_key),
-        p_category=_text("p_category", category),
-        p_priority=_integer("p_priority", priority),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_amount=arguments.integer("p_amount", amount),
+        p_payment_reference=arguments.optional_text("p_payment_reference", payment_reference),
+        p_expires_at=arguments.optional_instant("p_expires_at", expires_at),
+        p_idempotency_key=arguments.key(idempotency_key),
+        p_category=arguments.text("p_category", category),
+        p_priority=arguments.integer("p_priority", priority),
     )
 
 
@@ -861,14 +907,14 @@ def adjust_credits(
 
         Bookings(db).adjust_credits(client, -2, reason="counted twice, ticket 1234")
     """
-    return _row(
+    return row(
         "adjust_credits",
         CreditGrant,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_amount=_integer("p_amount", amount),
-        p_reason=_text("p_reason", reason),
-        p_lot_id=_optional_other_id("p_lot_id", lot_id),
-        p_idempotency_key=_key(idempotency_key),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_amount=arguments.integer("p_amount", amount),
+        p_reason=arguments.text("p_reason", reason),
+        p_lot_id=arguments.optional_other_id("p_lot_id", lot_id),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
 
 
@@ -900,13 +946,13 @@ def revoke_grant(
         print(revoked.credits_revoked, revoked.credits_spent)
     """
     if (lot_id is None) == (payment_reference is None):
-        raise _invalid("p_lot_id", "Give the lot's id or its payment reference, one of the two.")
-    return _row(
+        raise arguments.invalid("p_lot_id", "Give the lot's id or its payment reference, one of the two.")
+    return row(
         "revoke_grant",
         RevokedGrant,
-        p_lot_id=_optional_other_id("p_lot_id", lot_id),
-        p_payment_reference=_optional_text("p_payment_reference", payment_reference),
-        p_reason=_optional_text("p_reason", reason),
+        p_lot_id=arguments.optional_other_id("p_lot_id", lot_id),
+        p_payment_reference=arguments.optional_text("p_payment_reference", payment_reference),
+        p_reason=arguments.optional_text("p_reason", reason),
     )
 
 
@@ -926,7 +972,7 @@ def expire_credits() -> Call[ExpiredCredits]:
 
         print(Bookings(db).expire_credits().credits)
     """
-    return _row(
+    return row(
         "expire_credits",
         ExpiredCredits,
     )
@@ -951,10 +997,10 @@ def get_credit_balance(user_id: UUID | str) -> Call[int]:
 
         credits = Bookings(db).get_credit_balance(client)
     """
-    return _scalar(
+    return scalar(
         "get_credit_balance",
         int,
-        p_user_id=_id(user_id, InvalidUserId),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
     )
 
 
@@ -983,12 +1029,12 @@ def get_credit_history(
         for entry in Bookings(db).get_credit_history(client, limit=10):
             print(entry.created_at, entry.kind, entry.amount)
     """
-    return _rows(
+    return rows(
         "get_credit_history",
         CreditEntry,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_limit=_integer("p_limit", limit),
-        p_before=_optional_instant("p_before", before),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_limit=arguments.integer("p_limit", limit),
+        p_before=arguments.optional_instant("p_before", before),
     )
 
 
@@ -1015,12 +1061,12 @@ def get_credit_statement(user_id: UUID | str, from_: datetime, to: datetime) -> 
         for line in Bookings(db).get_credit_statement(client, first_of_january, first_of_february):
             print(line.created_at, line.kind, line.amount, line.balance)
     """
-    return _rows(
+    return rows(
         "get_credit_statement",
         StatementLine,
-        p_user_id=_id(user_id, InvalidUserId),
-        p_from=_instant("p_from", from_),
-        p_to=_instant("p_to", to),
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_from=arguments.instant("p_from", from_),
+        p_to=arguments.instant("p_to", to),
     )
 
 
@@ -1052,22 +1098,22 @@ def list_sessions(
 
         upcoming = Bookings(db).list_sessions(user_id=client, starts_from=datetime.now(UTC))
     """
-    if _integer("limit", limit).value < 1:
-        raise _invalid("limit", "Give a whole number from 1.")
+    if arguments.integer("limit", limit).value < 1:
+        raise arguments.invalid("limit", "Give a whole number from 1.")
     filters = {
-        "user_id": ("r.user_id =", _optional_id(user_id, InvalidUserId)),
-        "therapist_id": ("r.therapist_id =", _optional_id(therapist_id, InvalidTherapistId)),
-        "starts_from": ("r.start_time >=", _optional_instant("starts_from", starts_from)),
-        "starts_before": ("r.start_time <", _optional_instant("starts_before", starts_before)),
+        "user_id": ("r.user_id =", arguments.optional_id(user_id, InvalidUserId)),
+        "therapist_id": ("r.therapist_id =", arguments.optional_id(therapist_id, InvalidTherapistId)),
+        "starts_from": ("r.start_time >=", arguments.optional_instant("starts_from", starts_from)),
+        "starts_before": ("r.start_time <", arguments.optional_instant("starts_before", starts_before)),
     }
     # Only the conditions asked for: `x is null or …` would keep Postgres from using an index.
     asked = {name: filter_ for name, filter_ in filters.items() if filter_[1].value is not None}
-    conditions = [f"{compared} {_placeholder(name, value)}" for name, (compared, value) in asked.items()]
+    conditions = [f"{compared} {placeholder(name, value)}" for name, (compared, value) in asked.items()]
     return Call(
-        f"select {_columns(Session)} from public.sessions as r"
+        f"select {columns(Session)} from public.sessions as r"
         + (f" where {' and '.join(conditions)}" if conditions else "")
         + " order by r.start_time desc nulls last, r.id limit %(limit)s::integer",
-        _values({name: value for name, (_, value) in asked.items()}) | {"limit": limit},
+        values({name: value for name, (_, value) in asked.items()}) | {"limit": limit},
         lambda rows: [Session.from_row(row) for row in rows],
     )
 
@@ -1095,297 +1141,17 @@ def lock_for_booking(people: Iterable[UUID | str]) -> Call[None]:
             bookings.book_session(user_id=client, therapist_id=second_therapist, starts_at=monday)
             bookings.book_session(user_id=client, therapist_id=first_therapist, starts_at=tuesday)
     """
-    people = list(people)
-    if not all(_is_id(person) for person in people):
-        raise _invalid("p_people", "Give UUIDs of clients and therapists.")
-    return _nothing(
+    return nothing(
         "lock_for_booking",
-        p_people=_Argument("uuid[]", [str(person) for person in people]),
+        p_people=arguments.ids("p_people", people, "Give UUIDs of clients and therapists."),
         needs_transaction=True,
     )
 
 
-# How a call is put together.
-
-
-@dataclass(frozen=True, slots=True)
-class _Argument:
-    """A checked value and the SQL type it is sent as."""
-
-    type: str
-    value: Any
-
-
-def _scalar(function: str, result: type[T], **arguments: _Argument) -> Call[T]:
-    def read(rows: Rows) -> T:
-        value = rows[0][0]
-        assert isinstance(value, result)
-        return value
-
-    return Call(f"select {_invocation(function, arguments)}", _values(arguments), read)
-
-
-def _nothing(function: str, *, needs_transaction: bool = False, **arguments: _Argument) -> Call[None]:
-    statement = f"select {_invocation(function, arguments)}"
-    return Call(statement, _values(arguments), lambda _: None, needs_transaction)
-
-
-def _row(function: str, model: type[R], **arguments: _Argument) -> Call[R]:
-    statement = f"select {_columns(model)} from {_invocation(function, arguments)} as r"
-    return Call(statement, _values(arguments), lambda rows: model.from_row(rows[0]))
-
-
-def _rows(function: str, model: type[R], **arguments: _Argument) -> Call[list[R]]:
-    statement = f"select {_columns(model)} from {_invocation(function, arguments)} as r"
-    return Call(statement, _values(arguments), lambda rows: [model.from_row(row) for row in rows])
-
-
 def _status_change(function: str, session_id: UUID | str, idempotency_key: str | None) -> Call[ChangedSession]:
-    return _row(
+    return row(
         function,
         ChangedSession,
-        p_session_id=_id(session_id, InvalidSessionId),
-        p_idempotency_key=_key(idempotency_key),
+        p_session_id=arguments.id_(session_id, InvalidSessionId),
+        p_idempotency_key=arguments.key(idempotency_key),
     )
-
-
-def _columns(model: type[Record]) -> str:
-    return ", ".join(_column(field) for field in dataclasses.fields(model))
-
-
-def _column(field: "dataclasses.Field[Any]") -> str:
-    # Drivers cannot read an interval in every IntervalStyle.
-    return f"extract(epoch from r.{field.name})::float8" if field.type is timedelta else f"r.{field.name}"
-
-
-def _invocation(function: str, arguments: Mapping[str, _Argument]) -> str:
-    named = ", ".join(f"{name} => {_placeholder(name, argument)}" for name, argument in arguments.items())
-    return f"public.{function}({named})"
-
-
-def _placeholder(name: str, argument: _Argument) -> str:
-    return f"%({name})s::{argument.type}"
-
-
-def _values(arguments: Mapping[str, _Argument]) -> dict[str, Any]:
-    return {name: argument.value for name, argument in arguments.items()}
-
-
-# What a parameter must look like. The hints are the database's, which would say the same.
-
-_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-_EVERY: Final = re.compile(r"[0-9]{1,3} (?:day|week|month|year)s?")
-
-_LARGEST_INTEGER: Final = 2**31 - 1
-
-_ID_HINTS: Final[Mapping[type[BookingError], str]] = {
-    InvalidUserId: "Give the user's id, a UUID.",
-    InvalidTherapistId: "Give the therapist's id, a UUID.",
-    InvalidSessionId: "Give the session's id, a UUID.",
-}
-_DATE_HINT: Final = "Give a date as YYYY-MM-DD, between 1900 and 2999."
-_TIME_HINT: Final = "Give a time as HH:MM, from 00:00 to 23:59, without seconds."
-_SKIPPED_HINT: Final = "On this day the clocks jump over this time: choose an earlier or a later one."
-_TIME_ZONE_HINT: Final = "Give an IANA name such as Europe/Berlin."
-_STARTS_AT_HINT: Final = "Give starts_at as a datetime with a time zone, at a full minute."
-
-
-def _invalid(parameter: str, hint: str) -> InvalidParameter:
-    return InvalidParameter({"parameter": parameter}, hint)
-
-
-def _id(value: UUID | str | None, error: type[BookingError]) -> _Argument:
-    if not _is_id(value):
-        raise error(hint=_ID_HINTS[error])
-    return _Argument("uuid", str(value))
-
-
-def _optional_id(value: UUID | str | None, error: type[BookingError]) -> _Argument:
-    return _Argument("uuid", None) if value is None else _id(value, error)
-
-
-def _other_id(parameter: str, value: UUID | str) -> _Argument:
-    # An id that has no error of its own.
-    if not _is_id(value):
-        raise _invalid(parameter, "Give an id, a UUID.")
-    return _Argument("uuid", str(value))
-
-
-def _optional_other_id(parameter: str, value: UUID | str | None) -> _Argument:
-    return _Argument("uuid", None) if value is None else _other_id(parameter, value)
-
-
-def _is_id(value: UUID | str | None) -> bool:
-    return isinstance(value, UUID) or (isinstance(value, str) and _UUID.fullmatch(value) is not None)
-
-
-def _date(value: date | str | None) -> _Argument:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return _Argument("date", value)
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            return _Argument("date", date.fromisoformat(value))
-        except ValueError:  # the 30th of February
-            pass
-    raise InvalidDate(hint=_DATE_HINT)
-
-
-def _time(value: time | str | None) -> _Argument:
-    if isinstance(value, time) and value.tzinfo is None and not (value.second or value.microsecond):
-        return _Argument("time", value)
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        return _Argument("time", time.fromisoformat(value))
-    raise InvalidTime(hint=_TIME_HINT)
-
-
-def _time_zone(value: str | None) -> _Argument:
-    # Which names there are is for the database to say; only what cannot be sent to it is refused here.
-    if value is None or (isinstance(value, str) and _is_sendable(value)):
-        return _Argument("text", value)
-    raise InvalidTimeZone(hint=_TIME_ZONE_HINT)
-
-
-def _duration(value: int) -> _Argument:
-    if isinstance(value, int) and not isinstance(value, bool) and 15 <= value <= 180:
-        return _Argument("integer", value)
-    raise InvalidDuration(hint="Give whole minutes from 15 to 180.")
-
-
-def _optional_duration(value: int | None) -> _Argument:
-    return _Argument("integer", None) if value is None else _duration(value)
-
-
-def _interval(parameter: str, value: timedelta) -> _Argument:
-    # As a text that means the same whatever the connection's IntervalStyle is: both parts have a sign.
-    if not isinstance(value, timedelta):
-        raise _invalid(parameter, "Give a timedelta.")
-    text = f"{value.days} days +{value.seconds}.{value.microseconds:06} seconds"
-    return _Argument("text::interval", text)
-
-
-def _optional_interval(parameter: str, value: timedelta | None) -> _Argument:
-    return _Argument("text::interval", None) if value is None else _interval(parameter, value)
-
-
-def _every(value: timedelta | str) -> _Argument:
-    if not isinstance(value, str):
-        return _interval("p_every", value)
-    if not _EVERY.fullmatch(value):
-        raise _invalid("p_every", "Give a timedelta of whole days, or a text such as '1 month'.")
-    return _Argument("text::interval", value)
-
-
-def _settings(values: PolicySettings) -> _Argument:
-    settings = {name: _setting(name, value) for name, value in values.items()}
-    # As a text, because an application may have told its driver to encode what is sent as jsonb.
-    return _Argument("text::jsonb", json.dumps(settings))
-
-
-def _setting(name: str, value: Any) -> Any:
-    match name:
-        case "time_zone":
-            return _time_zone(value).value
-        case "minimum_duration_minutes" | "maximum_duration_minutes":
-            return None if value is None else _integer(name, value).value
-        case "cancellation_window" | "refund_grace" | "hold_lifetime":
-            return _optional_interval(name, value).value
-    raise TypeError(f"set_policy() got an unexpected keyword argument {name!r}")
-
-
-def _boolean(parameter: str, value: bool) -> _Argument:
-    if isinstance(value, bool):
-        return _Argument("boolean", value)
-    raise _invalid(parameter, "Give True or False.")
-
-
-def _optional_boolean(parameter: str, value: bool | None) -> _Argument:
-    return _Argument("boolean", None) if value is None else _boolean(parameter, value)
-
-
-def _integer(parameter: str, value: int) -> _Argument:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_INTEGER:
-        return _Argument("integer", value)
-    raise _invalid(parameter, f"Give a whole number up to {_LARGEST_INTEGER}.")
-
-
-def _is_sendable(value: str) -> bool:
-    # Postgres has no character 0, and UTF-8 no half of a surrogate pair (json.loads makes those).
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _text(parameter: str, value: str) -> _Argument:
-    if isinstance(value, str) and _is_sendable(value):
-        return _Argument("text", value)
-    raise _invalid(parameter, "Give a text without NUL and surrogate characters.")
-
-
-def _optional_text(parameter: str, value: str | None) -> _Argument:
-    return _Argument("text", None) if value is None else _text(parameter, value)
-
-
-def _key(value: str | None) -> _Argument:
-    if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 255):
-        raise InvalidParameter(
-            {"parameter": "p_idempotency_key", "minimum_length": 1, "maximum_length": 255},
-            "Give a text of 1 to 255 characters.",
-        )
-    return _optional_text("p_idempotency_key", value)
-
-
-def _instant(parameter: str, value: datetime) -> _Argument:
-    if isinstance(value, datetime) and value.utcoffset() is not None:
-        return _Argument("timestamptz", value)
-    raise _invalid(parameter, "Give a datetime with a time zone.")
-
-
-def _optional_instant(parameter: str, value: datetime | None) -> _Argument:
-    return _Argument("timestamptz", None) if value is None else _instant(parameter, value)
-
-
-def _local_time(
-    session_date: date | str | None,
-    session_time: time | str | None,
-    starts_at: datetime | None,
-    time_zone: str | None,
-) -> dict[str, _Argument]:
-    """Return the arguments that say when a session is: as they are, or made from `starts_at`."""
-    if starts_at is not None:
-        if session_date is not None or session_time is not None:
-            raise _invalid("starts_at", "Give starts_at, or session_date and session_time, but not both.")
-        session_date, session_time, time_zone = _local(starts_at, _time_zone(time_zone).value)
-    return {
-        "p_session_date": _date(session_date),
-        "p_session_time": _time(session_time),
-        "p_time_zone": _time_zone(time_zone),
-    }
-
-
-def _local(starts_at: datetime, time_zone: str | None) -> tuple[date, time, str]:
-    """Return date, time and zone that name an instant: in `time_zone` or its own zone, where these can."""
-    if not isinstance(starts_at, datetime) or starts_at.utcoffset() is None:
-        raise InvalidTime(hint=_STARTS_AT_HINT)
-    if time_zone is None and isinstance(starts_at.tzinfo, ZoneInfo):
-        time_zone = starts_at.tzinfo.key
-    try:
-        instant = starts_at.astimezone(UTC)
-        if instant.astimezone(starts_at.tzinfo).replace(tzinfo=None) != starts_at.replace(tzinfo=None):
-            raise SkippedTime(hint=_SKIPPED_HINT)
-        local = instant if time_zone is None else instant.astimezone(_zone(time_zone))
-    except OverflowError:  # a day before the year 1 or after 9999
-        raise InvalidDate(hint=_DATE_HINT) from None
-    if instant.second or instant.microsecond:
-        raise InvalidTime(hint=_STARTS_AT_HINT)
-    # A local time means the first of two, and has no seconds (offsets of long ago do): UTC can always say it.
-    if time_zone is None or local.fold or local.second:
-        local, time_zone = instant, "UTC"
-    return local.date(), local.time(), time_zone
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        hint = f"{_TIME_ZONE_HINT} If it is one, this Python does not know it: install the package tzdata."
-        raise InvalidTimeZone(hint=hint) from None

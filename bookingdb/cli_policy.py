@@ -65,6 +65,42 @@ def show(therapist: str | None, database_url: str | None, as_json: bool) -> None
 @click.option(
     "--hold-lifetime", type=Setting(DURATION), metavar="DURATION", help="How long a hold lasts, 10s to 1h, e.g. 5m."
 )
+@click.option(
+    "--buffer-before-minutes", type=Setting(click.INT), metavar="MINUTES", help="No other session before one, 0 to 720."
+)
+@click.option(
+    "--buffer-after-minutes", type=Setting(click.INT), metavar="MINUTES", help="No other session after one, 0 to 720."
+)
+@click.option(
+    "--minimum-notice", type=Setting(DURATION), metavar="DURATION", help="How long before its start to book, e.g. 12h."
+)
+@click.option(
+    "--maximum-advance", type=Setting(DURATION), metavar="DURATION", help="How far ahead one can book, e.g. 90d."
+)
+@click.option(
+    "--slot-step-minutes",
+    type=Setting(click.INT),
+    metavar="MINUTES",
+    help="Every how many minutes of the therapist's clock a slot is listed, 1 to 1440.",
+)
+@click.option(
+    "--slot-offset-minutes",
+    type=Setting(click.INT),
+    metavar="MINUTES",
+    help="How many minutes after midnight the first is, 0 to 1439.",
+)
+@click.option(
+    "--maximum-sessions-per-day", type=Setting(click.INT), metavar="N", help="On a local day; 1000 is no limit."
+)
+@click.option(
+    "--maximum-sessions-per-week", type=Setting(click.INT), metavar="N", help="Monday to Sunday; 1000 is no limit."
+)
+@click.option(
+    "--require-hours",
+    type=Setting(click.BOOL),
+    metavar="yes|no",
+    help="Whether a therapist without weekly hours cannot be booked, instead of at any time.",
+)
 @database_url_option
 @json_option
 def set_(therapist: str | None, database_url: str | None, as_json: bool, **given: Any) -> None:

@@ -51,11 +51,16 @@ database_options = options(database_url_option, json_option)
 @text_options
 @zone_option
 @key_option
+@click.option("--override-hours", is_flag=True, help="Also outside of the therapist's hours; the audit log says so.")
 @database_options
-def book(user: str, therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+def book(
+    user: str, therapist: str, override_hours: bool, database_url: str | None, as_json: bool, **given: Any
+) -> None:
     """Book a session and take one credit for it."""
     with open_database(database_url) as connection:
-        session = Bookings(connection).book_session(user_id=user, therapist_id=therapist, **given)
+        bookings = Bookings(connection)
+        book_it = bookings.book_session_with_override if override_hours else bookings.book_session
+        session = book_it(user_id=user, therapist_id=therapist, **given)
     print_records([session], as_json, single=True)
 
 

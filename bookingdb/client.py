@@ -31,8 +31,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, get_args
 
 from bookingdb import calls
-from bookingdb.calls import Call, Rows
 from bookingdb.errors import RETRYABLE, driver_error, from_driver_error, sqlstate_of
+from bookingdb.statements import Call, Rows
 
 if TYPE_CHECKING:
     import psycopg
@@ -294,6 +294,19 @@ class Bookings:
     book_hold = _method(calls.book_hold)
     book_series = _method(calls.book_series)
     check_booking_conflict = _method(calls.check_booking_conflict)
+    list_available_slots = _method(calls.list_available_slots)
+    list_available_days = _method(calls.list_available_days)
+    next_available_slot = _method(calls.next_available_slot)
+    find_available_therapists = _method(calls.find_available_therapists)
+    book_session_with_override = _method(calls.book_session_with_override)
+    get_weekly_hours = _method(calls.get_weekly_hours)
+    set_weekly_hours = _method(calls.set_weekly_hours)
+    list_date_overrides = _method(calls.list_date_overrides)
+    set_date_override = _method(calls.set_date_override)
+    list_time_off = _method(calls.list_time_off)
+    add_time_off = _method(calls.add_time_off)
+    remove_time_off = _method(calls.remove_time_off)
+    sync_external_busy = _method(calls.sync_external_busy)
     register_client = _method(calls.register_client)
     register_therapist = _method(calls.register_therapist)
     set_therapist_active = _method(calls.set_therapist_active)
@@ -357,6 +370,19 @@ class AsyncBookings:
     book_hold = _async_method(calls.book_hold)
     book_series = _async_method(calls.book_series)
     check_booking_conflict = _async_method(calls.check_booking_conflict)
+    list_available_slots = _async_method(calls.list_available_slots)
+    list_available_days = _async_method(calls.list_available_days)
+    next_available_slot = _async_method(calls.next_available_slot)
+    find_available_therapists = _async_method(calls.find_available_therapists)
+    book_session_with_override = _async_method(calls.book_session_with_override)
+    get_weekly_hours = _async_method(calls.get_weekly_hours)
+    set_weekly_hours = _async_method(calls.set_weekly_hours)
+    list_date_overrides = _async_method(calls.list_date_overrides)
+    set_date_override = _async_method(calls.set_date_override)
+    list_time_off = _async_method(calls.list_time_off)
+    add_time_off = _async_method(calls.add_time_off)
+    remove_time_off = _async_method(calls.remove_time_off)
+    sync_external_busy = _async_method(calls.sync_external_busy)
     register_client = _async_method(calls.register_client)
     register_therapist = _async_method(calls.register_therapist)
     set_therapist_active = _async_method(calls.set_therapist_active)

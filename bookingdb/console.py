@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import click
@@ -33,6 +33,32 @@ class Instant(click.ParamType[datetime]):
         return instant
 
 
+class Date(click.ParamType[date]):
+    """A date on the command line: ``2030-01-07``."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> date:
+        """Return the date; fails with a usage error where there is none."""
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").date()
+        except ValueError:
+            self.fail(f"{value!r} is no date such as 2030-01-07", parameter, context)
+
+
+class Moment(click.ParamType[date]):
+    """An instant on the command line, or a date, which is a whole day of whatever zone is meant."""
+
+    name = "DATE|INSTANT"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> date:
+        """Return the datetime or the date; fails with a usage error where there is neither."""
+        is_date = isinstance(value, str) and len(value) == len("2030-01-07")
+        return (DATE if is_date else INSTANT).convert(value, parameter, context)
+
+
 class Duration(click.ParamType[timedelta]):
     """A length of time on the command line: ``90s``, ``30m``, ``24h``, ``2 days``, ``1 day 12:00:00``."""
 
@@ -59,6 +85,8 @@ _UNITS: Final = re.compile(
 )
 
 INSTANT: Final = Instant()
+MOMENT: Final = Moment()
+DATE: Final = Date()
 DURATION: Final = Duration()
 
 
@@ -137,7 +165,13 @@ def print_table(rows: Sequence[Mapping[str, Any]], nothing: str = "None.") -> No
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_shown(value) for value in row.values()))
     console = Console()
     # A file or a pipe has no width: lines as long as they must be, for grep and cut.
     Console(width=None if console.is_terminal else 1000).print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    return "" if value is None else str(value)

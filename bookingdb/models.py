@@ -31,6 +31,8 @@ def _read(type_: Any, value: Any) -> Any:
     if isinstance(value, datetime):
         # A driver gives timestamps in the connection's zone; the same session must look the same on another.
         return value.astimezone(UTC)
+    if isinstance(value, list):
+        return tuple(value)
     return timedelta(seconds=value) if type_ is timedelta else value
 
 
@@ -41,6 +43,8 @@ def _jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return _interval(value)
+    if isinstance(value, tuple):
+        return [_jsonable(item) for item in value]
     return value
 
 
@@ -263,6 +267,16 @@ class Policy(Record):
         cancellation_window: how long before the start a client's own cancellation stops to return the credit.
         refund_grace: how long a credit can be spent that was returned after it had expired.
         hold_lifetime: how long a hold lasts that does not say so itself.
+        buffer_before_minutes: minutes before a session in which the therapist has no other.
+        buffer_after_minutes: minutes after a session in which the therapist has no other. Between two sessions
+            there is what the first needs after it and the second before it.
+        minimum_notice: how long before its start a session has to be booked.
+        maximum_advance: how long before its start a session can be booked at the earliest.
+        slot_step_minutes: every how many minutes, on the therapist's clock, a listed slot starts.
+        slot_offset_minutes: how many minutes after midnight the first does.
+        maximum_sessions_per_day: how many sessions the therapist has on a local day at most; 1000 is no limit.
+        maximum_sessions_per_week: how many from Monday to Sunday; 1000 is no limit.
+        require_hours: whether a therapist without weekly hours cannot be booked, instead of at any time.
     """
 
     therapist_id: UUID | None
@@ -272,3 +286,148 @@ class Policy(Record):
     cancellation_window: timedelta
     refund_grace: timedelta
     hold_lifetime: timedelta
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    minimum_notice: timedelta
+    maximum_advance: timedelta
+    slot_step_minutes: int
+    slot_offset_minutes: int
+    maximum_sessions_per_day: int
+    maximum_sessions_per_week: int
+    require_hours: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AvailableSlot(Record):
+    """A time at which a session can be booked.
+
+    Attributes:
+        start_time: the instant at which it would start, in UTC.
+        end_time: the instant at which it would end, in UTC.
+        local_date: the date of its start in the zone that was asked for.
+        local_time: the local time of its start there. Where the clocks go back it may occur twice on a date.
+    """
+
+    start_time: datetime
+    end_time: datetime
+    local_date: date
+    local_time: time
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AvailableDay(Record):
+    """A date on which a therapist has something free.
+
+    Attributes:
+        local_date: the date, in the zone that was asked for.
+        slots: how many slots start on it.
+        first_start: the instant at which the first starts, in UTC.
+        last_start: the instant at which the last starts, in UTC.
+    """
+
+    local_date: date
+    slots: int
+    first_start: datetime
+    last_start: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AvailableTherapist(Record):
+    """A therapist who is free, and from when.
+
+    Attributes:
+        therapist_id: the therapist.
+        start_time: the instant at which the first slot starts, in UTC.
+        end_time: the instant at which it ends, in UTC.
+    """
+
+    therapist_id: UUID
+    start_time: datetime
+    end_time: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WeeklyWindow(Record):
+    """A stretch of a therapist's week in which sessions can be.
+
+    Attributes:
+        weekday: the day on which it starts, 1 (Monday) to 7 (Sunday).
+        start_time: its start, in the local time of the therapist's zone.
+        end_time: its end; at or before the start it is on the next day.
+        valid_from: the first date on which it starts; None: since ever.
+        valid_to: the last date on which it starts; None: for ever.
+    """
+
+    weekday: int
+    start_time: time
+    end_time: time
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DateOverride(Record):
+    """What holds on a single date instead of a therapist's week: a window of that date, or that it is closed.
+
+    Attributes:
+        override_date: the date, in the therapist's zone.
+        start_time: the window's start; None on a date that is closed.
+        end_time: its end, at or before the start on the next day; None on a date that is closed.
+    """
+
+    override_date: date
+    start_time: time | None
+    end_time: time | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TimeOff(Record):
+    """A time in which a therapist is not there.
+
+    Attributes:
+        id: the id with which it is taken back.
+        start_time: the instant at which it starts, in UTC.
+        end_time: the instant at which it ends, in UTC.
+        reason: why.
+        session_ids: the sessions that are booked in it all the same, in order of their start.
+    """
+
+    id: UUID
+    start_time: datetime
+    end_time: datetime
+    reason: str | None
+    session_ids: tuple[UUID, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BusyEvent(Record):
+    """An appointment that a therapist has in another calendar, or had.
+
+    Attributes:
+        external_id: what the other calendar calls it, 1 to 255 characters.
+        start_time: the instant at which it starts, a datetime with a time zone; None where it is `removed`.
+        end_time: the instant at which it ends, a datetime with a time zone; None where it is `removed`.
+        removed: whether it is not there any more.
+    """
+
+    external_id: str
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    removed: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SyncedBusy(Record):
+    """What bringing the appointments of another calendar up to date led to.
+
+    Attributes:
+        inserted: how many are new.
+        updated: how many are at another time than before.
+        removed: how many are gone.
+        session_ids: the sessions that the appointments overlap, in order of their start.
+    """
+
+    inserted: int
+    updated: int
+    removed: int
+    session_ids: tuple[UUID, ...]

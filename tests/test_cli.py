@@ -280,12 +280,24 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
         "cancellation_window": "1 day",
         "refund_grace": "30 days",
         "hold_lifetime": "00:05:00",
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        "minimum_notice": "00:00:00",
+        "maximum_advance": "365 days",
+        "slot_step_minutes": 15,
+        "slot_offset_minutes": 0,
+        "maximum_sessions_per_day": 1000,
+        "maximum_sessions_per_week": 1000,
+        "require_hours": False,
     }
     assert answer(world.url, "policy", "set", "--refund-grace", "60d")["refund_grace"] == "60 days"
 
     window = ("--cancellation-window", "36 hours", "--time-zone", "Asia/Tokyo")
     durations = ("--minimum-duration-minutes", 30, "--maximum-duration-minutes", 60, "--hold-lifetime", "90s")
-    changed = answer(world.url, "policy", "set", *for_therapist, *window, *durations)
+    buffers = ("--buffer-before-minutes", 5, "--buffer-after-minutes", 10, "--minimum-notice", "12h")
+    slots = ("--maximum-advance", "90d", "--slot-step-minutes", 30, "--slot-offset-minutes", 10)
+    limits = ("--maximum-sessions-per-day", 6, "--maximum-sessions-per-week", 25, "--require-hours", "yes")
+    changed = answer(world.url, "policy", "set", *for_therapist, *window, *durations, *buffers, *slots, *limits)
     assert changed == {
         "therapist_id": therapist,
         "time_zone": "Asia/Tokyo",
@@ -294,6 +306,15 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
         "cancellation_window": "1 day 12:00:00",
         "refund_grace": "60 days",
         "hold_lifetime": "00:01:30",
+        "buffer_before_minutes": 5,
+        "buffer_after_minutes": 10,
+        "minimum_notice": "12:00:00",
+        "maximum_advance": "90 days",
+        "slot_step_minutes": 30,
+        "slot_offset_minutes": 10,
+        "maximum_sessions_per_day": 6,
+        "maximum_sessions_per_week": 25,
+        "require_hours": True,
     }
     # What was printed may be given again.
     again = answer(world.url, "policy", "set", *for_therapist, "--cancellation-window", changed["cancellation_window"])
@@ -310,7 +331,7 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
         result = bookingdb(world.url, "policy", *refused)
         assert result.exit_code == 1
         assert "bookingdb: invalid_parameter: " in result.stderr
-    assert "36" not in bookingdb(world.url, "policy", "show").stdout
+    assert "12:00:00" not in bookingdb(world.url, "policy", "show").stdout
 
 
 @pytest.mark.parametrize(
@@ -396,6 +417,7 @@ def test_usage_errors_and_an_unreachable_database_exit_with_2() -> None:
         ["credits", "statement", "u", "--from", "2030-01-01T00:00Z"],
         ["policy", "set"],
         ["policy", "set", "--minimum-duration-minutes", "half an hour"],
+        ["policy", "set", "--require-hours", "perhaps"],
     ):
         result = bookingdb(unreachable, *arguments)
         assert result.exit_code == 2

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bookingdb import (
     BookingError,
     Bookings,
+    BusyEvent,
     InvalidDate,
     InvalidDuration,
     InvalidParameter,
@@ -25,13 +26,17 @@ from bookingdb import (
     InvalidTimeZone,
     InvalidUserId,
     SkippedTime,
+    WeeklyWindow,
     calls,
+    calls_availability,
 )
 from bookingdb.errors import from_driver_error
 from tests.support import TOMORROW, World
 
 UTC = dt.UTC
 BERLIN = ZoneInfo("Europe/Berlin")
+# The longest that a policy may say.
+FAR = dt.timedelta(days=3650)
 SOMEBODY = "6f1c5b52-4f0a-4b7e-9d5f-6f5f0e6f7a10"
 
 BOOKING: dict[str, Any] = {
@@ -45,6 +50,8 @@ AT: dict[str, Any] = {"user_id": SOMEBODY, "therapist_id": SOMEBODY}
 
 # Every builder that needs any, with parameters that will do.
 WHEN: dict[str, Any] = {"session_date": "2030-01-07", "session_time": "10:00"}
+DATES: dict[str, Any] = {"from_": "2030-01-07", "to": "2030-01-13"}
+SPAN: dict[str, Any] = {"from_": dt.datetime(2030, 1, 1, tzinfo=UTC), "to": dt.datetime(2031, 1, 1, tzinfo=UTC)}
 WILL_DO: dict[Callable[..., calls.Call[Any]], dict[str, Any]] = {
     calls.book_session: BOOKING,
     calls.cancel_session: {"session_id": SOMEBODY},
@@ -64,6 +71,19 @@ WILL_DO: dict[Callable[..., calls.Call[Any]], dict[str, Any]] = {
         "start_time": "10:00",
         "end_time": "11:00",
     },
+    calls.list_available_slots: {"therapist_id": SOMEBODY, **DATES},
+    calls.list_available_days: {"therapist_id": SOMEBODY, **DATES},
+    calls.next_available_slot: {"therapist_id": SOMEBODY},
+    calls.find_available_therapists: SPAN,
+    calls.book_session_with_override: BOOKING,
+    calls.get_weekly_hours: {"therapist_id": SOMEBODY},
+    calls.set_weekly_hours: {"therapist_id": SOMEBODY, "hours": []},
+    calls.list_date_overrides: {"therapist_id": SOMEBODY, **DATES},
+    calls.set_date_override: {"therapist_id": SOMEBODY, "date": "2030-01-07"},
+    calls.list_time_off: {"therapist_id": SOMEBODY, **SPAN},
+    calls.add_time_off: {"therapist_id": SOMEBODY, "start": SPAN["from_"], "end": SPAN["to"]},
+    calls.remove_time_off: {"time_off_id": SOMEBODY},
+    calls.sync_external_busy: {"therapist_id": SOMEBODY, "source": "google", "events": []},
     calls.register_client: {"email": "ada@example.com"},
     calls.register_therapist: {"email": "grace@example.com"},
     calls.set_therapist_active: {"therapist_id": SOMEBODY, "active": True},
@@ -72,11 +92,7 @@ WILL_DO: dict[Callable[..., calls.Call[Any]], dict[str, Any]] = {
     calls.revoke_grant: {"lot_id": SOMEBODY},
     calls.get_credit_balance: {"user_id": SOMEBODY},
     calls.get_credit_history: {"user_id": SOMEBODY},
-    calls.get_credit_statement: {
-        "user_id": SOMEBODY,
-        "from_": dt.datetime(2030, 1, 1, tzinfo=UTC),
-        "to": dt.datetime(2031, 1, 1, tzinfo=UTC),
-    },
+    calls.get_credit_statement: {"user_id": SOMEBODY, **SPAN},
     calls.get_policy: {},
     calls.set_policy: {},
     calls.list_sessions: {},
@@ -132,11 +148,14 @@ NOT_DURATIONS_OF_TIME = [5, 300.0, "5 minutes", dt.time(0, 5), b"1 day"]
 
 
 def test_all_builders_are_here() -> None:
-    builders = {
-        function
-        for name, function in vars(calls).items()
-        if inspect.isfunction(function) and function.__module__ == calls.__name__ and not name.startswith("_")
-    }
+    builders = {getattr(calls, name) for name in calls.__all__} - {calls.Call, calls.PolicySettings}
+    for module in (calls, calls_availability):
+        defined = {
+            function
+            for name, function in vars(module).items()
+            if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
+        }
+        assert defined <= builders
 
     assert builders == set(WILL_DO)
 
@@ -160,9 +179,13 @@ def test_ids(value: Any) -> None:
             optional = inspect.signature(builder).parameters[parameter].default is None
             if value is not None or not optional:
                 assert type(refusal(builder, **{parameter: value})) is error
-    for parameter in ("hold_id", "lot_id"):
+    if value is not None:
+        assert refusal(calls.find_available_therapists, therapist_ids=[SOMEBODY, value]).detail["parameter"] == (
+            "p_therapist_ids"
+        )
+    for parameter in ("hold_id", "lot_id", "time_off_id"):
         for builder in builders_with(parameter):
-            if value is not None or parameter == "hold_id":
+            if value is not None or parameter != "lot_id":
                 assert refusal(builder, **{parameter: value}).detail == {
                     "code": "invalid_parameter",
                     "parameter": f"p_{parameter}",
@@ -176,8 +199,12 @@ def test_ids_that_are_taken(value: Any) -> None:
 
 @pytest.mark.parametrize("value", NOT_DATES)
 def test_dates(value: Any) -> None:
-    for builder in builders_with("session_date"):
-        assert type(refusal(builder, session_date=value)) is InvalidDate
+    for builder in [*builders_with("session_date"), calls.set_date_override]:
+        parameter = "date" if builder is calls.set_date_override else "session_date"
+        assert type(refusal(builder, **{parameter: value})) is InvalidDate
+    for parameter in DATES:
+        for lists in (calls.list_available_slots, calls.list_available_days, calls.list_date_overrides):
+            assert type(refusal(lists, **{parameter: value})) is InvalidDate
 
 
 @pytest.mark.parametrize("value", NOT_TIMES)
@@ -211,7 +238,8 @@ def test_durations_that_are_taken(value: int) -> None:
 
 @pytest.mark.parametrize("value", NOT_TEXTS)
 @pytest.mark.parametrize(
-    "parameter", ["session_type", "notes", "title", "reason", "payment_reference", "category", "email", "full_name"]
+    "parameter",
+    ["session_type", "notes", "title", "reason", "payment_reference", "category", "email", "full_name", "source"],
 )
 def test_texts(value: Any, parameter: str) -> None:
     builders = builders_with(parameter)
@@ -233,7 +261,7 @@ def test_time_zones(value: Any) -> None:
 @pytest.mark.parametrize("value", ["", "x" * 256, 7, "a\0b"])
 def test_idempotency_keys(value: Any) -> None:
     builders = builders_with("idempotency_key")
-    assert len(builders) == 13
+    assert len(builders) == 14
     for builder in builders:
         error = refusal(builder, idempotency_key=value)
         assert error.detail["parameter"] == "p_idempotency_key"
@@ -249,11 +277,18 @@ def test_whole_numbers(value: Any) -> None:
         lambda: calls.adjust_credits(SOMEBODY, value, reason="r"),
         lambda: calls.grant_credits(SOMEBODY, 1, priority=value),
         lambda: calls.book_series(**BOOKING, occurrences=value),
+        lambda: calls.find_available_therapists(**SPAN, limit=value),
+        lambda: calls.set_weekly_hours(SOMEBODY, [{**WINDOW, "weekday": value}]),
     ):
         with pytest.raises(InvalidParameter):
             refused()
     if value is not None:
-        for name in ("minimum_duration_minutes", "maximum_duration_minutes"):
+        for builder in builders_with("step_minutes"):
+            assert refusal(builder, step_minutes=value).detail["parameter"] == "p_step_minutes"
+        for name in (
+            *("minimum_duration_minutes", "maximum_duration_minutes", "buffer_before_minutes", "buffer_after_minutes"),
+            *("slot_step_minutes", "slot_offset_minutes", "maximum_sessions_per_day", "maximum_sessions_per_week"),
+        ):
             assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
 
 
@@ -261,7 +296,7 @@ def test_whole_numbers(value: Any) -> None:
 def test_durations_of_time(value: Any) -> None:
     assert refusal(calls.hold_slot, ttl=value).detail["parameter"] == "p_ttl"
     assert refusal(calls.book_series, every=value).detail["parameter"] == "p_every"
-    for name in ("cancellation_window", "refund_grace", "hold_lifetime"):
+    for name in ("cancellation_window", "refund_grace", "hold_lifetime", "minimum_notice", "maximum_advance"):
         assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
 
 
@@ -302,6 +337,8 @@ def test_a_lot_is_named_in_one_way() -> None:
 def test_yes_and_no(value: Any) -> None:
     assert refusal(calls.cancel_session, refund=value).detail["parameter"] == "p_refund"
     assert refusal(calls.set_therapist_active, active=value).detail["parameter"] == "p_active"
+    assert refusal(calls.set_policy, require_hours=value).detail["parameter"] == "require_hours"
+    assert refusal(calls.book_session_with_override, override_hours=value).detail["parameter"] == "p_override_hours"
 
 
 def test_instants_need_a_zone() -> None:
@@ -314,9 +351,116 @@ def test_instants_need_a_zone() -> None:
     ):
         with pytest.raises(InvalidParameter):
             refused()
-    for value in (naive, None, "2030-01-07T00:00Z", dt.date(2030, 1, 7)):
+    no_instants: tuple[Any, ...] = (naive, None, "2030-01-07T00:00Z", dt.date(2030, 1, 7))
+    for value in no_instants:
+        for builder in (calls.find_available_therapists, calls.list_time_off):
+            assert refusal(builder, from_=value).detail["parameter"] == "p_from"
+            assert refusal(builder, to=value).detail["parameter"] == "p_to"
+        assert refusal(calls.add_time_off, start=value).detail["parameter"] == "p_start"
+        assert refusal(calls.add_time_off, end=value).detail["parameter"] == "p_end"
+        if value is not None:
+            assert refusal(calls.next_available_slot, after=value).detail["parameter"] == "p_after"
+            assert refusal(calls.sync_external_busy, from_=value).detail["parameter"] == "p_from"
+            assert refusal(calls.sync_external_busy, to=value).detail["parameter"] == "p_to"
         assert refusal(calls.get_credit_statement, from_=value).detail["parameter"] == "p_from"
         assert refusal(calls.get_credit_statement, to=value).detail["parameter"] == "p_to"
+
+
+WINDOW: dict[str, Any] = {"weekday": 1, "start_time": "09:00", "end_time": "17:00"}
+EVENT: dict[str, Any] = {
+    "external_id": "a1",
+    "start_time": "2030-01-07T10:00:00+01:00",
+    "end_time": dt.datetime(2030, 1, 7, 11, tzinfo=BERLIN),
+}
+
+
+def sent(call: calls.Call[Any], parameter: str) -> Any:
+    return json.loads(call.parameters[parameter])
+
+
+def test_windows_of_a_week() -> None:
+    for window in (
+        WeeklyWindow(1, dt.time(9), dt.time(17)),
+        WINDOW,
+        {**WINDOW, "start_time": dt.time(9), "valid_from": None, "valid_to": None},
+    ):
+        assert sent(calls.set_weekly_hours(SOMEBODY, [window]), "p_hours") == [
+            {**WINDOW, "valid_from": None, "valid_to": None}
+        ]
+    valid = {"valid_from": dt.date(2030, 1, 7), "valid_to": "2030-12-31"}
+    (limited,) = sent(calls.set_weekly_hours(SOMEBODY, [{**WINDOW, "end_time": "24:00", **valid}]), "p_hours")
+    assert limited == {**WINDOW, "end_time": "00:00", "valid_from": "2030-01-07", "valid_to": "2030-12-31"}
+    assert sent(calls.set_weekly_hours(SOMEBODY, iter(())), "p_hours") == []
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        *(None, 7, "mon", {}, (1, "09:00", "17:00"), {**WINDOW, "colour": "red"}),
+        *({**WINDOW, "weekday": "1"}, {**WINDOW, "start_time": "9:00"}, {**WINDOW, "start_time": "24:00"}),
+        *({**WINDOW, "end_time": None}, {**WINDOW, "valid_from": "tomorrow"}, {**WINDOW, "valid_to": ""}),
+        *({"weekday": 1}, {"start_time": "09:00", "end_time": "17:00"}),
+    ],
+)
+def test_what_is_no_window_of_a_week(window: Any) -> None:
+    assert refusal(calls.set_weekly_hours, hours=[WINDOW, window]).detail == {
+        "code": "invalid_parameter",
+        "parameter": "p_hours",
+        "window": 2,
+    }
+
+
+def test_windows_of_a_date() -> None:
+    expected = [{"start_time": "09:00", "end_time": "00:00"}]
+    windows: list[Any] = [("09:00", "24:00"), [dt.time(9), dt.time(0)]]
+    for window in (*windows, {"start_time": "09:00", "end_time": "24:00"}):
+        assert sent(calls.set_date_override(SOMEBODY, "2030-01-07", [window]), "p_hours") == expected
+    assert sent(calls.set_date_override(SOMEBODY, "2030-01-07", []), "p_hours") == []
+    assert calls.set_date_override(SOMEBODY, "2030-01-07").parameters["p_hours"] is None
+
+
+@pytest.mark.parametrize("window", [None, 7, "ab", "09:00-12:00", ("09:00",), ("9:00", "12:00"), WINDOW, {}])
+def test_what_is_no_window_of_a_date(window: Any) -> None:
+    detail = refusal(calls.set_date_override, hours=[window]).detail
+    assert (detail["parameter"], detail["window"]) == ("p_hours", 1)
+
+
+def test_events_of_another_calendar() -> None:
+    start, end = (dt.datetime(2030, 1, 7, hour, tzinfo=BERLIN) for hour in (10, 11))
+    expected = [
+        {
+            "external_id": "a1",
+            "start_time": "2030-01-07T09:00:00+00:00",
+            "end_time": "2030-01-07T10:00:00+00:00",
+        }
+    ]
+    for event in (BusyEvent("a1", start, end), EVENT):
+        assert sent(calls.sync_external_busy(SOMEBODY, "google", [event]), "p_events") == expected
+    gone = [{"external_id": "b2", "removed": True}]
+    for event in (BusyEvent("b2", removed=True), {"external_id": "b2", "removed": True}):
+        assert sent(calls.sync_external_busy(SOMEBODY, "google", [event]), "p_events") == gone
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(None, 7, "a1", {}, {"external_id": "a1"}, BusyEvent("a1"), {**EVENT, "colour": "red"}),
+        *({**EVENT, "external_id": "a\0b"}, {**EVENT, "external_id": 7}, {**EVENT, "removed": "no"}),
+        *({**EVENT, "start_time": "2030-01-07T10:00:00"}, {**EVENT, "end_time": dt.datetime(2030, 1, 7)}),
+        *({**EVENT, "start_time": "soon"}, {**EVENT, "start_time": dt.datetime.min.replace(tzinfo=BERLIN)}),
+    ],
+)
+def test_what_is_no_event(event: Any) -> None:
+    detail = refusal(calls.sync_external_busy, events=[EVENT, event]).detail
+    assert (detail["parameter"], detail["event"]) == ("p_events", 2)
+
+
+@pytest.mark.parametrize("value", [None, 7, "[]", b"", WINDOW])
+def test_what_is_no_list(value: Any) -> None:
+    assert refusal(calls.set_weekly_hours, hours=value).detail["parameter"] == "p_hours"
+    assert refusal(calls.sync_external_busy, events=value).detail["parameter"] == "p_events"
+    if value is not None:
+        assert refusal(calls.set_date_override, hours=value).detail["parameter"] == "p_hours"
 
 
 def test_a_limit_of_nothing_is_refused() -> None:
@@ -496,8 +640,9 @@ def test_the_database_books_that_instant(world: World) -> None:
 
 def test_the_database_books_both_of_two_equal_local_times(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
-    first = dt.datetime(2040, 10, 28, 2, 30, tzinfo=BERLIN)
+    first = dt.datetime(2030, 10, 27, 2, 30, tzinfo=BERLIN)
     bookings = Bookings(world.connection)
+    bookings.set_policy(maximum_advance=FAR)
 
     booked = [
         bookings.book_session(user_id=client, therapist_id=therapist, starts_at=first.replace(fold=fold))
@@ -505,8 +650,8 @@ def test_the_database_books_both_of_two_equal_local_times(world: World) -> None:
     ]
 
     assert [session.start_time for session in booked] == [
-        dt.datetime(2040, 10, 28, 0, 30, tzinfo=UTC),
-        dt.datetime(2040, 10, 28, 1, 30, tzinfo=UTC),
+        dt.datetime(2030, 10, 27, 0, 30, tzinfo=UTC),
+        dt.datetime(2030, 10, 27, 1, 30, tzinfo=UTC),
     ]
     assert [session.time_zone for session in booked] == ["Europe/Berlin", "UTC"]
 

@@ -1,0 +1,545 @@
+"""The builders of :mod:`bookingdb.calls` that are about when a therapist can be booked.
+
+Slots and who has one, hours and their exceptions, time off, the appointments of other calendars.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from bookingdb import arguments
+from bookingdb.errors import InvalidTherapistId, InvalidUserId
+from bookingdb.models import (
+    AvailableDay,
+    AvailableSlot,
+    AvailableTherapist,
+    BookedSession,
+    BusyEvent,
+    DateOverride,
+    SyncedBusy,
+    TimeOff,
+    WeeklyWindow,
+)
+from bookingdb.statements import Argument, Call, nothing, row, row_or_none, rows
+
+
+def list_available_slots(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    *,
+    duration_minutes: int = 60,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[list[AvailableSlot]]:
+    """List the times at which a session can be booked with a therapist now, in order.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        time_zone: IANA zone of the dates, here and in the result; without it the therapist's, else the default
+            policy's.
+        step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The slots. Of an hour that the clocks show twice both are there, of one that they skip none.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
+            no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for slot in Bookings(db).list_available_slots(therapist, "2030-01-07", "2030-01-13"):
+            print(slot.local_date, slot.local_time)
+    """
+    return rows(
+        "list_available_slots",
+        AvailableSlot,
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+    )
+
+
+def list_available_days(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    *,
+    duration_minutes: int = 60,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[list[AvailableDay]]:
+    """List the dates on which a therapist has something free, in order.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        time_zone: IANA zone of the dates, here and in the result; without it the therapist's, else the default
+            policy's.
+        step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The dates with a slot, how many there are, and the first and the last.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
+            no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for day in Bookings(db).list_available_days(therapist, "2030-01-01", "2030-01-31", duration_minutes=30):
+            print(day.local_date, day.slots)
+    """
+    return rows(
+        "list_available_days",
+        AvailableDay,
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+    )
+
+
+def next_available_slot(
+    therapist_id: UUID | str,
+    *,
+    duration_minutes: int = 60,
+    after: datetime | None = None,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[AvailableSlot | None]:
+    """Return the first time at which a session can be booked with a therapist.
+
+    Args:
+        therapist_id: the therapist.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        after: the instant at or after which, a datetime with a time zone; without it now.
+        time_zone: IANA zone of date and time in the result; without it the therapist's, else the default policy's.
+        step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The slot, or None if there is none as far ahead as can be booked.
+
+    Raises:
+        InvalidTherapistId, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        slot = Bookings(db).next_available_slot(therapist, time_zone="Europe/Berlin")
+        print(slot.local_date if slot else "nothing free")
+    """
+    return row_or_none(
+        "next_available_slot",
+        AvailableSlot,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_duration_minutes=arguments.duration(duration_minutes),
+        p_after=arguments.optional_instant("p_after", after),
+        p_time_zone=arguments.zone_name(time_zone),
+        p_step_minutes=arguments.optional_integer("p_step_minutes", step_minutes),
+    )
+
+
+def find_available_therapists(
+    from_: datetime,
+    to: datetime,
+    *,
+    duration_minutes: int = 60,
+    therapist_ids: Iterable[UUID | str] | None = None,
+    limit: int = 20,
+) -> Call[list[AvailableTherapist]]:
+    """Find the therapists who can be booked between two instants, whoever is free first, first.
+
+    Args:
+        from_: the instant from which, a datetime with a time zone.
+        to: the instant at which the session is over at the latest, a datetime with a time zone, at most 366 days
+            later.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        therapist_ids: only these, None for all; whoever cannot be booked is passed over.
+        limit: how many at most, 1 to 1000.
+
+    Returns:
+        The therapists, each with the first slot.
+
+    Raises:
+        InvalidDuration, InvalidParameter: the question makes no sense.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        for found in Bookings(db).find_available_therapists(tomorrow, tomorrow + timedelta(days=7), limit=5):
+            print(found.therapist_id, found.start_time)
+    """
+    asked = Argument("uuid[]", None)
+    if therapist_ids is not None:
+        asked = arguments.ids("p_therapist_ids", therapist_ids, "Give UUIDs of therapists.")
+    return rows(
+        "find_available_therapists",
+        AvailableTherapist,
+        p_from=arguments.instant("p_from", from_),
+        p_to=arguments.instant("p_to", to),
+        p_duration_minutes=arguments.duration(duration_minutes),
+        p_therapist_ids=asked,
+        p_limit=arguments.integer("p_limit", limit),
+    )
+
+
+def book_session_with_override(
+    *,
+    user_id: UUID | str,
+    therapist_id: UUID | str,
+    session_date: date | str | None = None,
+    session_time: time | str | None = None,
+    starts_at: datetime | None = None,
+    duration_minutes: int = 60,
+    session_type: str = "video",
+    notes: str = "",
+    title: str = "Therapy Session",
+    time_zone: str | None = None,
+    override_hours: bool = True,
+    idempotency_key: str | None = None,
+) -> Call[BookedSession]:
+    """Book a session also outside of the therapist's hours; the audit log says so. Everything else holds as always.
+
+    Args:
+        user_id: the client.
+        therapist_id: the therapist.
+        session_date: the local date, a date or ``"YYYY-MM-DD"``.
+        session_time: the local time, a time or ``"HH:MM"`` on a 24-hour clock, without seconds.
+        starts_at: instead of date and time, the instant: a datetime with a time zone, at a full minute.
+        duration_minutes: 15 to 180 minutes.
+        session_type: e.g. ``"video"``.
+        notes: kept as the session's description.
+        title: what the session is called.
+        time_zone: IANA zone of date and time; without it the therapist's, else the default policy's. With
+            `starts_at`: see :meth:`~bookingdb.Bookings.book_session`.
+        override_hours: whether the hours do not count; False for a booking like any other.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered with the same session.
+
+    Returns:
+        The session, and the client's credits after it.
+
+    Raises:
+        InvalidUserId, InvalidTherapistId, InvalidDate, InvalidTime, SkippedTime, InvalidTimeZone,
+        InvalidDuration, InvalidParameter: the request makes no sense.
+        InPast, TooSoon, TooFar: the start is not within reach.
+        TherapistNotFound, UserNotFound: one of the two cannot take part.
+        BookingConflict: the time is not to be had (see there for its two subclasses).
+        InsufficientCredits: the client has no credit left.
+        IdempotencyKeyReused: the key belongs to another request.
+        SessionNotFound: the session that the key stands for was deleted.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).book_session_with_override(
+            user_id=client, therapist_id=therapist, session_date="2030-01-06", session_time="21:00")
+    """
+    return row(
+        "book_session_with_override",
+        BookedSession,
+        p_user_id=arguments.id_(user_id, InvalidUserId),
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        **arguments.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=arguments.duration(duration_minutes),
+        p_session_type=arguments.text("p_session_type", session_type),
+        p_notes=arguments.text("p_notes", notes),
+        p_title=arguments.text("p_title", title),
+        p_override_hours=arguments.boolean("p_override_hours", override_hours),
+        p_idempotency_key=arguments.key(idempotency_key),
+    )
+
+
+def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
+    """Return the weekly hours of a therapist, in the local time of the therapist's zone.
+
+    Args:
+        therapist_id: the therapist.
+
+    Returns:
+        The windows, in order. Without any the therapist can be booked at any time, unless the policy's
+        `require_hours` says otherwise.
+
+    Raises:
+        InvalidTherapistId: the id is not a UUID.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for window in Bookings(db).get_weekly_hours(therapist):
+            print(window.weekday, window.start_time, window.end_time)
+    """
+    return rows(
+        "get_weekly_hours",
+        WeeklyWindow,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+    )
+
+
+def set_weekly_hours(
+    therapist_id: UUID | str, hours: Iterable[WeeklyWindow | Mapping[str, Any]]
+) -> Call[list[WeeklyWindow]]:
+    """Put weekly hours in the place of all that a therapist has. What was booked stays.
+
+    Args:
+        therapist_id: the therapist.
+        hours: up to 200 windows, in the local time of the therapist's zone: each a :class:`~bookingdb.WeeklyWindow`
+            or a mapping with its fields, where times and dates may be texts (``"09:00"``, ``"2030-01-07"``) and an
+            end ``"24:00"`` is midnight. None at all: see :meth:`~bookingdb.Bookings.get_weekly_hours`.
+
+    Returns:
+        The windows, in order.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["window"]`` says which of them,
+            from 1.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).set_weekly_hours(
+            therapist, [WeeklyWindow(weekday, time(9), time(17)) for weekday in range(1, 6)])
+    """
+    return rows(
+        "set_weekly_hours",
+        WeeklyWindow,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_hours=arguments.weekly_windows("p_hours", hours),
+    )
+
+
+def list_date_overrides(therapist_id: UUID | str, from_: date | str, to: date | str) -> Call[list[DateOverride]]:
+    """List the dates on which something else holds than a therapist's weekly hours.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``, in the therapist's zone.
+        to: the last date, included.
+
+    Returns:
+        The windows that hold on these dates instead, in order; a date that is closed has one without times.
+
+    Raises:
+        InvalidTherapistId, InvalidDate: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for override in Bookings(db).list_date_overrides(therapist, "2030-12-01", "2030-12-31"):
+            print(override.override_date, override.start_time or "closed")
+    """
+    return rows(
+        "list_date_overrides",
+        DateOverride,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_from=arguments.date_(from_),
+        p_to=arguments.date_(to),
+    )
+
+
+def set_date_override(
+    therapist_id: UUID | str,
+    date: date | str,
+    hours: Iterable[tuple[time | str, time | str] | Mapping[str, Any]] | None = None,
+) -> Call[list[DateOverride]]:
+    """Let other hours than the weekly ones hold on a date. What was booked stays.
+
+    Args:
+        therapist_id: the therapist.
+        date: the date, a date or ``"YYYY-MM-DD"``, in the therapist's zone.
+        hours: windows of that date, each a start and an end, or a mapping with ``start_time`` and ``end_time``; times
+            or texts such as ``"09:00"``, an end at or before the start is on the next day. None of them (``[]``)
+            closes the date; None lets the weekly hours hold again.
+
+    Returns:
+        What overrides the weekly hours on that date now.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidParameter: the request makes no sense; ``detail["window"]`` says
+            which window, from 1.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).set_date_override(therapist, "2030-12-24", [("09:00", "12:00")])
+        Bookings(db).set_date_override(therapist, "2030-12-25", [])
+    """
+    return rows(
+        "set_date_override",
+        DateOverride,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_date=arguments.date_(date),
+        p_hours=arguments.optional_windows("p_hours", hours),
+    )
+
+
+def list_time_off(therapist_id: UUID | str, from_: datetime, to: datetime) -> Call[list[TimeOff]]:
+    """List a therapist's time off that reaches into a time, in order.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the instant from which, a datetime with a time zone.
+        to: the instant before which, a datetime with a time zone.
+
+    Returns:
+        The time off, each with the sessions that are booked in it all the same.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        now = datetime.now(UTC)
+        for time_off in Bookings(db).list_time_off(therapist, now, now + timedelta(days=90)):
+            print(time_off.start_time, time_off.end_time, time_off.reason)
+    """
+    return rows(
+        "list_time_off",
+        TimeOff,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_from=arguments.instant("p_from", from_),
+        p_to=arguments.instant("p_to", to),
+    )
+
+
+def add_time_off(
+    therapist_id: UUID | str, start: datetime, end: datetime, *, reason: str | None = None
+) -> Call[TimeOff]:
+    """Let nothing be booked with a therapist for a time. The same time once more is the same time off.
+
+    Args:
+        therapist_id: the therapist.
+        start: the instant from which, a datetime with a time zone.
+        end: the instant until which, a datetime with a time zone.
+        reason: why, up to 1000 characters.
+
+    Returns:
+        The time off, with the sessions that were booked in it before: they stay, and are to be moved or cancelled.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        time_off = Bookings(db).add_time_off(therapist, monday, monday + timedelta(days=7), reason="holiday")
+        for session_id in time_off.session_ids:
+            Bookings(db).cancel_session(session_id, reason="holiday")
+    """
+    return row(
+        "add_time_off",
+        TimeOff,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_start=arguments.instant("p_start", start),
+        p_end=arguments.instant("p_end", end),
+        p_reason=arguments.optional_text("p_reason", reason),
+    )
+
+
+def remove_time_off(time_off_id: UUID | str) -> Call[None]:
+    """Take time off back.
+
+    Args:
+        time_off_id: the time off.
+
+    Raises:
+        InvalidParameter: the id is not a UUID.
+        TimeOffNotFound: there is none with this id, or it was taken back before.
+        TherapistNotFound: its therapist cannot be booked any more.
+        NotAuthenticated, NotAllowed: the caller is neither its therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).remove_time_off(time_off.id)
+    """
+    return nothing(
+        "remove_time_off",
+        p_time_off_id=arguments.other_id("p_time_off_id", time_off_id),
+    )
+
+
+def sync_external_busy(
+    therapist_id: UUID | str,
+    source: str,
+    events: Iterable[BusyEvent | Mapping[str, Any]],
+    *,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+) -> Call[SyncedBusy]:
+    """Bring the appointments that a therapist has in another calendar up to date: nothing is booked over them.
+
+    Args:
+        therapist_id: the therapist.
+        source: what you call the other calendar, 1 to 100 characters.
+        events: up to 5000 appointments: each a :class:`~bookingdb.BusyEvent` or a mapping with its fields, where
+            instants may be texts in ISO 8601 with an offset.
+        from_: with `to`: the events are all that the other calendar has from this instant, a datetime with a time
+            zone; what it had there before and has no more, goes.
+        to: with `from_`: the instant before which they are all.
+
+    Returns:
+        How many are new, changed and gone, and the sessions that the events overlap: they stay.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["event"]`` says which event,
+            from 1.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).sync_external_busy(
+            therapist, "google", [BusyEvent("a1", monday, monday + timedelta(hours=1)), BusyEvent("b2", removed=True)])
+    """
+    return row(
+        "sync_external_busy",
+        SyncedBusy,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_source=arguments.text("p_source", source),
+        p_events=arguments.events("p_events", events),
+        p_from=arguments.optional_instant("p_from", from_),
+        p_to=arguments.optional_instant("p_to", to),
+    )
+
+
+def _slots(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    duration_minutes: int,
+    time_zone: str | None,
+    step_minutes: int | None,
+) -> dict[str, Argument]:
+    return {
+        "p_therapist_id": arguments.id_(therapist_id, InvalidTherapistId),
+        "p_from": arguments.date_(from_),
+        "p_to": arguments.date_(to),
+        "p_duration_minutes": arguments.duration(duration_minutes),
+        "p_time_zone": arguments.zone_name(time_zone),
+        "p_step_minutes": arguments.optional_integer("p_step_minutes", step_minutes),
+    }
