@@ -57,6 +57,23 @@ begin
 end;
 $function$;
 
+-- The Monday that is eight to fourteen days from today.
+create function pg_temp.monday() returns date language sql stable
+return current_date + 15 - extract(isodow from current_date)::integer;
+
+-- The next date, from the day after tomorrow on, on which the clocks of a zone go forward (or back).
+create function pg_temp.clock_change(p_time_zone text, p_forward boolean) returns date language sql stable
+return (
+    select min(current_date + n.number)
+    from generate_series(2, 400) as n (number)
+    cross join lateral (
+        select
+            (current_date + n.number + 1)::timestamp at time zone p_time_zone
+            - (current_date + n.number)::timestamp at time zone p_time_zone as length
+    ) as d
+    where d.length <> interval '24 hours' and (d.length < interval '24 hours') = p_forward
+);
+
 -- All that is written, as a fingerprint: where it stays the same, nothing was written.
 create function pg_temp.written() returns text language sql stable security definer
 return (
@@ -81,6 +98,10 @@ return (
         select i::text from bookingdb.idempotency_keys as i
         union all
         select p::text from bookingdb.policies as p
+        union all
+        select w::text from bookingdb.weekly_hours as w
+        union all
+        select d::text from bookingdb.date_overrides as d
     ) as w (line)
 );
 
