@@ -50,8 +50,8 @@ begin
                     v_is_valid := true;
                     v_removed_ids := v_removed_ids || (v_event ->> 'external_id');
                 -- With an offset: without one the connection's TimeZone would decide.
-                elsif v_event ->> 'start_time' ~ '^[0-9]{4}-.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'
-                    and v_event ->> 'end_time' ~ '^[0-9]{4}-.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' then
+                elsif v_event ->> 'start_time' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'
+                    and v_event ->> 'end_time' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' then
                     v_start := v_event ->> 'start_time';
                     v_end := v_event ->> 'end_time';
                     v_is_valid := v_start < v_end
