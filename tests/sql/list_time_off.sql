@@ -67,8 +67,7 @@ select results_eq(
     $$,
     'in order, with the sessions that lie in it, and nothing that is no time off'
 );
-select
-    results_eq(format('execute off(%s, %s)', c.from_day, c.to_day), c.expected, c.name)
+select results_eq(format('execute off(%s, %s)', c.from_day, c.to_day), c.expected, c.name)
 from (
     values
     (31, 32, array['first'], 'what reaches into the time'),

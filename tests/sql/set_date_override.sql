@@ -30,9 +30,9 @@ select pg_temp.book('booked', pg_temp.client(), pg_temp.therapist(), pg_temp.mon
 
 prepare overrides as
 select
-    d.override_date - pg_temp.monday() as day,
     d.start_time,
-    d.end_time
+    d.end_time,
+    d.override_date - pg_temp.monday() as day
 from bookingdb.date_overrides as d
 where d.therapist_id = pg_temp.therapist()
 order by d.override_date, d.start_time;
@@ -63,7 +63,7 @@ select results_eq(
 reset role;
 select results_eq(
     'overrides',
-    $$ values (0, time '14:00', time '15:00'), (0, time '22:00', time '01:00') $$,
+    $$ values (time '14:00', time '15:00', 0), (time '22:00', time '01:00', 0) $$,
     'which are written'
 );
 select results_eq(
@@ -76,8 +76,7 @@ select results_eq(
     $$ values ('availability.changed', pg_temp.therapist()) $$,
     'with one event'
 );
-select
-    results_eq(format('execute is_busy(%s, %L, %L)', c.day, c.start_time, c.end_time), array[c.expected], c.name)
+select results_eq(format('execute is_busy(%s, %L, %L)', c.day, c.start_time, c.end_time), array[c.expected], c.name)
 from (
     values
     (0, '14:00', '15:00', false, 'they hold on that date'),
@@ -106,10 +105,9 @@ select results_eq(
     'no hours at all: a row without times'
 );
 select results_eq(
-    'overrides', $$ values (0, null::time, null::time) $$, 'takes the place of what was there for the date'
+    'overrides', $$ values (null::time, null::time, 0) $$, 'takes the place of what was there for the date'
 );
-select
-    results_eq(format('execute is_busy(%s, %L, %L)', c.day, c.start_time, c.end_time), array[c.expected], c.name)
+select results_eq(format('execute is_busy(%s, %L, %L)', c.day, c.start_time, c.end_time), array[c.expected], c.name)
 from (
     values
     (0, '11:00', '12:00', true, 'the date is closed'),
@@ -128,7 +126,7 @@ select is_empty(
     'null takes the exception back'
 );
 select results_eq(
-    'overrides', $$ values (1, time '00:00', time '00:00') $$, 'of that date alone'
+    'overrides', $$ values (time '00:00', time '00:00', 1) $$, 'of that date alone'
 );
 select results_eq($$ execute is_busy(0, '11:00', '12:00') $$, array[false], 'and the week holds again');
 select is_empty(

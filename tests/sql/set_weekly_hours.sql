@@ -106,8 +106,7 @@ select is(
 prepare is_busy (integer, time, time) as
 select public.check_booking_conflict(pg_temp.therapist(), pg_temp.monday() + $1, $2, $3) as is_busy;
 
-select
-    results_eq(format('execute is_busy(%s, %L, %L)', c.day, c.start_time, c.end_time), array[c.expected], c.name)
+select results_eq(format('execute is_busy(%s, %L, %L)', c.day, c.start_time, c.end_time), array[c.expected], c.name)
 from (
     values
     (0, '09:00', '10:00', false, 'the first hour of a window'),
