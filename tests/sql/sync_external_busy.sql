@@ -170,7 +170,8 @@ select results_eq(
     $$
         select y.inserted, y.updated, y.removed
         from public.sync_external_busy(
-            pg_temp.therapist(), 'home', jsonb_build_array(pg_temp.event('c', 32, '15:00')), pg_temp.at(0), pg_temp.at(90)
+            pg_temp.therapist(), 'home', jsonb_build_array(pg_temp.event('c', 32, '15:00')),
+            pg_temp.at(0), pg_temp.at(90)
         ) as y
     $$,
     $$ values (1, 0, 0) $$,
