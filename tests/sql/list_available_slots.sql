@@ -91,7 +91,8 @@ select results_eq(
 );
 select is(
     (
-        select count(*) from public.list_available_slots(pg_temp.other_therapist(), current_date + 30, current_date + 30)
+        select count(*)
+        from public.list_available_slots(pg_temp.other_therapist(), current_date + 30, current_date + 30)
     ), 96::bigint, 'without hours it is every quarter of an hour of a day'
 );
 select is(
@@ -221,7 +222,10 @@ select is(
     ), true, 'nothing that is over'
 );
 select is_empty(
-    $$ select s.* from public.list_available_slots(pg_temp.other_therapist(), current_date - 9, current_date - 2) as s $$,
+    $$
+        select s.*
+        from public.list_available_slots(pg_temp.other_therapist(), current_date - 9, current_date - 2) as s
+    $$,
     'dates that are over'
 );
 select p.minimum_notice
