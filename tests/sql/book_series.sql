@@ -19,8 +19,8 @@ select volatility_is('public'::name, 'book_series'::name, 'volatile');
 select isnt_definer('public'::name, 'book_series'::name);
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- People: the therapist is in Berlin, where the clocks change on 2030-03-31 and 2030-10-27. Who books so far ahead needs
--- a horizon as far.
+-- People: the therapist is in Berlin, where the clocks change on 2030-03-31 and 2030-10-27. Who books so far ahead
+-- needs a horizon as far.
 -- ---------------------------------------------------------------------------------------------------------------------
 
 select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'Europe/Berlin');
