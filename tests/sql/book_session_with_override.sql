@@ -43,13 +43,16 @@ from public.book_session_with_override(
 ) as b;
 
 -- What the audit log says about the creation of the session at a local time.
-create function pg_temp.audited(p_days integer, p_time time) returns jsonb language sql stable
-return (
-    select a.changes
-    from public.sessions as s
-    inner join public.booking_audit_log as a on a.session_id = s.id
-    where a.action = 'created' and s.scheduled_date = pg_temp.monday() + p_days and s.scheduled_time = p_time
-);
+create function pg_temp.audited(p_days integer, p_time time) returns jsonb language plpgsql stable as $function$
+begin
+    return (
+        select a.changes
+        from public.sessions as s
+        inner join public.booking_audit_log as a on s.id = a.session_id
+        where a.action = 'created' and s.scheduled_date = pg_temp.monday() + p_days and s.scheduled_time = p_time
+    );
+end;
+$function$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- A booking outside of the hours
@@ -193,16 +196,17 @@ from public.set_policy(
 ) as p;
 create temporary table before_refusals on commit drop as
 select pg_temp.written() as written;
-select results_eq(
-    format(
-        'select d.detail ->> %L, d.detail ->> %L from pg_temp.detail_of(%L) as d (detail)', 'code', 'rule',
+select
+    results_eq(
         format(
-            'select public.book_session_with_override(%L, %L, pg_temp.monday() + %s, %L)',
-            pg_temp.client(), pg_temp.therapist(), r.day, r.time
-        )
-    ),
-    format('values (%L::text, %L::text)', r.code, r.rule), r.name
-)
+            'select d.detail ->> %L, d.detail ->> %L from pg_temp.detail_of(%L) as d (detail)', 'code', 'rule',
+            format(
+                'select public.book_session_with_override(%L, %L, pg_temp.monday() + %s, %L)',
+                pg_temp.client(), pg_temp.therapist(), r.day, r.time
+            )
+        ),
+        format('values (%L::text, %L::text)', r.code, r.rule), r.name
+    )
 from (
     values
     (16, '09:00', 'booking_conflict', 'time_off', 'time off'),
@@ -247,14 +251,15 @@ select results_eq(
 -- Refusals
 -- ---------------------------------------------------------------------------------------------------------------------
 
-select throws_ok(
-    format(
-        'select public.book_session_with_override(%s, %s, %L, %L, %L, %L, %L, %L, %L, %L, %L)',
-        coalesce(r.user_id, 'pg_temp.client()'), coalesce(r.therapist_id, 'pg_temp.therapist()'), r.date, r.time,
-        r.duration, r.session_type, r.notes, r.title, r.zone, r.override_hours, r.key
-    ),
-    r.sqlstate, r.message, r.name
-)
+select
+    throws_ok(
+        format(
+            'select public.book_session_with_override(%s, %s, %L, %L, %L, %L, %L, %L, %L, %L, %L)',
+            coalesce(r.user_id, 'pg_temp.client()'), coalesce(r.therapist_id, 'pg_temp.therapist()'), r.date, r.time,
+            r.duration, r.session_type, r.notes, r.title, r.zone, r.override_hours, r.key
+        ),
+        r.sqlstate, r.message, r.name
+    )
 from (
     select
         v.*,

@@ -204,12 +204,14 @@ select results_eq(
 
 create temporary table before_refusals on commit drop as
 select pg_temp.written() as written;
-select throws_ok(
-    format(
-        'select public.find_available_therapists(%L, %L, %L, null, %L)', r.starts_at, r.ends_at, r.minutes, r.maximum
-    ),
-    r.sqlstate, r.message, r.name
-)
+select
+    throws_ok(
+        format(
+            'select public.find_available_therapists(%L, %L, %L, null, %L)', r.starts_at, r.ends_at, r.minutes,
+            r.maximum
+        ),
+        r.sqlstate, r.message, r.name
+    )
 from (
     values
     (null, '2030-01-08Z', 60, 20, 'PT400', 'Invalid parameter', 'no beginning'),

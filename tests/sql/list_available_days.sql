@@ -93,13 +93,14 @@ select is_empty(
 -- Refusals, and who may ask
 -- ---------------------------------------------------------------------------------------------------------------------
 
-select throws_ok(
-    format(
-        'select public.list_available_days(%s, %L, %L, %L, %L, %L)', r.therapist_id, r.first_date, r.last_date,
-        r.minutes, r.time_zone, r.step
-    ),
-    r.sqlstate, r.message, r.name
-)
+select
+    throws_ok(
+        format(
+            'select public.list_available_days(%s, %L, %L, %L, %L, %L)', r.therapist_id, r.first_date, r.last_date,
+            r.minutes, r.time_zone, r.step
+        ),
+        r.sqlstate, r.message, r.name
+    )
 from (
     values
     ('null', '2030-01-07', '2030-01-07', 60, null, null, 'PT400', 'Invalid therapist ID format', 'no therapist'),

@@ -60,11 +60,12 @@ select results_eq(
     $$,
     'in the zone that was asked for'
 );
-select results_eq(
-    format('execute next_slot(%s, %L, %s, %L)', c.day, c.time, c.minutes, c.step),
-    format('values (time %L, %s)', c.expected_time, c.expected_day),
-    c.name
-)
+select
+    results_eq(
+        format('execute next_slot(%s, %L, %s, %L)', c.day, c.time, c.minutes, c.step),
+        format('values (time %L, %s)', c.expected_time, c.expected_day),
+        c.name
+    )
 from (
     values
     (0, '09:00', 60, null, '09:00', 0, 'the instant itself counts'),
@@ -158,13 +159,14 @@ select results_eq(
 
 create temporary table before_refusals on commit drop as
 select pg_temp.written() as written;
-select throws_ok(
-    format(
-        'select public.next_available_slot(%s, %L, %L, %L, %L)', r.therapist_id, r.minutes, r.starts_at, r.time_zone,
-        r.step
-    ),
-    r.sqlstate, r.message, r.name
-)
+select
+    throws_ok(
+        format(
+            'select public.next_available_slot(%s, %L, %L, %L, %L)', r.therapist_id, r.minutes, r.starts_at,
+            r.time_zone, r.step
+        ),
+        r.sqlstate, r.message, r.name
+    )
 from (
     values
     ('null', 60, null, null, null, 'PT400', 'Invalid therapist ID format', 'no therapist'),

@@ -226,10 +226,11 @@ select results_eq(
 );
 select p.buffer_before_minutes
 from public.set_policy('{"buffer_before_minutes": 30, "buffer_after_minutes": 10}', pg_temp.therapist()) as p;
-select is(
-    public.check_booking_conflict(pg_temp.therapist(), current_date + 32, c.start_time::time, c.end_time::time),
-    c.expected, c.name
-)
+select
+    is(
+        public.check_booking_conflict(pg_temp.therapist(), current_date + 32, c.start_time::time, c.end_time::time),
+        c.expected, c.name
+    )
 from (
     values
     ('16:29', '17:00', true, 'a session needs its distance from it'),
@@ -283,10 +284,11 @@ select is(
 create temporary table before_refusals on commit drop as
 select pg_temp.written() as written;
 
-select throws_ok(
-    format('select public.sync_external_busy(pg_temp.therapist(), %L, %L)', 'work', r.events),
-    'PT400', 'Invalid parameter', coalesce(r.events, 'no events')
-)
+select
+    throws_ok(
+        format('select public.sync_external_busy(pg_temp.therapist(), %L, %L)', 'work', r.events),
+        'PT400', 'Invalid parameter', coalesce(r.events, 'no events')
+    )
 from (
     values
     (null),
@@ -318,12 +320,14 @@ from (
         {"external_id": "a", "removed": true}]'
     )
 ) as r (events);
-select throws_ok(
-    format(
-        'select public.sync_external_busy(%s, %L, %L, %L, %L)', r.therapist_id, r.source, '[]', r.starts_at, r.ends_at
-    ),
-    r.sqlstate, r.message, r.name
-)
+select
+    throws_ok(
+        format(
+            'select public.sync_external_busy(%s, %L, %L, %L, %L)', r.therapist_id, r.source, '[]', r.starts_at,
+            r.ends_at
+        ),
+        r.sqlstate, r.message, r.name
+    )
 from (
     values
     ('null', 'work', null, null, 'PT400', 'Invalid therapist ID format', 'no therapist'),
