@@ -274,9 +274,10 @@ select p.require_hours from public.set_policy('{"require_hours": null}', pg_temp
 prepare around_change (text, boolean, time, time, integer) as
 select
     to_char(s.local_time, 'HH24:MI') as local_time,
-    s.start_time - pg_temp.clock_change($1, $2)::timestamp at time zone $1 as since_midnight
-from public.list_available_slots(
-    pg_temp.other_therapist(), pg_temp.clock_change($1, $2), pg_temp.clock_change($1, $2), 15, $1, $5
+    s.start_time - c.local_date::timestamp at time zone $1 as since_midnight
+from (select pg_temp.clock_change($1, $2) as local_date) as c
+cross join lateral public.list_available_slots(
+    pg_temp.other_therapist(), c.local_date, c.local_date, 15, $1, $5
 ) as s
 where s.local_time between $3 and $4
 order by s.start_time;
