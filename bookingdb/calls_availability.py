@@ -17,6 +17,7 @@ from bookingdb.models import (
     BookedSession,
     BusyEvent,
     DateOverride,
+    OpeningPeriod,
     SyncedBusy,
     TimeOff,
     WeeklyWindow,
@@ -259,6 +260,41 @@ def book_session_with_override(
         p_title=arguments.text("p_title", title),
         p_override_hours=arguments.boolean("p_override_hours", override_hours),
         p_idempotency_key=arguments.key(idempotency_key),
+    )
+
+
+def list_opening_hours(
+    therapist_id: UUID | str, from_: date | str, to: date | str, *, time_zone: str | None = None
+) -> Call[list[OpeningPeriod]]:
+    """List when a therapist is there, free or not: weekly hours, and what overrides them.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        time_zone: IANA zone of the dates; without it the therapist's, else the default policy's.
+
+    Returns:
+        The periods, in order; they do not touch. A therapist who has no weekly hours, and need have none, is there
+        all the time.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidParameter: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for period in Bookings(db).list_opening_hours(therapist, "2030-01-07", "2030-01-13"):
+            print(period.start_time, period.end_time)
+    """
+    return rows(
+        "list_opening_hours",
+        OpeningPeriod,
+        p_therapist_id=arguments.id_(therapist_id, InvalidTherapistId),
+        p_from=arguments.date_(from_),
+        p_to=arguments.date_(to),
+        p_time_zone=arguments.zone_name(time_zone),
     )
 
 

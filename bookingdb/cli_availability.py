@@ -57,7 +57,7 @@ moments_options = options(
 
 @click.command("slots")
 @click.argument("therapist")
-@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="How many days.")
+@click.option("--days", type=click.IntRange(1, 365), default=14, show_default=True, help="How many days.")
 @click.option("--from", "from_", type=DATE, help="The first date; default: today.")
 @duration_option
 @zone_option
@@ -95,11 +95,8 @@ def slots(
         if as_json:
             print_records(free, as_json)
             return
-        # Of every zone these dates are within.
-        around = (dates[0] - 2 * DAY, dates[-1] + 2 * DAY)
-        opening = timetable.opening(
-            policy, bookings.get_weekly_hours(therapist), bookings.list_date_overrides(therapist, *around), *around
-        )
+        # A session may end on the day after.
+        opening = bookings.list_opening_hours(therapist, dates[0], dates[-1] + DAY, time_zone=time_zone)
     if any(slot.start_time.astimezone(zone).time() != slot.local_time for slot in free):
         # A government changed its mind, and one of the two has not heard of it.
         click.echo(f"bookingdb: the time zone data of this machine and of the database differ: {zone.key}", err=True)

@@ -332,6 +332,19 @@ class AvailableDay(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OpeningPeriod(Record):
+    """A time in which a therapist is there, free or not.
+
+    Attributes:
+        start_time: the instant at which it begins, in UTC.
+        end_time: the instant at which it ends, in UTC.
+    """
+
+    start_time: datetime
+    end_time: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class AvailableTherapist(Record):
     """A therapist who is free, and from when.
 

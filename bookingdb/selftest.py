@@ -34,6 +34,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from bookingdb import database
+from bookingdb.calls import PolicySettings
 from bookingdb.client import Bookings
 from bookingdb.errors import (
     BookingConflict,
@@ -53,6 +54,18 @@ _PATIENCE: Final = 10.0  # seconds
 # How long another selftest may take to remove what it took for leftovers.
 _PATIENCE_WITH_OTHERS: Final = 2.0  # seconds
 _TIME_ZONE: Final = "UTC"
+# What the checks count on, whatever the default policy says.
+_POLICY: Final[PolicySettings] = {
+    "minimum_duration_minutes": 15,
+    "maximum_duration_minutes": 180,
+    "buffer_before_minutes": 0,
+    "buffer_after_minutes": 0,
+    "minimum_notice": dt.timedelta(0),
+    "maximum_advance": dt.timedelta(days=365),
+    "maximum_sessions_per_day": 1000,
+    "maximum_sessions_per_week": 1000,
+    "require_hours": False,
+}
 # Every table that can hold something about a person.
 _COUNT_ROWS_OF_PEOPLE: Final = """
     select 'public.users', count(*) from public.users where id = any (%(people)s)
@@ -233,7 +246,7 @@ class _Stage:
 
     def _therapist(self) -> UUID:
         email = _email(uuid.uuid4())
-        return self.bookings.register_therapist(email, full_name="Selftest", time_zone=_TIME_ZONE)
+        return _register_therapist(self.bookings, email)
 
     def _client(self, credits: int) -> UUID:
         client = self.bookings.register_client(_email(uuid.uuid4()), full_name="Selftest")
@@ -246,6 +259,12 @@ def _day(connection: Connection) -> dt.date:
     """A day that is to come, by the server's clock."""
     day: dt.date = _row(connection, "select (now() at time zone 'UTC')::date + 7")[0]
     return day
+
+
+def _register_therapist(bookings: Bookings, email: str, therapist: UUID | None = None) -> UUID:
+    registered = bookings.register_therapist(email, full_name="Selftest", user_id=therapist, time_zone=_TIME_ZONE)
+    bookings.set_policy(therapist_id=registered, **_POLICY)
+    return registered
 
 
 def _email(person: UUID) -> str:
@@ -383,9 +402,7 @@ def _race(connection: Connection, conninfo: str, people: list[UUID]) -> str:
 
         with connection.transaction():
             _claim(connection, listed)
-            bookings.register_therapist(
-                _email(therapist), full_name="Selftest", user_id=therapist, time_zone=_TIME_ZONE
-            )
+            _register_therapist(bookings, _email(therapist), therapist)
             for client in (winner, loser):
                 bookings.register_client(_email(client), full_name="Selftest", user_id=client)
                 bookings.grant_credits(client, 1)

@@ -1,7 +1,7 @@
 """Days as a grid: at which times of the day a therapist is free, taken or not there.
 
-What is free, the database says. That a time which is not free is taken, and not off, follows here from what everybody
-may know: the therapist's hours, their exceptions and the policy.
+What is free, and when the therapist is there, the database says. A time at which the therapist is there and which is
+not free is taken.
 """
 
 import bisect
@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bookingdb.models import AvailableSlot, DateOverride, Policy, WeeklyWindow
+from bookingdb.models import AvailableSlot, OpeningPeriod, Policy
 
 DAY: Final = timedelta(days=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -47,20 +47,6 @@ class Day:
     length: timedelta
 
 
-@dataclass(frozen=True)
-class Opening:
-    """When a therapist can be there: from and until which instants, in order and apart; or at any time."""
-
-    periods: Sequence[tuple[datetime, datetime]] | None
-
-    def covers(self, start: datetime, end: datetime) -> bool:
-        """Tell whether a session from `start` to `end` lies within the hours."""
-        if self.periods is None:
-            return True
-        index = bisect.bisect_right(self.periods, start, key=lambda period: period[0]) - 1
-        return index >= 0 and end <= self.periods[index][1]
-
-
 def instant(local: datetime, zone: ZoneInfo) -> datetime:
     """Return the first instant at which the clocks show a local time; of one that they skip, that of the jump.
 
@@ -75,57 +61,13 @@ def instant(local: datetime, zone: ZoneInfo) -> datetime:
     return found
 
 
-def opening(
-    policy: Policy, week: Sequence[WeeklyWindow], overrides: Iterable[DateOverride], first: date, last: date
-) -> Opening:
-    """Return when a therapist can be there from a date to another, both included, in the zone of the policy."""
-    zone = ZoneInfo(policy.time_zone)
-    instead: dict[date, list[DateOverride]] = {}
-    for override in overrides:
-        instead.setdefault(override.override_date, []).append(override)
-    if not (policy.require_hours or week or instead):
-        return Opening(None)
-
-    windows: list[tuple[datetime, datetime]] = []
-    for day in _dates(first - DAY, last):
-        for start, end in _windows_of(day, policy, week, instead):
-            starts = datetime.combine(day, start)
-            ends = datetime.combine(day, end) + (DAY if end <= start else timedelta())
-            windows.append((instant(starts, zone), instant(ends, zone)))
-    merged: list[tuple[datetime, datetime]] = []
-    for starts, ends in sorted(window for window in windows if window[0] < window[1]):
-        if merged and starts <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], ends))
-        else:
-            merged.append((starts, ends))
-    return Opening(merged)
-
-
-def _windows_of(
-    day: date, policy: Policy, week: Sequence[WeeklyWindow], instead: Mapping[date, Sequence[DateOverride]]
-) -> Iterator[tuple[time, time]]:
-    if day in instead:
-        for override in instead[day]:
-            if override.start_time is not None and override.end_time is not None:
-                yield override.start_time, override.end_time
-    elif week or policy.require_hours:
-        for window in week:
-            if (
-                window.weekday == day.isoweekday()
-                and (window.valid_from or date.min) <= day <= (window.valid_to or date.max)
-            ):  # fmt: skip
-                yield window.start_time, window.end_time
-    else:
-        yield time(), time()
-
-
 def timetable(
     days: Sequence[date],
     zone: ZoneInfo,
     *,
     policy: Policy,
     slots: Iterable[AvailableSlot],
-    hours: Opening,
+    hours: Sequence[OpeningPeriod],
     duration: timedelta,
     step_minutes: int,
     now: datetime,
@@ -146,12 +88,18 @@ def timetable(
         local = start.astimezone(zone)
         if start in free:
             cell = Cell.FREE
-        elif soonest <= start <= latest and hours.covers(start, start + duration):
+        elif soonest <= start <= latest and _covers(hours, start, start + duration):
             cell = Cell.TAKEN
         else:
             cell = Cell.OFF
         cells[local.date()][_hour(local)] = cell
     return [Day(day, cells[day], _midnight(day + DAY, zone) - _midnight(day, zone)) for day in days]
+
+
+def _covers(hours: Sequence[OpeningPeriod], start: datetime, end: datetime) -> bool:
+    """Tell whether a session lies within one of these periods, which are in order and apart."""
+    index = bisect.bisect_right(hours, start, key=lambda period: period.start_time) - 1
+    return index >= 0 and end <= hours[index].end_time
 
 
 def hours_shown(days: Collection[Day]) -> list[Hour | None]:

@@ -79,6 +79,7 @@ WILL_DO: dict[Callable[..., calls.Call[Any]], dict[str, Any]] = {
     calls.get_weekly_hours: {"therapist_id": SOMEBODY},
     calls.set_weekly_hours: {"therapist_id": SOMEBODY, "hours": []},
     calls.list_date_overrides: {"therapist_id": SOMEBODY, **DATES},
+    calls.list_opening_hours: {"therapist_id": SOMEBODY, **DATES},
     calls.set_date_override: {"therapist_id": SOMEBODY, "date": "2030-01-07"},
     calls.list_time_off: {"therapist_id": SOMEBODY, **SPAN},
     calls.add_time_off: {"therapist_id": SOMEBODY, "start": SPAN["from_"], "end": SPAN["to"]},
@@ -203,7 +204,9 @@ def test_dates(value: Any) -> None:
         parameter = "date" if builder is calls.set_date_override else "session_date"
         assert type(refusal(builder, **{parameter: value})) is InvalidDate
     for parameter in DATES:
-        for lists in (calls.list_available_slots, calls.list_available_days, calls.list_date_overrides):
+        for lists in (
+            calls.list_available_slots, calls.list_available_days, calls.list_date_overrides, calls.list_opening_hours,
+        ):
             assert type(refusal(lists, **{parameter: value})) is InvalidDate
 
 

@@ -80,6 +80,7 @@ CALLS = {
     ),
     "list_available_slots": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
     "list_available_days": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
+    "list_opening_hours": "%(therapist)s, %(date)s, %(date)s, null",
     "next_available_slot": "%(therapist)s, 60, null, null, null",
     "find_available_therapists": "now(), now() + interval '3 days', 60, null, 20",
     "get_weekly_hours": "%(therapist)s",
@@ -99,7 +100,7 @@ OWN_TIME = {
 }  # fmt: skip
 EVERYBODYS = {
     "get_policy", "list_available_slots", "list_available_days", "next_available_slot", "find_available_therapists",
-    "get_weekly_hours", "list_date_overrides",
+    "get_weekly_hours", "list_date_overrides", "list_opening_hours",
 }  # fmt: skip
 
 

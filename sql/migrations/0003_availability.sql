@@ -161,6 +161,11 @@ create type bookingdb.available_therapist as (
     end_time timestamptz
 );
 
+create type bookingdb.opening_period as (
+    start_time timestamptz,
+    end_time timestamptz
+);
+
 create type bookingdb.weekly_window as (
     weekday integer,
     start_time time,

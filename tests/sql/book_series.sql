@@ -19,11 +19,13 @@ select volatility_is('public'::name, 'book_series'::name, 'volatile');
 select isnt_definer('public'::name, 'book_series'::name);
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- People: the therapist is in Berlin, where the clocks change on 2030-03-31 and 2030-10-27.
+-- People: the therapist is in Berlin, where the clocks change on 2030-03-31 and 2030-10-27. Who books so far ahead
+-- needs a horizon as far.
 -- ---------------------------------------------------------------------------------------------------------------------
 
 select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'Europe/Berlin');
 select public.register_therapist('b@therapist.test', 'B', pg_temp.other_therapist(), 'UTC');
+select p.maximum_advance from public.set_policy('{"maximum_advance": "3650 days"}') as p;
 select public.register_client('a@client.test', 'A', pg_temp.client());
 select public.register_client('b@client.test', 'B', pg_temp.other_client());
 select public.register_client('c@client.test', 'C', pg_temp.poor_client());
@@ -166,7 +168,7 @@ select results_eq(
 select is(
     (
         select count(*) from public.book_series(
-            pg_temp.other_client(), pg_temp.other_therapist(), '2035-01-01', '10:00', 52
+            pg_temp.other_client(), pg_temp.other_therapist(), '2034-01-01', '10:00', 52
         )
     ), 52::bigint,
     '52 sessions'
@@ -206,7 +208,8 @@ select is(
     pg_temp.detail_of($$ execute series(pg_temp.client(), pg_temp.therapist(), '2030-01-07', '10:00', 5, '7 days') $$),
     jsonb_build_object(
         'code', 'booking_conflict', 'therapist_id', pg_temp.therapist(), 'start_time', '2030-01-21T09:00:00Z',
-        'end_time', '2030-01-21T10:00:00Z', 'occurrence', 3, 'session_date', '2030-01-21'
+        'end_time', '2030-01-21T10:00:00Z', 'rule', 'session', 'next_free', '2030-01-21T10:30:00Z',
+        'occurrence', 3, 'session_date', '2030-01-21'
     ),
     'the error says so'
 );
@@ -242,7 +245,7 @@ select is(
 );
 select throws_ok(
     $$ execute series(pg_temp.client(), pg_temp.therapist(), '2999-12-01', '10:00', 3, '1 month') $$,
-    'PT400', 'Invalid date format', 'a series that goes on beyond all dates'
+    'PT400', 'Too far ahead to book', 'a series beyond the horizon'
 );
 select throws_ok(
     $$ execute series(pg_temp.client(), pg_temp.therapist(), current_date - 3, '10:00', 3, '7 days') $$,

@@ -28,7 +28,8 @@ select results_eq(
     'select p.* from public.get_policy() as p',
     $$
         values (
-            null::uuid, 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes'
+            null::uuid, 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes',
+            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
     'what holds by default'
@@ -37,14 +38,16 @@ select results_eq(
     'execute policy(pg_temp.other_therapist())',
     $$
         values (
-            pg_temp.other_therapist(), 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes'
+            pg_temp.other_therapist(), 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes',
+            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
     'holds for a therapist without settings of its own'
 );
 select p.therapist_id
 from public.set_policy(
-    '{"minimum_duration_minutes": 30, "refund_grace": "7 days"}', pg_temp.therapist()
+    '{"minimum_duration_minutes": 30, "refund_grace": "7 days", "buffer_before_minutes": 10, "require_hours": true}',
+    pg_temp.therapist()
 ) as p;
 select p.therapist_id
 from public.set_policy('{"maximum_duration_minutes": 120, "hold_lifetime": "2 minutes"}') as p;
@@ -52,7 +55,8 @@ select results_eq(
     'execute policy(pg_temp.therapist())',
     $$
         values (
-            pg_temp.therapist(), 'Europe/Berlin', 30, 120, interval '24 hours', interval '7 days', interval '2 minutes'
+            pg_temp.therapist(), 'Europe/Berlin', 30, 120, interval '24 hours', interval '7 days', interval '2 minutes',
+            10, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, true
         )
     $$,
     'settings of its own go before the default''s, one by one'
@@ -61,7 +65,8 @@ select results_eq(
     'execute policy(null)',
     $$
         values (
-            null::uuid, 'UTC', 15, 120, interval '24 hours', interval '30 days', interval '2 minutes'
+            null::uuid, 'UTC', 15, 120, interval '24 hours', interval '30 days', interval '2 minutes',
+            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
     'which are not changed by them'

@@ -16,11 +16,12 @@ select volatility_is('public'::name, 'reschedule_session'::name, 'volatile');
 select isnt_definer('public'::name, 'reschedule_session'::name);
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- People: the therapist is in Berlin. Sessions are known by their titles.
+-- People: the therapist is in Berlin and books so far ahead that the clocks change. Sessions are known by their titles.
 -- ---------------------------------------------------------------------------------------------------------------------
 
 select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'Europe/Berlin');
 select public.register_therapist('b@therapist.test', 'B', pg_temp.other_therapist(), 'UTC');
+select p.maximum_advance from public.set_policy('{"maximum_advance": "400 days"}', pg_temp.therapist()) as p;
 select public.register_client('a@client.test', 'A', pg_temp.client());
 select public.register_client('b@client.test', 'B', pg_temp.other_client());
 select g.lot_balance from public.grant_credits(pg_temp.client(), 20) as g;
@@ -171,16 +172,21 @@ select results_eq(
     $$
         select m.start_time
         from public.reschedule_session(
-            pg_temp.session('moved'), '2030-10-27', '02:30', p_time_zone => 'Europe/Berlin'
+            pg_temp.session('moved'), pg_temp.clock_change('Europe/Berlin', false), '02:30',
+            p_time_zone => 'Europe/Berlin'
         ) as m
     $$,
-    $$ values (timestamptz '2030-10-27 00:30:00+00') $$,
+    $$ values ((pg_temp.clock_change('Europe/Berlin', false) + time '00:30') at time zone 'UTC') $$,
     'of a time that occurs twice it is the first'
 );
 create temporary table audit_rows on commit drop as
 select count(*) as number from public.booking_audit_log;
 select lives_ok(
-    $$ select public.reschedule_session(pg_temp.session('moved'), '2030-10-27', '02:30') $$,
+    $$
+        select public.reschedule_session(
+            pg_temp.session('moved'), pg_temp.clock_change('Europe/Berlin', false), '02:30'
+        )
+    $$,
     'a session may be moved to where it is'
 );
 select is(

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(65);
+select plan(87);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -49,7 +49,8 @@ select results_eq(
     $$,
     $$
         values (
-            pg_temp.therapist(), 'Europe/Berlin', 15, 90, interval '48 hours', interval '30 days', interval '5 minutes'
+            pg_temp.therapist(), 'Europe/Berlin', 15, 90, interval '48 hours', interval '30 days', interval '5 minutes',
+            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
     'returns what holds for the therapist now'
@@ -90,7 +91,8 @@ select results_eq(
     $$,
     $$
         values (
-            pg_temp.therapist(), 'Asia/Kathmandu', 30, 60, interval '0', interval '1 day', interval '10 seconds'
+            pg_temp.therapist(), 'Asia/Kathmandu', 30, 60, interval '0', interval '1 day', interval '10 seconds',
+            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
     'all at once'
@@ -116,7 +118,8 @@ select results_eq(
     $$,
     $$
         values (
-            pg_temp.therapist(), 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes'
+            pg_temp.therapist(), 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes',
+            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
     'everything as the default says'
@@ -131,12 +134,16 @@ select results_eq(
         select p.*
         from public.set_policy(
             '{"time_zone": "Europe/Paris", "cancellation_window": "365 days", "refund_grace": "3650 days",
-            "hold_lifetime": "1 hour"}'
+            "hold_lifetime": "1 hour", "buffer_before_minutes": 720, "buffer_after_minutes": 720,
+            "minimum_notice": "365 days", "maximum_advance": "3650 days", "slot_step_minutes": 1440,
+            "slot_offset_minutes": 1439, "maximum_sessions_per_day": 1, "maximum_sessions_per_week": 1,
+            "require_hours": true}'
         ) as p
     $$,
     $$
         values (
-            null::uuid, 'Europe/Paris', 15, 180, interval '365 days', interval '3650 days', interval '1 hour'
+            null::uuid, 'Europe/Paris', 15, 180, interval '365 days', interval '3650 days', interval '1 hour',
+            720, 720, interval '365 days', interval '3650 days', 1440, 1439, 1, 1, true
         )
     $$,
     'the default may be changed, up to these'
@@ -152,7 +159,10 @@ select is((
 ), 1::bigint, 'there is one default');
 select p.time_zone
 from public.set_policy(
-    '{"time_zone": "UTC", "cancellation_window": "24 hours", "refund_grace": "30 days", "hold_lifetime": "5 minutes"}'
+    '{"time_zone": "UTC", "cancellation_window": "24 hours", "refund_grace": "30 days", "hold_lifetime": "5 minutes",
+    "buffer_before_minutes": 0, "buffer_after_minutes": 0, "minimum_notice": "0", "maximum_advance": "365 days",
+    "slot_step_minutes": 15, "slot_offset_minutes": 0, "maximum_sessions_per_day": 1000,
+    "maximum_sessions_per_week": 1000, "require_hours": false}'
 ) as p;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -209,6 +219,34 @@ select lives_ok(
     'both ends are allowed'
 );
 
+select results_eq(
+    $$
+        select p.buffer_before_minutes, p.buffer_after_minutes, p.minimum_notice, p.maximum_advance,
+            p.slot_step_minutes, p.slot_offset_minutes, p.maximum_sessions_per_day, p.maximum_sessions_per_week,
+            p.require_hours
+        from public.set_policy(
+            '{"buffer_before_minutes": 0, "buffer_after_minutes": 5, "minimum_notice": "2 hours",
+            "maximum_advance": "60 days", "slot_step_minutes": 30, "slot_offset_minutes": 10,
+            "maximum_sessions_per_day": 8, "maximum_sessions_per_week": 40, "require_hours": "false"}',
+            pg_temp.therapist()
+        ) as p
+    $$,
+    $$ values (0, 5, interval '2 hours', interval '60 days', 30, 10, 8, 40, false) $$,
+    'what availability is made of'
+);
+select results_eq(
+    $$
+        select p.buffer_after_minutes, p.slot_step_minutes, p.require_hours, p.maximum_sessions_per_day
+        from public.set_policy(
+            '{"buffer_after_minutes": null, "slot_step_minutes": null, "require_hours": null,
+            "maximum_sessions_per_day": null}',
+            pg_temp.therapist()
+        ) as p
+    $$,
+    $$ values (0, 15, false, 1000) $$,
+    'is the default''s again when it is taken back'
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Refusals
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -252,7 +290,25 @@ from (
     ('{"hold_lifetime": ""}'),
     ('{"minimum_duration_minutes": 61}'),
     ('{"maximum_duration_minutes": 49}'),
-    ('{"hold_lifetime": "2 minutes", "refund_grace": "0"}')
+    ('{"hold_lifetime": "2 minutes", "refund_grace": "0"}'),
+    ('{"buffer_before_minutes": -1}'),
+    ('{"buffer_before_minutes": 721}'),
+    ('{"buffer_after_minutes": 721}'),
+    ('{"buffer_after_minutes": "ten"}'),
+    ('{"minimum_notice": "-1 hour"}'),
+    ('{"minimum_notice": "366 days"}'),
+    ('{"maximum_advance": "23 hours"}'),
+    ('{"maximum_advance": "3651 days"}'),
+    ('{"maximum_advance": "for ever"}'),
+    ('{"slot_step_minutes": 0}'),
+    ('{"slot_step_minutes": 1441}'),
+    ('{"slot_offset_minutes": 1440}'),
+    ('{"maximum_sessions_per_day": 0}'),
+    ('{"maximum_sessions_per_day": 1001}'),
+    ('{"maximum_sessions_per_week": 0}'),
+    ('{"maximum_sessions_per_week": 1001}'),
+    ('{"require_hours": "yes"}'),
+    ('{"require_hours": 1}')
 ) as r (settings);
 select throws_ok(
     $$ select public.set_policy('{"maximum_duration_minutes": 45}') $$,
@@ -264,7 +320,8 @@ select
         format('the default has all of them: %s', r.settings)
     )
 from (
-    values ('{"time_zone": null}'), ('{"refund_grace": null}'), ('{"minimum_duration_minutes": null}')
+    values ('{"time_zone": null}'), ('{"refund_grace": null}'), ('{"minimum_duration_minutes": null}'),
+    ('{"maximum_advance": null}'), ('{"require_hours": null}')
 ) as r (settings);
 select
     throws_ok(
@@ -285,14 +342,16 @@ select results_eq(
         from (
             values
             (1, '[]'), (2, '{"a": 1}'), (3, '{"hold_lifetime": "2 hours"}'), (4, '{"minimum_duration_minutes": 5}'),
-            (5, '{"refund_grace": "soon"}')
+            (5, '{"refund_grace": "soon"}'), (6, '{"maximum_advance": "1 hour"}'), (7, '{"require_hours": 2}')
         ) as r (number, settings)
         order by r.number
     $$,
     array[
         '{"parameter": "p_settings"}', '{"parameter": "p_settings"}',
         '{"parameter": "hold_lifetime", "minimum": "10 seconds", "maximum": "1 hour"}',
-        '{"parameter": "minimum_duration_minutes", "minimum": 15, "maximum": 180}', '{"parameter": "refund_grace"}'
+        '{"parameter": "minimum_duration_minutes", "minimum": 15, "maximum": 180}',
+        '{"parameter": "refund_grace", "minimum": "1 day", "maximum": "3650 days"}',
+        '{"parameter": "maximum_advance", "minimum": "1 day", "maximum": "3650 days"}', '{"parameter": "require_hours"}'
     ]::jsonb[],
     'the error names the setting, and what it may be, however the connection shows intervals'
 );

@@ -23,20 +23,9 @@ begin
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
-    if p_from is null or p_from not between date '1900-01-01' and date '2999-12-31'
-        or p_to is null or p_to not between date '1900-01-01' and date '2999-12-31' then
-        perform bookingdb.raise_error('invalid_date');
-    end if;
-    if p_to < p_from or p_to - p_from > 365 then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_to', 'maximum_days', 366
-        ));
-    end if;
 
     -- Both dates are whole days of the zone that was asked for; what notice and horizon leave of them.
-    v_span := tstzrange(
-        bookingdb.wall_clock_instant(p_from, v_time_zone), bookingdb.wall_clock_instant(p_to + 1, v_time_zone)
-    ) * bookingdb.bookable_span(v_policy);
+    v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone) * bookingdb.bookable_span(v_policy);
     if isempty(v_span) then
         return;
     end if;

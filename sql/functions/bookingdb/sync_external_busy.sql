@@ -13,6 +13,8 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 declare
+    -- With an offset: without one the connection's TimeZone would decide.
+    c_instant constant text := '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$';
     v_event jsonb;
     v_number bigint;
     v_is_valid boolean;
@@ -49,9 +51,7 @@ begin
                 if v_event ->> 'removed' = 'true' then
                     v_is_valid := true;
                     v_removed_ids := v_removed_ids || (v_event ->> 'external_id');
-                -- With an offset: without one the connection's TimeZone would decide.
-                elsif v_event ->> 'start_time' ~ '^[0-9]{4}-.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'
-                    and v_event ->> 'end_time' ~ '^[0-9]{4}-.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' then
+                elsif v_event ->> 'start_time' ~ c_instant and v_event ->> 'end_time' ~ c_instant then
                     v_start := v_event ->> 'start_time';
                     v_end := v_event ->> 'end_time';
                     v_is_valid := v_start < v_end

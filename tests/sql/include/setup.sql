@@ -57,6 +57,28 @@ begin
 end;
 $function$;
 
+-- The Monday that is eight to fourteen days from today.
+create function pg_temp.monday() returns date language sql stable
+return current_date + 15 - extract(isodow from current_date)::integer;
+
+-- The next date, from the day after tomorrow on, on which the clocks of a zone go forward (or back).
+create function pg_temp.clock_change(p_time_zone text, p_forward boolean) returns date language plpgsql stable
+as $function$
+declare
+    v_date date := current_date + 2;
+    v_length interval;
+begin
+    while v_date < current_date + 400 loop
+        v_length := (v_date + 1)::timestamp at time zone p_time_zone - v_date::timestamp at time zone p_time_zone;
+        if v_length <> interval '24 hours' and (v_length < interval '24 hours') = p_forward then
+            return v_date;
+        end if;
+        v_date := v_date + 1;
+    end loop;
+    return null;
+end;
+$function$;
+
 -- All that is written, as a fingerprint: where it stays the same, nothing was written.
 create function pg_temp.written() returns text language sql stable security definer
 return (
@@ -81,6 +103,10 @@ return (
         select i::text from bookingdb.idempotency_keys as i
         union all
         select p::text from bookingdb.policies as p
+        union all
+        select w::text from bookingdb.weekly_hours as w
+        union all
+        select d::text from bookingdb.date_overrides as d
     ) as w (line)
 );
 

@@ -1,0 +1,37 @@
+create or replace function bookingdb.list_opening_hours(
+    p_therapist_id uuid,
+    p_from date,
+    p_to date,
+    p_time_zone text
+)
+returns setof bookingdb.opening_period
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $function$
+declare
+    v_time_zone text;
+    v_span tstzrange;
+begin
+    perform bookingdb.authorise_anyone();
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
+        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
+    end if;
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone);
+
+    return query
+    select lower(p.period), upper(p.period)
+    from bookingdb.opening_times(array[p_therapist_id], lower(v_span), upper(v_span)) as o
+    cross join lateral unnest(o.open * tstzmultirange(v_span)) as p (period)
+    order by p.period;
+end;
+$function$;
+
+comment on function bookingdb.list_opening_hours(uuid, date, date, text) is
+'When a therapist is there on dates of a zone (p_time_zone, else the therapist''s), both included: periods in order, that do not touch. Twin of the public function of this name. Raises not_authenticated, invalid_therapist_id, therapist_not_found, invalid_time_zone, invalid_date, invalid_parameter (p_to before p_from or more than a year).';
