@@ -67,8 +67,11 @@ def clock_changes(zone: ZoneInfo, first: dt.date, days: int) -> list[Instant]:
         return moment(instant).astimezone(zone).utcoffset()
 
     start = epoch(dt.datetime.combine(first, dt.time(12), dt.UTC))
-    quarters = (start + n * 15 * MINUTE for n in range(96 * days + 1))
-    return [after for before, after in pairwise(quarters) if ahead(before) != ahead(after)]
+    hours = [start + n * HOUR for n in range(24 * days + 1)]
+    changed = (before for before, after in pairwise(hours) if ahead(before) != ahead(after))
+    return [
+        next(hour + n * MINUTE for n in range(1, 61) if ahead(hour + n * MINUTE) != ahead(hour)) for hour in changed
+    ]
 
 
 @dataclass(frozen=True)
@@ -177,9 +180,8 @@ class Model:
         for date in self._dates(start, end):
             for window in self.windows_on(date):
                 opens, closes = self.opening(date, window)
-                for number in range(max(0, int(opens - start) // MINUTE), int(closes - start) // MINUTE):
-                    if number < len(minutes):
-                        minutes[number] = 1
+                first, last = (min(max(0, int(edge - start) // MINUTE), len(minutes)) for edge in (opens, closes))
+                minutes[first:last] = b"\1" * (last - first)
         return minutes
 
     def _dates(self, start: Instant, end: Instant) -> Iterator[dt.date]:
@@ -282,9 +284,9 @@ class Model:
         for number in range(int(end - start) // MINUTE):
             instant = start + number * MINUTE
             if (
-                now + self.policy.notice <= instant <= now + self.policy.advance
+                0 not in opened[number : number + length]
+                and now + self.policy.notice <= instant <= now + self.policy.advance
                 and self.is_on_grid(instant, step)
-                and 0 not in opened[number : number + length]
                 and self.is_clear(instant, instant + length * MINUTE)
                 and not self.full(instant)
             ):

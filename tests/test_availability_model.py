@@ -49,7 +49,7 @@ from tests.refusals import outcome, refused
 from tests.support import TOMORROW, World, book
 
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
-PRACTICES, DIRECTORIES = (600, 100) if FULL else (30, 6)
+PRACTICES, DIRECTORIES = (600, 100) if FULL else (40, 6)
 
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham", "Asia/Kathmandu", "Pacific/Apia",
@@ -133,7 +133,7 @@ class Plan:
     """Everything about a therapist, and what is asked."""
 
     zone: str
-    # The number of the clock change; one too many means ten days ahead, one more today.
+    # The number of the clock change; one too many means ten days ahead, one more tomorrow.
     around: int
     policy: Policy
     # Notice and horizon as times, or what the policy says; of the horizon how far behind the days that are asked for.
@@ -168,17 +168,24 @@ weekdays = st.one_of(
     st.just(frozenset(range(1, 8))), st.just(frozenset(range(1, 8))), st.frozensets(st.integers(1, 7), min_size=1)
 )
 weekly_windows = st.builds(WeeklyWindow, weekdays, st.one_of(windows, long_windows))
-limits = st.sampled_from([UNLIMITED, UNLIMITED, UNLIMITED, 1, 2, 3])
+some_weekly_windows = st.lists(weekly_windows, min_size=1, max_size=4).map(tuple)
+# A day's and a week's.
+limits = st.sampled_from(
+    [(UNLIMITED, UNLIMITED)] * 2 + [(1, UNLIMITED), (2, UNLIMITED), (UNLIMITED, 1), (UNLIMITED, 3), (1, 3), (2, 2)]
+)
+rarely = st.sampled_from([False, False, False, True])
+seldom = st.sampled_from([*[False] * 9, True])
 policies = st.builds(
     Policy,
     before=buffers, after=buffers,
     step=st.sampled_from([15, 15, 5, 20, 30, 45, 60, 7, 90, 1440]),
     offset=st.sampled_from([0, 0, 0, 5, 10, 60, 733]),
-    per_day=limits, per_week=limits,
-    require_hours=st.booleans(),
+    require_hours=rarely,
 )  # fmt: skip
+limited_policies = st.builds(
+    lambda policy, limit: replace(policy, per_day=limit[0], per_week=limit[1]), policies, limits
+)
 statuses = st.sampled_from(["scheduled", "confirmed", "pending_approval", "completed", "cancelled", "no_show"])
-rarely = st.sampled_from([False, False, False, True])
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Book, times, lengths),
     st.builds(Book, times, lengths, st.just(True), rarely),
@@ -202,16 +209,16 @@ def questions(draw: st.DrawFn) -> Days:
 plans = st.builds(
     Plan,
     zone=zones,
-    around=st.integers(0, 3),
-    policy=policies,
-    notice_until=st.one_of(st.none(), st.none(), times),
-    advance_until=st.one_of(st.integers(4, 8).map(lambda day: day * 1440), times),
-    weekly=st.one_of(st.just(()), st.lists(weekly_windows, min_size=1, max_size=4).map(tuple)),
+    around=st.sampled_from([0, 1, 0, 1, 2, 0, 1, 3]),
+    policy=limited_policies,
+    notice_until=seldom.flatmap(lambda narrow: times if narrow else st.none()),
+    advance_until=seldom.flatmap(lambda narrow: times if narrow else st.integers(4, 8).map(lambda day: day * 1440)),
+    weekly=rarely.flatmap(lambda none: st.just(()) if none else some_weekly_windows),
     valid=st.sampled_from([(None, None), (None, None), (1, None), (None, 1), (0, 2)]),
     overrides=st.dictionaries(
         st.integers(-1, 4), st.lists(st.one_of(windows, long_windows), max_size=2).map(tuple), max_size=2
     ),
-    events=st.lists(events, max_size=8).map(tuple),
+    events=st.lists(events, min_size=4, max_size=10).map(tuple),
     questions=st.lists(questions(), min_size=2, max_size=3).map(tuple),
     seed=st.integers(0, 1000),
 )
@@ -482,10 +489,10 @@ def office(clean_world: World) -> World:
 
 
 def arounds(zone: ZoneInfo) -> list[Instant]:
-    """Return what a plan can be around: the clock changes of the year to come, ten days ahead, and now."""
+    """Return what a plan can be around: the clock changes of the year to come, ten days ahead, and tomorrow."""
     today = dt.datetime.now(dt.UTC).date()
     changes = clock_changes(zone, today + dt.timedelta(days=3), 358)
-    return [*changes, time.time() + 10 * DAY, time.time()]
+    return [*changes, time.time() + 10 * DAY, time.time() + DAY]
 
 
 def built(world: World, plan: Plan, around: Instant | None = None) -> tuple[Practice, Instant, dt.date]:
@@ -621,18 +628,18 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
     on_grid = listing.starts(asked.minutes)
     edges = borders(on_grid, model.policy.step)
     some = choose.sample(on_grid, min(6, len(on_grid))) + choose.sample(edges, min(8, len(edges)))
-    # On the grid or not, a booking may start there.
-    some += choose.sample(span, 6)
+    # On the grid or not, a booking may start there: where the calendar says something, and at the limits around.
+    exact = [
+        int(instant) // MINUTE * MINUTE + minute * MINUTE
+        for busy in model.calendar
+        for instant in (busy.start, busy.end, busy.start - asked.minutes * MINUTE)
+        for minute in (-1, 0, 1, 120)
+    ]
+    some += choose.sample(span, 6) + choose.sample(exact, min(10, len(exact)))
     compare_attempts(practice, listing, some, asked.minutes)
 
     # A check may be about any length, and also about times that are too soon or too far.
-    exact = [
-        instant + sign * MINUTE
-        for busy in model.calendar
-        for instant in (busy.start, busy.end, busy.start - asked.minutes * MINUTE)
-        for sign in (-1, 0, 1)
-    ]
-    some = [int(instant) // MINUTE * MINUTE for instant in exact] + choose.sample(span, 15) + edges[:30]
+    some = exact + choose.sample(span, 15) + edges[:30]
     compare_conflicts(practice, [(start, choose.choice([asked.minutes, 1, 7, 300])) for start in some])
 
     sessions = [
@@ -833,6 +840,53 @@ def test_the_buffers_of_both_add_up(office: World) -> None:
     morning, afternoon = ([start for start in starts if (start < "12:00") is early] for early in (True, False))
     assert (morning[0], morning[-1], len(morning)) == ("09:00", "10:10", 15)
     assert (afternoon[0], afternoon[-1], len(afternoon)) == ("12:30", "14:00", 19)
+
+
+def test_the_limits_of_a_day_and_of_a_week(office: World) -> None:
+    """What counts is the date of the start on the therapist's clock, which is far ahead of UTC here."""
+    practice = Practice.opened(office, "Pacific/Chatham")
+    practice.set_policy(Policy(per_day=2, per_week=4))
+    monday = TOMORROW + dt.timedelta(days=7 - TOMORROW.weekday())
+    sunday, tuesday, next_monday = (monday + dt.timedelta(days=days) for days in (-1, 1, 7))
+
+    def at(date: dt.date, minute: int) -> Instant:
+        return first_shown(practice.model.zone, (date, minute))
+
+    def is_full(date: dt.date) -> bool:
+        return local_starts(practice, date, step_minutes=60) == []
+
+    # Until midnight: it is Sunday's, and of the week before. What was cancelled counts nowhere.
+    practice.write(at(sunday, 1430), at(sunday, 1440), "scheduled")
+    practice.write(at(sunday, 600), at(sunday, 660), "cancelled")
+    practice.book(at(monday, 0), 60)
+    assert (is_full(sunday), is_full(monday)) == (False, False)
+    # What is over, and what somebody did not come to, does.
+    practice.write(at(monday, 600), at(monday, 660), "completed")
+    practice.write(at(sunday, 700), at(sunday, 760), "no_show")
+    assert (is_full(sunday), is_full(monday), is_full(tuesday)) == (True, True, False)
+    # Holds count while they live.
+    practice.book(at(tuesday, 600), 60, held=True, expired=True)
+    practice.book(at(tuesday, 600), 60, held=True)
+    assert (is_full(tuesday), is_full(tuesday + dt.timedelta(days=1))) == (False, False)
+    practice.book(at(tuesday, 1380), 60)
+    week = [is_full(monday + dt.timedelta(days=days)) for days in range(7)]
+    assert (week, is_full(next_monday)) == ([True] * 7, False)
+
+    # The day's is named before the week's.
+    answers = practice.attempts([at(sunday, 60), at(tuesday, 60), at(tuesday + dt.timedelta(days=1), 60)], 60)
+    assert [(code, rule) for code, rule, _ in answers] == [
+        ("booking_conflict", "maximum_sessions_per_day"),
+        ("booking_conflict", "maximum_sessions_per_day"),
+        ("booking_conflict", "maximum_sessions_per_week"),
+    ]
+    assert answers[2][2] == at(next_monday, 0)
+    # A session is not one more than itself.
+    place = [busy.start for busy in practice.model.calendar].index(at(tuesday, 1380))
+    moved = practice.ids[place]
+    assert isinstance(moved, UUID)
+    assert [code for code, _, _ in practice.attempts([at(tuesday, 1300)], 60, moved)] == ["done"]
+    assert practice.conflicts([(at(tuesday, 1300), 60)], moved) == [False]
+    assert practice.conflicts([(at(tuesday, 1300), 60)]) == [True]
 
 
 def test_windows_across_midnight_belong_to_the_day_of_their_start(office: World) -> None:
