@@ -52,6 +52,7 @@ from bookingdb import (
     InvalidTransition,
     LotNotFound,
     NotAllowed,
+    OpeningPeriod,
     OutsideAvailability,
     Policy,
     RevokedGrant,
@@ -476,6 +477,7 @@ async def test_hours_and_slots_on_every_kind_of_connection(shared_world: World, 
         closed = await result_of(bookings.set_date_override(therapist, TOMORROW + day, []))
         longer = await result_of(bookings.set_date_override(therapist, TOMORROW, [("09:00", dt.time(13))]))
         overrides = await result_of(bookings.list_date_overrides(therapist, *DATES))
+        periods = await result_of(bookings.list_opening_hours(therapist, *DATES, time_zone="UTC"))
         slots = await result_of(bookings.list_available_slots(therapist, *DATES, step_minutes=60))
         days = await result_of(bookings.list_available_days(therapist, *DATES, duration_minutes=30, step_minutes=30))
         first = await result_of(bookings.next_available_slot(therapist, after=at(9.1), time_zone="Asia/Kathmandu"))
@@ -492,6 +494,7 @@ async def test_hours_and_slots_on_every_kind_of_connection(shared_world: World, 
     assert closed == [DateOverride(TOMORROW + day, None, None)]
     assert longer == [DateOverride(TOMORROW, dt.time(9), dt.time(13))]
     assert overrides == longer + closed
+    assert periods == [OpeningPeriod(at(9), at(13))]
     assert slots == [
         AvailableSlot(at(hour), at(hour + 1), TOMORROW, dt.time(hour)) for hour in (9, 10, 11, 12)
     ]  # fmt: skip
