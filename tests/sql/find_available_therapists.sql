@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(45);
+select plan(46);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -178,6 +178,16 @@ select is_empty($$ execute find('08:00', '23:59', 45, array[pg_temp.third()], 20
 select p.maximum_advance
 from public.set_policy('{"minimum_notice": null, "maximum_advance": "2 days"}', pg_temp.third()) as p;
 select is_empty($$ execute find('08:00', '23:59', 45, array[pg_temp.third()], 20) $$, 'the horizon');
+select p.minimum_notice from public.set_policy('{"minimum_notice": "3 days"}', pg_temp.third()) as p;
+select results_eq(
+    $$
+        select f.therapist_id
+        from public.find_available_therapists(pg_temp.at('08:00'), pg_temp.at('23:59'), 45) as f
+    $$,
+    array[pg_temp.other_therapist(), pg_temp.therapist()],
+    'a notice that is longer than the horizon, of one of many'
+);
+select p.minimum_notice from public.set_policy('{"minimum_notice": null}', pg_temp.third()) as p;
 select is(
     (
         select count(*)
