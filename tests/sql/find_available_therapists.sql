@@ -184,7 +184,7 @@ select results_eq(
         select f.therapist_id
         from public.find_available_therapists(pg_temp.at('08:00'), pg_temp.at('23:59'), 45) as f
     $$,
-    array[pg_temp.other_therapist(), pg_temp.therapist()],
+    array[pg_temp.therapist(), pg_temp.other_therapist()],
     'a notice that is longer than the horizon, of one of many'
 );
 select p.minimum_notice from public.set_policy('{"minimum_notice": null}', pg_temp.third()) as p;

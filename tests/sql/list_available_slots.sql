@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(78);
+select plan(82);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -342,6 +342,28 @@ select results_eq(
         ('02:00', '02:30')
     $$,
     'and back'
+);
+-- A step that does not divide the hour (or the half) by which the clocks are changed: the clock on the wall counts.
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Australia/Lord_Howe', true, '01:00', '03:00', 60) as a $$,
+    $$ values ('01:00', interval '01:00'), ('03:00', '02:30') $$,
+    'full hours before and after half an hour that is jumped over'
+);
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Australia/Lord_Howe', false, '01:00', '03:00', 60) as a $$,
+    $$ values ('01:00', interval '01:00'), ('02:00', '02:30'), ('03:00', '03:30') $$,
+    'and half an hour that occurs twice'
+);
+select p.time_zone from public.set_policy('{"time_zone": "Europe/Berlin"}', pg_temp.other_therapist()) as p;
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Europe/Berlin', true, '01:00', '05:00', 90) as a $$,
+    $$ values ('01:30', interval '01:30'), ('03:00', '02:00'), ('04:30', '03:30') $$,
+    'every hour and a half in spring'
+);
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Europe/Berlin', false, '01:00', '05:00', 90) as a $$,
+    $$ values ('01:30', interval '01:30'), ('03:00', '04:00'), ('04:30', '05:30') $$,
+    'and in autumn'
 );
 -- Every one of them can be booked: the second of two as well, by an instant of another zone.
 select p.time_zone from public.set_policy('{"time_zone": "Europe/Berlin"}', pg_temp.other_therapist()) as p;
