@@ -182,8 +182,7 @@ select h.weekday
 from public.set_weekly_hours(
     pg_temp.other_therapist(), '[{"weekday": 1, "start_time": "09:00", "end_time": "12:00", "valid_to": "1990-01-01"}]'
 ) as h;
-select
-    is(pg_temp.open_times(c.time_zone, c.local_date, c.start_time, c.end_time), c.expected, c.name)
+select is(pg_temp.open_times(c.time_zone, c.local_date, c.start_time, c.end_time), c.expected, c.name)
 from (
     values
     ('Europe/Berlin', date '2024-03-31', '01:00', '04:00', '31 00:00 31 02:00 8', 'an hour less in spring'),
