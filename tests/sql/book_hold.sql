@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(57);
+select plan(62);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -338,6 +338,74 @@ select is(pg_temp.written(), (select b.written from before_strangers as b), 'str
 set local role service_role;
 select lives_ok($$ execute book(64) $$, 'the application''s own server');
 reset role;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Hours, notice, horizon and limits were looked at when the time was held
+-- ---------------------------------------------------------------------------------------------------------------------
+
+\ir include/availability.sql
+select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
+create temporary table ruled on commit drop as
+select h.id
+from public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '09:00') as h;
+select pg_temp.book(
+    'the same day', pg_temp.third_client(), pg_temp.third_therapist(), pg_temp.monday() + 28 - current_date, '11:00'
+);
+select d.override_date from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 28, '[]') as d;
+select h.weekday
+from public.set_weekly_hours(
+    pg_temp.third_therapist(), '[{"weekday": 2, "start_time": "09:00", "end_time": "12:00"}]'
+) as h;
+select p.minimum_notice
+from public.set_policy(
+    '{"minimum_notice": "300 days", "maximum_advance": "1 day", "maximum_sessions_per_day": 1,
+    "maximum_sessions_per_week": 1}',
+    pg_temp.third_therapist()
+) as p;
+select throws_ok(
+    $$
+        select public.create_session_with_credit_deduction(
+            pg_temp.third_client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '10:00'
+        )
+    $$,
+    'PT400', 'Too close to the start to book', 'what cannot be booked any more'
+);
+select lives_ok('select public.book_hold(r.id) from ruled as r', 'is booked, when it was held before');
+select results_eq(
+    $$
+        select s.hours_overridden, a.changes
+        from ruled as r
+        inner join public.sessions as s on r.id = s.id
+        inner join public.booking_audit_log as a on s.id = a.session_id
+    $$,
+    $$ values (false, '{}'::jsonb) $$,
+    'and nobody overrode anything'
+);
+
+-- What is in the way by now is in the way.
+select p.minimum_notice
+from public.set_policy(
+    '{"minimum_notice": null, "maximum_advance": null, "maximum_sessions_per_day": null,
+    "maximum_sessions_per_week": null}',
+    pg_temp.third_therapist()
+) as p;
+create temporary table held_on_tuesday on commit drop as
+select h.id
+from public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 29, '10:00') as h;
+select t.id
+from public.add_time_off(pg_temp.third_therapist(), pg_temp.at(29, '10:30'), pg_temp.at(30, '00:00')) as t;
+create temporary table before_ruled on commit drop as
+select pg_temp.written() as written;
+select is(
+    pg_temp.detail_of('select public.book_hold(h.id) from held_on_tuesday as h'),
+    jsonb_build_object(
+        'code', 'booking_conflict', 'rule', 'time_off', 'therapist_id', pg_temp.third_therapist(),
+        'start_time', bookingdb.utc(pg_temp.at(29, '10:00')), 'end_time', bookingdb.utc(pg_temp.at(29, '11:00')),
+        'next_free', bookingdb.utc(pg_temp.at(36, '09:00'))
+    ),
+    'time off that was added since; what is free next is so within the hours'
+);
+select is(pg_temp.written(), (select b.written from before_ruled as b), 'nothing is written');
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

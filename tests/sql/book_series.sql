@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(77);
+select plan(112);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -451,6 +451,54 @@ select is(pg_temp.written(), (select b.written from before_more_refusals as b), 
 set local role service_role;
 select lives_ok('own', 'the application''s own server');
 reset role;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- When the therapist can be booked
+-- ---------------------------------------------------------------------------------------------------------------------
+
+\ir include/availability.sql
+select p.maximum_advance from public.set_policy('{"maximum_advance": "365 days"}') as p;
+select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
+select is(r.outcome, r.expected, r.name)
+from pg_temp.by_rule(
+    'public.book_series(pg_temp.client(), pg_temp.third_therapist(), %L, %L, 1, ''7 days'', %s)'
+) as r;
+select d.override_date
+from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 8, '[]') as d;
+select throws_ok(
+    $$
+        select public.book_series(
+            pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 1, '10:00', 10, '1 day'
+        )
+    $$,
+    'PT409', 'Booking conflict: outside available hours', 'the error of a time outside of the hours'
+);
+
+select p.maximum_sessions_per_week
+from public.set_policy('{"maximum_sessions_per_week": 2}', pg_temp.third_therapist()) as p;
+select is(
+    pg_temp.detail_of(
+        $$
+            select public.book_series(
+                pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 42, '10:00', 3, '1 day'
+            )
+        $$
+    ),
+    jsonb_build_object(
+        'code', 'booking_conflict', 'rule', 'maximum_sessions_per_week', 'therapist_id', pg_temp.third_therapist(),
+        'start_time', bookingdb.utc(pg_temp.at(44, '10:00')), 'end_time', bookingdb.utc(pg_temp.at(44, '11:00')),
+        'next_free', bookingdb.utc(pg_temp.at(49, '00:00')), 'occurrence', 3, 'session_date', pg_temp.monday() + 44
+    ),
+    'sessions of the series itself fill the week'
+);
+select lives_ok(
+    $$
+        select public.book_series(
+            pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 42, '10:00', 2, '7 days'
+        )
+    $$,
+    'but not another one'
+);
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

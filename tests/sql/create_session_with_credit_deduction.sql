@@ -5,7 +5,7 @@
 --     psql --no-psqlrc --tuples-only --no-align --quiet --set ON_ERROR_STOP=1 --file tests/sql/get_credit_balance.sql
 begin;
 \ir include/setup.sql
-select plan(62);
+select plan(101);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -456,6 +456,67 @@ select throws_ok(
     '42501', null, 'nobody without a login'
 );
 reset role;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- When the therapist can be booked
+-- ---------------------------------------------------------------------------------------------------------------------
+
+\ir include/availability.sql
+select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
+select is(r.outcome, r.expected, r.name)
+from pg_temp.by_rule(
+    'public.create_session_with_credit_deduction(pg_temp.client(), pg_temp.third_therapist(), %L, %L, %s)'
+) as r;
+select d.override_date
+from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 8, '[]') as d;
+select throws_ok(
+    $$
+        select public.create_session_with_credit_deduction(
+            pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00'
+        )
+    $$,
+    'PT409', 'Booking conflict: outside available hours', 'the error of a time outside of the hours'
+);
+
+select is(
+    pg_temp.detail_of(
+        $$
+            select public.create_session_with_credit_deduction(
+                pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00'
+            )
+        $$
+    ),
+    jsonb_build_object(
+        'code', 'outside_availability', 'rule', 'date_override', 'therapist_id', pg_temp.third_therapist(),
+        'start_time', bookingdb.utc(pg_temp.at(8, '10:00')), 'end_time', bookingdb.utc(pg_temp.at(8, '11:00')),
+        'next_free', bookingdb.utc(pg_temp.at(9, '00:00'))
+    ),
+    'what DETAIL says'
+);
+-- Who writes directly is bound by what would be two at a time, and not by hours, notice and limits.
+select p.buffer_after_minutes
+from public.set_policy(
+    '{"buffer_after_minutes": 15, "minimum_notice": "30 days", "maximum_sessions_per_day": 1}',
+    pg_temp.third_therapist()
+) as p;
+prepare write (integer, time, time) as
+insert into public.sessions (user_id, therapist_id, start_time, end_time)
+values (pg_temp.poor_client(), pg_temp.third_therapist(), pg_temp.at($1, $2), pg_temp.at($1, $3));
+select lives_ok($$ execute write(8, '10:00', '11:00') $$, 'a session that is written on a closed date');
+select lives_ok($$ execute write(8, '11:15', '12:00') $$, 'at the distance of a buffer');
+select
+    throws_ok(
+        format('execute write(%s, %L, %L)', r.day, r.start_time, r.end_time),
+        'PT409', 'Booking conflict: time slot unavailable', r.name
+    )
+from (
+    values
+    (8, '12:10', '13:00', 'closer than a buffer'),
+    (14, '09:30', '11:00', 'over time off'),
+    (14, '10:15', '11:00', 'over an appointment elsewhere')
+) as r (day, start_time, end_time, name);
+select p.buffer_after_minutes
+from public.set_policy('{"buffer_after_minutes": null, "minimum_notice": null}', pg_temp.third_therapist()) as p;
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(45);
+select plan(47);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -173,11 +173,25 @@ select results_eq(
     $$ values (pg_temp.at('23:59')) $$,
     'late in the day'
 );
-select p.minimum_notice from public.set_policy('{"minimum_notice": "365 days"}', pg_temp.third()) as p;
-select is_empty($$ execute find('08:00', '23:59', 45, array[pg_temp.third()], 20) $$, 'the notice');
+prepare find_third as
+select f.start_time
+from public.find_available_therapists(pg_temp.at('08:00'), pg_temp.at('12:00', 3), 45, array[pg_temp.third()]) as f;
+select results_eq('find_third', $$ values (pg_temp.at('23:59')) $$, 'without notice and horizon');
+select p.minimum_notice from public.set_policy('{"minimum_notice": "300 days"}', pg_temp.third()) as p;
+select is_empty('find_third', 'the notice');
 select p.maximum_advance
 from public.set_policy('{"minimum_notice": null, "maximum_advance": "2 days"}', pg_temp.third()) as p;
-select is_empty($$ execute find('08:00', '23:59', 45, array[pg_temp.third()], 20) $$, 'the horizon');
+select is_empty('find_third', 'the horizon');
+select p.minimum_notice from public.set_policy('{"minimum_notice": "3 days"}', pg_temp.third()) as p;
+select results_eq(
+    $$
+        select f.therapist_id
+        from public.find_available_therapists(pg_temp.at('08:00'), pg_temp.at('23:59'), 45) as f
+    $$,
+    array[pg_temp.therapist(), pg_temp.other_therapist()],
+    'a notice that is longer than the horizon, of one of many'
+);
+select p.minimum_notice from public.set_policy('{"minimum_notice": null}', pg_temp.third()) as p;
 select is(
     (
         select count(*)

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(77);
+select plan(82);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -256,6 +256,12 @@ select is_empty(
     $$,
     'dates beyond the horizon'
 );
+select p.minimum_notice
+from public.set_policy('{"minimum_notice": "11 days"}', pg_temp.other_therapist()) as p;
+select is_empty(
+    $$ select s.* from public.list_available_slots(pg_temp.other_therapist(), current_date, current_date + 30) as s $$,
+    'a notice that is longer than the horizon'
+);
 select p.require_hours
 from public.set_policy(
     '{"minimum_notice": null, "maximum_advance": "400 days", "require_hours": true}', pg_temp.other_therapist()
@@ -271,20 +277,23 @@ select p.require_hours from public.set_policy('{"require_hours": null}', pg_temp
 -- ---------------------------------------------------------------------------------------------------------------------
 
 -- The slots of the day of a change, with the time that has passed since midnight.
-prepare around_change (text, boolean, time, time, integer) as
-select
-    to_char(s.local_time, 'HH24:MI') as local_time,
-    s.start_time - c.local_date::timestamp at time zone $1 as since_midnight
-from (select pg_temp.clock_change($1, $2) as local_date) as c
-cross join lateral public.list_available_slots(
-    pg_temp.other_therapist(), c.local_date, c.local_date, 15, $1, $5
-) as s
-where s.local_time between $3 and $4
-order by s.start_time;
+create function pg_temp.around_change(
+    p_time_zone text, p_forward boolean, p_first time, p_last time, p_step integer
+) returns table (local_time text, since_midnight interval) language plpgsql stable as $function$
+declare
+    v_date constant date := pg_temp.clock_change(p_time_zone, p_forward);
+begin
+    return query
+    select to_char(s.local_time, 'HH24:MI'), s.start_time - v_date::timestamp at time zone p_time_zone
+    from public.list_available_slots(pg_temp.other_therapist(), v_date, v_date, 15, p_time_zone, p_step) as s
+    where s.local_time between p_first and p_last
+    order by s.start_time;
+end;
+$function$;
 
 select p.time_zone from public.set_policy('{"time_zone": "Europe/Berlin"}', pg_temp.other_therapist()) as p;
 select results_eq(
-    $$ execute around_change('Europe/Berlin', true, '01:00', '04:00', 30) $$,
+    $$ select a.* from pg_temp.around_change('Europe/Berlin', true, '01:00', '04:00', 30) as a $$,
     $$
         values
         ('01:00', interval '01:00'), ('01:30', '01:30'), ('03:00', '02:00'), ('03:30', '02:30'),
@@ -293,7 +302,7 @@ select results_eq(
     'an hour that the clocks jump over is not offered'
 );
 select results_eq(
-    $$ execute around_change('Europe/Berlin', false, '01:30', '03:00', 30) $$,
+    $$ select a.* from pg_temp.around_change('Europe/Berlin', false, '01:30', '03:00', 30) as a $$,
     $$
         values
         ('01:30', interval '01:30'), ('02:00', '02:00'), ('02:30', '02:30'), ('02:00', '03:00'),
@@ -317,7 +326,7 @@ from (
 ) as c (local_date, expected);
 select p.time_zone from public.set_policy('{"time_zone": "Australia/Lord_Howe"}', pg_temp.other_therapist()) as p;
 select results_eq(
-    $$ execute around_change('Australia/Lord_Howe', true, '01:30', '03:00', 15) $$,
+    $$ select a.* from pg_temp.around_change('Australia/Lord_Howe', true, '01:30', '03:00', 15) as a $$,
     $$
         values
         ('01:30', interval '01:30'), ('01:45', '01:45'), ('02:30', '02:00'), ('02:45', '02:15'),
@@ -326,13 +335,35 @@ select results_eq(
     'clocks that jump by half an hour'
 );
 select results_eq(
-    $$ execute around_change('Australia/Lord_Howe', false, '01:30', '02:00', 15) $$,
+    $$ select a.* from pg_temp.around_change('Australia/Lord_Howe', false, '01:30', '02:00', 15) as a $$,
     $$
         values
         ('01:30', interval '01:30'), ('01:45', '01:45'), ('01:30', '02:00'), ('01:45', '02:15'),
         ('02:00', '02:30')
     $$,
     'and back'
+);
+-- A step that does not divide the hour (or the half) by which the clocks are changed: the clock on the wall counts.
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Australia/Lord_Howe', true, '01:00', '03:00', 60) as a $$,
+    $$ values ('01:00', interval '01:00'), ('03:00', '02:30') $$,
+    'full hours before and after half an hour that is jumped over'
+);
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Australia/Lord_Howe', false, '01:00', '03:00', 60) as a $$,
+    $$ values ('01:00', interval '01:00'), ('02:00', '02:30'), ('03:00', '03:30') $$,
+    'and half an hour that occurs twice'
+);
+select p.time_zone from public.set_policy('{"time_zone": "Europe/Berlin"}', pg_temp.other_therapist()) as p;
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Europe/Berlin', true, '01:00', '05:00', 90) as a $$,
+    $$ values ('01:30', interval '01:30'), ('03:00', '02:00'), ('04:30', '03:30') $$,
+    'every hour and a half in spring'
+);
+select results_eq(
+    $$ select a.* from pg_temp.around_change('Europe/Berlin', false, '01:00', '05:00', 90) as a $$,
+    $$ values ('01:30', interval '01:30'), ('03:00', '04:00'), ('04:30', '05:30') $$,
+    'and in autumn'
 );
 -- Every one of them can be booked: the second of two as well, by an instant of another zone.
 select p.time_zone from public.set_policy('{"time_zone": "Europe/Berlin"}', pg_temp.other_therapist()) as p;

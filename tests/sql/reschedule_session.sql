@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(72);
+select plan(106);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -530,6 +530,37 @@ select is(pg_temp.written(), (select b.written from before_refusals as b), 'nor 
 set local role service_role;
 select lives_ok($$ execute move('refused', 96, '10:00', null, null) $$, 'the application''s own server');
 reset role;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- When the therapist can be booked
+-- ---------------------------------------------------------------------------------------------------------------------
+
+\ir include/availability.sql
+select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
+select pg_temp.book(
+    'ruled', pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 35 - current_date, '09:00'
+);
+select is(r.outcome, r.expected, r.name)
+from pg_temp.by_rule(
+    'public.reschedule_session(pg_temp.session(''ruled''), %L, %L, %s)'
+) as r;
+select d.override_date
+from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 8, '[]') as d;
+select throws_ok(
+    $$
+        select public.reschedule_session(pg_temp.session('ruled'), pg_temp.monday() + 8, '10:00')
+    $$,
+    'PT409', 'Booking conflict: outside available hours', 'the error of a time outside of the hours'
+);
+
+select p.maximum_sessions_per_day
+from public.set_policy(
+    '{"maximum_sessions_per_day": 1, "buffer_before_minutes": 30}', pg_temp.third_therapist()
+) as p;
+select lives_ok(
+    $$ select public.reschedule_session(pg_temp.session('ruled'), pg_temp.monday() + 35, '09:45') $$,
+    'neither does a session fill the day for itself, nor is its buffer in its way'
+);
 
 select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
 

@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(58);
+select plan(59);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -131,6 +131,16 @@ select results_eq(
 select results_eq($$ execute is_busy(0, '11:00', '12:00') $$, array[false], 'and the week holds again');
 select is_empty(
     'select d.* from public.set_date_override(pg_temp.therapist(), pg_temp.monday()) as d', 'once more does no harm'
+);
+
+select h.weekday
+from public.set_weekly_hours(
+    pg_temp.therapist(), '[{"weekday": 7, "start_time": "22:00", "end_time": "02:00"}]'
+) as h;
+select d.override_date from public.set_date_override(pg_temp.therapist(), pg_temp.monday(), '[]') as d;
+select results_eq(
+    $$ execute is_busy(0, '00:00', '02:00') $$, array[false],
+    'a window of the day before that reaches into a closed date is one of the day before'
 );
 
 -- Who has no week is there at any time, but on dates with an exception.

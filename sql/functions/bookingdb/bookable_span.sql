@@ -9,7 +9,7 @@ declare
     v_now constant timestamptz := clock_timestamp();
     v_first constant timestamptz := bookingdb.later(v_now, p_policy.minimum_notice);
 begin
-    -- A notice beyond the horizon leaves an instant: everything is too soon or too far.
+    -- Where the notice is longer than the horizon, everything is too soon until it is too far.
     return tstzrange(v_first, greatest(v_first, bookingdb.later(v_now, p_policy.maximum_advance)), '[]');
 end;
 $function$;

@@ -14,6 +14,8 @@ set timezone = 'UTC'
 as $function$
 declare
     v_span constant tstzrange := bookingdb.bookable_span(p_policy);
+    -- A hold is booked without another look at hours and limits; what is free instead of it has to obey them.
+    v_next_with_hours constant boolean := p_with_hours or not p_with_limits;
     v_open tstzmultirange;
     v_rule text;
 begin
@@ -23,12 +25,12 @@ begin
     end if;
     if p_with_limits and lower(p_period) < lower(v_span) then
         perform bookingdb.raise_error('too_soon', bookingdb.refusal_context(
-            'minimum_notice', p_policy, p_period, p_except_id, p_with_hours
+            'minimum_notice', p_policy, p_period, p_except_id, v_next_with_hours
         ));
     end if;
     if p_with_limits and lower(p_period) > upper(v_span) then
         perform bookingdb.raise_error('too_far', bookingdb.refusal_context(
-            'maximum_advance', p_policy, p_period, p_except_id, p_with_hours
+            'maximum_advance', p_policy, p_period, p_except_id, v_next_with_hours
         ));
     end if;
     if bookingdb.is_free(p_policy.therapist_id, p_period, p_except_id, p_with_hours, p_with_limits) then
@@ -56,7 +58,7 @@ begin
             else 'date_override'
         end;
         perform bookingdb.raise_error('outside_availability', bookingdb.refusal_context(
-            v_rule, p_policy, p_period, p_except_id, p_with_hours
+            v_rule, p_policy, p_period, p_except_id, v_next_with_hours
         ));
     end if;
 
@@ -78,7 +80,7 @@ begin
         limit 1;
     end if;
     perform bookingdb.raise_error('booking_conflict', bookingdb.refusal_context(
-        coalesce(v_rule, 'buffer'), p_policy, p_period, p_except_id, p_with_hours
+        coalesce(v_rule, 'buffer'), p_policy, p_period, p_except_id, v_next_with_hours
     ));
 end;
 $function$;
