@@ -49,7 +49,7 @@ from tests.refusals import outcome, refused
 from tests.support import TOMORROW, World, book
 
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
-PRACTICES, DIRECTORIES = (600, 100) if FULL else (40, 6)
+PRACTICES, DIRECTORIES = (600, 100) if FULL else (30, 6)
 
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham", "Asia/Kathmandu", "Pacific/Apia",
@@ -744,6 +744,24 @@ def test_who_is_found_is_who_the_model_says(
             assert not steady or found == sorted(firsts)[: search.limit], search
 
 
+def test_of_those_who_are_free_at_once_the_lowest_id_is_found(office: World) -> None:
+    """Whoever is free first, but not at a point of the grid, does not keep others out who can be booked first."""
+    practices = sorted((Practice.opened(office, "UTC") for _ in range(4)), key=lambda practice: practice.therapist)
+    # Free from 9:15 on, from 9:07 on (which means 9:15), from 9:00 on (but for her 9:20 comes first), and from 9:16 on.
+    for practice, opens in zip(practices, (555, 547, 540, 556), strict=True):
+        practice.set_override(TOMORROW, [Window(opens, 720)])
+    practices[2].set_policy(Policy(step=60, offset=20))
+    nine = epoch(dt.datetime.combine(TOMORROW, dt.time(9), dt.UTC))
+    expected = [(practices[place].therapist, nine + minutes * MINUTE) for place, minutes in enumerate((15, 15, 20, 30))]
+
+    for limit in (1, 2, 3, 4, 5):
+        found = rows(
+            office.connection, "find_available_therapists",
+            **{"from": moment(nine), "to": moment(nine + 2 * HOUR)}, duration_minutes=30, limit=limit,
+        )  # fmt: skip
+        assert [(row["therapist_id"], epoch(row["start_time"])) for row in found] == expected[:limit]
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Days by hand: for the day on which both sides are wrong alike
 # ----------------------------------------------------------------------------------------------------------------------
@@ -807,8 +825,9 @@ def test_days_on_which_the_clocks_change(
 def test_hours_in_the_nights_in_which_the_clocks_change(office: World) -> None:
     practice = Practice.opened(office, "Europe/Berlin")
     practice.set_weekly_hours([WeeklyWindow(frozenset({6, 7}), Window(60, 180))])
-    changes = arounds(practice.model.zone)[:2]
-    # The clocks of Berlin go forward in March and back in October.
+    practice.set_policy(Policy(advance=400 * DAY))
+    # The clocks of Berlin go forward in March and back in October, after 53 weeks at the latest.
+    changes = clock_changes(practice.model.zone, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3), 375)[:2]
     spring, autumn = sorted((moment(change).date() for change in changes), key=lambda date: date.month)
 
     # From one to three o'clock is an hour in spring, and three hours in autumn.
