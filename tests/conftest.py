@@ -1,4 +1,4 @@
-"""Throwaway servers and databases. One server a run; every test gets a database of its own, copied from a template."""
+"""Throwaway servers and databases. One server a worker; a test gets a database of its own, copied from a template."""
 
 from __future__ import annotations
 
