@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # `make test ARGS="tests/test_booking.py -k midnight"` runs a part.
 ARGS ?=
+# As many tests run at once, each worker with servers of its own. For a part, the start of workers costs more than it
+# saves.
+WORKERS ?= $(if $(ARGS),0,2)
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: demo test lint test-full test-matrix catalogue clean help
 
@@ -35,7 +39,7 @@ demo: $(VENV)/installed
 	@$(BIN)/python examples/demo.py
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-full: $(VENV)/developing
 	BOOKINGDB_STORM=full $(BIN)/python -m pytest -m storm
@@ -43,7 +47,9 @@ test-full: $(VENV)/developing
 lint: $(VENV)/developing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --processes 2 sql tests/sql
+	# Its workers leave semaphores behind, which Python tidies up and warns of.
+	PYTHONWARNINGS=ignore::UserWarning:multiprocessing.resource_tracker \
+		$(BIN)/sqlfluff lint --processes 2 sql tests/sql
 
 # The binaries of these packages run on every Python, whatever the packages say.
 VERSIONS ?= 15.19 17.11
@@ -61,7 +67,7 @@ MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
 test-matrix: $(MATRIX)
 	for version in $(VERSIONS); do \
 		echo "Postgres $$version"; \
-		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(BIN)/python -m pytest $(MATRIX_TESTS) $(ARGS) || exit 1; \
+		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) $(MATRIX_TESTS) $(ARGS) || exit 1; \
 	done
 
 catalogue: $(VENV)/developing
