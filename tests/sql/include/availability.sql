@@ -10,8 +10,8 @@ create function pg_temp.at(p_days integer, p_time time) returns timestamptz lang
 return (pg_temp.monday() + p_days + p_time) at time zone 'Asia/Kathmandu';
 
 -- In Kathmandu, on Mondays from nine to twelve and on Fridays from ten in the evening to two. The second Monday is
--- closed; on the third the therapist is off for an hour, and busy elsewhere for half an hour; on the fourth somebody has
--- a session, and holds another time.
+-- closed; on the third the therapist is off for an hour, and busy elsewhere for half an hour; on the fourth somebody
+-- has a session, and holds another time.
 select public.register_therapist('third@therapist.test', 'Third', pg_temp.third_therapist(), 'Asia/Kathmandu');
 select public.register_client('third@client.test', 'Third', pg_temp.third_client());
 select g.lot_balance from public.grant_credits(pg_temp.third_client(), 5) as g;
