@@ -152,19 +152,22 @@ def slots(conninfo: str, *, sessions: int, therapists: int, report: Callable[[st
     Args:
         conninfo: a server's database, as a superuser; a database of its own is made there and dropped afterwards.
         sessions: how many there are in the large database, over all therapists; the small one has a thousandth.
-        therapists: how many there are, 500 at least.
+        therapists: how many there are.
         report: told what is being done.
 
     Raises:
         psycopg.Error: the role may not make a database, or may not write behind the triggers.
+        RuntimeError: a grid lists other slots than we do: one of the two is wrong.
     """
     small_count = max(sessions // 1000, 2 * 10)
     with (
         _loaded(conninfo, f"{_DATABASE}_small", small_count, 10, report) as (small, small_ids),
         _loaded(conninfo, _DATABASE, sessions, therapists, report) as (large, ids),
     ):
-        report("measuring")
         usual, long_past = ids[1], ids[0]
+        if _asking(large, _SLOTS, usual)() != _asking(large, _GRID, usual)():
+            raise RuntimeError("list_available_slots() and a grid list different slots")
+        report("measuring")
         return [
             _compared(
                 "slots of 30 days", _asking(large, _SLOTS, usual),
