@@ -344,10 +344,9 @@ reset role;
 -- ---------------------------------------------------------------------------------------------------------------------
 
 \ir include/availability.sql
-select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
 create temporary table ruled on commit drop as
 select h.id
-from public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '09:00') as h;
+from public.hold_slot(pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '09:00') as h;
 select pg_temp.book(
     'the same day', pg_temp.third_client(), pg_temp.third_therapist(), pg_temp.monday() + 28 - current_date, '11:00'
 );
@@ -391,7 +390,7 @@ from public.set_policy(
 ) as p;
 create temporary table held_on_tuesday on commit drop as
 select h.id
-from public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 29, '10:00') as h;
+from public.hold_slot(pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 29, '10:00') as h;
 select t.id
 from public.add_time_off(pg_temp.third_therapist(), pg_temp.at(29, '10:30'), pg_temp.at(30, '00:00')) as t;
 create temporary table before_ruled on commit drop as

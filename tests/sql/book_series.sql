@@ -458,17 +458,16 @@ reset role;
 
 \ir include/availability.sql
 select p.maximum_advance from public.set_policy('{"maximum_advance": "365 days"}') as p;
-select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
 select is(r.outcome, r.expected, r.name)
 from pg_temp.by_rule(
-    'public.book_series(pg_temp.client(), pg_temp.third_therapist(), %L, %L, 1, ''7 days'', %s)'
+    'public.book_series(pg_temp.fourth_client(), pg_temp.third_therapist(), %L, %L, 1, ''7 days'', %s)'
 ) as r;
 select d.override_date
 from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 8, '[]') as d;
 select throws_ok(
     $$
         select public.book_series(
-            pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 1, '10:00', 10, '1 day'
+            pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 1, '10:00', 10, '1 day'
         )
     $$,
     'PT409', 'Booking conflict: outside available hours', 'the error of a time outside of the hours'
@@ -480,7 +479,7 @@ select is(
     pg_temp.detail_of(
         $$
             select public.book_series(
-                pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 42, '10:00', 3, '1 day'
+                pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 42, '10:00', 3, '1 day'
             )
         $$
     ),
@@ -494,7 +493,7 @@ select is(
 select lives_ok(
     $$
         select public.book_series(
-            pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 42, '10:00', 2, '7 days'
+            pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 42, '10:00', 2, '7 days'
         )
     $$,
     'but not another one'

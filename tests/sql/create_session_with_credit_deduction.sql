@@ -462,17 +462,16 @@ reset role;
 -- ---------------------------------------------------------------------------------------------------------------------
 
 \ir include/availability.sql
-select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
 select is(r.outcome, r.expected, r.name)
 from pg_temp.by_rule(
-    'public.create_session_with_credit_deduction(pg_temp.client(), pg_temp.third_therapist(), %L, %L, %s)'
+    'public.create_session_with_credit_deduction(pg_temp.fourth_client(), pg_temp.third_therapist(), %L, %L, %s)'
 ) as r;
 select d.override_date
 from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 8, '[]') as d;
 select throws_ok(
     $$
         select public.create_session_with_credit_deduction(
-            pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00'
+            pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00'
         )
     $$,
     'PT409', 'Booking conflict: outside available hours', 'the error of a time outside of the hours'
@@ -482,7 +481,7 @@ select is(
     pg_temp.detail_of(
         $$
             select public.create_session_with_credit_deduction(
-                pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00'
+                pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00'
             )
         $$
     ),

@@ -507,13 +507,13 @@ reset role;
 \ir include/availability.sql
 select is(r.outcome, r.expected, r.name)
 from pg_temp.by_rule(
-    'public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), %L, %L, %s)'
+    'public.hold_slot(pg_temp.fourth_client(), pg_temp.third_therapist(), %L, %L, %s)'
 ) as r;
 select d.override_date
 from public.set_date_override(pg_temp.third_therapist(), pg_temp.monday() + 8, '[]') as d;
 select throws_ok(
     $$
-        select public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00')
+        select public.hold_slot(pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 8, '10:00')
     $$,
     'PT409', 'Booking conflict: outside available hours', 'the error of a time outside of the hours'
 );
@@ -521,11 +521,11 @@ select throws_ok(
 select p.maximum_sessions_per_day
 from public.set_policy('{"maximum_sessions_per_day": 1}', pg_temp.third_therapist()) as p;
 select lives_ok(
-    $$ select public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '09:00') $$,
+    $$ select public.hold_slot(pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '09:00') $$,
     'a hold fills a day of one'
 );
 select lives_ok(
-    $$ select public.hold_slot(pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '11:00') $$,
+    $$ select public.hold_slot(pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 28, '11:00') $$,
     'but not for the one that takes its place'
 );
 

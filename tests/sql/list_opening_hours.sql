@@ -21,7 +21,10 @@ select public.register_therapist('b@therapist.test', 'B', pg_temp.other_therapis
 select public.register_client('a@client.test', 'A', pg_temp.client());
 
 prepare hours (uuid, date, date, text) as
-select h.start_time, h.end_time from public.list_opening_hours($1, $2, $3, $4) as h;
+select
+    h.start_time,
+    h.end_time
+from public.list_opening_hours($1, $2, $3, $4) as h;
 
 -- 2030-01-07 is a Monday.
 select results_eq(

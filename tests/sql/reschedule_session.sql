@@ -536,9 +536,8 @@ reset role;
 -- ---------------------------------------------------------------------------------------------------------------------
 
 \ir include/availability.sql
-select g.lot_balance from public.grant_credits(pg_temp.client(), 5) as g;
 select pg_temp.book(
-    'ruled', pg_temp.client(), pg_temp.third_therapist(), pg_temp.monday() + 35 - current_date, '09:00'
+    'ruled', pg_temp.fourth_client(), pg_temp.third_therapist(), pg_temp.monday() + 35 - current_date, '09:00'
 );
 select is(r.outcome, r.expected, r.name)
 from pg_temp.by_rule(

@@ -4,6 +4,8 @@ create function pg_temp.third_therapist() returns uuid language sql immutable
 return uuid '00000000-0000-4000-8000-0000000000a3';
 create function pg_temp.third_client() returns uuid language sql immutable
 return uuid '00000000-0000-4000-8000-0000000000c4';
+create function pg_temp.fourth_client() returns uuid language sql immutable
+return uuid '00000000-0000-4000-8000-0000000000c5';
 
 -- The instant of a local time of the therapist, some days after the Monday.
 create function pg_temp.at(p_days integer, p_time time) returns timestamptz language sql stable
@@ -11,10 +13,16 @@ return (pg_temp.monday() + p_days + p_time) at time zone 'Asia/Kathmandu';
 
 -- In Kathmandu, on Mondays from nine to twelve and on Fridays from ten in the evening to two. The second Monday is
 -- closed; on the third the therapist is off for an hour, and busy elsewhere for half an hour; on the fourth somebody
+<<<<<<< HEAD
 -- has a session, and holds another time.
+=======
+-- has a session, and holds another time. The fourth client has nothing yet that could be in its way.
+>>>>>>> pgtap
 select public.register_therapist('third@therapist.test', 'Third', pg_temp.third_therapist(), 'Asia/Kathmandu');
 select public.register_client('third@client.test', 'Third', pg_temp.third_client());
+select public.register_client('fourth@client.test', 'Fourth', pg_temp.fourth_client());
 select g.lot_balance from public.grant_credits(pg_temp.third_client(), 5) as g;
+select g.lot_balance from public.grant_credits(pg_temp.fourth_client(), 10) as g;
 select h.weekday
 from public.set_weekly_hours(
     pg_temp.third_therapist(),
