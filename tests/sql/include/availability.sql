@@ -13,11 +13,7 @@ return (pg_temp.monday() + p_days + p_time) at time zone 'Asia/Kathmandu';
 
 -- In Kathmandu, on Mondays from nine to twelve and on Fridays from ten in the evening to two. The second Monday is
 -- closed; on the third the therapist is off for an hour, and busy elsewhere for half an hour; on the fourth somebody
-<<<<<<< HEAD
--- has a session, and holds another time.
-=======
 -- has a session, and holds another time. The fourth client has nothing yet that could be in its way.
->>>>>>> pgtap
 select public.register_therapist('third@therapist.test', 'Third', pg_temp.third_therapist(), 'Asia/Kathmandu');
 select public.register_client('third@client.test', 'Third', pg_temp.third_client());
 select public.register_client('fourth@client.test', 'Fourth', pg_temp.fourth_client());
