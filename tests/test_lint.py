@@ -754,6 +754,10 @@ MANY_ROWS = """
     insert into bookingdb.policies (therapist_id, time_zone)
     select md5('person' || 2 * z.number)::uuid, z.name
     from (select name, row_number() over (order by name) as number from bookingdb.time_zones) as z;
+    insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)
+    select md5('nobody' || n)::uuid, 1, '09:00', '17:00' from generate_series(1, 2000) as n;
+    insert into bookingdb.date_overrides (therapist_id, override_date)
+    select md5('nobody' || n)::uuid, current_date from generate_series(1, 2000) as n;
     insert into bookingdb.time_zones (name) values ('Nobody/Wants it');
     analyze;
 """

@@ -139,7 +139,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         {PAST},
     ),
     "conflicts are left to the constraint, whose error is not ours": (
-        Rewrite("bookingdb.is_free", "return exists", "return true or exists"),
+        Rewrite("bookingdb.is_free", "b.period @> lower(p_period)", "false"),
         {TAKEN, RACE},
     ),
     "a conflict under another number": (

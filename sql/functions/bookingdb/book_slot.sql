@@ -46,7 +46,7 @@ begin
         lower(p_period), upper(p_period), v_minutes, p_session_type, 'scheduled', p_time_zone, 1,
         bookingdb.later(lower(p_period), -v_policy.cancellation_window), p_series_id,
         p_with_limits and not p_with_hours
-        and not bookingdb.is_free(p_therapist_id, p_period, p_session_id, true, false)
+        and not bookingdb.is_free(v_policy, p_period, p_session_id, true, false)
     )
     returning s.id, s.user_id, s.therapist_id, s.title, s.description, s.scheduled_date, s.scheduled_time, s.start_time,
         s.end_time, s.duration_minutes, s.session_type, s.status, s.created_at, s.time_zone,

@@ -35,7 +35,9 @@ begin
         perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
     end if;
 
-    return not bookingdb.is_free(p_therapist_id, tstzrange(v_start, v_end), p_exclude_session_id, true, true);
+    return not bookingdb.is_free(
+        bookingdb.policy_of(p_therapist_id), tstzrange(v_start, v_end), p_exclude_session_id, true, true
+    );
 end;
 $function$;
 

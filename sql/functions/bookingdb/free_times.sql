@@ -37,40 +37,9 @@ begin
             ), '{}')
         end as starts
     ) as h
-    cross join lateral (
-        select
-            make_interval(mins => t.buffer_before_minutes) as buffer_before,
-            make_interval(mins => t.buffer_after_minutes) as buffer_after
-    ) as m
-    cross join lateral (
-        select tstzrange(
-            lower(p_span) - m.buffer_before, upper(p_span) + p_length + m.buffer_after, '[]'
-        ) as period
-    ) as s
     left join lateral (
-        -- What is there from x to y is in the way of starts after x - length and before y, both further by the buffers
-        -- of the new session. (Those of the other one are in blocked.) Time off is no session: it needs no distance.
-        select range_agg(tstzrange(
-            lower(c.blocked) - p_length - case c.kind when 'time_off' then interval '0' else m.buffer_after end,
-            upper(c.blocked) + case c.kind when 'time_off' then interval '0' else m.buffer_before end,
-            '()'
-        )) as starts
-        from (
-            -- Two look-ups, because two indexes cover the kinds: the exclusion constraint's and that of the absences.
-            select k.kind, k.blocked
-            from bookingdb.calendar as k
-            where k.therapist_id = t.therapist_id
-                and k.blocked && s.period
-                and k.kind in ('session', 'hold')
-                and (k.kind = 'session' or k.expires_at > clock_timestamp())
-                and k.id is distinct from p_except_id
-            union all
-            select k.kind, k.blocked
-            from bookingdb.calendar as k
-            where k.therapist_id = t.therapist_id
-                and k.blocked && s.period
-                and k.kind in ('time_off', 'external')
-        ) as c
+        select range_agg(d.period) as starts
+        from bookingdb.busy_times(t, p_span, p_length, p_except_id) as d (period)
     ) as b on true
     left join lateral (
         select range_agg(d.period) as starts
@@ -81,4 +50,4 @@ end;
 $function$;
 
 comment on function bookingdb.free_times(uuid[], tstzrange, interval, uuid, boolean, boolean) is
-'The one definition of free: the instants of a span (with two ends) at which a session of a length can start with each of these therapists, as far as hours, calendar, buffers and limits go (p_with_hours, p_with_limits false: without these), not counting the session or hold p_except_id. Notice, horizon and the client''s own sessions are the caller''s to look at. The list, the check, the booking and direct writes all ask here.';
+'What is free, as sets: the instants of a span (with two ends) at which a session of a length can start with each of these therapists: opening_times() without busy_times() and full_times(). p_with_hours, p_with_limits false: without regard to hours, to limits. Notice, horizon and the client''s own sessions are the caller''s to look at. is_free() is the same for one instant.';

@@ -33,7 +33,7 @@ begin
             'maximum_advance', p_policy, p_period, p_except_id, v_next_with_hours
         ));
     end if;
-    if bookingdb.is_free(p_policy.therapist_id, p_period, p_except_id, p_with_hours, p_with_limits) then
+    if bookingdb.is_free(p_policy, p_period, p_except_id, p_with_hours, p_with_limits) then
         return;
     end if;
 

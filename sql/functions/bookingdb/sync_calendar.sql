@@ -10,6 +10,7 @@ declare
     v_people uuid[];
     v_session record;
     v_period tstzrange;
+    v_policy bookingdb.effective_policy;
 begin
     -- Which of these sessions should occupy another time than their calendar rows say? None, when a function of ours
     -- wrote them: it wrote the calendar first.
@@ -60,16 +61,15 @@ begin
         order by s.start_time, s.id
     loop
         v_period := tstzrange(v_session.start_time, v_session.end_time);
+        v_policy := bookingdb.policy_of(v_session.therapist_id);
         -- Hours and limits are for bookings: whoever writes directly means it, but two at a time is impossible.
         if v_session.therapist_id is not null
-            and not bookingdb.is_free(v_session.therapist_id, v_period, v_session.id, false, false) then
+            and not bookingdb.is_free(v_policy, v_period, v_session.id, false, false) then
             perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
                 v_session.therapist_id, v_period
             ));
         end if;
-        perform bookingdb.occupy_time(
-            v_session.id, v_session.user_id, v_period, null, bookingdb.policy_of(v_session.therapist_id)
-        );
+        perform bookingdb.occupy_time(v_session.id, v_session.user_id, v_period, null, v_policy);
     end loop;
 end;
 $function$;

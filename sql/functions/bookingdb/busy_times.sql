@@ -1,0 +1,44 @@
+create or replace function bookingdb.busy_times(
+    p_policy bookingdb.effective_policy,
+    p_span tstzrange,
+    p_length interval,
+    p_except_id uuid
+)
+returns setof tstzrange
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set plan_cache_mode = force_generic_plan
+as $function$
+declare
+    v_before constant interval := make_interval(mins => p_policy.buffer_before_minutes);
+    v_after constant interval := make_interval(mins => p_policy.buffer_after_minutes);
+    v_period constant tstzrange := tstzrange(lower(p_span) - v_before, upper(p_span) + p_length + v_after, '[]');
+begin
+    -- What is there from x to y is in the way of starts after x - length and before y, both further by the buffers of
+    -- the new session. (Those of the other one are in blocked.) Time off is no session: it needs no distance. Two
+    -- look-ups, because two indexes cover the kinds: the exclusion constraint's and that of the absences.
+    return query
+    select tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
+    from bookingdb.calendar as c
+    where c.therapist_id = p_policy.therapist_id
+        and c.blocked && v_period
+        and c.kind in ('session', 'hold')
+        and (c.kind = 'session' or c.expires_at > clock_timestamp())
+        and c.id is distinct from p_except_id
+    union all
+    select case c.kind
+        when 'time_off' then tstzrange(lower(c.blocked) - p_length, upper(c.blocked), '()')
+        else tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
+    end
+    from bookingdb.calendar as c
+    where c.therapist_id = p_policy.therapist_id
+        and c.blocked && v_period
+        and c.kind in ('time_off', 'external');
+end;
+$function$;
+
+comment on function bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid) is
+'The instants around a span at which a session of a length would meet something in the calendar of the therapist of a policy, or come closer than the policy''s buffers: sessions, live holds, time off and external appointments, not counting p_except_id.';
