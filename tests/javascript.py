@@ -93,4 +93,5 @@ def _major_version(program: str) -> int:
 
 
 def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    # A registry that does not answer is an error, and not a run of the tests that never ends.
+    subprocess.run(command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)

@@ -50,7 +50,7 @@ select results_eq(
             pg_temp.therapist(),
             '[
                 {"weekday": 5, "start_time": "22:00", "end_time": "02:00"},
-                {"weekday": 1, "start_time": "13:00:00", "end_time": "17:00:00", "valid_from": null},
+                {"weekday": 1, "start_time": "13:00:00", "end_time": "17:24:00", "valid_from": null},
                 {"weekday": "1", "start_time": "09:00", "end_time": "12:00"},
                 {"weekday": 7, "start_time": "00:00", "end_time": "24:00", "valid_from": "2020-01-01",
                 "valid_to": "2020-12-31"}
@@ -60,7 +60,7 @@ select results_eq(
     $$
         values
         (1, time '09:00', time '12:00', null::date, null::date),
-        (1, time '13:00', time '17:00', null::date, null::date),
+        (1, time '13:00', time '17:24', null::date, null::date),
         (5, time '22:00', time '02:00', null::date, null::date),
         (7, time '00:00', time '00:00', date '2020-01-01', date '2020-12-31')
     $$,
@@ -72,7 +72,7 @@ select results_eq(
     $$
         values
         (1, time '09:00', time '12:00', null::date, null::date),
-        (1, time '13:00', time '17:00', null::date, null::date),
+        (1, time '13:00', time '17:24', null::date, null::date),
         (5, time '22:00', time '02:00', null::date, null::date),
         (7, time '00:00', time '00:00', date '2020-01-01', date '2020-12-31')
     $$,

@@ -50,16 +50,18 @@ begin
         from bookingdb.therapists as t
         where p_therapist_ids is null or t.id = any (p_therapist_ids)
     );
-    v_ids := array(
-        select p.therapist_id
-        from bookingdb.policies_of(v_ids) as p
-        where p_duration_minutes between p.minimum_duration_minutes and p.maximum_duration_minutes
-    );
+    v_length := make_interval(mins => p_duration_minutes);
+    select array_agg(p.therapist_id), max(upper(s.span))
+    into v_ids, v_last
+    from bookingdb.policies_of(v_ids) as p
+    cross join lateral bookingdb.bookable_span(p) as s (span)
+    where p_duration_minutes between p.minimum_duration_minutes and p.maximum_duration_minutes
+        and s.span && tstzrange(p_from, p_to);
+    v_ids := coalesce(v_ids, '{}');
 
     -- The whole session lies in the span. The next hours first, then ever longer stretches, until enough are found:
     -- who is free later cannot come before who is free earlier.
-    v_length := make_interval(mins => p_duration_minutes);
-    v_last := p_to - v_length;
+    v_last := least(v_last, p_to - v_length);
     v_span := tstzrange(greatest(p_from, clock_timestamp()), null);
     while lower(v_span) <= v_last and cardinality(v_found_ids) < p_limit and cardinality(v_ids) > 0 loop
         v_span := tstzrange(

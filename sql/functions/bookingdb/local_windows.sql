@@ -36,7 +36,7 @@ begin
                     v_window ->> 'weekday',
                     v_window ->> 'start_time',
                     -- Written 24:00, it is on the next day, as 00:00 is.
-                    replace(v_window ->> 'end_time', '24:00', '00:00'),
+                    regexp_replace(v_window ->> 'end_time', '^24:00', '00:00'),
                     v_window ->> 'valid_from',
                     v_window ->> 'valid_to'
                 );

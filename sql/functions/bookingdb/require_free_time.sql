@@ -62,13 +62,25 @@ begin
         ));
     end if;
 
+    -- Two look-ups, as in busy_times(): no index covers all kinds.
     select c.kind
     into v_rule
-    from bookingdb.calendar as c
-    where c.therapist_id = p_policy.therapist_id
-        and c.period && p_period
-        and (c.kind <> 'hold' or c.expires_at > clock_timestamp())
-        and c.id is distinct from p_except_id
+    from (
+        select k.kind, k.period, k.id
+        from bookingdb.calendar as k
+        where k.therapist_id = p_policy.therapist_id
+            and k.blocked && p_period
+            and k.kind in ('session', 'hold')
+            and (k.kind = 'session' or k.expires_at > clock_timestamp())
+            and k.id is distinct from p_except_id
+        union all
+        select k.kind, k.period, k.id
+        from bookingdb.calendar as k
+        where k.therapist_id = p_policy.therapist_id
+            and k.blocked && p_period
+            and k.kind in ('time_off', 'external')
+    ) as c
+    where c.period && p_period
     order by lower(c.period), c.id
     limit 1;
     if v_rule is null and p_with_limits then

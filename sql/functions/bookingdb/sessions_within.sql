@@ -7,13 +7,23 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return array(
-        select c.id
-        from bookingdb.calendar as c
-        where c.therapist_id = p_therapist_id
-            and c.kind = 'session'
-            and c.blocked && any (p_periods)
-            and c.period && any (p_periods)
-        order by lower(c.period), c.id
+        select s.id
+        from (
+            -- Each period by the index.
+            select distinct c.id, lower(c.period) as start_time
+            from unnest(p_periods) as p (period)
+            cross join lateral (
+                select k.id, k.period
+                from bookingdb.calendar as k
+                where k.therapist_id = p_therapist_id
+                    and k.blocked && p.period
+                    and k.kind in ('session', 'hold')
+                    and k.kind = 'session'
+                offset 0
+            ) as c
+            where c.period && p.period
+        ) as s
+        order by s.start_time, s.id
     );
 end;
 $function$;
