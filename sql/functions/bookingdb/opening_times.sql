@@ -9,10 +9,14 @@ set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 begin
-    -- Where nobody has hours and nobody needs any, nothing has to be worked out.
-    if not exists (select from bookingdb.weekly_hours as w where w.therapist_id = any (p_therapist_ids))
-        and not exists (select from bookingdb.date_overrides as v where v.therapist_id = any (p_therapist_ids))
-        and not exists (select from bookingdb.policies_of(p_therapist_ids) as p where p.require_hours) then
+    -- Where nobody has hours and nobody needs any, nothing has to be worked out. (By the index, however few there are.)
+    if not exists (
+        select from unnest(p_therapist_ids) as i (id)
+        cross join lateral (select from bookingdb.weekly_hours as w where w.therapist_id = i.id limit 1) as w
+    ) and not exists (
+        select from unnest(p_therapist_ids) as i (id)
+        cross join lateral (select from bookingdb.date_overrides as v where v.therapist_id = i.id limit 1) as v
+    ) and not exists (select from bookingdb.policies_of(p_therapist_ids) as p where p.require_hours) then
         return query
         select i.id, tstzmultirange '{(,)}'
         from unnest(p_therapist_ids) as i (id);
