@@ -1,6 +1,7 @@
 """What the calls return: frozen dataclasses, with times in UTC whatever the connection's time zone is."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
@@ -40,7 +41,8 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, date | time):  # a datetime is a date
-        return value.isoformat()
+        # Postgres writes no zeros at the end of a fraction.
+        return re.sub(r"(\.[0-9]*[1-9])0+(?![0-9])", r"\1", value.isoformat())
     if isinstance(value, timedelta):
         return _interval(value)
     if isinstance(value, tuple):

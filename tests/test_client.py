@@ -854,6 +854,10 @@ def test_records_become_json_the_way_postgrest_writes_it(world: World) -> None:
     )
 
     world.run("set timezone = 'UTC'")  # PostgREST's
+    for fraction in ("", ".5", ".879", ".12", ".000001", ".123456", ".100001"):
+        text = f"2030-01-07 10:00:20{fraction}+00"
+        ((instant, as_json),) = world.run("select t.t, to_json(t.t) from (select %s::timestamptz) as t (t)", text)
+        assert OpeningPeriod(instant, instant).to_dict()["start_time"] == as_json
     (row,) = world.run("select to_json(s) from (select * from sessions) as s")
     written = session.to_dict()
 
