@@ -666,7 +666,6 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
     return compared
 
 
-@pytest.mark.storm
 @pytest.mark.timeout(1200)
 @of_availability(PRACTICES)
 @given(plan=plans)
@@ -700,7 +699,6 @@ searches = st.builds(
 )  # fmt: skip
 
 
-@pytest.mark.storm
 @pytest.mark.timeout(1200)
 @of_availability(DIRECTORIES)
 @given(
