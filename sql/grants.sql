@@ -82,7 +82,8 @@ declare
         'authorise_therapist(uuid)',
         'authorise_trusted()',
         'book_once(text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean)',
-        'book_slot(uuid, uuid, uuid, date, time, text, tstzrange, varchar, text, text, uuid, boolean, boolean)',
+        'blocked_time(bookingdb.effective_policy, tstzrange)',
+        'book_slot(uuid, uuid, date, time, text, tstzrange, varchar, text, text, uuid, boolean)',
         'bookable_span(bookingdb.effective_policy)',
         'booked_session(uuid, integer)',
         'busy_times(bookingdb.effective_policy, tstzrange, interval, uuid)',
@@ -109,7 +110,7 @@ declare
         'lock_session(uuid)',
         'next_start(bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean)',
         'occupies_time(text)',
-        'occupy_time(uuid, uuid, tstzrange, timestamptz, bookingdb.effective_policy)',
+        'occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz)',
         'open_hold(uuid)',
         'opening_times(uuid[], timestamptz, timestamptz)',
         'part_in_session(public.sessions)',
@@ -131,10 +132,12 @@ declare
         'require_booking_texts(text, text, text, text)',
         'require_credit_account(uuid)',
         'require_duration(integer, bookingdb.effective_policy)',
-        'require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean)',
+        'require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean)',
         'require_instant(text, timestamptz)',
         'require_length(text, text, integer, integer)',
         'require_people(uuid, uuid)',
+        'require_therapist(uuid)',
+        'require_to_come(timestamptz)',
         'require_transition(public.sessions, text)',
         'resolve_time_zone(text, uuid)',
         'return_credit(public.sessions)',
@@ -153,7 +156,9 @@ declare
         'tell_of_hold(text, uuid)',
         'unplaced_sessions()',
         'utc(timestamptz)',
-        'wall_clock_instant(timestamp, text)'
+        'wall_clock_instant(timestamp, text)',
+        'write_session(uuid, uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, '
+        'boolean)'
     ];
     c_public_tables constant text[] := array['users', 'sessions', 'user_credits', 'booking_audit_log'];
     c_internal_tables constant text[] := array[

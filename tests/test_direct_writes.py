@@ -373,6 +373,29 @@ def test_5000_sessions_of_2500_people_move_in_one_statement(world: World) -> Non
     assert world.violations() == []
 
 
+def test_another_client_leaves_the_therapists_time_as_it_is(world: World) -> None:
+    """Buffers and time off came after the booking; they are no matter of who is booked."""
+    therapist, client, other = world.therapist(), world.client(credits=2), world.client(credits=1)
+    world.book(client, therapist, "10:00")
+    second = world.book(client, therapist, "11:00")["id"]
+    world.run("select set_policy('{\"buffer_before_minutes\": 30}', %s)", therapist)
+    world.run("select add_time_off(%s, %s, %s)", therapist, at(11), at(13))
+    before = world.run("select period, blocked from bookingdb.calendar where id = %s", second)
+
+    world.run("update sessions set user_id = %s where id = %s", other, second)
+
+    assert world.run("select period, blocked from bookingdb.calendar where id = %s", second) == before
+    assert world.scalar("select client_id from bookingdb.calendar where id = %s", second) == other
+    assert world.violations() == []
+    # A new time is judged as one, and a client who is elsewhere is in another session.
+    elsewhere = world.client(credits=1)
+    world.book(elsewhere, world.therapist(), "11:30")
+    with refused("client_conflict"):
+        world.run("update sessions set user_id = %s where id = %s", elsewhere, second)
+    with refused("booking_conflict"):
+        world.run("update sessions set end_time = end_time + interval '15 minutes' where id = %s", second)
+
+
 def test_copy_is_judged_like_an_insert(world: World) -> None:
     therapist, client = world.therapist(), world.client()
 

@@ -804,6 +804,33 @@ def test_a_hold_is_a_clients_only_one_with_a_therapist(world: World) -> None:
     require_sound(world)
 
 
+def test_a_hold_becomes_a_session_whatever_buffers_hold_by_then(world: World) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    held = hold(world, client, therapist)
+    world.book(world.client(credits=1), therapist, "11:15")
+    world.run("select set_policy('{\"buffer_after_minutes\": 60, \"buffer_before_minutes\": 60}', %s)", therapist)
+
+    booked = call(world.connection, "book_hold", hold_id=held["id"])
+
+    assert (booked["id"], booked["status"]) == (held["id"], "scheduled")
+    assert world.run("select kind, expires_at, blocked = period from bookingdb.calendar where id = %s", held["id"]) == [
+        ("session", None, True)
+    ]
+    require_sound(world)
+
+
+def test_a_hold_is_refused_where_the_therapist_went_away_meanwhile(world: World) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    held = hold(world, client, therapist)
+    world.run("select id from add_time_off(%s, %s, %s)", therapist, at(11) - dt.timedelta(minutes=1), at(12))
+
+    with nothing_written(world), refused("booking_conflict") as refusal:
+        call(world.connection, "book_hold", hold_id=held["id"])
+
+    assert refusal.detail["rule"] == "time_off"
+    assert refusal.detail["next_free"] == f"{TOMORROW}T12:00:00Z"
+
+
 def test_a_hold_that_cannot_be_paid_stays_a_hold(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     held = hold(world, client, therapist)

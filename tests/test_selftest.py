@@ -94,7 +94,7 @@ class Rewrite(NamedTuple):
 
 
 BOOKING = "bookingdb.book_slot"
-PEOPLE = "bookingdb.require_people"
+THERAPIST = "bookingdb.require_therapist"
 THERAPIST_IS_KNOWN = "not exists (select from bookingdb.therapists"
 NO_LOCKS = Rewrite("bookingdb.lock_people", "from unnest(p_people)", "from unnest(p_people[:0])")
 
@@ -125,7 +125,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         {NO_CREDITS},
     ),
     "anybody is a therapist": (
-        Rewrite(PEOPLE, THERAPIST_IS_KNOWN, "false and " + THERAPIST_IS_KNOWN),
+        Rewrite(THERAPIST, THERAPIST_IS_KNOWN, "false and " + THERAPIST_IS_KNOWN),
         {UNKNOWN, INACTIVE},
     ),
     "inactive therapists can be booked": (
@@ -133,13 +133,13 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         " where u.user_type = 'therapist'",
         {INACTIVE},
     ),
+    # It is too soon, then, which is another error.
     "the past can be booked": (
-        # Without these it would be too soon.
-        Rewrite("bookingdb.require_free_time", "lower(p_period) < ", "lower(p_period) + interval '9 years' < "),
+        Rewrite("bookingdb.require_to_come", "p_start <", "p_start + interval '9 years' <"),
         {PAST},
     ),
     "conflicts are left to the constraint, whose error is not ours": (
-        Rewrite("bookingdb.is_free", "b.period @> lower(p_period)", "false"),
+        Rewrite("bookingdb.is_free", "b.starts @> lower(p_period)", "false"),
         {TAKEN, RACE},
     ),
     "a conflict under another number": (

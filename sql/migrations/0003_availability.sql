@@ -130,6 +130,13 @@ create type bookingdb.free_time as (
     starts tstzmultirange
 );
 
+-- What is in the way of a session of a given length: the instants at which that could not start.
+create type bookingdb.busy_time as (
+    kind text,
+    period tstzrange,
+    starts tstzrange
+);
+
 create type bookingdb.opening_time as (
     therapist_id uuid,
     open tstzmultirange

@@ -45,11 +45,7 @@ begin
         ));
     end if;
     perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
-    if v_session.start_time < clock_timestamp() then
-        perform bookingdb.raise_error('in_past', jsonb_build_object(
-            'start_time', bookingdb.utc(v_session.start_time)
-        ));
-    end if;
+    perform bookingdb.require_to_come(v_session.start_time);
 
     -- It is charged now, and once: a session that was charged by other means has its debit.
     if not exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'debit') then

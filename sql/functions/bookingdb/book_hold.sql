@@ -17,6 +17,9 @@ declare
         p_hold_id, p_session_type, p_notes, p_title
     ));
     v_hold bookingdb.holds;
+    v_period tstzrange;
+    v_policy bookingdb.effective_policy;
+    v_rule text;
     v_answer bookingdb.idempotency_keys;
     v_booked bookingdb.booked_session;
 begin
@@ -31,8 +34,11 @@ begin
         end if;
     end if;
 
-    -- The calendar row is the hold: whoever finds it expired and in the way removes it.
-    delete from bookingdb.calendar as c
+    -- The calendar row is the hold, and becomes the session's as it stands: nobody can have come between. (Whoever
+    -- finds it expired and in the way removes it.)
+    update bookingdb.calendar as c
+    set kind = 'session',
+        expires_at = null
     where c.id = p_hold_id and c.kind = 'hold' and c.expires_at > clock_timestamp();
     if not found then
         perform bookingdb.raise_error('hold_expired', jsonb_build_object(
@@ -46,10 +52,30 @@ begin
         ));
     end if;
 
-    -- Notice, hours and limits were looked at when the time was held.
-    v_booked := bookingdb.book_slot(
-        p_hold_id, v_hold.user_id, v_hold.therapist_id, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone,
-        tstzrange(v_hold.start_time, v_hold.end_time), p_session_type, p_notes, p_title, null, false, false
+    -- Notice, hours, buffers and limits were looked at when the time was held. Since then the people may have become
+    -- unavailable, and the therapist may have taken the time off.
+    perform bookingdb.require_people(v_hold.therapist_id, v_hold.user_id);
+    v_policy := bookingdb.policy_of(v_hold.therapist_id);
+    perform bookingdb.require_duration(v_hold.duration_minutes, v_policy);
+    perform bookingdb.require_to_come(v_hold.start_time);
+    v_period := tstzrange(v_hold.start_time, v_hold.end_time);
+    select b.kind
+    into v_rule
+    from bookingdb.busy_times(
+        v_policy, tstzrange(v_hold.start_time, v_hold.start_time, '[]'), v_hold.end_time - v_hold.start_time, p_hold_id
+    ) as b
+    where b.kind in ('time_off', 'external') and b.period && v_period
+    order by lower(b.period)
+    limit 1;
+    if found then
+        perform bookingdb.raise_error('booking_conflict', bookingdb.refusal_context(
+            v_rule, v_policy, v_period, p_hold_id, true
+        ));
+    end if;
+
+    v_booked := bookingdb.write_session(
+        p_hold_id, v_hold.user_id, v_policy, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone, v_period,
+        p_session_type, p_notes, p_title, null, false
     );
     perform bookingdb.tell_of_hold('hold.booked', p_hold_id);
     perform bookingdb.remember_answer(
@@ -60,4 +86,4 @@ end;
 $function$;
 
 comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
-'Turns a hold into a session of the same id and takes one credit, once. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, hold_not_found, not_allowed, invalid_user_id (never), busy, idempotency_key_reused, session_not_found (the session of a key was deleted), hold_expired (also when it was released or booked), therapist_not_found, user_not_found, invalid_duration, in_past, too_soon (never), too_far (never), outside_availability (never), booking_conflict, client_conflict, insufficient_credits.';
+'Turns a hold into a session of the same id and takes one credit, once. Twin of the public function of this name. Raises not_authenticated, invalid_parameter, hold_not_found, not_allowed, invalid_user_id (never), busy, idempotency_key_reused, session_not_found (the session of a key was deleted), hold_expired (also when it was released or booked), therapist_not_found, user_not_found, invalid_duration, in_past, booking_conflict (time off or an external appointment was added since), insufficient_credits.';

@@ -61,10 +61,10 @@ begin
 
     -- 6. to 9. People, rules, conflicts, the calendar row, the credit, the session.
     v_booked := bookingdb.book_slot(
-        gen_random_uuid(), p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone,
+        p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone,
         -- Minutes on an instant: a session may cross midnight or a clock change and is as long as it says.
         tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
-        p_session_type, p_notes, p_title, null, not p_override_hours, true
+        p_session_type, p_notes, p_title, null, not p_override_hours
     );
     perform bookingdb.remember_answer(
         p_function_name, p_user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance

@@ -82,9 +82,9 @@ begin
                 v_date := p_session_date + p_every * (v_occurrence - 1);
                 v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
                 perform bookingdb.book_slot(
-                    gen_random_uuid(), p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone,
+                    p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone,
                     tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
-                    p_session_type, p_notes, p_title, v_series_id, true, true
+                    p_session_type, p_notes, p_title, v_series_id, true
                 );
             exception
                 when others then

@@ -4,7 +4,7 @@ create or replace function bookingdb.busy_times(
     p_length interval,
     p_except_id uuid
 )
-returns setof tstzrange
+returns setof bookingdb.busy_time
 language plpgsql
 stable
 security definer
@@ -21,7 +21,7 @@ begin
     -- the new session. (Those of the other one are in blocked.) Time off is no session: it needs no distance. Two
     -- look-ups, because two indexes cover the kinds: the exclusion constraint's and that of the absences.
     return query
-    select tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
+    select c.kind, c.period, tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
     from bookingdb.calendar as c
     where c.therapist_id = p_policy.therapist_id
         and c.blocked && v_period
@@ -29,7 +29,7 @@ begin
         and (c.kind = 'session' or c.expires_at > clock_timestamp())
         and c.id is distinct from p_except_id
     union all
-    select case c.kind
+    select c.kind, c.period, case c.kind
         when 'time_off' then tstzrange(lower(c.blocked) - p_length, upper(c.blocked), '()')
         else tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
     end
@@ -41,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid) is
-'The instants around a span at which a session of a length would meet something in the calendar of the therapist of a policy, or come closer than the policy''s buffers: sessions, live holds, time off and external appointments, not counting p_except_id.';
+'What the calendar of the therapist of a policy has around a span: sessions, live holds, time off and external appointments, not counting p_except_id; each with the starts at which a session of a length would meet it, or come closer than the policy''s buffers.';

@@ -31,9 +31,7 @@ begin
     end if;
     v_end := bookingdb.local_instant(v_end_date, p_end_time, v_time_zone);
 
-    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
 
     return not bookingdb.is_free(
         bookingdb.policy_of(p_therapist_id), tstzrange(v_start, v_end), p_exclude_session_id, true, true

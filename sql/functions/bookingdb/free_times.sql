@@ -38,8 +38,8 @@ begin
         end as starts
     ) as h
     left join lateral (
-        select range_agg(d.period) as starts
-        from bookingdb.busy_times(t, p_span, p_length, p_except_id) as d (period)
+        select range_agg(d.starts) as starts
+        from bookingdb.busy_times(t, p_span, p_length, p_except_id) as d
     ) as b on true
     left join lateral (
         select range_agg(d.period) as starts

@@ -7,9 +7,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     perform bookingdb.authorise_anyone();
-    if p_therapist_id is not null
-        and not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
+    if p_therapist_id is not null then
+        perform bookingdb.require_therapist(p_therapist_id);
     end if;
     return bookingdb.policy_of(p_therapist_id);
 end;

@@ -10,9 +10,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
 
     return query
     select w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to

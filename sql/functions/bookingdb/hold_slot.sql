@@ -80,9 +80,11 @@ begin
         perform bookingdb.tell_of_hold('hold.released', v_given_up_id);
     end if;
 
-    perform bookingdb.require_free_time(v_policy, v_period, null, true, true);
+    perform bookingdb.require_free_time(v_policy, v_period, null, true);
     v_expires_at := bookingdb.later(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
-    perform bookingdb.occupy_time(v_hold_id, p_user_id, v_period, v_expires_at, v_policy);
+    perform bookingdb.occupy_time(
+        v_hold_id, p_therapist_id, p_user_id, v_period, bookingdb.blocked_time(v_policy, v_period), v_expires_at
+    );
     insert into bookingdb.holds (
         id, user_id, therapist_id, scheduled_date, scheduled_time, time_zone, duration_minutes, start_time, end_time,
         expires_at

@@ -17,8 +17,8 @@ begin
     if exists (
         select from bookingdb.busy_times(
             p_policy, v_start, upper(p_period) - lower(p_period), p_except_id
-        ) as b (period)
-        where b.period @> lower(p_period)
+        ) as b
+        where b.starts @> lower(p_period)
     ) then
         return false;
     end if;

@@ -13,9 +13,7 @@ begin
     if p_from is null or p_to is null then
         perform bookingdb.raise_error('invalid_date');
     end if;
-    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
 
     return query
     select o.override_date, o.start_time, o.end_time

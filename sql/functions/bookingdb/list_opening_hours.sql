@@ -19,9 +19,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
     v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone);
 

@@ -1,9 +1,10 @@
 create or replace function bookingdb.occupy_time(
     p_id uuid,
+    p_therapist_id uuid,
     p_client_id uuid,
     p_period tstzrange,
-    p_expires_at timestamptz,
-    p_policy bookingdb.effective_policy
+    p_blocked tstzrange,
+    p_expires_at timestamptz
 )
 returns void
 language plpgsql
@@ -12,10 +13,6 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_blocked constant tstzrange := tstzrange(
-        lower(p_period) - make_interval(mins => p_policy.buffer_before_minutes),
-        upper(p_period) + make_interval(mins => p_policy.buffer_after_minutes)
-    );
     -- What ends by itself is a hold.
     v_kind constant text := case when p_expires_at is null then 'session' else 'hold' end;
     v_expired_ids uuid[];
@@ -23,7 +20,7 @@ declare
     v_lock_timeout text;
 begin
     if bookingdb.client_conflict(p_client_id, p_period, p_id) then
-        perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_policy.therapist_id, p_period));
+        perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_therapist_id, p_period));
     end if;
 
     -- A hold that ran out blocks nobody, but its row would still hit the constraint.
@@ -33,7 +30,7 @@ begin
     where c.kind = 'hold'
         and c.expires_at <= clock_timestamp()
         and (
-            (c.therapist_id = p_policy.therapist_id and c.blocked && v_blocked)
+            (c.therapist_id = p_therapist_id and c.blocked && p_blocked)
             or (c.client_id = p_client_id and c.period && p_period)
         );
     if v_expired_ids is not null then
@@ -57,24 +54,24 @@ begin
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         -- Under the locks of both people the look-ups saw everything: no subtransaction is needed.
         insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
-        values (p_id, v_kind, p_policy.therapist_id, p_client_id, p_period, v_blocked, p_expires_at);
+        values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_blocked, p_expires_at);
         return;
     end if;
 
     -- REPEATABLE READ and SERIALIZABLE look at an old snapshot; what it hides, the constraints find.
     begin
         insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
-        values (p_id, v_kind, p_policy.therapist_id, p_client_id, p_period, v_blocked, p_expires_at);
+        values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_blocked, p_expires_at);
     exception
         when exclusion_violation then
             get stacked diagnostics v_constraint = constraint_name;
             if v_constraint = 'calendar_client_excl' then
                 perform bookingdb.raise_error('client_conflict', bookingdb.period_context(
-                    p_policy.therapist_id, p_period
+                    p_therapist_id, p_period
                 ));
             end if;
             perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
-                p_policy.therapist_id, p_period
+                p_therapist_id, p_period
             ));
         when unique_violation then
             -- The client's own hold with this therapist: seen when the caller begins anew.
@@ -83,5 +80,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.occupy_time(uuid, uuid, tstzrange, timestamptz, bookingdb.effective_policy) is
-'Gives a session, or a hold that lives until p_expires_at, its row in the calendar of the therapist of a policy, widened by the policy''s buffers. The caller holds the locks of both people (lock_people) and found the therapist free (is_free). Raises client_conflict, busy, booking_conflict (what an old snapshot hid).';
+comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz) is
+'Gives a session, or a hold that lives until p_expires_at, its row in the calendar; p_blocked is the period with its buffers (blocked_time). The caller holds the locks of both people (lock_people) and found the therapist free (is_free). Raises client_conflict, busy, booking_conflict (what an old snapshot hid).';

@@ -12,6 +12,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
+    -- For a year from there: a horizon of ten would be searched while others wait for the locks.
+    p_policy.maximum_advance := least(
+        p_policy.maximum_advance, lower(p_period) - clock_timestamp() + interval '8784 hours'
+    );
     return bookingdb.period_context(p_policy.therapist_id, p_period) || jsonb_build_object(
         'rule', p_rule,
         'next_free', bookingdb.utc(bookingdb.next_start(
@@ -24,4 +28,4 @@ $function$;
 comment on function bookingdb.refusal_context(
     text, bookingdb.effective_policy, tstzrange, uuid, boolean
 ) is
-'What DETAIL says of a time that is not to be had: the rule that refused it, the time, and the next free start (null: none).';
+'What DETAIL says of a time that is not to be had: the rule that refused it, the time, and the next free start within a year from there (null: none).';

@@ -6,9 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
     if not exists (select from bookingdb.clients as c where c.id = p_user_id) then
         perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
     end if;

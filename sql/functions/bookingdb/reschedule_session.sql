@@ -72,12 +72,15 @@ begin
     v_policy := bookingdb.policy_of(v_session.therapist_id);
     perform bookingdb.require_duration(v_minutes, v_policy);
     v_period := tstzrange(v_start, v_start + make_interval(mins => v_minutes));
-    perform bookingdb.require_free_time(v_policy, v_period, v_session.id, true, true);
+    perform bookingdb.require_free_time(v_policy, v_period, v_session.id, true);
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
     delete from bookingdb.calendar as c
     where c.id = v_session.id and c.kind = 'session';
-    perform bookingdb.occupy_time(v_session.id, v_session.user_id, v_period, null, v_policy);
+    perform bookingdb.occupy_time(
+        v_session.id, v_session.therapist_id, v_session.user_id, v_period, bookingdb.blocked_time(v_policy, v_period),
+        null
+    );
 
     -- The free window moves along. A client to whom it had closed does not open it again by moving the session.
     v_free_until := coalesce(

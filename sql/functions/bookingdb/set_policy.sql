@@ -23,9 +23,7 @@ begin
     -- One change of policies at a time: minimum and maximum are looked at together.
     perform bookingdb.lock_people(array['00000000-0000-0000-0000-000000000000', p_therapist_id]::uuid[]);
     if p_therapist_id is not null then
-        if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-            perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-        end if;
+        perform bookingdb.require_therapist(p_therapist_id);
     end if;
     -- Who registers a therapist writes its zone without these locks.
     begin

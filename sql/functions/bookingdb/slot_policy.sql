@@ -20,9 +20,7 @@ begin
             'parameter', 'p_step_minutes', 'minimum', 1, 'maximum', 1440
         ));
     end if;
-    if not exists (select from bookingdb.therapists as t where t.id = p_therapist_id) then
-        perform bookingdb.raise_error('therapist_not_found', jsonb_build_object('therapist_id', p_therapist_id));
-    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
     v_policy := bookingdb.policy_of(p_therapist_id);
     perform bookingdb.require_duration(p_duration_minutes, v_policy);
     return v_policy;

@@ -8,6 +8,8 @@ as $function$
 declare
     v_changed_ids uuid[];
     v_people uuid[];
+    v_kept_ids uuid[];
+    v_kept_blocked tstzrange[];
     v_session record;
     v_period tstzrange;
     v_policy bookingdb.effective_policy;
@@ -41,8 +43,18 @@ begin
 
     -- As a whole: first every old time is given up, then every new one is taken. A row at a time, sessions that move
     -- into each other's place would be refused.
-    delete from bookingdb.calendar as c
-    where c.id = any (v_changed_ids) and c.kind = 'session';
+    with given_up as (
+        delete from bookingdb.calendar as c
+        where c.id = any (v_changed_ids) and c.kind = 'session'
+        returning c.id, c.therapist_id, c.period, c.blocked
+    )
+    select array_agg(g.id), array_agg(g.blocked)
+    into v_kept_ids, v_kept_blocked
+    from given_up as g
+    inner join public.sessions as s on s.id = g.id
+    where s.therapist_id is not distinct from g.therapist_id
+        and s.start_time = lower(g.period)
+        and s.end_time = upper(g.period);
 
     for v_session in
         select
@@ -50,8 +62,10 @@ begin
             s.therapist_id,
             s.user_id,
             s.start_time,
-            s.end_time
+            s.end_time,
+            k.blocked
         from public.sessions as s
+        left join unnest(v_kept_ids, v_kept_blocked) as k (id, blocked) on k.id = s.id
         where s.id = any (v_changed_ids)
             and bookingdb.occupies_time(s.status)
             and (s.therapist_id is not null or s.user_id is not null)
@@ -61,15 +75,21 @@ begin
         order by s.start_time, s.id
     loop
         v_period := tstzrange(v_session.start_time, v_session.end_time);
-        v_policy := bookingdb.policy_of(v_session.therapist_id);
-        -- Hours and limits are for bookings: whoever writes directly means it, but two at a time is impossible.
-        if v_session.therapist_id is not null
-            and not bookingdb.is_free(v_policy, v_period, v_session.id, false, false) then
-            perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
-                v_session.therapist_id, v_period
-            ));
+        -- Where only the client is another one, the therapist has the time already, with the buffers that held then.
+        if v_session.blocked is null then
+            v_policy := bookingdb.policy_of(v_session.therapist_id);
+            v_session.blocked := bookingdb.blocked_time(v_policy, v_period);
+            -- Hours and limits are for bookings: whoever writes directly means it, but two at a time is impossible.
+            if v_session.therapist_id is not null
+                and not bookingdb.is_free(v_policy, v_period, v_session.id, false, false) then
+                perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
+                    v_session.therapist_id, v_period
+                ));
+            end if;
         end if;
-        perform bookingdb.occupy_time(v_session.id, v_session.user_id, v_period, null, v_policy);
+        perform bookingdb.occupy_time(
+            v_session.id, v_session.therapist_id, v_session.user_id, v_period, v_session.blocked, null
+        );
     end loop;
 end;
 $function$;
