@@ -158,8 +158,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], nothing: str = "None.") -> No
         click.echo(nothing)
         return
     from rich.box import SIMPLE  # noqa: PLC0415 (half of what starting the command would take)
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 (half of what starting the command would take)
+    from rich.table import Table  # noqa: PLC0415 (half of what starting the command would take)
 
     table = Table(box=SIMPLE, show_edge=False, show_header=any(name.strip() for name in rows[0]))
     for name in rows[0]:

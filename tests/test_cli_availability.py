@@ -7,6 +7,8 @@ import itertools
 import json
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import icalendar
 import pytest
 
 from bookingdb import Bookings, Session, TimeOff, WeeklyWindow, hours, ical, timetable
+from bookingdb.cli_availability import LEGEND, SIGNS
 from bookingdb.timetable import Cell
 from tests.support import TOMORROW, World
 from tests.test_cli import answer, bookingdb
@@ -769,16 +772,11 @@ def test_wrong_usage_exits_with_2(arguments: list[object]) -> None:
 
 
 def test_the_calendar_package_is_loaded_where_it_is_needed() -> None:
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
     code = "import sys, bookingdb.cli; print('icalendar' in sys.modules, 'rich' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False False\n"
 
 
 def test_signs_differ_without_colours() -> None:
-    from bookingdb.cli_availability import LEGEND, SIGNS  # noqa: PLC0415
-
     signs = [sign for sign, _ in SIGNS.values()]
     assert len(set(signs)) == len(signs)
     for cell, (sign, _) in itertools.islice(SIGNS.items(), 3):

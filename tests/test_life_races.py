@@ -149,13 +149,14 @@ def change(function: str, session_id: UUID) -> Call:
     return calling(function, session_id=session_id)
 
 
-@pytest.mark.parametrize(("status", "begun"), SETUPS)
-@pytest.mark.parametrize("first", MOVES)
+# A call that is refused holds nobody up.
+@pytest.mark.parametrize(
+    ("first", "status", "begun"),
+    [(first, *setup) for first in MOVES for setup in SETUPS if expected(first, *setup)[0] == "done"],
+)
 def test_of_two_changes_of_a_session_the_second_finds_what_the_first_left(
     world: World, first: str, status: str, begun: bool
 ) -> None:
-    if expected(first, status, begun)[0] != "done":
-        pytest.skip("a call that is refused holds nobody up")
     for number, second in enumerate(MOVES):
         for ending in ENDINGS if second == "cancel_session" else ENDINGS[:1]:
             client, therapist = world.client(credits=1), world.therapist()
