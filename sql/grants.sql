@@ -94,7 +94,7 @@ declare
         'credits_balance(uuid)',
         'effective_role()',
         'find_answer(text, uuid, text, bytea)',
-        'free_times(uuid[], tstzrange, interval, uuid, boolean, boolean)',
+        'free_times(uuid[], tstzrange, interval, uuid, boolean)',
         'full_times(bookingdb.effective_policy, tstzrange, uuid)',
         'find_granted_lot(text, uuid, integer)',
         'held_slot(uuid)',

@@ -71,7 +71,7 @@ begin
         -- the worst of enough need not be looked at.
         for v_candidate in
             select f.therapist_id, f.starts
-            from bookingdb.free_times(v_ids, v_span, v_length, null, true, true) as f
+            from bookingdb.free_times(v_ids, v_span, v_length, null, true) as f
             where not isempty(f.starts)
             order by lower(f.starts), f.therapist_id
         loop

@@ -3,8 +3,7 @@ create or replace function bookingdb.free_times(
     p_span tstzrange,
     p_length interval,
     p_except_id uuid,
-    p_with_hours boolean,
-    p_with_limits boolean
+    p_with_hours boolean
 )
 returns setof bookingdb.free_time
 language plpgsql
@@ -44,10 +43,10 @@ begin
     left join lateral (
         select range_agg(d.period) as starts
         from bookingdb.full_times(t, p_span, p_except_id) as d
-        where p_with_limits and least(t.maximum_sessions_per_day, t.maximum_sessions_per_week) < 1000
+        where least(t.maximum_sessions_per_day, t.maximum_sessions_per_week) < 1000
     ) as f on true;
 end;
 $function$;
 
-comment on function bookingdb.free_times(uuid[], tstzrange, interval, uuid, boolean, boolean) is
-'What is free, as sets: the instants of a span (with two ends) at which a session of a length can start with each of these therapists: opening_times() without busy_times() and full_times(). p_with_hours, p_with_limits false: without regard to hours, to limits. Notice, horizon and the client''s own sessions are the caller''s to look at. is_free() is the same for one instant.';
+comment on function bookingdb.free_times(uuid[], tstzrange, interval, uuid, boolean) is
+'What is free, as sets: the instants of a span (with two ends) at which a session of a length can start with each of these therapists: opening_times() without busy_times() and full_times(). p_with_hours false: without regard to hours. Notice, horizon and the client''s own sessions are the caller''s to look at. is_free() is the same for one instant.';

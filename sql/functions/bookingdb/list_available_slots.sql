@@ -31,7 +31,7 @@ begin
     end if;
     return query
     select s.start, s.start + v_length, l.local::date, l.local::time
-    from bookingdb.free_times(array[p_therapist_id], v_span, v_length, null, true, true) as f
+    from bookingdb.free_times(array[p_therapist_id], v_span, v_length, null, true) as f
     cross join lateral bookingdb.slot_starts(
         f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes), v_policy.slot_offset_minutes
     ) as s (start)

@@ -25,7 +25,7 @@ begin
         );
         select s.start
         into v_next
-        from bookingdb.free_times(array[p_policy.therapist_id], v_span, p_length, p_except_id, p_with_hours, true) as f
+        from bookingdb.free_times(array[p_policy.therapist_id], v_span, p_length, p_except_id, p_with_hours) as f
         cross join lateral bookingdb.slot_starts(
             f.starts, p_policy.time_zone, coalesce(p_step_minutes, p_policy.slot_step_minutes),
             p_policy.slot_offset_minutes
