@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.interleaving import holding, next_clock_change
 from tests.refusals import PROMISED, nothing_written, outcome, refused
@@ -243,6 +244,23 @@ def test_a_taken_slot_is_refused_with_its_times_in_utc(world: World) -> None:
         "rule": "session",
         "next_free": f"{TOMORROW}T05:15:00Z",
     }
+
+
+def test_what_is_free_next_is_looked_for_within_a_year(world: World) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    world.run("select set_policy('{\"maximum_advance\": \"3650 days\"}')")
+    later = TOMORROW + dt.timedelta(days=400)
+    hour = {"start_time": "09:00", "end_time": "10:00", "valid_from": f"{later}"}
+    hours = [{"weekday": day, **hour} for day in range(1, 8)]
+    world.run("select set_weekly_hours(%s, %s)", therapist, Jsonb(hours))
+
+    with refused("outside_availability") as soon:
+        world.book(client, therapist)
+    with refused("outside_availability") as near:
+        world.book(client, therapist, session_date=TOMORROW + dt.timedelta(days=40))
+
+    assert soon.detail["next_free"] is None
+    assert near.detail["next_free"] == f"{later}T09:00:00Z"
 
 
 def test_a_client_in_another_session_is_refused_with_its_times_in_utc(world: World) -> None:
