@@ -117,3 +117,17 @@ def wait_until_blocked(observer: Connection, pid: int, seconds: float = 10) -> N
             return
         time.sleep(0.005)
     raise AssertionError(f"backend {pid} is not waiting for a lock")
+
+
+def lasting(seconds: float, enough: Callable[[], bool], at_most: float = 90) -> Callable[[], bool]:
+    """Return whether a storm goes on: it lasts as long as it is told, and longer where too little has happened yet.
+
+    What must have happened is so no question of how fast the machine is.
+    """
+    begun = time.monotonic()
+
+    def goes_on() -> bool:
+        elapsed = time.monotonic() - begun
+        return elapsed < seconds or (elapsed < at_most and not enough())
+
+    return goes_on

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 
 from tests.interleaving import holding, session_of, started, waiting
 from tests.refusals import code_of, outcome, refused
-from tests.support import TOMORROW, Connection, World, book, run
+from tests.support import TOMORROW, Connection, World, book, lasting, run
 
 SECONDS = 30.0 if os.environ.get("BOOKINGDB_STORM") == "full" else 2.0
 
@@ -71,35 +71,40 @@ def test_a_list_never_shows_what_was_taken_before_it_began(world: World) -> None
     # From eight in the evening on nobody books: these are always listed.
     hours = [dt.datetime.combine(TOMORROW, dt.time(hour), dt.UTC) for hour in range(24)]
     busy, quiet = hours[:20], set(hours[20:])
-    board, deadline = Board(), time.monotonic() + SECONDS
+    board, booked, seen, counting = Board(), Counter[str](), Counter[str](), threading.Lock()
 
-    def book_and_cancel(connection: Connection, client: UUID, seed: int) -> Counter[str]:
-        choose, outcomes = Random(seed), Counter[str]()
-        while time.monotonic() < deadline:
+    def enough() -> bool:
+        return min(booked["done"], seen["lists"], seen["taken"]) > 10
+
+    goes_on = lasting(SECONDS, enough)
+
+    def book_and_cancel(connection: Connection, client: UUID, seed: int) -> None:
+        choose = Random(seed)
+        while goes_on():
             start = choose.choice(busy)
             try:
                 session_id = book(connection, client, therapist, f"{start:%H:%M}")["id"]
             except psycopg.Error as error:
-                outcomes[code_of(error)] += 1
+                with counting:
+                    booked[code_of(error)] += 1
                 continue
-            outcomes["done"] += 1
+            with counting:
+                booked["done"] += 1
             board.take(start, session_id)
             time.sleep(choose.random() / 20)
             board.give_up(start)
             run(connection, "select cancel_session(%s)", session_id)
-        return outcomes
 
-    def look(connection: Connection) -> Counter[str]:
-        seen = Counter[str]()
-        while time.monotonic() < deadline:
+    def look(connection: Connection) -> None:
+        while goes_on():
             before = board.taken()
             slots = set(listed(connection, therapist))
             # Taken all the while, by the very same session.
             certain = {start for start, _ in before & board.taken()}
             assert slots & certain == set()
             assert quiet <= slots
-            seen.update(lists=1, taken=len(certain), free=len(slots))
-        return seen
+            with counting:
+                seen.update(lists=1, taken=len(certain))
 
     clients = [world.client(credits=1000) for _ in range(4)]
     with ExitStack() as connections:
@@ -109,10 +114,10 @@ def test_a_list_never_shows_what_was_taken_before_it_began(world: World) -> None
             for seed, (client, connection) in enumerate(zip(clients, opened, strict=False))
         ]
         lists = [started(look, connection) for connection in opened[4:]]
-        booked = sum((future.result() for future in bookers), Counter[str]())
-        seen = sum((future.result() for future in lists), Counter[str]())
+        for future in (*bookers, *lists):
+            future.result()
     assert set(booked) <= {"done", "booking_conflict"}
-    assert min(booked["done"], seen["lists"], seen["taken"]) > 10
+    assert enough(), (booked, seen)
     assert listed(world.connection, therapist) == hours
     assert world.violations() == []
 

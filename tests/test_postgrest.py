@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from tests.interleaving import session_of
 from tests.postgrest import APPLICATION_NAME, Login, PostgREST, serving
 from tests.refusals import PROMISED, nothing_written
 from tests.supabase_clients import Answer, AsyncSupabasePy, Client, Steps, SupabaseJs, SupabasePy
-from tests.support import TOMORROW, Connection, World, book, connect, run
+from tests.support import TOMORROW, Connection, World, book, connect, lasting, run
 
 pytestmark = [
     on_supabase,
@@ -670,6 +671,10 @@ ALLOWED = {
     (402, "insufficient_credits"), (409, "booking_conflict"), (409, "client_conflict"),
 }  # fmt: skip
 CHANGES = {"move": {}, "cancel": {"status": "cancelled"}, "come back": {"status": "scheduled"}}
+# What everybody must have done, who must have been refused, and how.
+DONE = {"book", "insert", "delete", *CHANGES}
+IN_THE_WAY = {"book", "insert", "move", "come back"}
+CONFLICTS = {"booking_conflict", "client_conflict"}
 
 
 @pytest.mark.storm
@@ -678,7 +683,23 @@ def test_a_storm_of_bookings_and_direct_writes_ends_in_sessions_and_conflicts_al
 ) -> None:
     """Updates are of one row: two that change many of the same rows may deadlock, with or without bookingdb."""
     therapists, clients = [world.therapist() for _ in range(2)], [world.client(credits=8) for _ in range(4)]
-    until = time.monotonic() + SECONDS
+    ended, counting = Counter[tuple[str, int, str]](), threading.Lock()
+
+    def done() -> set[str]:
+        return {kind for kind, _, code in ended if code == ""}
+
+    def in_the_way() -> set[str]:
+        return {kind for kind, status, _ in ended if status == 409}
+
+    def how() -> set[str]:
+        return {code for _, status, code in ended if status == 409}
+
+    def enough() -> bool:
+        # All of them did something, and whoever can be in somebody's way was.
+        with counting:
+            return done() == DONE and in_the_way() == IN_THE_WAY and how() == CONFLICTS
+
+    goes_on = lasting(SECONDS, enough)
 
     def some_request(choose: random.Random, sessions: list[dict[str, str]]) -> tuple[str, Login, Steps]:
         kind = choose.choice(["book", "book", "insert", *CHANGES, "delete"])
@@ -700,26 +721,22 @@ def test_a_storm_of_bookings_and_direct_writes_ends_in_sessions_and_conflicts_al
         change = ("delete",) if kind == "delete" else ("update", CHANGES[kind] or times)
         return kind, server.service, [("from", "sessions"), change, ("eq", "id", choose.choice(candidates))]
 
-    def storm(seed: int) -> Counter[tuple[str, int, str]]:
-        choose, client, ended = random.Random(seed), SupabasePy(), Counter[tuple[str, int, str]]()
+    def storm(seed: int) -> None:
+        choose, client = random.Random(seed), SupabasePy()
         newest = ("order", "created_at", {"ascending": False}), ("limit", 60)
         listing = [("from", "sessions"), ("select", "id,status"), *newest]
-        while time.monotonic() < until:
+        while goes_on():
             sessions = client.ask(server.url, server.service, listing).data
             for _ in range(10):
                 kind, login, steps = some_request(choose, sessions)
                 answer = client.ask(server.url, login, steps)
-                ended[kind, answer.status, answer.code] += 1
+                with counting:
+                    ended[kind, answer.status, answer.code] += 1
         client.close()
-        return ended
 
     with ThreadPoolExecutor(16) as callers:
-        ended = sum(callers.map(storm, range(16)), Counter[tuple[str, int, str]]())
+        list(callers.map(storm, range(16)))
 
     assert {(status, code) for _, status, code in ended} <= ALLOWED, ended
-    # All of them did something, and whoever can be in somebody's way was.
-    done = {kind for kind, _, code in ended if code == ""}
-    assert done == {"book", "insert", "delete", *CHANGES}, ended
-    assert {kind for kind, status, _ in ended if status == 409} == {"book", "insert", "move", "come back"}, ended
-    assert {code for _, status, code in ended if status == 409} == {"booking_conflict", "client_conflict"}, ended
+    assert (done(), in_the_way(), how()) == (DONE, IN_THE_WAY, CONFLICTS), ended
     assert world.violations() == []
