@@ -16,6 +16,7 @@ import psycopg
 
 from bookingdb import Bookings, database, export, installer, lint, selftest, verify
 from bookingdb import uninstall as removing
+from bookingdb.cli_adopt import adopt
 from bookingdb.cli_availability import AVAILABILITY_COMMANDS
 from bookingdb.cli_bench import bench_group
 from bookingdb.cli_credits import credits_group
@@ -459,7 +460,7 @@ def register_therapist(
     print_value("id", therapist, as_json)
 
 
-for command in (bench_group, credits_group, policy, *SESSION_COMMANDS, *AVAILABILITY_COMMANDS):
+for command in (adopt, bench_group, credits_group, policy, *SESSION_COMMANDS, *AVAILABILITY_COMMANDS):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -7,14 +7,15 @@ transaction, and no statement is prepared.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
 
 from bookingdb import steps
-from bookingdb.source import FunctionFile, Source, SqlFile, load
+from bookingdb.source import DEFAULT_ADAPTER, FunctionFile, Source, SqlFile, load, own_adapter
 from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, NAME_PREFIX, PUBLIC_TABLES
 
 Connection = psycopg.Connection[Any]
@@ -97,7 +98,7 @@ def migrate(
         ...     print(migrate(connection).migrations)
         ['0001_core']
     """
-    source = source or load()
+    source = source or installed_source(connection)
     if dry_run:
         with connection.transaction(force_rollback=True):
             prepare(connection)
@@ -135,6 +136,7 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
     Raises:
         InstallError: as `migrate`.
     """
+    source = source or installed_source(connection)
     with connection.transaction(force_rollback=True):
         prepare(connection, read_only=True)
         history: list[dict[str, Any]] = []
@@ -144,7 +146,7 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
                 "select id, kind, name, checksum, version, details, applied_by, applied_at"
                 " from bookingdb.history order by id desc"
             ).fetchall()
-        return Status(history, make_plan(connection, source or load()))
+        return Status(history, make_plan(connection, source))
 
 
 def make_plan(connection: Connection, source: Source, *, reapply: bool = False) -> Plan:
@@ -171,6 +173,51 @@ def recorded_set(connection: Connection) -> tuple[str, dict[str, Any]] | None:
         "select h.checksum, h.details from bookingdb.history as h where h.kind = 'functions' order by h.id desc limit 1"
     ).fetchone()
     return (row[0], row[1]) if row else None
+
+
+def installed_source(connection: Connection) -> Source:
+    """The files of this package, with the adapter that this database was installed with.
+
+    Raises:
+        SourceError: the adapter is not one of this package's, and its text was not recorded.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            recorded = recorded_set(connection)
+            name = recorded[1]["adapter"] if recorded else DEFAULT_ADAPTER
+            own = None
+            if name != DEFAULT_ADAPTER and _scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
+                own = connection.execute(
+                    "select a.adopted ->> 'text' from bookingdb.adoption as a where a.kind = 'adapter'"
+                ).fetchone()
+    except psycopg.Error:
+        # Who may not look is told so by whatever comes next.
+        return load()
+    return replace(load(), adapter=own_adapter(Path(f"{name}.sql"), own[0])) if own else load(adapter=name)
+
+
+def is_adopted(connection: Connection) -> bool:
+    """Whether the tables are an application's, taken over by `bookingdb adopt`."""
+    if not _scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
+        return False
+    return bool(_scalar(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"))
+
+
+def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
+    """What an adopted database has otherwise than a new one, because its application has it so.
+
+    Group, object and problem of each, as `verify` and `lint` tell them.
+    """
+    try:
+        with connection.transaction():
+            rows = connection.execute(
+                "select a.original ->> 'group', a.object, a.original ->> 'problem' from bookingdb.adoption as a"
+                " where a.kind = 'difference'"
+            ).fetchall()
+    except psycopg.Error:
+        # There is no such table, or no right to read it.
+        return set()
+    return set(rows)
 
 
 def prepare(connection: Connection, *, read_only: bool = False) -> None:
@@ -269,6 +316,9 @@ __all__ = [
     "Plan",
     "Report",
     "Status",
+    "accepted_differences",
+    "installed_source",
+    "is_adopted",
     "make_plan",
     "migrate",
     "missing_role",

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from bookingdb import catalogue, installer, remedies
 from bookingdb.installer import Connection
-from bookingdb.source import Source, load
+from bookingdb.source import Source
 from bookingdb.verify import Finding
 
 
@@ -54,17 +54,19 @@ def lint(connection: Connection, *, source: Source | None = None) -> list[Findin
         ...     print(len(lint(connection)))
         0
     """
-    source = source or load()
+    source = source or installer.installed_source(connection)
     with connection.transaction(force_rollback=True):
         installer.prepare(connection, read_only=True)
         installed = "select from pg_class where relname = 'history' and relnamespace = to_regnamespace('bookingdb')"
         if not connection.execute(installed).fetchall():
             return [Finding("installation", "bookingdb", "is not installed", remedies.MIGRATE)]
         parameters = _parameters(source)
+        accepted = installer.accepted_differences(connection)
         return [
             Finding(rule.name, name, problem, rule.remedy.replace("{run}", remedies.run(*statements)))
             for rule in RULES
             for name, problem, statements in connection.execute(_SCOPE + rule.query + " order by 1, 2", parameters)
+            if (rule.name, name, problem) not in accepted
         ]
 
 

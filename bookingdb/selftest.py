@@ -42,6 +42,7 @@ from bookingdb.errors import (
     ClientConflict,
     InPast,
     InsufficientCredits,
+    OutsideAvailability,
     TherapistNotFound,
     sqlstate_of,
 )
@@ -91,6 +92,10 @@ _COUNT_ROWS_OF_PEOPLE: Final = """
     union all
     select 'bookingdb.selftest_people', count(*) from bookingdb.selftest_people where id = any (%(people)s)
 """
+
+
+# Whether the people here are an application's, of whom bookingdb can make none.
+_IS_ADOPTED: Final = "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"
 
 
 class SelftestError(Exception):
@@ -150,13 +155,18 @@ def selftest(connection: Connection, conninfo: str, report: Report) -> bool:
 
     with connection.transaction(force_rollback=True):
         _settle(connection)
-        stage = _Stage(connection)
-        if not record("a therapist and clients are registered, and credits granted", stage.set):
+        is_adopted = bool(_row(connection, _IS_ADOPTED)[0])
+        stage = _Borrowed(connection) if is_adopted else _Stage(connection)
+        if not record(stage.title, stage.set):
             return False
         for name, check in _CHECKS:
-            with connection.transaction(force_rollback=True):
-                record(name, partial(check, stage))
+            if check not in stage.impossible:
+                with connection.transaction(force_rollback=True):
+                    record(name, partial(check, stage))
 
+    if is_adopted:
+        record("of two callers racing for a slot the second waits for the first", lambda: _wait(connection, conninfo))
+        return all(results)
     people: list[UUID] = []
     record("of two callers racing for a slot one wins", lambda: _race(connection, conninfo, people))
     record("nothing is left behind", lambda: _require_nothing_left(connection, people))
@@ -227,10 +237,16 @@ def _require_refusal(call: Callable[[], object], expected: type[BookingError]) -
 class _Stage:
     """People of the selftest's own, in a transaction that will be rolled back; every check begins with them anew."""
 
+    title = "a therapist and clients are registered, and credits granted"
+    # Checks that cannot be made with these people.
+    impossible: tuple[Callable[["_Stage"], None], ...] = ()
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.bookings = Bookings(connection)
         self.day = _day(connection)
+        self.yesterday = self.day - dt.timedelta(days=8)
+        self.lots: dict[UUID, UUID] = {}
 
     def set(self) -> None:
         self.therapist = self._therapist()
@@ -250,9 +266,112 @@ class _Stage:
 
     def _client(self, credits: int) -> UUID:
         client = self.bookings.register_client(_email(uuid.uuid4()), full_name="Selftest")
-        if credits:
-            self.bookings.grant_credits(client, credits)
+        self.grant(client, credits)
         return client
+
+    def grant(self, client: UUID, credits: int) -> None:
+        if credits:
+            self.lots[client] = self.bookings.grant_credits(client, credits).lot_id
+
+
+class _Borrowed(_Stage):
+    """Two therapists and three clients of an adopted application, which alone can make people: until the rollback.
+
+    They are given the policy and the credits that the checks count on, on a day on which none of them has anything.
+    """
+
+    title = "therapists and clients of the application are found, and credits granted"
+
+    def set(self) -> None:
+        self.therapist, self.colleague, self.client, self.other_client, self.penniless = people = _borrow(
+            self.connection
+        )
+        # Only of people of our own table is it known how they become inactive.
+        query = "select exists (select from public.users as u where u.id = %s)"
+        if not _row(self.connection, query, self.therapist)[0]:
+            self.impossible = (_refuses_an_inactive_therapist,)
+        for therapist in (self.therapist, self.colleague):
+            _open(self.connection, therapist)
+        self.connection.execute(
+            "update public.user_credits set credits_balance = 0 where user_id = any (%s) and credits_balance > 0",
+            [people],
+        )
+        self.day = _free_day(self.connection, people)
+        self.grant(self.client, 2)
+        self.grant(self.other_client, 1)
+
+
+def _borrow(connection: Connection) -> list[UUID]:
+    """Two therapists, then three clients."""
+    found = [
+        [person for (person,) in connection.execute(query)]
+        for query in (
+            "select t.id from bookingdb.therapists as t order by t.id limit 2",
+            "select c.id from bookingdb.clients as c where not exists (select from bookingdb.therapists as t"
+            " where t.id = c.id) order by c.id limit 3",
+        )
+    ]
+    if (len(found[0]), len(found[1])) != (2, 3):
+        raise _Failed("the application has no two therapists who can be booked, or no three clients, to try it with")
+    return found[0] + found[1]
+
+
+def _free_day(connection: Connection, people: list[UUID]) -> dt.date:
+    """The first day, a week from now at the earliest, around which none of them has anything."""
+    day: dt.date = _row(
+        connection,
+        """
+        select min(d.day::date)
+        from generate_series((now() at time zone 'UTC')::date + 7, (now() at time zone 'UTC')::date + 364, '1 day')
+            as d (day)
+        where not exists (
+            select from bookingdb.calendar as c
+            where (c.therapist_id = any (%s) or c.client_id = any (%s))
+                and c.blocked && tstzrange(d.day at time zone 'UTC', (d.day + interval '1 day') at time zone 'UTC')
+        )
+        """,
+        people,
+        people,
+    )[0]
+    if day is None:
+        raise _Failed("the people to try it with have something on every day of a year")
+    return day
+
+
+def _wait(connection: Connection, conninfo: str) -> None:
+    """Let two callers book the same slot of an adopted application's therapist; both are rolled back."""
+    with database.connect(conninfo) as second_connection, ThreadPoolExecutor(max_workers=1) as second_caller:
+        arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+        with connection.transaction(force_rollback=True):
+            _settle(connection)
+            therapist, _, winner, loser, _ = people = _borrow(connection)
+            day = _free_day(connection, people)
+
+            def come_second() -> None:
+                with second_connection.transaction(force_rollback=True):
+                    _settle(second_connection)
+                    arrived.put(_row(second_connection, "select pg_backend_pid()")[0])
+                    Bookings(second_connection).grant_credits(loser, 1)
+                    # That it waits is what counts: its own hours may refuse it then.
+                    with contextlib.suppress(BookingConflict, OutsideAvailability):
+                        _book(Bookings(second_connection), loser, therapist, "12:00", day)
+
+            Bookings(connection).grant_credits(winner, 1)
+            _open(connection, therapist)
+            _book(Bookings(connection), winner, therapist, "12:00", day)
+            second = second_caller.submit(come_second)
+            waited = _wait_until_blocked(connection, arrived, second)
+        second.result()
+    if not waited:
+        raise _Failed("the second caller did not wait")
+
+
+def _open(connection: Connection, therapist: UUID) -> None:
+    """Let a therapist of the application be booked at any time, until the rollback."""
+    settings: PolicySettings = {**_POLICY, "time_zone": _TIME_ZONE}
+    Bookings(connection).set_policy(therapist_id=therapist, **settings)
+    connection.execute("delete from bookingdb.weekly_hours where therapist_id = %s", [therapist])
+    connection.execute("delete from bookingdb.date_overrides where therapist_id = %s", [therapist])
 
 
 def _day(connection: Connection) -> dt.date:
@@ -317,15 +436,14 @@ def _deducts_one_credit(stage: _Stage) -> None:
     _require(stage.bookings.get_credit_balance(stage.client), 1, "the balance after a booking of two credits")
     lot = _row(
         stage.connection,
-        "select array_agg(c.credits_balance), array_agg(c.credits_used) from public.user_credits as c"
-        " where c.user_id = %s",
-        stage.client,
+        "select c.credits_balance, c.credits_used from public.user_credits as c where c.id = %s",
+        stage.lots[stage.client],
     )
-    _require(lot, ([1], [1]), "what is left in the client's lots, and used of them")
+    _require(lot, (1, 1), "what is left in the client's lot, and used of it")
     entries = stage.connection.execute(
-        "select l.kind, l.amount, l.balance_after, l.session_id from bookingdb.ledger as l where l.user_id = %s"
+        "select l.kind, l.amount, l.balance_after, l.session_id from bookingdb.ledger as l where l.lot_id = %s"
         " order by l.id",
-        [stage.client],
+        [stage.lots[stage.client]],
     ).fetchall()
     _require(entries, [("grant", 2, 2, None), ("debit", -1, 1, booked.id)], "the client's ledger")
 
@@ -354,8 +472,7 @@ def _refuses_an_inactive_therapist(stage: _Stage) -> None:
 
 
 def _refuses_the_past(stage: _Stage) -> None:
-    yesterday = stage.day - dt.timedelta(days=8)
-    _require_refusal(lambda: stage.book(stage.client, stage.therapist, day=yesterday), InPast)
+    _require_refusal(lambda: stage.book(stage.client, stage.therapist, day=stage.yesterday), InPast)
 
 
 def _refuses_a_taken_slot(stage: _Stage) -> None:

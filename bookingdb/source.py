@@ -174,12 +174,27 @@ def folder() -> Path:
     raise SourceError(f"no sql/ folder in or beside {package}")
 
 
+def own_adapter(path: Path, text: str | None = None) -> SqlFile:
+    """An adapter that is no file of ours: read from `path`, or with the text it had when it was installed.
+
+    Wherever it lies, its name is what counts.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        content = path.read_text(encoding="utf-8") if text is None else text
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
+    return SqlFile(f"/{path.name}", content.replace("\r\n", "\n"))
+
+
 def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
     """Read sql/.
 
     Args:
         root: the folder to read; that of the package when left out.
-        adapter: which file of ``adapters/`` says who the therapists and clients are.
+        adapter: which file of ``adapters/`` says who the therapists and clients are, or the path of another file.
 
     Raises:
         SourceError: a file is missing or not laid out as it must be.
@@ -201,7 +216,7 @@ def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
     catalogue = base / "catalogue.json"
     return Source(
         migrations=tuple(read(path) for path in sorted((base / "migrations").glob("*.sql"))),
-        adapter=read(base / "adapters" / f"{adapter}.sql"),
+        adapter=own_adapter(Path(adapter)) if adapter.endswith(".sql") else read(base / "adapters" / f"{adapter}.sql"),
         functions=tuple(FunctionFile(file.path, file.text) for file in files),
         triggers_file=read(base / "triggers.sql"),
         policies_file=read(base / "policies.sql"),

@@ -76,10 +76,19 @@ def literal(value: Any) -> str:
 
 def steps(source: Source, migrations: Iterable[SqlFile]) -> Iterator[Step]:
     """Yield what brings a database to this version, in the order in which it runs; `migrations` are those it lacks."""
+    yield from structure(migrations)
+    yield from functions(source)
+
+
+def structure(migrations: Iterable[SqlFile]) -> Iterator[Step]:
+    """Yield the migrations, each with its row of the history."""
     for file in migrations:
         yield Step(f"sql/{file.path}", file.text, file.name)
         yield Step("history", _history_row("migration", file.name, file.checksum, literal(Jsonb({}))), file.name)
 
+
+def functions(source: Source) -> Iterator[Step]:
+    """Yield what every installation ends with: adapter, functions, triggers, policies, grants."""
     for view in source.views:
         yield Step(f"sql/{source.adapter.path}", view)
     for function in source.functions:
@@ -89,6 +98,7 @@ def steps(source: Source, migrations: Iterable[SqlFile]) -> Iterator[Step]:
         f"sql/{source.policies_file.path}", _attachments(source.policies, EXISTING_POLICIES, source.secured_tables)
     )
     yield Step(f"sql/{source.grants.path}", source.grants.text)
+    yield Step("adoption", GRANT_AGAIN)
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
     known = {
@@ -115,7 +125,7 @@ def obstacle_query(source: Source) -> str:
             )
             when o.found is not null then format(
                 'the database already has %s; bookingdb installs beside nothing of the same name:'
-                ' taking over an existing application''s tables is not possible yet, use a database without them',
+                ' `bookingdb adopt --plan` shows what taking over the application''s tables would do',
                 o.found
             )
         end
@@ -306,6 +316,22 @@ EXISTING_TRIGGERS = f"""
             inner join pg_namespace as n on n.oid = c.relnamespace
             where not t.tgisinternal and starts_with(t.tgname, {literal(NAME_PREFIX)})
 """
+
+# In an adopted database, the application's callers keep what they could do with its own tables.
+GRANT_AGAIN = """do $again$
+declare
+    v_statement text;
+begin
+    for v_statement in
+        select a.adopted ->> 'statement'
+        from bookingdb.adoption as a
+        where a.kind = 'statement' and a.adopted @> '{"again": true}'
+        order by a.id
+    loop
+        execute v_statement;
+    end loop;
+end;
+$again$"""
 
 # The policies on our tables, in the same form, as in policies.sql.
 _POLICY = """

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from bookingdb import installer
 from bookingdb.installer import Connection, InstallError
-from bookingdb.source import Source, load
+from bookingdb.source import Source
 from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, NAME_PREFIX, PUBLIC_TABLES
 
 # Tables whose rows mean nothing without the functions, or can be made again. Rows of all others exist nowhere else.
@@ -60,7 +60,7 @@ def uninstall(
         ...     print(uninstall(connection, keep_data=True).left["table public.sessions"])
         12 rows
     """
-    source = source or load()
+    source = source or installer.installed_source(connection)
     removal = Removal()
     with connection.transaction(force_rollback=dry_run):
         installer.prepare(connection)
@@ -69,6 +69,10 @@ def uninstall(
         connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT:.0f}s"])
         try:
             connection.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
+            if installer.is_adopted(connection):
+                raise InstallError(
+                    "this database is an application's that was adopted: `bookingdb adopt --undo` puts it back"
+                )
             for statement in _statements(connection, source, keep_data):
                 connection.execute(statement)
                 removal.statements.append(statement)
@@ -160,17 +164,35 @@ _REMOVE_TABLES: tuple[LiteralString, ...] = (
 )
 
 
+def behaviour(connection: Connection, source: Source) -> list[str]:
+    """What takes functions, triggers, policies, views and types away, in order."""
+    return _asked(connection, _REMOVE_BEHAVIOUR, _parameters(source))
+
+
+def tables(connection: Connection, source: Source, keep: list[str]) -> list[str]:
+    """What drops the schema bookingdb and those of our tables that are not to be kept, in order."""
+    parameters = _parameters(source) | {"tables": [name for name in PUBLIC_TABLES if name not in keep]}
+    return _asked(connection, _REMOVE_TABLES, parameters)
+
+
 def _statements(connection: Connection, source: Source, keep_data: bool) -> list[str]:
     """What is to be run, in order."""
-    parameters = {
+    queries = _REMOVE_BEHAVIOUR + (_REMOVE_MACHINERY if keep_data else _REMOVE_TABLES)
+    return _asked(connection, queries, _parameters(source))
+
+
+def _asked(connection: Connection, queries: tuple[LiteralString, ...], parameters: dict[str, Any]) -> list[str]:
+    return [statement for query in queries for (statement,) in connection.execute(query, parameters)]
+
+
+def _parameters(source: Source) -> dict[str, Any]:
+    return {
         "prefix": NAME_PREFIX,
         "signatures": [function.signature for function in source.functions if function.schema == "public"],
         "roles": list(KNOWN_ROLES),
         "machinery": [f"bookingdb.{name}" for name in MACHINERY],
         "tables": list(PUBLIC_TABLES),
     }
-    queries = _REMOVE_BEHAVIOUR + (_REMOVE_MACHINERY if keep_data else _REMOVE_TABLES)
-    return [statement for query in queries for (statement,) in connection.execute(query, parameters)]
 
 
 def _left(connection: Connection) -> dict[str, str]:

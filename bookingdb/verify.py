@@ -19,7 +19,7 @@ import psycopg
 from bookingdb import catalogue, installer, remedies
 from bookingdb.installer import Connection, InstallError
 from bookingdb.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
-from bookingdb.source import Attachment, Catalogue, Source, SourceError, load
+from bookingdb.source import Attachment, Catalogue, Source, SourceError
 
 # Whom applications connect as. What other roles may do with the application's own tables is their owner's business;
 # everything else of ours is for nobody but the roles of grants.sql.
@@ -73,7 +73,7 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
         ...     print(len(verify(connection)))
         0
     """
-    source = source or load()
+    source = source or installer.installed_source(connection)
     if not source.catalogue:
         raise SourceError("sql/catalogue.json is missing: it says what an installation consists of")
     with connection.transaction(force_rollback=True):
@@ -88,7 +88,8 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
             findings += _contents(connection, report_errors=report_errors)
         if extent != "nothing":
             findings += _invariants(connection, report_errors=report_errors)
-        return findings
+        accepted = installer.accepted_differences(connection)
+        return [finding for finding in findings if (finding.group, finding.object, finding.problem) not in accepted]
 
 
 def snapshot(connection: Connection, source: Source) -> Catalogue:
@@ -153,6 +154,7 @@ class _Comparison:
             *self.attachments("triggers", self.source.triggers, installer.existing_triggers(self.connection)),
             *self.attachments("policies", self.source.policies, installer.existing_policies(self.connection)),
             *self.foreign_attachments(),
+            *self.companions(),
             *self.row_security(),
             *self.privileges(),
         ]
@@ -285,6 +287,28 @@ class _Comparison:
         for kind, name, table in rows:
             remedy = run(f"drop {kind} {name} on {table}")
             yield Finding(f"{kind}s", f"{name} on {table}", "is not part of bookingdb", remedy)
+
+    def companions(self) -> Iterator[Finding]:
+        """Triggers that keep an adopted application's tables in step, which are missing or switched off."""
+        if "bookingdb.adoption" not in self.actual["tables"]:
+            return
+        rows = self.connection.execute(
+            """
+            select a.object, a.adopted ->> 'statement'
+            from bookingdb.adoption as a
+            where a.kind = 'statement'
+                and starts_with(a.object, 'trigger bookingdb_')
+                and not exists (
+                    select from pg_trigger as t
+                    where format('trigger %I on %s', t.tgname, t.tgrelid::regclass) = a.object
+                        and t.tgenabled in ('O', 'A')
+                )
+            order by a.id
+            """
+        )
+        for name, statement in rows:
+            problem = "is missing, or switched off: what the application writes is no longer followed"
+            yield Finding("triggers", name.removeprefix("trigger "), problem, run(statement))
 
     def row_security(self) -> Iterator[Finding]:
         """Tables whose policies are not in force."""

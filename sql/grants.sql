@@ -77,6 +77,10 @@ declare
     c_internal constant text[] := array[
         'actor()',
         'actor_email()',
+        'adopted_rows(regclass, jsonb, uuid)',
+        'adopted_schedules(regclass, jsonb, uuid)',
+        'adopted_tables()',
+        'are_therapists(uuid[])',
         'authorise(uuid)',
         'authorise_anyone()',
         'authorise_therapist(uuid)',
@@ -87,11 +91,16 @@ declare
         'bookable_span(bookingdb.effective_policy)',
         'booked_session(uuid, integer)',
         'busy_times(bookingdb.effective_policy, tstzrange, interval, uuid)',
+        'call_notification()',
         'change_status(uuid, text, text, text)',
         'changed_session(uuid, integer)',
         'check_invariants()',
         'client_conflict(uuid, tstzrange, uuid)',
+        'clock_minute(text)',
+        'clock_window(jsonb, jsonb)',
+        'copy_columns()',
         'credits_balance(uuid)',
+        'date_of(text)',
         'effective_role()',
         'find_answer(text, uuid, text, bytea)',
         'free_times(uuid[], tstzrange, interval, uuid, boolean)',
@@ -100,6 +109,7 @@ declare
         'held_slot(uuid)',
         'is_free(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean)',
         'jwt_claims()',
+        'keep_times_together()',
         'later(timestamptz, interval)',
         'limit_wait()',
         'local_days(date, date, text)',
@@ -108,15 +118,22 @@ declare
         'lock_key(bigint, boolean, boolean)',
         'lock_people(uuid[], boolean)',
         'lock_session(uuid)',
+        'minute_windows(int4multirange)',
         'next_start(bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean)',
         'occupies_time(text)',
         'occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz)',
+        'one_credit_type()',
         'open_hold(uuid)',
+        'open_minutes(int4multirange, int4multirange)',
         'opening_times(uuid[], timestamptz, timestamptz)',
+        'override_parts(jsonb, jsonb)',
+        'override_windows(jsonb, jsonb, int4multirange)',
+        'overrides_changed()',
         'part_in_session(public.sessions)',
         'people_changed()',
         'period_context(uuid, tstzrange)',
         'person_key(uuid)',
+        'place_adopted_sessions()',
         'policies_of(uuid[])',
         'policy_of(uuid)',
         'raise_error(text, jsonb)',
@@ -142,6 +159,11 @@ declare
         'resolve_time_zone(text, uuid)',
         'return_credit(public.sessions)',
         'role_is_trusted(name)',
+        'schedule_buffer(jsonb)',
+        'schedule_document(jsonb)',
+        'schedule_slots(jsonb, boolean)',
+        'schedule_windows(jsonb)',
+        'schedules_changed()',
         'slot_policy(uuid, integer, integer)',
         'slot_starts(tstzmultirange, text, integer, integer)',
         'session_changes(public.sessions, public.sessions)',
@@ -150,20 +172,29 @@ declare
         'span_of_dates(date, date, text)',
         'steady_offset(date, date, text)',
         'sync_calendar(uuid[])',
+        'sync_overrides(regclass, jsonb, uuid[], date[], boolean)',
+        'sync_schedules(regclass, jsonb, uuid[], boolean)',
         'take_credit(uuid, uuid)',
         'tell_of_availability(uuid)',
         'tell_of_credits(text, uuid, uuid, integer, uuid)',
         'tell_of_hold(text, uuid)',
+        'translate_availability(regclass)',
         'unplaced_sessions()',
+        'unread_availability(text, regclass, jsonb)',
+        'untranslated_availability()',
         'utc(timestamptz)',
+        'uuid_of(text)',
         'wall_clock_instant(timestamp, text)',
+        'week_minutes(uuid, date)',
         'write_session(uuid, uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, '
         'boolean)'
     ];
     c_public_tables constant text[] := array['users', 'sessions', 'user_credits', 'booking_audit_log'];
     c_internal_tables constant text[] := array[
-        'calendar', 'clients', 'date_overrides', 'history', 'holds', 'idempotency_keys', 'ledger', 'outbox', 'policies',
-        'rewritten_records', 'selftest_people', 'therapists', 'time_zones', 'weekly_hours'
+        'active_statuses', 'adoption', 'calendar', 'clients', 'date_overrides', 'history', 'holds', 'idempotency_keys',
+        'ledger', 'outbox',
+        'overlapping_sessions', 'policies', 'rewritten_records', 'selftest_people', 'therapists', 'time_zones',
+        'weekly_hours'
     ];
     v_callers constant text := (
         select string_agg(quote_ident(r.rolname), ', ' order by r.rolname)
@@ -188,7 +219,19 @@ begin
     foreach v_name in array c_public_tables loop
         execute format('revoke all on table public.%I from %s', v_name, v_everyone);
     end loop;
-    execute format('revoke all on sequence public.booking_audit_log_id_seq from %s', v_everyone);
+    -- Sequences of identity and serial columns, whatever an application that was adopted has of them.
+    for v_name in
+        select d.objid::regclass::text
+        from pg_depend as d
+        inner join pg_class as q on q.oid = d.objid and q.relkind = 'S'
+        inner join pg_class as t on t.oid = d.refobjid and t.relnamespace = 'public'::regnamespace
+        where d.classid = 'pg_class'::regclass
+            and d.refclassid = 'pg_class'::regclass
+            and d.deptype in ('a', 'i')
+            and t.relname = any (c_public_tables)
+    loop
+        execute format('revoke all on sequence %s from %s', v_name, v_everyone);
+    end loop;
     execute format('revoke all on all sequences in schema bookingdb from %s', v_everyone);
     foreach v_name in array c_internal_tables loop
         execute format('revoke all on table bookingdb.%I from %s', v_name, v_everyone);

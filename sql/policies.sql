@@ -45,6 +45,10 @@ using ((select bookingdb.caller_is_trusted() as caller_is_trusted));
 
 -- The engine room. Nobody has a privilege there (grants.sql); should somebody grant one, there is still nothing to see.
 
+alter table bookingdb.active_statuses enable row level security;
+
+alter table bookingdb.adoption enable row level security;
+
 alter table bookingdb.calendar enable row level security;
 
 alter table bookingdb.date_overrides enable row level security;
@@ -59,6 +63,8 @@ alter table bookingdb.ledger enable row level security;
 
 alter table bookingdb.outbox enable row level security;
 
+alter table bookingdb.overlapping_sessions enable row level security;
+
 alter table bookingdb.policies enable row level security;
 
 alter table bookingdb.rewritten_records enable row level security;
@@ -68,6 +74,12 @@ alter table bookingdb.selftest_people enable row level security;
 alter table bookingdb.time_zones enable row level security;
 
 alter table bookingdb.weekly_hours enable row level security;
+
+create policy _bookingdb_deny on bookingdb.active_statuses for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.adoption for all to public
+using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.calendar for all to public
 using (false) with check (false);
@@ -88,6 +100,9 @@ create policy _bookingdb_deny on bookingdb.ledger for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.outbox for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.overlapping_sessions for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.policies for all to public

@@ -46,6 +46,8 @@ EMPTY_THE_TABLES = """
     delete from bookingdb.idempotency_keys;
     delete from bookingdb.holds;
     delete from bookingdb.rewritten_records;
+    delete from bookingdb.adoption;
+    delete from bookingdb.overlapping_sessions;
     delete from bookingdb.weekly_hours;
     delete from bookingdb.date_overrides;
     delete from bookingdb.policies where therapist_id is not null;

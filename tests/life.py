@@ -117,11 +117,12 @@ def require_sound_statement(world: World, client: UUID) -> list[DictRow]:
 
 
 # Entries of the ledger that no event tells of, and events that tell of no entry. What was booked is told by the
-# session's event, what was written directly by none; of a lot that was empty when it was revoked there is no entry.
+# session's event, what was written directly or there before by none; of a lot that was empty when it was revoked there
+# is no entry.
 UNTOLD = """
     with entries as (
         select l.lot_id, l.user_id, l.session_id, l.kind, l.amount
-        from bookingdb.ledger as l where l.kind not in ('debit', 'direct')
+        from bookingdb.ledger as l where l.kind not in ('debit', 'direct', 'opening')
     ),
     events as (
         select o.subject_id, (o.payload ->> 'user_id')::uuid, (o.payload ->> 'session_id')::uuid,

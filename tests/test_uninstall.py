@@ -16,7 +16,8 @@ from tests.test_cli import answer, bookingdb
 
 KEPT = ["public.users", "public.sessions", "public.user_credits", "public.booking_audit_log", "bookingdb.ledger",
         "bookingdb.calendar", "bookingdb.outbox", "bookingdb.policies", "bookingdb.holds",
-        "bookingdb.rewritten_records", "bookingdb.weekly_hours", "bookingdb.date_overrides"]  # fmt: skip
+        "bookingdb.rewritten_records", "bookingdb.weekly_hours", "bookingdb.date_overrides",
+        "bookingdb.active_statuses", "bookingdb.adoption", "bookingdb.overlapping_sessions"]  # fmt: skip
 
 
 @pytest.fixture
@@ -86,6 +87,12 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
     in_use.run(
         "insert into bookingdb.rewritten_records (table_name, operation, old_row, rewritten_by)"
         " values ('bookingdb.ledger', 'DELETE', '{}', 'postgres')"
+    )
+    in_use.run("insert into bookingdb.active_statuses values ('tentative')")
+    in_use.run("insert into bookingdb.adoption (kind, object) values ('statement', 'answers')")
+    in_use.run(
+        "insert into bookingdb.overlapping_sessions (session_id, start_time, end_time, reason)"
+        " values (gen_random_uuid(), now(), now() + interval '1 hour', 'booking_conflict')"
     )
     before = rows_of(in_use.connection, KEPT)
     assert all(before.values())

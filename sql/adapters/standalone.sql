@@ -23,8 +23,8 @@ where u.user_type <> 'therapist' and u.is_active;
 
 create trigger _bookingdb_people_update after update on public.users
 referencing old table as old_rows new table as new_rows
-for each statement execute function bookingdb.people_changed();
+for each statement execute function bookingdb.people_changed('id', 'user_type', 'is_active', 'is_verified');
 
 create trigger _bookingdb_people_delete after delete on public.users
 referencing old table as old_rows
-for each statement execute function bookingdb.people_changed();
+for each statement execute function bookingdb.people_changed('id');

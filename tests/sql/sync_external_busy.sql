@@ -1,6 +1,6 @@
 begin;
 \ir include/setup.sql
-select plan(72);
+select plan(73);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Signature
@@ -337,6 +337,7 @@ from (
     ('pg_temp.therapist()', '', null, null, 'PT400', 'Invalid parameter', 'an empty source'),
     ('pg_temp.therapist()', repeat('s', 101), null, null, 'PT400', 'Invalid parameter', 'a source too long'),
     ('pg_temp.therapist()', 'work', '2030-01-07Z', null, 'PT400', 'Invalid parameter', 'a beginning without an end'),
+    ('pg_temp.therapist()', 'adoption', null, null, 'PT400', 'Invalid parameter', 'a source of our own'),
     ('pg_temp.therapist()', 'work', null, '2030-01-07Z', 'PT400', 'Invalid parameter', 'an end without a beginning'),
     ('pg_temp.therapist()', 'work', '2030-01-08Z', '2030-01-07Z', 'PT400', 'Invalid parameter', 'the wrong way round'),
     ('pg_temp.therapist()', 'work', '-infinity', '2030-01-07Z', 'PT400', 'Invalid parameter', 'since ever'),

@@ -62,8 +62,10 @@ begin
             perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot_id, p_amount);
             begin
                 -- Waits for whoever holds the client's own row (the foreign key).
-                insert into public.user_credits (id, user_id, credits_balance, credits_purchased)
-                values (v_lot_id, p_user_id, p_amount, p_amount);
+                insert into public.user_credits (
+                    id, user_id, user_type, credits_balance, credits_purchased, status
+                )
+                values (v_lot_id, p_user_id, 'user', p_amount, p_amount, 'active');
             exception
                 when lock_not_available then
                     perform bookingdb.raise_error('busy');

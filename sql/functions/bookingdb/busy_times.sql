@@ -36,7 +36,9 @@ begin
     from bookingdb.calendar as c
     where c.therapist_id = p_policy.therapist_id
         and c.blocked && v_period
-        and c.kind in ('time_off', 'external');
+        and c.kind in ('time_off', 'external')
+        -- What stands in for a session of an adopted database has its id.
+        and c.id is distinct from p_except_id;
 end;
 $function$;
 

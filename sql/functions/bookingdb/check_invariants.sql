@@ -36,12 +36,16 @@ begin
     where lower(o.taken) < o.taken_until;
 
     -- 2. Each session that takes place has exactly one calendar row, with its people and times; no other session has
-    -- one. (Two are impossible: the row has the session's id.)
+    -- one. (Two are impossible: the row has the session's id.) Of sessions that overlapped others when the database was
+    -- adopted, and are recorded as such, it is the row that stands in for them.
     return query
-    select 2, coalesce(s.id, c.id),
+    select 2, coalesce(s.id, c.id, o.session_id),
         case
+            when s.id is null and c.id is null then 'record of an overlapping session that does not take place'
             when c.id is null then 'session has no calendar row'
             when s.id is null then 'calendar row without a session that takes place'
+            when (c.kind = 'external') is distinct from (o.session_id is not null)
+                then 'calendar row stands in for a session that is not recorded as overlapping, or the other way round'
             else 'calendar row differs from its session'
         end,
         jsonb_build_object('session_status', s.status)
@@ -55,16 +59,23 @@ begin
             and isfinite(t.end_time)
     ) as s
     full join (
-        select k.id, k.therapist_id, k.client_id, k.period, k.blocked
+        select k.id, k.kind, k.therapist_id, k.client_id, k.period, k.blocked
         from bookingdb.calendar as k
-        where k.kind = 'session'
+        where k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption')
     ) as c on c.id = s.id
+    full join bookingdb.overlapping_sessions as o on o.session_id = coalesce(s.id, c.id)
     where s.id is null
         or c.id is null
+        or (c.kind = 'external') <> (o.session_id is not null)
         or c.therapist_id is distinct from s.therapist_id
         or c.client_id is distinct from s.user_id
         or c.period <> tstzrange(s.start_time, s.end_time)
-        or not c.blocked @> c.period;
+        or not c.blocked @> c.period
+        or (
+            o.session_id is not null
+            and (o.therapist_id, o.user_id, o.start_time, o.end_time)
+            is distinct from (s.therapist_id, s.user_id, s.start_time, s.end_time)
+        );
 
     -- 3. Each lot: 0 <= balance, its ledger entries sum to it, and so does the last of them.
     return query
@@ -90,11 +101,13 @@ begin
     return query
     select 3, e.lot_id, 'ledger entries do not chain', jsonb_build_object('entry_id', e.id)
     from (
-        select l.id, l.lot_id, l.amount, l.balance_after,
-            coalesce(lag(l.balance_after) over (partition by l.lot_id order by l.id), 0) as balance_before
+        select l.id, l.lot_id, l.kind, l.amount, l.balance_after,
+            lag(l.balance_after) over (partition by l.lot_id order by l.id) as balance_before
         from bookingdb.ledger as l
     ) as e
-    where e.balance_after <> e.balance_before::bigint + e.amount;
+    where e.balance_after <> coalesce(e.balance_before, 0)::bigint + e.amount
+        -- What a lot had when it was adopted comes before everything else.
+        or (e.kind = 'opening' and e.balance_before is not null);
 
     -- 4. At most one debit and one refund a session, the refund only after the debit and of its lot (or its grace lot);
     -- a session that a function of ours booked has its debit.
@@ -140,7 +153,8 @@ begin
         and not exists (select from public.sessions as s where s.id = d.session_id)
         and not exists (select from public.booking_audit_log as a where a.session_id = d.session_id);
 
-    -- 5. The audit rows of a session chain without a gap from its creation to its current status.
+    -- 5. The audit rows of a session chain without a gap from its creation to its current status. Of one that was
+    -- adopted, from its (last) adoption on: what the application itself had written before is as it is.
     return query
     select 5, coalesce(s.id, a.session_id),
         case when a.session_id is null then 'session has no audit row' else 'audit rows do not chain' end,
@@ -148,9 +162,19 @@ begin
     from (
         select b.id, b.session_id, b.old_status, b.new_status,
             lag(b.new_status) over w as previous_status,
-            lead(b.id) over w is null as is_last
-        from public.booking_audit_log as b
-        window w as (partition by b.session_id order by b.id)
+            lead(b.entry) over w is null as is_last
+        from (
+            select l.id, l.session_id, l.old_status, l.new_status, l.entry,
+                coalesce(
+                    max(l.entry) filter (where l.action = 'adopted') over (partition by l.session_id),
+                    -- Of a session that was gone by then, all is from before.
+                    min(l.entry) filter (where l.action = 'adopted') over ()
+                ) as adopted
+            from public.booking_audit_log as l
+            where l.session_id is not null
+        ) as b
+        where b.adopted is null or b.entry >= b.adopted
+        window w as (partition by b.session_id order by b.entry)
     ) as a
     full join public.sessions as s on s.id = a.session_id
     where a.session_id is null

@@ -78,10 +78,12 @@ begin
             values (p_user_id, v_lot_id, 'grant', p_amount, p_amount, bookingdb.actor());
 
             insert into public.user_credits (
-                id, user_id, credits_balance, credits_purchased, expires_at, payment_reference, category, priority
+                id, user_id, user_type, credits_balance, credits_purchased, expires_at, payment_reference, status,
+                category, priority
             )
             values (
-                v_lot_id, p_user_id, p_amount, p_amount, p_expires_at, p_payment_reference, p_category, p_priority
+                v_lot_id, p_user_id, 'user', p_amount, p_amount, p_expires_at, p_payment_reference, 'active',
+                p_category, p_priority
             );
             if not found then
                 -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.

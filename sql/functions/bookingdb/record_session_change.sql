@@ -41,7 +41,7 @@ begin
         if v_changes = '{}' then
             return null;
         end if;
-        v_action := case when new.status <> old.status then 'status_changed' else 'updated' end;
+        v_action := case when new.status is distinct from old.status then 'status_changed' else 'updated' end;
         insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
         values (new.id, new.user_id, v_action, old.status, new.status, v_changes, v_actor);
     end if;

@@ -61,7 +61,8 @@ begin
 
     -- What is over, or has begun, stays where it was.
     v_now := clock_timestamp();
-    if v_session.status not in ('pending_approval', 'scheduled', 'confirmed') or v_session.start_time <= v_now then
+    if coalesce(v_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed')
+        or v_session.start_time <= v_now then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', v_session.id, 'status', v_session.status, 'start_time', bookingdb.utc(v_session.start_time)
         ));
@@ -76,7 +77,10 @@ begin
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
     delete from bookingdb.calendar as c
-    where c.id = v_session.id and c.kind = 'session';
+    where c.id = v_session.id
+        and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
+    delete from bookingdb.overlapping_sessions as o
+    where o.session_id = v_session.id;
     perform bookingdb.occupy_time(
         v_session.id, v_session.therapist_id, v_session.user_id, v_period, bookingdb.blocked_time(v_policy, v_period),
         null

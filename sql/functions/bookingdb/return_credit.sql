@@ -51,11 +51,11 @@ begin
         begin
             -- Waits for whoever holds the client's own row (the foreign key).
             insert into public.user_credits (
-                id, user_id, user_type, credits_balance, expires_at, category, priority, grace_for_lot_id
+                id, user_id, user_type, credits_balance, expires_at, status, category, priority, grace_for_lot_id
             )
             values (
                 v_grace_id, v_debit.user_id, coalesce(v_lot.user_type, 'user'), 1,
-                bookingdb.later(v_now, (bookingdb.policy_of(p_session.therapist_id)).refund_grace),
+                bookingdb.later(v_now, (bookingdb.policy_of(p_session.therapist_id)).refund_grace), 'active',
                 coalesce(v_lot.category, 'paid'), coalesce(v_lot.priority, 50), v_debit.lot_id
             );
         exception

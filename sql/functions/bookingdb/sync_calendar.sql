@@ -15,7 +15,8 @@ declare
     v_policy bookingdb.effective_policy;
 begin
     -- Which of these sessions should occupy another time than their calendar rows say? None, when a function of ours
-    -- wrote them: it wrote the calendar first.
+    -- wrote them: it wrote the calendar first. (What stands in for a session that overlapped others when the database
+    -- was adopted says its time, too.)
     select
         array_agg(i.id),
         array_agg(s.therapist_id) || array_agg(s.user_id)
@@ -28,7 +29,9 @@ begin
             and s.start_time < s.end_time
             and isfinite(s.start_time)
             and isfinite(s.end_time)
-    left join bookingdb.calendar as c on c.id = i.id and c.kind = 'session'
+    left join bookingdb.calendar as c
+        on c.id = i.id
+            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
     where (s.id is null) <> (c.id is null)
         or s.therapist_id is distinct from c.therapist_id
         or s.user_id is distinct from c.client_id
@@ -45,16 +48,22 @@ begin
     -- into each other's place would be refused.
     with given_up as (
         delete from bookingdb.calendar as c
-        where c.id = any (v_changed_ids) and c.kind = 'session'
-        returning c.id, c.therapist_id, c.period, c.blocked
+        where c.id = any (v_changed_ids)
+            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+        returning c.id, c.kind, c.therapist_id, c.period, c.blocked
     )
     select array_agg(g.id), array_agg(g.blocked)
     into v_kept_ids, v_kept_blocked
     from given_up as g
     inner join public.sessions as s on s.id = g.id
-    where s.therapist_id is not distinct from g.therapist_id
+    where g.kind = 'session'
+        and s.therapist_id is not distinct from g.therapist_id
         and s.start_time = lower(g.period)
         and s.end_time = upper(g.period);
+
+    -- From here on they are sessions like all others.
+    delete from bookingdb.overlapping_sessions as o
+    where o.session_id = any (v_changed_ids);
 
     for v_session in
         select
@@ -95,4 +104,4 @@ end;
 $function$;
 
 comment on function bookingdb.sync_calendar(uuid[]) is
-'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Raises booking_conflict, client_conflict, busy.';
+'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Those in overlapping_sessions are left alone while they are as they were. Raises booking_conflict, client_conflict, busy.';

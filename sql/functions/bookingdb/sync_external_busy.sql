@@ -27,6 +27,12 @@ declare
 begin
     perform bookingdb.authorise_therapist(p_therapist_id);
     perform bookingdb.require_length('p_source', coalesce(p_source, ''), 1, 100);
+    -- What stands in for sessions of an adopted database (overlapping_sessions) goes with them, and not before.
+    if p_source = 'adoption' then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_source', 'reserved', 'adoption'
+        ));
+    end if;
     if p_events is null or jsonb_typeof(p_events) <> 'array' or jsonb_array_length(p_events) > 5000 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
             'parameter', 'p_events', 'maximum_events', 5000

@@ -1,0 +1,1 @@
+"""Takes over, in place, the database of an application that has tables and functions of our names already."""

@@ -1,0 +1,114 @@
+"""Who may do what afterwards."""
+
+from __future__ import annotations
+
+import re
+
+from bookingdb.adoption import reading
+from bookingdb.adoption.desk import CLEARING, FOLLOWING, Desk
+from bookingdb.adoption.inspection import CALLERS, Policy
+
+# Tables of money: nobody from outside writes them.
+MONEY = ("user_credits", "booking_audit_log")
+
+
+class SecurityPart(Desk):
+    """Changes of privileges and policies."""
+
+    def security(self) -> None:
+        """Row level security, policies that let everybody write, and who keeps which privileges."""
+        for table in self.app.tables:
+            relation = self.app.relations[table]
+            if not relation.row_security:
+                self.tell("security", f"public.{table} has no row level security; it gets it")
+                self.change(
+                    CLEARING,
+                    f"table public.{table}",
+                    "row level security is switched on",
+                    [f"alter table public.{table} enable row level security"],
+                    [f"alter table public.{table} disable row level security"],
+                )
+        for policy in self.app.policies:
+            if policy.table in self.app.tables:
+                self.tell("security", policy.definition)
+                self.policy(policy)
+        writable = self.ask(
+            "money.writable",
+            [
+                f"Who may write {' and '.join(MONEY)} from outside can give credits to anybody.",
+            ],
+            {
+                "revoke": "anon and authenticated no longer may",
+                "keep": "they may as before: NOTHING KEEPS A CLIENT FROM GIVING HERSELF CREDITS",
+            },
+        )
+        for table in self.app.tables:
+            self.privileges(table, keep_writes=writable == "keep")
+
+    def policy(self, policy: Policy) -> None:
+        """A policy that lets callers write any row goes, or is bound to one's own rows."""
+        is_open = (policy.using in (None, "true")) and (policy.check in (None, "true"))
+        if not (policy.is_permissive and policy.callers and policy.command != "select" and is_open):
+            return
+        key = f"policy.{policy.table}.{policy.name}"
+        choices = {"narrow": "it is bound to one's own rows", "drop": "it goes", "keep": "it stays"}
+        if policy.table in MONEY:
+            choices = {"drop": "it goes", "keep": "it stays"}
+        answer = self.ask(key, [policy.definition, "It lets callers write any row."], choices)
+        if answer == "keep":
+            return
+        name = f"policy {policy.name} on public.{policy.table}"
+        drop = f"drop policy {policy.name} on public.{policy.table}"
+        self.change(CLEARING, name, "it let callers write any row", [drop], [reading.readable(policy.definition)])
+        if answer == "narrow":
+            own = "user_id = (select bookingdb.actor_id()) or therapist_id = (select bookingdb.actor_id())"
+            condition = own if policy.table == "sessions" else "id = (select bookingdb.actor_id())"
+            head = re.match(r"create policy .*? for \w+ to .*?(?= using \(| with check \(|$)", policy.definition)
+            assert head is not None
+            using = "" if policy.command == "insert" else f" using ({condition})"
+            check = "" if policy.command == "delete" else f" with check ({condition})"
+            self.change(FOLLOWING, name, "it is bound to one's own rows", [f"{head[0]}{using}{check}"], [drop])
+
+    def privileges(self, table: str, *, keep_writes: bool) -> None:
+        """What callers could do with a table, they can afterwards, but for what would break a promise."""
+        relation = self.app.relations[table]
+        self.change(
+            CLEARING,
+            f"privileges on table public.{table}",
+            "the installation grants anew",
+            [],
+            [*relation.grants, *relation.sequence_grants],
+        )
+        again, taken = [*relation.sequence_grants], []
+        for grant in relation.grants:
+            found = re.match(r"grant (\w+)(?: \(.*?\))? on table \S+ to (\S+)", grant)
+            assert found is not None
+            privilege, role = found[1].lower(), found[2]
+            if role not in (*CALLERS, "service_role"):
+                continue  # the installation leaves other roles alone
+            is_write = privilege in ("insert", "update", "delete", "truncate")
+            refused = privilege == "truncate" or (is_write and table in MONEY and role in CALLERS and not keep_writes)
+            if privilege not in ("select", "insert", "update", "delete") or refused:
+                if refused and role in CALLERS:
+                    taken.append(f"{role}: {privilege}")
+                continue
+            again.append(grant)
+        if taken:
+            self.tell("security", f"public.{table}: taken away from " + ", ".join(taken))
+        if again:
+            self.change(FOLLOWING, f"privileges on table public.{table}", "callers keep what they had", again)
+            if any(grant.endswith((" to anon", " to public")) for grant in again):
+                self.change(
+                    FOLLOWING,
+                    f"privileges of those who ask for rows of public.{table}",
+                    "the policies ask who is there",
+                    [
+                        statement
+                        for role in ("public", "anon")
+                        if any(grant.endswith(f" to {role}") for grant in again)
+                        for statement in (
+                            f"grant usage on schema bookingdb to {role}",
+                            f"grant execute on function bookingdb.caller_is_trusted(), bookingdb.actor_id() to {role}",
+                        )
+                    ],
+                )

@@ -1,0 +1,61 @@
+"""What `bookingdb adopt` would do, as a function of the database and its owner's answers alone.
+
+The same database and the same answers give the same plan: `apply` makes it again and compares, so that nothing happens
+that nobody has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bookingdb.adoption import rows
+from bookingdb.adoption.desk import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan, Question
+from bookingdb.adoption.inspection import Application
+from bookingdb.adoption.plan_behaviour import BehaviourPart
+from bookingdb.adoption.plan_rows import RowsPart
+from bookingdb.adoption.plan_security import SecurityPart
+from bookingdb.adoption.plan_tables import TablesPart
+from bookingdb.installer import Connection
+from bookingdb.source import Source
+
+
+class _Planner(RowsPart, TablesPart, BehaviourPart, SecurityPart):
+    """Goes through everything that the application has."""
+
+
+def nothing(source: Source) -> Plan:
+    """The plan for a database that has been adopted: nothing is left to do."""
+    empty = Application({}, {}, [], [], [], [], [], None, has_extensions_schema=False)
+    return Plan(source.adapter.name, empty, [], {}, [], [], {}, [], {})
+
+
+def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
+    """Make the plan. The transaction must have been made ready with `installer.prepare`; nothing is written."""
+    planner = _Planner(connection, source, answers)
+    planner.statuses()
+    planner.times()
+    found = list(planner.rows())
+    planner.tables()
+    planner.triggers()
+    planner.functions()
+    planner.customs()
+    planner.credit_types()
+    planner.schedules()
+    planner.security()
+    unknown = sorted(set(answers) - {question.key for question in planner.questions})
+    if unknown and not planner.problems:
+        planner.problems.append(f"answers to what nobody asks: {', '.join(unknown)}")
+    return Plan(
+        adapter=source.adapter.name,
+        application=planner.app,
+        questions=planner.questions,
+        answers=planner.answers,
+        changes=sorted(planner.changes, key=lambda change: change.phase),
+        rows=found,
+        found=planner.found,
+        problems=planner.problems,
+        balances=rows.balances(connection, planner.app),
+    )
+
+
+__all__ = ["CLEARING", "COLUMNS", "FOLLOWING", "STRENGTHENING", "Change", "Plan", "Question", "make", "nothing"]

@@ -1,0 +1,215 @@
+"""What a function of the application does, as far as its text says: read, never run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKENS = re.compile(
+    r"""
+    (?P<comment> --[^\n]* | /\*.*?\*/ )
+    | (?P<string> [eE]?'(?:[^']|'')*' )
+    | (?P<dollar> \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
+    | (?P<quoted> "(?:[^"]|"")*" )
+    | (?P<other> . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+# Words that look like a call, and are none.
+_NO_CALLS = frozenset(
+    """
+    abs all and any array as begin bit_length case cast ceil char check clock_timestamp coalesce concat conflict
+    count current_setting date_trunc decimal declare delete else elsif end exception execute exists extract
+    filter floor for foreach format from gen_random_uuid greatest hashtext if in insert interval into
+    json_build_object jsonb_build_object jsonb_set lateral least length loop lower make_interval max min not now
+    nullif numeric of on or over overlaps perform pg_advisory_xact_lock primary raise references return returns
+    round row row_number select set some sum then time timestamp timezone to_char to_jsonb trim tsrange
+    tstzrange unnest update upper using values varchar when where while
+    """.split()  # noqa: SIM905 (a list of as many words is no better to read)
+)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What the text of a trigger function says that it does."""
+
+    assigns: frozenset[str]
+    inserts: frozenset[str]
+    changes: frozenset[str]
+    reads: frozenset[str]
+    calls: frozenset[str]
+    raises: bool
+    notifies: bool
+
+
+def code(source: str) -> str:
+    """Return the text in lower case, without comments, and with strings emptied.
+
+    >>> code("NEW.a := 'it''s'; -- done")
+    "new.a := ''; "
+    """
+
+    def parts() -> Iterator[str]:
+        for token in _TOKENS.finditer(source):
+            if token["comment"]:
+                yield " " if token["comment"].startswith("/*") else ""
+            elif token["string"] or token["dollar"]:
+                yield "''"
+            elif token["quoted"]:
+                yield token["quoted"].strip('"').lower()
+            else:
+                yield token["other"].lower()
+
+    return "".join(parts())
+
+
+def effects(source: str) -> Effects:
+    """Read the body of a trigger function.
+
+    >>> sorted(effects("begin new.start_time := new.scheduled_date + new.scheduled_time; return new; end").assigns)
+    ['start_time']
+    """
+    text = code(source)
+    tables = r"(?:public\.)?(\w+)"
+    return Effects(
+        assigns=frozenset(re.findall(r"(?<![\w.])new\.(\w+)\s*:?=(?!=)", _statements_only(text))),
+        inserts=frozenset(re.findall(rf"\binsert\s+into\s+{tables}", text)),
+        changes=frozenset(re.findall(rf"\b(?:update|delete\s+from)\s+(?:only\s+)?{tables}", text)) - {"set", "of"},
+        reads=frozenset(re.findall(rf"\b(?:from|join)\s+{tables}", text)),
+        calls=frozenset(re.findall(r"(?:\bpublic\.)?(?<![\w.])(\w+)\s*\(", text.replace("public.", ""))) - _NO_CALLS,
+        raises=bool(re.search(r"\braise\s+(?:exception|using|\w+\s*;|'')|\braise\s*;", text)),
+        notifies=bool(re.search(r"\b(?:pg_)?notify\b|\bnet\.http", text)),
+    )
+
+
+def _statements_only(text: str) -> str:
+    """Leave out conditions, in which ``new.a = b`` assigns nothing."""
+    text = " ".join(text.split())
+    text = re.sub(r"\bend (?:if|loop|case)\b", " ", text)
+    text = re.sub(r"\b(?:if|elsif|when|while)\b.*?\b(?:then|loop)\b", " ; ", text)
+    text = re.sub(r"\b(?:where|and|or|on|select|return|perform)\b[^;]*?(?=;|\binto\b)", " ", text)
+    # select ... into new.a: an assignment, too.
+    return re.sub(r"\binto\s+(?:strict\s+)?((?:new\.\w+\s*,?\s*)+)", _as_assignments, text)
+
+
+def _as_assignments(found: re.Match[str]) -> str:
+    return "; ".join(f"{name} := 0" for name in re.findall(r"new\.\w+", found[1])) + "; "
+
+
+@dataclass(frozen=True)
+class Insert:
+    """An INSERT with VALUES: its table, and the expression of each column, as the text has them."""
+
+    table: str
+    values: dict[str, str]
+
+
+def inserts(source: str) -> Iterator[Insert]:
+    """Yield the INSERT ... (columns) VALUES (expressions) of a function's body."""
+    text = _without_comments(source)
+    pattern = re.compile(
+        r"\binsert\s+into\s+(?:public\.)?\"?(\w+)\"?(?:\s+as\s+\w+)?\s*\(([^()]*)\)\s*values\s*\(", re.I
+    )
+    for found in pattern.finditer(text):
+        columns = [name.strip().strip('"').lower() for name in found[2].split(",")]
+        expressions = arguments(text, found.end())
+        if len(columns) == len(expressions):
+            yield Insert(found[1].lower(), dict(zip(columns, expressions, strict=True)))
+
+
+def call_of(source: str, name: str) -> list[str] | None:
+    """Return the arguments of the first call of a function in a body, None where there is none."""
+    text = _without_comments(source)
+    found = re.search(rf"(?<![\w.])(?:public\.)?{re.escape(name)}\s*\(", text, re.I)
+    return arguments(text, found.end()) if found else None
+
+
+def arguments(text: str, start: int) -> list[str]:
+    """Split what stands between the parenthesis opened before `start` and its end at its outer commas."""
+    depth, found, current = 1, list[str](), list[str]()
+    for token in _TOKENS.finditer(text, start):
+        piece = token[0]
+        if token["other"]:
+            depth += (piece in "([") - (piece in ")]")
+            if depth == 0:
+                break
+            if piece == "," and depth == 1:
+                found.append("".join(current).strip())
+                current = []
+                continue
+        current.append(piece)
+    last = "".join(current).strip()
+    return [*found, last] if last or found else []
+
+
+def _without_comments(source: str) -> str:
+    return "".join(" " if token["comment"] else token[0] for token in _TOKENS.finditer(source))
+
+
+_VARCHAR_LIST = re.compile(
+    r"\((\w+)\)::text (= ANY|<> ALL) \(\(ARRAY\["
+    r"((?:'(?:[^']|'')*'::character varying(?:\(\d+\))?(?:, )?)+)\]\)::text\[\]\)"
+)
+
+
+def readable(definition: str) -> str:
+    """Write a definition so that Postgres reads what it had: it prints lists of varchar in a form that is another one.
+
+    >>> readable("CHECK (((a)::text = ANY ((ARRAY['b'::character varying, 'c'::character varying])::text[])))")
+    "CHECK ((a in ('b', 'c')))"
+    """
+
+    def listed(found: re.Match[str]) -> str:
+        values = re.sub(r"::character varying(?:\(\d+\))?", "", found[3])
+        return f"{found[1]} {'in' if found[2] == '= ANY' else 'not in'} ({values})"
+
+    return _VARCHAR_LIST.sub(listed, definition)
+
+
+def rewritten_call(name: str, call: list[str], kinds: list[str]) -> tuple[str, list[str]]:
+    """Write the call of the old function for a row as jsonb ($1); also what could not be told.
+
+    >>> rewritten_call("tell", ["p_user_id", "'booked'"], [])[0]
+    "select public.tell(($1 ->> 'user_id')::uuid, 'booked')"
+    """
+    known = {
+        r"p_user_id|v_user_id": "($1 ->> 'user_id')::uuid",
+        r"p_therapist_id|v_therapist_id": "($1 ->> 'therapist_id')::uuid",
+        r"v_?(?:new_)?session_?id|v_id|new_session_id|session_id|v_session\.id|v_new_session\.id":
+            "($1 ->> 'id')::uuid",
+        r"v_start(?:_time|_at|_timestamp|_ts)?|p_start_time": "($1 ->> 'start_time')::timestamptz",
+        r"v_end(?:_time|_at|_timestamp|_ts)?|p_end_time": "($1 ->> 'end_time')::timestamptz",
+        r"p_session_date": "($1 ->> 'scheduled_date')::date",
+        r"p_session_time": "($1 ->> 'scheduled_time')::time",
+        r"p_duration_minutes": "($1 ->> 'duration_minutes')::integer",
+        r"p_session_type": "($1 ->> 'session_type')",
+        r"p_title": "($1 ->> 'title')",
+        r"p_notes": "($1 ->> 'description')",
+    }  # fmt: skip
+    unclear: list[str] = []
+    written = []
+    for place, expression in enumerate(call):
+        label, value = "", expression
+        if named := re.match(r"(\w+)\s*(?:=>|:=)\s*(.*)", expression, re.DOTALL):
+            label, value = f"{named[1]} => ", named[2]
+        pieces = re.split(r"('(?:[^']|'')*')", value)
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                continue
+            text = piece
+            for pattern, replacement in known.items():
+                text = re.sub(rf"(?<![\w.$>])(?:{pattern})(?![\w.(])", lambda _, r=replacement: r, text)
+            pieces[number] = text
+        text = "".join(pieces)
+        bare = re.sub(r"\$1 ->> '\w+'|'(?:[^']|'')*'|::\s*\w+(?:\[\])?", " ", text)
+        left = [
+            word
+            for word in re.findall(r"(?<![\w.$])([a-z_]\w*)(?!\w|\s*\()", bare, re.I)
+            if word.lower() not in ("null", "true", "false", "at", "time", "zone", "interval", "and", "or", "array")
+        ]
+        if left:
+            unclear.append(expression)
+            text = f"null::{kinds[place]}" if place < len(kinds) and not label else "null"
+        written.append(label + text)
+    return f"select public.{name}({', '.join(written)})", unclear

@@ -1,0 +1,43 @@
+-- Adapter 'enrollments': therapists and clients are rows of public.users, and a therapist needs an enrollment that was
+-- approved and is active, besides: a row of public.therapist_enrollments (email, status, is_active) with the same
+-- e-mail address, however it is capitalised.
+
+-- A therapist can be booked while active, verified and enrolled.
+create or replace view bookingdb.therapists as
+select
+    u.id,
+    u.email,
+    u.full_name
+from public.users as u
+where
+    u.user_type = 'therapist' and u.is_active and u.is_verified
+    and lower(u.email) in (
+        select lower(e.email) as email
+        from public.therapist_enrollments as e
+        where e.status = 'approved' and e.is_active
+    );
+
+-- A client is any other active user.
+create or replace view bookingdb.clients as
+select
+    u.id,
+    u.email,
+    u.full_name
+from public.users as u
+where u.user_type is distinct from 'therapist' and u.is_active;
+
+create trigger _bookingdb_people_update after update on public.users
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.people_changed('id', 'user_type', 'is_active', 'is_verified', 'email');
+
+create trigger _bookingdb_people_delete after delete on public.users
+referencing old table as old_rows
+for each statement execute function bookingdb.people_changed('id');
+
+create trigger _bookingdb_people_update after update on public.therapist_enrollments
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.people_changed('email', 'status', 'is_active');
+
+create trigger _bookingdb_people_delete after delete on public.therapist_enrollments
+referencing old table as old_rows
+for each statement execute function bookingdb.people_changed('email');

@@ -1,0 +1,36 @@
+-- Adapter 'therapists': clients are rows of public.users, therapists of a table of their own, public.therapists (id,
+-- email, full_name, is_active, is_verified).
+
+-- A therapist can be booked while active and verified.
+create or replace view bookingdb.therapists as
+select
+    t.id,
+    t.email,
+    t.full_name
+from public.therapists as t
+where t.is_active and t.is_verified;
+
+-- A client is any active user who is called no therapist.
+create or replace view bookingdb.clients as
+select
+    u.id,
+    u.email,
+    u.full_name
+from public.users as u
+where u.user_type is distinct from 'therapist' and u.is_active;
+
+create trigger _bookingdb_people_update after update on public.users
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.people_changed('id', 'user_type', 'is_active');
+
+create trigger _bookingdb_people_delete after delete on public.users
+referencing old table as old_rows
+for each statement execute function bookingdb.people_changed('id');
+
+create trigger _bookingdb_people_update after update on public.therapists
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.people_changed('id', 'is_active', 'is_verified');
+
+create trigger _bookingdb_people_delete after delete on public.therapists
+referencing old table as old_rows
+for each statement execute function bookingdb.people_changed('id');

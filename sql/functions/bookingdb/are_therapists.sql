@@ -1,0 +1,18 @@
+create or replace function bookingdb.are_therapists(p_people uuid[])
+returns boolean
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return not exists (
+        select from unnest(p_people) as i (id)
+        where i.id is not null
+            and not exists (select from bookingdb.therapists as t where t.id = i.id)
+    );
+end;
+$function$;
+
+comment on function bookingdb.are_therapists(uuid[]) is
+'Whether all of them can be booked. A deletion of hours that comes with the deletion of the person must not wait for a booking, which goes on to look at that person''s row.';

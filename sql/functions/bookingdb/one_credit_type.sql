@@ -1,0 +1,17 @@
+create or replace function bookingdb.one_credit_type()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    if new.user_type = any (tg_argv) then
+        new.user_type := 'user';
+    end if;
+    return new;
+end;
+$function$;
+
+comment on function bookingdb.one_credit_type() is
+'Trigger (BEFORE, once a row) on the user_credits of an adopted application that has more than one word for a client: lots of the types among its arguments become lots of type user, which can be spent. (never)';

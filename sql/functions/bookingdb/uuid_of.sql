@@ -1,0 +1,16 @@
+create or replace function bookingdb.uuid_of(p_text text)
+returns uuid
+language plpgsql
+immutable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return case
+        when btrim(p_text) ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then btrim(p_text)::uuid
+    end;
+end;
+$function$;
+
+comment on function bookingdb.uuid_of(text) is
+'An id that an application keeps as uuid or text; null where it is no UUID.';
