@@ -1,5 +1,5 @@
 # Everything is made from what this file installs into .venv; nothing else on the machine is touched.
-# make demo | test | lint | test-matrix | test-full | catalogue | clean
+# make demo | test | lint | test-matrix | test-full | torture | catalogue | clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,13 +11,14 @@ ARGS ?=
 WORKERS ?= $(if $(ARGS),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: demo test lint test-full test-matrix catalogue clean help
+.PHONY: demo test lint test-full test-matrix torture catalogue clean help
 
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
 	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/test_booking.py" for a part)'
 	@echo 'make test-full    the same with the concurrency tests at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="15.19 17.11")'
+	@echo 'make torture      kill servers, clients and connections under load (ARGS="--seconds 600 crash"), some 20 minutes'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'
@@ -43,6 +44,10 @@ test: lint
 
 test-full: $(VENV)/developing
 	BOOKINGDB_STORM=full $(BIN)/python -m pytest -m storm
+
+# Prints a table, and writes it into docs/reliability.md.
+torture: $(VENV)/developing
+	$(BIN)/python -m tests.torture $(ARGS)
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

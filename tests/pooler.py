@@ -192,7 +192,7 @@ def running(server_url: str, bin_dir: Path) -> Iterator[Pooler]:
         users_file, configuration, log = folder / "users.txt", folder / "pgbouncer.ini", folder / "log"
         users_file.write_text("".join(f'"{user}" ""\n' for user in (_ADMINISTRATOR, *users)))
         for _ in range(5):  # another program may be quicker to take the free port
-            pooler = Pooler(_free_port(), server_url)
+            pooler = Pooler(free_port(), server_url)
             values = {"host": host, "port": port, "listen_port": pooler.port, "users": users_file}
             configuration.write_text(_CONFIGURATION % values + _other_settings())
             account.take(name)
@@ -246,7 +246,7 @@ def _state(connection: Connection) -> dict[tuple[str, str], str]:
     return {(kind, name): value for kind, name, value in run(connection, _STATE)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
