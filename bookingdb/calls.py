@@ -125,7 +125,8 @@ def book_session(
             datetime's own, if it is a ZoneInfo, else UTC. (UTC also where the zone's clock shows this time
             twice and the second is meant, which a local time cannot say.)
         idempotency_key: 1 to 255 characters. The same call with the same key is answered with the same
-            session and books nothing again: what makes a retry safe after an unclear failure.
+            session and books nothing again: what makes a retry safe after an unclear failure. On a URL or a pool
+            the client then repeats the call by itself when the connection is lost.
 
     Returns:
         The session, and the client's credits after it.

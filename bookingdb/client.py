@@ -5,6 +5,12 @@ for parameters and results) plus the same few steps: find out whose the transact
 turn the driver's error into ours and, if the transaction is our own, try again what Postgres asks to be
 tried again: serialization failures and deadlocks.
 
+A connection that is lost while a call waits for its answer leaves open whether the call was done. Where the
+connection was opened for the call (a URL, a pool) and the call has an idempotency key, it is asked again with that
+key on a new connection, up to seven times within some six seconds, and answered with the one result. Without a
+key, and on a connection of yours, that is for you to do: the error is :class:`~bookingdb.errors.BookingFailed`. A
+database that cannot be reached in the first place is reported at once.
+
 What `db` may be, and whose the transaction is:
 
 ==========================================  ============================================================
@@ -56,6 +62,11 @@ AsyncDatabase: TypeAlias = (
 
 _RETRIES: Final = 5
 _LONGEST_FIRST_PAUSE: Final = 0.02  # seconds; twice as long before each further try
+# After a lost connection: a server that recovers, or another that takes over, needs longer than a deadlock.
+_RECONNECTIONS: Final = 7
+_LONGEST_FIRST_RECONNECTION: Final = 0.05
+# What a server says before it closes the connection (57P01 to 57P05, 08nnn); a lost connection itself says nothing.
+_FAREWELLS: Final = ("57P", "08")
 # Whatever the connection's prepare_threshold is. Behind a transaction pooler the next transaction may be on another
 # connection to the server, where what was prepared is missing, or is another client's statement of the same name.
 _PREPARE: Final = False
@@ -111,21 +122,55 @@ def _is_ours(kind: _Kind, db: Any) -> bool:
     )
 
 
-def _pauses(call: Call[Any], is_ours: bool) -> Iterator[float]:
-    """Return the seconds to wait before each further try; none where the transaction is not ours."""
-    if call.needs_transaction and is_ours:
-        raise RuntimeError("this call means something only in a transaction of yours: give a connection in one")
-    tries = _RETRIES if is_ours else 0
+class _Tries:
+    """Which errors of a call are followed by a further try, and after how long."""
+
+    def __init__(self, kind: _Kind, db: Any, call: Call[Any]) -> None:
+        """Find out whose the transaction is, and whether the call may be asked again on another connection."""
+        is_ours = _is_ours(kind, db)
+        if call.needs_transaction and is_ours:
+            raise RuntimeError("this call means something only in a transaction of yours: give a connection in one")
+        self._kind = kind
+        self._pauses = _pauses(_RETRIES if is_ours else 0, _LONGEST_FIRST_PAUSE)
+        is_ours_to_open = kind in (_Kind.URL, _Kind.POOL)
+        has_key = call.parameters.get("p_idempotency_key") is not None
+        self._reconnections = _pauses(
+            _RECONNECTIONS if is_ours_to_open and has_key else 0, _LONGEST_FIRST_RECONNECTION
+        )
+        self._is_connected = False
+        self.was_lost = False
+
+    def connected(self) -> None:
+        """Say that this try has a connection of ours: from here on it may have been done."""
+        self._is_connected = True
+
+    def next_pause(self, error: Exception) -> float:
+        """Return the seconds after which to try again, or raise our error for the driver's."""
+        pause = None
+        if sqlstate_of(error) in RETRYABLE:
+            pause = next(self._pauses, None)
+        elif self._is_lost(error):
+            self.was_lost = True
+            pause = next(self._reconnections, None)
+        if pause is None:
+            raise from_driver_error(error) from driver_error(error)
+        self._is_connected = False
+        return pause
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Tell whether the connection went while the call was under way, or did and is not to be had again yet."""
+        if not self._is_connected and not (self._kind is _Kind.URL and self.was_lost):
+            return False  # a pool has waited for a connection long enough
+        from psycopg import OperationalError  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+        sqlstate = sqlstate_of(error)
+        return isinstance(error, OperationalError) and (sqlstate is None or sqlstate.startswith(_FAREWELLS))
+
+
+def _pauses(tries: int, longest: float) -> Iterator[float]:
+    """Return the seconds to wait before each further try: `longest` at most, then twice as long each time."""
     # At random, lest those who met once meet again.
-    return (random.uniform(0, _LONGEST_FIRST_PAUSE * 2**number) for number in range(tries))
-
-
-def _next_pause(pauses: Iterator[float], error: Exception) -> float:
-    """Return the seconds after which to try again, or raise our error for the driver's."""
-    pause = next(pauses, None) if sqlstate_of(error) in RETRYABLE else None
-    if pause is None:
-        raise from_driver_error(error) from driver_error(error)
-    return pause
+    return (random.uniform(0, longest * 2**number) for number in range(tries))
 
 
 def _for_sqlalchemy(connection: Any, call: Call[Any]) -> tuple[str, Any]:
@@ -156,15 +201,19 @@ def _fetch(connection: Any, call: Call[Any]) -> Rows:
         return rows
 
 
-def _execute(kind: _Kind, db: Any, call: Call[Any]) -> Rows:
+def _execute(kind: _Kind, db: Any, call: Call[Any], tries: _Tries) -> Rows:
     match kind:
         case _Kind.URL:
             import psycopg  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
             with psycopg.connect(db, autocommit=True) as connection:
+                tries.connected()
                 return _fetch(connection, call)
         case _Kind.POOL:
+            if tries.was_lost:
+                db.check()  # most often the others were lost with it
             with db.connection() as connection:
+                tries.connected()
                 return _fetch(connection, call)
         case _Kind.CONNECTION:
             return _fetch(db, call)
@@ -172,7 +221,7 @@ def _execute(kind: _Kind, db: Any, call: Call[Any]) -> Rows:
             rows: Rows = db.exec_driver_sql(*_for_sqlalchemy(db, call)).fetchall()
             return rows
         case _Kind.SQLALCHEMY_SESSION:
-            return _execute(_Kind.SQLALCHEMY_CONNECTION, db.connection(), call)
+            return _execute(_Kind.SQLALCHEMY_CONNECTION, db.connection(), call, tries)
 
 
 async def _fetch_async(connection: Any, call: Call[Any]) -> Rows:
@@ -184,15 +233,19 @@ async def _fetch_async(connection: Any, call: Call[Any]) -> Rows:
         return rows
 
 
-async def _execute_async(kind: _Kind, db: Any, call: Call[Any]) -> Rows:
+async def _execute_async(kind: _Kind, db: Any, call: Call[Any], tries: _Tries) -> Rows:
     match kind:
         case _Kind.URL:
             from psycopg import AsyncConnection  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
             async with await AsyncConnection.connect(db, autocommit=True) as connection:
+                tries.connected()
                 return await _fetch_async(connection, call)
         case _Kind.POOL:
+            if tries.was_lost:
+                await db.check()  # most often the others were lost with it
             async with db.connection() as connection:
+                tries.connected()
                 return await _fetch_async(connection, call)
         case _Kind.CONNECTION:
             return await _fetch_async(db, call)
@@ -201,7 +254,7 @@ async def _execute_async(kind: _Kind, db: Any, call: Call[Any]) -> Rows:
             rows: Rows = result.fetchall()
             return rows
         case _Kind.SQLALCHEMY_SESSION:
-            return await _execute_async(_Kind.SQLALCHEMY_CONNECTION, await db.connection(), call)
+            return await _execute_async(_Kind.SQLALCHEMY_CONNECTION, await db.connection(), call, tries)
 
 
 def _documented(method: Callable[..., Any], build: Callable[..., Call[Any]], first: str) -> None:
@@ -273,12 +326,12 @@ class Bookings:
     def _run(self, call: Call[T]) -> T:
         if self._kind is _Kind.SQLALCHEMY_SESSION and self._db.autoflush:
             self._db.flush()  # what the session has not written yet, the database would not find
-        pauses = _pauses(call, _is_ours(self._kind, self._db))
+        tries = _Tries(self._kind, self._db, call)
         while True:
             try:
-                rows = _execute(self._kind, self._db, call)
+                rows = _execute(self._kind, self._db, call, tries)
             except Exception as error:
-                time.sleep(_next_pause(pauses, error))
+                time.sleep(tries.next_pause(error))
             else:
                 return call.read(rows)
 
@@ -350,12 +403,12 @@ class AsyncBookings:
     async def _run(self, call: Call[T]) -> T:
         if self._kind is _Kind.SQLALCHEMY_SESSION and self._db.autoflush:
             await self._db.flush()  # what the session has not written yet, the database would not find
-        pauses = _pauses(call, _is_ours(self._kind, self._db))
+        tries = _Tries(self._kind, self._db, call)
         while True:
             try:
-                rows = await _execute_async(self._kind, self._db, call)
+                rows = await _execute_async(self._kind, self._db, call, tries)
             except Exception as error:
-                await asyncio.sleep(_next_pause(pauses, error))
+                await asyncio.sleep(tries.next_pause(error))
             else:
                 return call.read(rows)
 

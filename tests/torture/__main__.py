@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 
 import click
 
-from tests.torture import crash, figures, server
+from tests.torture import ambiguous, crash, figures, server
 
-SCENARIOS = {module.__name__.rpartition(".")[2]: module for module in (crash,)}
+SCENARIOS = {module.__name__.rpartition(".")[2]: module for module in (crash, ambiguous)}
 
 
 @click.command()
@@ -18,6 +19,8 @@ SCENARIOS = {module.__name__.rpartition(".")[2]: module for module in (crash,)}
 @click.argument("scenario", nargs=-1, type=click.Choice(list(SCENARIOS)))
 def main(quick: bool, seconds: float, scenario: tuple[str, ...]) -> None:
     """Torture bookingdb, in every way or in the ways named."""
+    # Pools say which connections they lost, and this is about nothing else.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     measured = []
     for name in scenario or SCENARIOS:
         begun = time.monotonic()

@@ -43,6 +43,8 @@ class Server:
         self.port = free_port()
         self.settings = dict(SETTINGS)
         self._initdb, self._postgres = embedded.wrapper_scripts(self.bin_dir, folder)
+        # SQL that breaks what is guarded in each new world, to see that this is found.
+        self.sabotage = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -121,6 +123,8 @@ class Server:
         with connect(self.url()) as superuser:
             run(superuser, f"create database {name} template {template} owner owner")
         with connect(self.url(name, "owner")) as connection:
+            if self.sabotage:
+                run(connection, self.sabotage)
             yield World(self.url(name, "owner"), connection)
 
 
