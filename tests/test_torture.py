@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bookingdb import source
-from tests.torture import ambiguous, crash, server
+from tests.torture import ambiguous, crash, interruptions, races, server
 from tests.torture.figures import Figures
 from tests.torture.server import Server
 
@@ -84,3 +84,64 @@ def test_a_database_that_forgets_keys_is_found_to_lose_them_in_ambiguous_commits
 
     assert figures.lost
     assert figures.doubled
+
+
+def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Server) -> None:
+    figures = interruptions.torture(own_server, seconds=4)
+
+    require_nothing_broken(figures, 100)
+    inflicted = {"backend terminated", "statement cancelled", "lock not granted", "client killed"}
+    assert inflicted <= {name for name, count in figures.other.items() if count > 0}
+
+
+def test_a_booking_that_goes_on_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
+    free_of_charge = replaced("take_credit", ("perform bookingdb.raise_error('busy');", "return;"))
+    with sabotaged(own_server, free_of_charge):
+        figures = interruptions.torture(own_server, seconds=3, faults=(interruptions.lock_not_granted,))
+
+    # A second guard, the trigger on sessions, refuses it with an error that is none of the table.
+    assert any("credits_charged is written by the booking functions alone" in text for text in figures.wrong)
+
+
+UNLOCKED = replaced("lock_people", ("if cardinality", "if true then return; end if;\n    if cardinality"))
+UNCONSTRAINED = "alter table bookingdb.calendar drop constraint calendar_therapist_excl"
+
+
+def test_one_slot_has_one_winner_each_round(own_server: Server) -> None:
+    figures = races.one_slot(own_server, seconds=20, rounds=5)
+
+    require_nothing_broken(figures, 5 * 64)
+    assert figures.other == {"booking_conflict": 5 * 63}
+
+
+def test_without_locks_and_constraint_a_slot_is_found_to_be_sold_twice(own_server: Server) -> None:
+    with sabotaged(own_server, f"{UNLOCKED};{UNCONSTRAINED}"):
+        assert races.one_slot(own_server, seconds=20, rounds=2).doubled
+
+
+def test_one_key_is_one_session_whoever_asks(own_server: Server) -> None:
+    figures = races.one_key(own_server, seconds=20, rounds=8)
+
+    require_nothing_broken(figures, 8 * 32)
+    assert figures.other["idempotency_key_reused"] == 4 * 16
+
+
+def test_a_key_that_is_forgotten_is_found(own_server: Server) -> None:
+    with sabotaged(own_server, FORGETFUL):
+        assert races.one_key(own_server, seconds=20, rounds=2).failures
+
+
+def test_only_transactions_of_several_calls_deadlock_and_only_without_the_rule(own_server: Server) -> None:
+    figures = races.deadlocks(own_server, seconds=3)
+
+    require_nothing_broken(figures, 200)
+
+
+def test_locks_in_no_order_are_found_to_deadlock(own_server: Server) -> None:
+    in_no_order = replaced(
+        "lock_people",
+        ("array_agg(distinct bookingdb.person_key(p.id) order by bookingdb.person_key(p.id))",
+         "array_agg(bookingdb.person_key(p.id) order by random())"),
+    )  # fmt: skip
+    with sabotaged(own_server, in_no_order):
+        assert "a single call ended with 40P01" in races.deadlocks(own_server, seconds=2).wrong

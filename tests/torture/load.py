@@ -82,9 +82,15 @@ class Client:
             case _:
                 return "reschedule_session", {"session_id": self.choose.choice(active), **self.slot()}
 
-    def ask(self, function: str, parameters: dict[str, Any], goes_on: Callable[[], bool]) -> str:
+    def ask(
+        self,
+        function: str,
+        parameters: dict[str, Any],
+        goes_on: Callable[[], bool] = lambda: True,
+        key: str | None = None,
+    ) -> str:
         """Ask until it is answered; return "done", the code of a refusal, or "given up"."""
-        key = str(uuid4())
+        key = key or str(uuid4())
         while True:
             try:
                 answer = life.call(self.connected(), function, **parameters, idempotency_key=key)
@@ -100,7 +106,9 @@ class Client:
                     self.refused(function, parameters)
                     return code
                 else:
-                    raise
+                    # Nothing but the errors of the table, and what undoes a call as a whole, may come.
+                    self.log.wrong.append(f"{function} ended with {code}: {error}")
+                    return code
                 if not goes_on():
                     self.log.count("given up")
                     return "given up"
@@ -139,13 +147,15 @@ class Load:
 
     log: ClientLog
     clients: list[Client]
+    # Who writes into the log, too, but is told by somebody else what to do.
+    others: list[Client] = field(default_factory=list)
     # The longest that a call took from its first try to its answer, in seconds.
     longest: float = 0
     _going: threading.Event = field(default_factory=threading.Event)
 
     @property
     def ids(self) -> list[UUID]:
-        return [client.id for client in self.clients]
+        return [client.id for client in (*self.clients, *self.others)]
 
     def done(self) -> int:
         return len(self.log.acknowledged)

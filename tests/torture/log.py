@@ -36,6 +36,8 @@ class ClientLog:
 
     acknowledged: list[Acknowledged] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
+    # Answers that nobody may get.
+    wrong: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, entry: Acknowledged) -> None:
@@ -93,6 +95,7 @@ def compare(world: World, log: ClientLog, clients: list[UUID], figures: Figures)
     wanted = expected(log)
     figures.operations += len(log.acknowledged)
     figures.other += log.other
+    figures.wrong += log.wrong
 
     sessions = {
         row[0]: tuple(row[1:])
@@ -135,6 +138,12 @@ def compare(world: World, log: ClientLog, clients: list[UUID], figures: Figures)
         allowed = wanted.sessions if kind == "debit" else wanted.refunded
         if session not in allowed or count != 1:
             figures.doubled.append(f"{count} entries {kind} of session {session}")
+    told = world.run(
+        "select s.id, count(o.id) from sessions as s left join bookingdb.outbox as o on o.subject_id = s.id"
+        " and o.event = 'session.created' where s.user_id = any (%s) group by 1 having count(o.id) <> 1",
+        clients,
+    )
+    figures.wrong += [f"{count} events of the creation of session {session}" for session, count in told]
     figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
 
 
