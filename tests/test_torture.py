@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bookingdb import source
-from tests.torture import ambiguous, crash, interruptions, races, server
+from tests.torture import ambiguous, backup, crash, failover, interruptions, races, server
 from tests.torture.figures import Figures
 from tests.torture.server import Server
 
@@ -87,7 +87,7 @@ def test_a_database_that_forgets_keys_is_found_to_lose_them_in_ambiguous_commits
 
 
 def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Server) -> None:
-    figures = interruptions.torture(own_server, seconds=4)
+    figures = interruptions.torture(own_server, seconds=3)
 
     require_nothing_broken(figures, 100)
     inflicted = {"backend terminated", "statement cancelled", "lock not granted", "client killed"}
@@ -132,7 +132,7 @@ def test_a_key_that_is_forgotten_is_found(own_server: Server) -> None:
 
 
 def test_only_transactions_of_several_calls_deadlock_and_only_without_the_rule(own_server: Server) -> None:
-    figures = races.deadlocks(own_server, seconds=3)
+    figures = races.deadlocks(own_server, seconds=2)
 
     require_nothing_broken(figures, 200)
 
@@ -145,3 +145,19 @@ def test_locks_in_no_order_are_found_to_deadlock(own_server: Server) -> None:
     )  # fmt: skip
     with sabotaged(own_server, in_no_order):
         assert "a single call ended with 40P01" in races.deadlocks(own_server, seconds=2).wrong
+
+
+def test_a_standby_that_takes_over_has_what_was_acknowledged_if_it_is_synchronous_and_else_not(
+    own_server: Server,
+) -> None:
+    figures = failover.torture(own_server, seconds=0, rounds=2)
+
+    # That the other of the two rounds loses something is held in there.
+    require_nothing_broken(figures, 100)
+
+
+def test_dumps_and_recoveries_to_a_moment_are_whole(own_server: Server) -> None:
+    figures = backup.torture(own_server, seconds=0, rounds=2)
+
+    require_nothing_broken(figures, 60)
+    assert figures.other == {"restored a dump": 1, "recovered to a moment": 1}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from tests.torture import ambiguous, crash, figures, interruptions, races, server
+from tests.torture import ambiguous, backup, crash, failover, figures, interruptions, races, server
 
 # By the name on the command line: the name in the table, and what runs it.
 SCENARIOS: dict[str, tuple[str, Callable[[server.Server, float], figures.Figures]]] = {
@@ -19,6 +19,8 @@ SCENARIOS: dict[str, tuple[str, Callable[[server.Server, float], figures.Figures
     "ambiguous": (ambiguous.NAME, ambiguous.torture),
     "one-key": (races.ONE_KEY, races.one_key),
     "deadlocks": (races.DEADLOCKS, races.deadlocks),
+    "failover": (failover.NAME, failover.torture),
+    "backup": (backup.NAME, backup.torture),
 }
 
 

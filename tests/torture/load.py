@@ -50,11 +50,13 @@ class Client:
     sessions: dict[UUID, str] = field(default_factory=dict)
     holds: list[UUID] = field(default_factory=list)
     connection: Connection | None = None
+    # Whether to ask once more.
+    patience: Callable[[], bool] = lambda: True
 
-    def step(self, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Do one thing, at random, and ask for it until it is answered (or nobody waits for it any more)."""
+    def step(self) -> None:
+        """Do one thing, at random, and ask for it until it is answered."""
         function, parameters = self.request()
-        self.ask(function, parameters, goes_on)
+        self.ask(function, parameters)
 
     def slot(self) -> dict[str, Any]:
         return {
@@ -82,13 +84,7 @@ class Client:
             case _:
                 return "reschedule_session", {"session_id": self.choose.choice(active), **self.slot()}
 
-    def ask(
-        self,
-        function: str,
-        parameters: dict[str, Any],
-        goes_on: Callable[[], bool] = lambda: True,
-        key: str | None = None,
-    ) -> str:
+    def ask(self, function: str, parameters: dict[str, Any], key: str | None = None) -> str:
         """Ask until it is answered; return "done", the code of a refusal, or "given up"."""
         key = key or str(uuid4())
         while True:
@@ -109,7 +105,7 @@ class Client:
                     # Nothing but the errors of the table, and what undoes a call as a whole, may come.
                     self.log.wrong.append(f"{function} ended with {code}: {error}")
                     return code
-                if not goes_on():
+                if not self.patience():
                     self.log.count("given up")
                     return "given up"
             else:
@@ -166,6 +162,10 @@ class Load:
         while self.done() < wanted:
             assert time.monotonic() < deadline, "the load has come to a halt"
             time.sleep(0.002)
+
+    def stop(self) -> None:
+        """Let nobody begin anything more."""
+        self._going.clear()
 
     def _work(self, client: Client) -> None:
         try:

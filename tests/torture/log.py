@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ class Acknowledged:
     client: UUID
     key: str
     answer: DictRow
+    # When the client had the answer.
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def id(self) -> UUID:

@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 
 from tests.refusals import PROMISED
-from tests.support import TOMORROW, World
+from tests.support import TOMORROW, World, lasting
 from tests.test_concurrency import BOOK, AsyncConnection, call, connections, outcomes
 from tests.torture.figures import Figures
 from tests.torture.server import Server
@@ -122,14 +122,15 @@ def one_key(server: Server, seconds: float, rounds: int = 3_000) -> Figures:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-async def _single_calls(world: World, deadline: float, figures: Figures, callers_number: int = 32) -> None:
+async def _single_calls(world: World, seconds: float, figures: Figures) -> None:
     """Bookings of the same few people crosswise, sessions that swap their times, cancellations and grants between."""
     people = [world.therapist() for _ in range(4)], [world.client(credits=5_000) for _ in range(4)]
     choose = random.Random(6)
     sessions: list[UUID] = []
+    goes_on = lasting(seconds, lambda: figures.operations > 300)
 
     async def work(connection: AsyncConnection) -> None:
-        while time.monotonic() < deadline:
+        while goes_on():
             therapist, client = (choose.choice(ones) for ones in people)
             slot = (TOMORROW + DAY * choose.randrange(3), dt.time(choose.randrange(24), choose.choice((0, 30))))
             kind = choose.randrange(10) if sessions else 0
@@ -150,15 +151,16 @@ async def _single_calls(world: World, deadline: float, figures: Figures, callers
             if code != "done" and code not in PROMISED:
                 figures.wrong.append(f"a single call ended with {code}")
 
-    async with connections(world, callers_number) as callers:
+    async with connections(world, 32) as callers:
         await asyncio.gather(*(work(caller) for caller in callers))
 
 
-async def _crossed_transactions(world: World, deadline: float, *, with_rule: bool) -> Counter[str]:
+async def _crossed_transactions(world: World, seconds: float, *, with_rule: bool) -> Counter[str]:
     """Two bookings a transaction, by callers that need the same therapists in opposite orders."""
     therapists = [world.therapist() for _ in range(2)]
     clients = [world.client(credits=9_000) for _ in range(2)]
     ended: Counter[str] = Counter()
+    goes_on = lasting(seconds, lambda: ended.total() > 10 and (with_rule or ended[DEADLOCK] > 0))
     async with connections(world, 2) as callers:
 
         async def transaction(place: int, day: dt.date) -> str:
@@ -177,7 +179,7 @@ async def _crossed_transactions(world: World, deadline: float, *, with_rule: boo
             return "done"
 
         for number in itertools.count():
-            if time.monotonic() > deadline:
+            if not goes_on():
                 break
             day = TOMORROW + DAY * (number % DAYS)
             ended.update(await asyncio.gather(transaction(0, day), transaction(1, day)))
@@ -189,11 +191,11 @@ def deadlocks(server: Server, seconds: float) -> Figures:
     """Single calls never deadlock; transactions of several calls do without the rule, and not with it."""
     figures = Figures(DEADLOCKS)
     with server.world() as world:
-        asyncio.run(_single_calls(world, time.monotonic() + seconds * 0.6, figures))
+        asyncio.run(_single_calls(world, seconds * 0.6, figures))
         figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
     for with_rule in (False, True):
         with server.world() as world:
-            ended = asyncio.run(_crossed_transactions(world, time.monotonic() + seconds * 0.2, with_rule=with_rule))
+            ended = asyncio.run(_crossed_transactions(world, seconds * 0.2, with_rule=with_rule))
             figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
         rule = "with lock_for_booking" if with_rule else "without"
         figures.times.append(f"transactions {rule}: {ended[DEADLOCK]:,} deadlocks in {ended.total():,}")

@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,12 +40,16 @@ class Server:
     def __init__(self, folder: Path, bin_dir: Path | None = None) -> None:
         """`folder` is empty; nothing runs yet."""
         self.folder = folder
+        # The names that bookingdb.unprivileged knows of a throwaway server.
         self.data = folder / "data"
-        self.log = folder / "log"
+        self.sockets = folder / "tmp"
+        self.sockets.mkdir()
+        self.log = folder / "Postgresql.log"
         self.bin_dir = bin_dir or embedded.binaries()
         self.port = free_port()
         self.settings = dict(SETTINGS)
-        self._initdb, self._postgres = embedded.wrapper_scripts(self.bin_dir, folder)
+        self._scripts = tempfile.TemporaryDirectory(prefix="bookingdb-scripts-")
+        self._initdb, self._postgres = embedded.wrapper_scripts(self.bin_dir, Path(self._scripts.name))
         # SQL that breaks what is guarded in each new world, to see that this is found.
         self.sabotage = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,11 +62,11 @@ class Server:
     def start(self) -> float:
         """Start it, and return how many seconds it took until it answered a query."""
         begun = time.monotonic()
-        settings = {**self.settings, "port": str(self.port), "unix_socket_directories": str(self.folder)}
+        settings = {**self.settings, "port": str(self.port)}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._postgres, "-D", self.data, "-h", "127.0.0.1", *options],
+                [self._postgres, "-D", self.data, "-k", self.sockets, "-h", "127.0.0.1", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         while not self.answers():
@@ -108,6 +113,14 @@ class Server:
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def copied_to(self, folder: Path, *options: str) -> Server:
+        """A physical copy of the running server, in a folder of its own; it does not run yet."""
+        copy = Server(folder, self.bin_dir)
+        command = [str(self.bin_dir / "pg_basebackup"), "--dbname", self.url(), "--pgdata", str(copy.data)]
+        subprocess.run([*command, "--checkpoint=fast", *options], check=True, capture_output=True)
+        copy.data.chmod(0o700)
+        return copy
 
     def install(self) -> None:
         """Put bookingdb into the template, by an ordinary role."""
