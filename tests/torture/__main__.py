@@ -9,7 +9,19 @@ from collections.abc import Callable
 
 import click
 
-from tests.torture import ambiguous, backup, crash, failover, figures, interruptions, races, server
+from tests.torture import (
+    ambiguous,
+    backup,
+    crash,
+    failover,
+    figures,
+    interruptions,
+    pooling,
+    races,
+    server,
+    settings,
+    upgrade,
+)
 
 # By the name on the command line: the name in the table, and what runs it.
 SCENARIOS: dict[str, tuple[str, Callable[[server.Server, float], figures.Figures]]] = {
@@ -20,6 +32,9 @@ SCENARIOS: dict[str, tuple[str, Callable[[server.Server, float], figures.Figures
     "one-key": (races.ONE_KEY, races.one_key),
     "deadlocks": (races.DEADLOCKS, races.deadlocks),
     "failover": (failover.NAME, failover.torture),
+    "pooler": (pooling.NAME, pooling.torture),
+    "settings": (settings.NAME, settings.torture),
+    "upgrade": (upgrade.NAME, upgrade.torture),
     "backup": (backup.NAME, backup.torture),
 }
 

@@ -1,0 +1,129 @@
+"""From the version before to this one while clients are at work; killed at its statements, and run again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bookingdb import installer, verify
+from tests.support import Connection, World, connect, run, scalar
+from tests.torture import log
+from tests.torture.figures import Figures
+from tests.torture.load import make_load
+from tests.torture.server import Server
+
+NAME = "upgrade under load"
+BEFORE = Path(__file__).parents[1] / "upgrade" / "0003_availability.sql"
+# Deadlock with a booking, and a lock that was not granted in time.
+RETRIED = {"40P01", "55P03"}
+HISTORY = "select id, kind, name, checksum from bookingdb.history order by id"
+
+
+class Counting(psycopg.Cursor[Any]):
+    """Counts statements, and after one of them ends the connection from the server's side."""
+
+    count = 0
+    kill_after: int | None = None
+    superuser: Connection | None = None
+
+    def execute(self, *arguments: Any, **options: Any) -> Counting:
+        super().execute(*arguments, **options)
+        Counting.count += 1
+        if Counting.count == Counting.kill_after:
+            assert Counting.superuser is not None
+            assert scalar(Counting.superuser, "select pg_terminate_backend(%s, 5000)", self.connection.info.backend_pid)
+        return self
+
+
+@contextmanager
+def earlier(server: Server) -> Iterator[World]:
+    """A database of the version before."""
+    with server.world("template0") as world:
+        run(world.connection, BEFORE.read_text(encoding="utf-8"))
+        yield world
+
+
+def _kill(world: World, point: int, figures: Figures) -> None:
+    try:
+        _migrate(world, point)
+    except psycopg.OperationalError:
+        figures.other["migrate killed"] += 1
+    except installer.InstallError as error:
+        # It was killed and noticed, or did not come as far as that.
+        cause = error.__cause__
+        state = cause.sqlstate if isinstance(cause, psycopg.Error) else str(error)
+        if state in RETRIED:
+            figures.other[f"migrate run again: {state}"] += 1
+        elif state is None or state.startswith("57P"):
+            figures.other["migrate killed"] += 1
+        else:
+            figures.wrong.append(f"killed after statement {point}: {error}")
+    else:
+        figures.wrong.append(f"killed after statement {point}, the upgrade went through")
+
+
+def statements_of(server: Server) -> int:
+    """How many statements the upgrade runs."""
+    with earlier(server) as world:
+        _migrate(world, None)
+    return Counting.count
+
+
+def _migrate(world: World, kill_after: int | None) -> None:
+    Counting.count, Counting.kill_after = 0, kill_after
+    with connect(world.url, cursor_factory=Counting) as connection:
+        installer.migrate(connection)
+
+
+def _migrate_until_done(world: World, figures: Figures) -> None:
+    """As one does who is told that a lock was not to be had, and that nothing was changed: once more."""
+    while True:
+        try:
+            return _migrate(world, None)
+        except installer.InstallError as error:
+            cause = error.__cause__
+            if not isinstance(cause, psycopg.Error) or cause.sqlstate not in RETRIED:
+                raise
+            figures.other[f"migrate run again: {cause.sqlstate}"] += 1
+
+
+def torture(server: Server, seconds: float, kills: int = 10_000) -> Figures:
+    """Kill the upgrade at as many of its statements as there is time for, then let it through; all under load."""
+    figures = Figures(NAME)
+    deadline = time.monotonic() + seconds
+    number = statements_of(server)
+    # The last one is the COMMIT of psycopg, which counts for none.
+    points = random.Random(10).sample(range(1, number + 1), number)[:kills]
+    with earlier(server) as world, connect(server.url()) as superuser:
+        Counting.superuser = superuser
+        load = make_load(world)
+        history = world.run(HISTORY)
+        with load.running():
+            load.wait_for(50)
+            for point in points:
+                if time.monotonic() > deadline:
+                    break
+                _kill(world, point, figures)
+                if world.run(HISTORY) != history:
+                    figures.wrong.append(f"killed after statement {point}, the upgrade left something behind")
+                figures.rounds += 1
+                load.wait_for(5)
+            load.longest = 0
+            begun = time.monotonic()
+            _migrate_until_done(world, figures)
+            took = time.monotonic() - begun
+            load.wait_for(50)
+        log.compare(world, load.log, load.ids, figures)
+        figures.wrong += [f"verify: {finding}" for finding in verify.verify(world.connection)]
+    covered = figures.other["migrate killed"]
+    figures.times.append(
+        f"longest call during the upgrade {load.longest:.2f} s (it took {took:.2f} s); killed after {covered} of its"
+        f" {number} statements"
+    )
+    return figures
