@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from bookingdb import source
-from tests.torture import ambiguous, backup, crash, failover, interruptions, races, server
+from tests import pooler
+from tests.torture import (
+    ambiguous,
+    backup,
+    crash,
+    failover,
+    fuzz,
+    interruptions,
+    pooling,
+    races,
+    server,
+    settings,
+    upgrade,
+)
 from tests.torture.figures import Figures
 from tests.torture.server import Server
 
@@ -161,3 +174,41 @@ def test_dumps_and_recoveries_to_a_moment_are_whole(own_server: Server) -> None:
 
     require_nothing_broken(figures, 60)
     assert figures.other == {"restored a dump": 1, "recovered to a moment": 1}
+
+
+def test_isolation_levels_and_zones_of_connections_change_nothing(own_server: Server) -> None:
+    figures = settings.torture(own_server, seconds=2)
+
+    require_nothing_broken(figures, 100)
+
+
+def test_a_booking_in_the_zone_of_the_connection_is_found(own_server: Server) -> None:
+    local = replaced("resolve_time_zone", ("return coalesce(", "return coalesce(current_setting('timezone'),"))
+    with sabotaged(own_server, local):
+        assert any("booked at" in text for text in settings.torture(own_server, seconds=1).wrong)
+
+
+def test_an_upgrade_under_load_that_is_killed_leaves_nothing_and_then_goes_through(own_server: Server) -> None:
+    figures = upgrade.torture(own_server, seconds=20, kills=2)
+
+    require_nothing_broken(figures, 100)
+    assert figures.rounds == 2
+
+
+@pytest.mark.skipif(pooler.program() is None, reason=pooler.version())
+def test_a_pooler_that_is_killed_loses_nothing(own_server: Server) -> None:
+    figures = pooling.torture(own_server, seconds=20, rounds=1)
+
+    require_nothing_broken(figures, 60)
+
+
+def test_generated_arguments_end_with_errors_of_the_table(own_server: Server) -> None:
+    figures = fuzz.torture(own_server, seconds=1.5)
+
+    require_nothing_broken(figures, 200)
+
+
+def test_an_error_that_is_none_of_the_table_is_found(own_server: Server) -> None:
+    any_zone = replaced("resolve_time_zone", ("if not exists", "if false and not exists"))
+    with sabotaged(own_server, any_zone):
+        assert any(text.startswith("22023") for text in fuzz.torture(own_server, seconds=1.5).wrong)

@@ -15,6 +15,7 @@ from tests.torture import (
     crash,
     failover,
     figures,
+    fuzz,
     interruptions,
     pooling,
     races,
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[server.Server, float], figures.Figures
     "pooler": (pooling.NAME, pooling.torture),
     "settings": (settings.NAME, settings.torture),
     "upgrade": (upgrade.NAME, upgrade.torture),
+    "fuzz": (fuzz.NAME, fuzz.torture),
     "backup": (backup.NAME, backup.torture),
 }
 
