@@ -17,6 +17,7 @@ from tests.torture import (
     failover,
     fuzz,
     interruptions,
+    mutants,
     pooling,
     races,
     server,
@@ -100,9 +101,9 @@ def test_a_database_that_forgets_keys_is_found_to_lose_them_in_ambiguous_commits
 
 
 def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Server) -> None:
-    figures = interruptions.torture(own_server, seconds=3)
+    figures = interruptions.torture(own_server, seconds=2)
 
-    require_nothing_broken(figures, 100)
+    require_nothing_broken(figures, 40)
     inflicted = {"backend terminated", "statement cancelled", "lock not granted", "client killed"}
     assert inflicted <= {name for name, count in figures.other.items() if count > 0}
 
@@ -110,7 +111,7 @@ def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Serve
 def test_a_booking_that_goes_on_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
     free_of_charge = replaced("take_credit", ("perform bookingdb.raise_error('busy');", "return;"))
     with sabotaged(own_server, free_of_charge):
-        figures = interruptions.torture(own_server, seconds=3, faults=(interruptions.lock_not_granted,))
+        figures = interruptions.torture(own_server, seconds=1.5, faults=(interruptions.lock_not_granted,))
 
     # A second guard, the trigger on sessions, refuses it with an error that is none of the table.
     assert any("credits_charged is written by the booking functions alone" in text for text in figures.wrong)
@@ -145,7 +146,7 @@ def test_a_key_that_is_forgotten_is_found(own_server: Server) -> None:
 
 
 def test_only_transactions_of_several_calls_deadlock_and_only_without_the_rule(own_server: Server) -> None:
-    figures = races.deadlocks(own_server, seconds=2)
+    figures = races.deadlocks(own_server, seconds=1)
 
     require_nothing_broken(figures, 200)
 
@@ -157,7 +158,7 @@ def test_locks_in_no_order_are_found_to_deadlock(own_server: Server) -> None:
          "array_agg(bookingdb.person_key(p.id) order by random())"),
     )  # fmt: skip
     with sabotaged(own_server, in_no_order):
-        assert "a single call ended with 40P01" in races.deadlocks(own_server, seconds=2).wrong
+        assert "a single call ended with 40P01" in races.deadlocks(own_server, seconds=1).wrong
 
 
 def test_a_standby_that_takes_over_has_what_was_acknowledged_if_it_is_synchronous_and_else_not(
@@ -177,15 +178,15 @@ def test_dumps_and_recoveries_to_a_moment_are_whole(own_server: Server) -> None:
 
 
 def test_isolation_levels_and_zones_of_connections_change_nothing(own_server: Server) -> None:
-    figures = settings.torture(own_server, seconds=2)
+    figures = settings.torture(own_server, seconds=1)
 
-    require_nothing_broken(figures, 100)
+    require_nothing_broken(figures, 40)
 
 
 def test_a_booking_in_the_zone_of_the_connection_is_found(own_server: Server) -> None:
     local = replaced("resolve_time_zone", ("return coalesce(", "return coalesce(current_setting('timezone'),"))
     with sabotaged(own_server, local):
-        assert any("booked at" in text for text in settings.torture(own_server, seconds=1).wrong)
+        assert any("booked at" in text for text in settings.torture(own_server, seconds=0.5).wrong)
 
 
 def test_an_upgrade_under_load_that_is_killed_leaves_nothing_and_then_goes_through(own_server: Server) -> None:
@@ -203,12 +204,24 @@ def test_a_pooler_that_is_killed_loses_nothing(own_server: Server) -> None:
 
 
 def test_generated_arguments_end_with_errors_of_the_table(own_server: Server) -> None:
-    figures = fuzz.torture(own_server, seconds=1.5)
+    figures = fuzz.torture(own_server, seconds=1)
 
-    require_nothing_broken(figures, 200)
+    require_nothing_broken(figures, 100)
 
 
 def test_an_error_that_is_none_of_the_table_is_found(own_server: Server) -> None:
     any_zone = replaced("resolve_time_zone", ("if not exists", "if false and not exists"))
     with sabotaged(own_server, any_zone):
         assert any(text.startswith("22023") for text in fuzz.torture(own_server, seconds=1.5).wrong)
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.guard)
+def test_a_guard_that_a_mutant_removes_is_there(mutant: mutants.Mutant, tmp_path: Path) -> None:
+    copied = tmp_path / "sql" / mutant.file
+    copied.parent.mkdir(parents=True)
+    original = (mutants.ROOT / "sql" / mutant.file).read_text(encoding="utf-8")
+    copied.write_text(original, encoding="utf-8")
+
+    mutants.apply(mutant, tmp_path)
+
+    assert copied.read_text(encoding="utf-8") != original

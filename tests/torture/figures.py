@@ -49,12 +49,17 @@ def table(rows: list[str]) -> str:
     return "\n".join([row(HEAD), f"|{'---|' * len(HEAD)}", *rows])
 
 
+def replace_between(begin: str, end: str, text: str) -> None:
+    """Put a text into the document, in place of the one between two markers."""
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
 def write(measured: list[Figures], order: list[str], machine: str) -> None:
     """Put the rows of what was run into the document; what was not run keeps its row."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    old, _, after = rest.partition(END)
+    old = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in re.findall(r"^\| .*\|$", old, re.MULTILINE)}
     rows |= {figures.scenario: row(figures.cells()) for figures in measured}
     text = table([rows[name] for name in order if name in rows])
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n\nMeasured on {machine}.\n\n{END}{after}", encoding="utf-8")
+    replace_between(BEGIN, END, f"{text}\n\nMeasured on {machine}.")
