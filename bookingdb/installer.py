@@ -6,6 +6,8 @@ transaction, and no statement is prepared.
 
 from __future__ import annotations
 
+import random
+import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +21,14 @@ from bookingdb.source import DEFAULT_ADAPTER, FunctionFile, Source, SqlFile, loa
 from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, NAME_PREFIX, PUBLIC_TABLES
 
 Connection = psycopg.Connection[Any]
+
+# How long, in seconds, a try to lock all tables takes at most; less than deadlock_timeout in any case.
+_LOCK_PATIENCE = 0.5
+# The order in which a booking comes to the tables that it writes.
+_WRITE_ORDER = (
+    "bookingdb.calendar", "public.user_credits", "bookingdb.ledger", "public.sessions", "public.booking_audit_log",
+    "bookingdb.outbox", "bookingdb.idempotency_keys",
+)  # fmt: skip
 
 
 class InstallError(Exception):
@@ -232,6 +242,8 @@ def prepare(connection: Connection, *, read_only: bool = False) -> None:
 def _apply(connection: Connection, source: Source, plan: Plan) -> Report:
     _refuse_obstacles(connection, source)
     report = Report([file.name for file in plan.migrations], plan.reason)
+    if plan.migrations and _is_installed(connection):
+        _lock_tables(connection, plan)
     connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT * 1000:.0f}ms"])
     for step in steps.steps(source, plan.migrations):
         report.statements.append(step.statement)
@@ -246,6 +258,47 @@ def _apply(connection: Connection, source: Source, plan: Plan) -> Report:
     if strays := stray_functions(connection, source):
         raise InstallError(steps.STRAYS % ", ".join(strays))
     return report
+
+
+def _lock_tables(connection: Connection, plan: Plan) -> None:
+    """Take the tables that the migrations name at once, before these take them in an order of their own.
+
+    Whoever waits for long while holding some of them would deadlock with a booking that holds others: they are taken
+    in the order in which bookings write, and each try takes less than Postgres's deadlock_timeout, and gives back what
+    it has.
+
+    Raises:
+        InstallError: not within `LOCK_TIMEOUT` seconds of trying.
+    """
+    named = {name for file in plan.migrations for name in re.findall(r"\b(?:public|bookingdb)\.[a-z_]+", file.text)}
+    rows = connection.execute(
+        "select format('%I.%I', n.nspname, c.relname) from pg_class as c"
+        " inner join pg_namespace as n on n.oid = c.relnamespace"
+        " where c.relkind = 'r' and n.nspname in ('public', 'bookingdb') order by 1"
+    )
+    order = {name: place for place, name in enumerate(_WRITE_ORDER)}
+    tables = sorted((name for (name,) in rows if name in named), key=lambda name: order.get(name, -1))
+    if not tables:
+        return
+    names = ", ".join(tables)
+    before_deadlock = _scalar(
+        connection, "select extract(epoch from current_setting('deadlock_timeout')::interval)::float8 / 2"
+    )
+    patience = min(_LOCK_PATIENCE, before_deadlock)
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            with connection.transaction():
+                # Of all of them together.
+                connection.execute("select set_config('statement_timeout', %s, true)", [f"{patience * 1000:.0f}ms"])
+                connection.execute(f"lock table {names} in access exclusive mode")
+        except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
+            if time.monotonic() > deadline:
+                raise InstallError(steps.NOT_LOCKED % "migrate") from error
+            time.sleep(random.uniform(0, patience))
+        else:
+            connection.execute("select set_config('statement_timeout', '0', true)")
+            return
 
 
 def _refuse_obstacles(connection: Connection, source: Source) -> None:

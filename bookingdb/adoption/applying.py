@@ -511,23 +511,32 @@ class _Undoing:
 
     def rows(self, app: Application) -> int:
         """Give rows their originals back, where they still are as we left them."""
-        restored = 0
         groups = self.connection.execute(
             "select a.object, array(select jsonb_object_keys(a.original) order by 1) as columns"
-            " from bookingdb.adoption as a where a.kind = 'row'"
-            " and not a.row_key ? 'was' group by 1, 2"
+            " from bookingdb.adoption as a where a.kind = 'row' and not a.row_key ? 'was' group by 1, 2"
         ).fetchall()
         with _quiet(self.connection, app):
-            for table, columns in groups:
-                setting = ", ".join(f"{name} = o.{name}" for name in columns)
-                as_left = " and ".join(f"to_jsonb(t.{name}) = a.adopted -> '{name}'" for name in columns)
-                restored += self.connection.execute(
-                    f"update {table} as t set {setting}"
-                    f" from bookingdb.adoption as a, jsonb_populate_record(null::{table}, a.original) as o"
-                    f" where a.kind = 'row' and a.object = %s and t.id = (a.row_key ->> 'id')::uuid and {as_left}"
-                    " and not a.row_key ? 'was' and array(select jsonb_object_keys(a.original) order by 1) = %s",
-                    [table, columns],
-                ).rowcount
+            return sum(self.rows_of(app, table, columns) for table, columns in groups)
+
+    def rows_of(self, app: Application, table: str, columns: list[str]) -> int:
+        """Those of a table of which the same columns were mended."""
+        self.connection.execute(
+            "create temporary table bookingdb_originals on commit drop as"
+            " select (a.row_key ->> 'id')::uuid as id, a.original, a.adopted from bookingdb.adoption as a"
+            " where a.kind = 'row' and a.object = %s and not a.row_key ? 'was'"
+            " and array(select jsonb_object_keys(a.original) order by 1) = %s",
+            [table, columns],
+        )
+        self.connection.execute("analyze pg_temp.bookingdb_originals")
+        types = {name: app.type_of(table.removeprefix("public."), name) for name in columns}
+        setting = ", ".join(f"{name} = (o.original ->> '{name}')::{types[name]}" for name in columns)
+        as_left = " and ".join(
+            f"t.{name} is not distinct from (o.adopted ->> '{name}')::{types[name]}" for name in columns
+        )
+        restored = self.connection.execute(
+            f"update {table} as t set {setting} from pg_temp.bookingdb_originals as o where o.id = t.id and {as_left}"
+        ).rowcount
+        self.connection.execute("drop table pg_temp.bookingdb_originals")
         return restored
 
     def revoke(self, tables: list[str]) -> None:
