@@ -294,7 +294,7 @@ def _lock_tables(connection: Connection, plan: Plan) -> None:
                 connection.execute(f"lock table {names} in access exclusive mode")
         except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
             if time.monotonic() > deadline:
-                raise InstallError(steps.NOT_LOCKED % "migrate") from error
+                raise InstallError(steps.NOT_LOCKED % f"sql/{plan.migrations[0].path}") from error
             time.sleep(random.uniform(0, patience))
         else:
             connection.execute("select set_config('statement_timeout', '0', true)")
