@@ -19,7 +19,7 @@ from bookingdb.adoption.planning import CLEARING, COLUMNS, FOLLOWING, STRENGTHEN
 from bookingdb.adoption.rows import Repair
 from bookingdb.installer import Connection, InstallError
 from bookingdb.source import Source
-from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT
+from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, PUBLIC_TABLES
 
 # Where the application's tables wait while the migrations make theirs.
 _ASIDE = "bookingdb_adopting"
@@ -146,6 +146,8 @@ class _Adoption:
             raise InstallError("another installation is running; try again when it has finished")
         _refuse_installed(self.connection)
         self.report("locking the tables")
+        # What is checked at the end (Django's foreign keys are) leaves a table that nobody may alter until then.
+        self.connection.execute("set constraints all immediate")
         self.lock()
         self.report("comparing the database with the plan")
         if planning.make(self.connection, self.source, {}).fingerprint() != decided.fingerprint:
@@ -187,7 +189,9 @@ class _Adoption:
         self.zone(plan)
         self.execute(plan.changes, FOLLOWING)
         self.report("filling calendar, ledger and audit log")
-        self.backfill(plan)
+        # The application's triggers on the audit log have nothing to tell anybody: nothing has happened.
+        with _quiet(self.connection, plan.application, ("booking_audit_log",)):
+            self.backfill()
         self.flush()
         self.report("verifying")
         differences = self.accept(plan)
@@ -304,7 +308,7 @@ class _Adoption:
         self.connection.execute("drop table pg_temp.bookingdb_wanted")
         return changed if noted else 0
 
-    def backfill(self, plan: Plan) -> None:
+    def backfill(self) -> None:
         """What bookingdb would have written, had it been there from the beginning."""
         execute = self.connection.execute
         execute(
@@ -388,9 +392,9 @@ def _copies(before: Application, now: Application) -> Iterator[Repair]:
 class _quiet:
     """The application's triggers on the four tables, switched off for a while, each put back as it was."""
 
-    def __init__(self, connection: Connection, app: Application) -> None:
+    def __init__(self, connection: Connection, app: Application, tables: Iterable[str] = PUBLIC_TABLES) -> None:
         self.connection = connection
-        self.triggers = [t for t in app.triggers if t.table in app.tables and t.enabled != "D"]
+        self.triggers = [t for t in app.triggers if t.table in app.tables and t.table in tables and t.enabled != "D"]
 
     def __enter__(self) -> None:
         for trigger in self.triggers:
@@ -459,6 +463,7 @@ class _Undoing:
         app = inspection.inspect(self.connection)
         names = ", ".join(f"public.{name}" for name in app.tables)
         self.connection.execute(f"lock table {names} in access exclusive mode")
+        self.connection.execute("set constraints all immediate")
 
         statements = self.connection.execute(
             "select (a.original ->> 'phase')::integer, a.original -> 'undo' from bookingdb.adoption as a"
@@ -468,7 +473,8 @@ class _Undoing:
         self.undo(statements, FOLLOWING)
         for statement in uninstall.behaviour(self.connection, self.source):
             self.connection.execute(statement)
-        self.connection.execute("delete from public.booking_audit_log as l where l.action = 'adopted'")
+        with _quiet(self.connection, inspection.inspect(self.connection), ("booking_audit_log",)):
+            self.connection.execute("delete from public.booking_audit_log as l where l.action = 'adopted'")
         self.report("putting rows back")
         self.undo(statements, STRENGTHENING)
         restored = self.rows(inspection.inspect(self.connection))

@@ -6,6 +6,7 @@ empty search_path, so that they can be run again as they stand.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, LiteralString
@@ -32,6 +33,11 @@ class Column:
     default: str | None
     generated: bool
     category: str
+
+    @property
+    def kind(self) -> str:
+        """Its type without the precision of a time: Rails has ``timestamp(6)`` everywhere, Prisma ``timestamp(3)``."""
+        return re.sub(r"^(time(?:stamp)?)\(\d\)", r"\1", self.type)
 
 
 @dataclass(frozen=True)
@@ -146,9 +152,9 @@ class Application:
         return self.columns.get(table, {}).get(name)
 
     def type_of(self, table: str, name: str) -> str | None:
-        """The type of a column, if there is one."""
+        """The type of a column without its precision, if there is one."""
         column = self.column(table, name)
-        return column.type if column else None
+        return column.kind if column else None
 
     @cached_property
     def tables(self) -> list[str]:
@@ -273,7 +279,8 @@ _FUNCTIONS: LiteralString = """
             select format_type(a.type, null) from unnest(p.proargtypes::oid[]) with ordinality as a (type, place)
             order by a.place
         ) as argument_types,
-        coalesce(pg_get_function_result(p.oid), '') as result, l.lanname::text as language, p.prosrc as source,
+        coalesce(pg_get_function_result(p.oid), '') as result, l.lanname::text as language,
+        coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source,
         pg_get_functiondef(p.oid) as definition,
         quote_ident(pg_get_userbyid(p.proowner)) as owner, obj_description(p.oid, 'pg_proc') as comment,
         array(
@@ -384,6 +391,7 @@ def dependents(connection: Connection, table: str, columns: list[str]) -> list[D
             from pg_depend as d
             inner join pg_rewrite as r on r.oid = d.objid
             inner join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+            inner join pg_class as v on v.oid = r.ev_class and v.relkind in ('v', 'm')
             where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
                 and d.refobjid = to_regclass(%(table)s) and a.attname = any (%(columns)s)
             union
@@ -400,19 +408,63 @@ def dependents(connection: Connection, table: str, columns: list[str]) -> list[D
         select format('drop %%sview %%s', m.kind, v.oid::regclass) as removal,
             array[
                 format(
-                    'create %%sview %%s%%s as %%s', m.kind, v.oid::regclass,
-                    ' with (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(v.oid)
+                    'create %%sview %%s%%s as %%s%%s', m.kind, v.oid::regclass,
+                    ' with (' || array_to_string(c.reloptions, ', ') || ')', rtrim(pg_get_viewdef(v.oid), ';'),
+                    case when not c.relispopulated then ' with no data' end
                 ),
                 format('alter %%sview %%s owner to %%I', m.kind, v.oid::regclass, pg_get_userbyid(c.relowner)),
                 format('revoke all on %%s from public', v.oid::regclass)
-            ] || array(
+            ]
+            -- What default privileges have just given to others than those who had something.
+            || array(
+                select distinct format('revoke all on %%s from %%I', v.oid::regclass, pg_get_userbyid(a.grantee))
+                from pg_default_acl as f
+                cross join lateral aclexplode(f.defaclacl) as a
+                where f.defaclobjtype = 'r' and a.grantee not in (0, c.relowner)
+                order by 1
+            )
+            || array(
                 select format(
-                    'grant %%s on %%s to %%s', a.privilege_type, v.oid::regclass,
-                    case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+                    'grant %%s%%s on %%s to %%s%%s', a.privilege_type, ' (' || quote_ident(a.attname) || ')',
+                    v.oid::regclass,
+                    case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+                    case when a.is_grantable then ' with grant option' end
                 )
-                from aclexplode(c.relacl) with ordinality as a
+                from (
+                    select null as attname, 0 as attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
+                    from aclexplode(c.relacl) with ordinality as e
+                    union all
+                    select t.attname, t.attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
+                    from pg_attribute as t
+                    cross join lateral aclexplode(t.attacl) with ordinality as e
+                    where t.attrelid = c.oid and not t.attisdropped
+                ) as a
                 where a.grantee <> c.relowner
-                order by a.ordinality
+                order by a.attnum, a.ordinality
+            )
+            || array(
+                select format(
+                    'alter view %%s alter column %%I set default %%s', v.oid::regclass, t.attname,
+                    pg_get_expr(e.adbin, e.adrelid)
+                )
+                from pg_attrdef as e
+                inner join pg_attribute as t on t.attrelid = e.adrelid and t.attnum = e.adnum
+                where e.adrelid = c.oid
+                order by t.attnum
+            )
+            || array(
+                select pg_get_indexdef(i.indexrelid) from pg_index as i where i.indrelid = c.oid order by i.indexrelid
+            )
+            || array(
+                select s.statement
+                from pg_trigger as t
+                cross join lateral (
+                    values (1, pg_get_triggerdef(t.oid)),
+                        (2, case when t.tgenabled = 'D'
+                            then format('alter table %%s disable trigger %%I', v.oid::regclass, t.tgname) end)
+                ) as s (place, statement)
+                where t.tgrelid = c.oid and not t.tgisinternal and s.statement is not null
+                order by t.tgname, s.place
             ) as making
         from views as v
         inner join pg_class as c on c.oid = v.oid
@@ -422,6 +474,231 @@ def dependents(connection: Connection, table: str, columns: list[str]) -> list[D
     cursor = connection.cursor(row_factory=dict_row)
     found = cursor.execute(query, {"table": f"public.{table}", "columns": columns}).fetchall()
     return [Dependent(**row) for row in found]
+
+
+def bodies(connection: Connection) -> list[tuple[str, str]]:
+    """The name and text of every function that is not the server's, an extension's or a trigger's, of any schema."""
+    return connection.execute(
+        """
+        select p.proname::text, coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)
+        from pg_proc as p
+        inner join pg_language as l on l.oid = p.prolang and l.lanname not in ('c', 'internal')
+        where p.pronamespace <> all (array[to_regnamespace('pg_catalog'), to_regnamespace('information_schema')]::oid[])
+            and p.prorettype <> 'trigger'::regtype
+            and not exists (
+                select from pg_depend as d
+                where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+            )
+        order by 1, 2
+        """
+    ).fetchall()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A view through which callers write a table as the view's owner: row level security does not bind them."""
+
+    view: str
+    table: str
+    roles: list[str]
+    grants: list[str]
+
+
+def openings(connection: Connection, tables: list[str]) -> list[Opening]:
+    """The views over these tables of public that callers may write."""
+    query: LiteralString = """
+        with recursive found (oid, source) as (
+            select distinct r.ev_class, d.refobjid
+            from pg_depend as d
+            inner join pg_rewrite as r on r.oid = d.objid
+            where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
+                and d.refobjid = any (array(select to_regclass('public.' || t) from unnest(%(tables)s::text[]) as t))
+                and d.refobjid <> r.ev_class
+            union
+            select r.ev_class, f.source
+            from found as f
+            inner join pg_depend as d on d.refclassid = 'pg_class'::regclass and d.refobjid = f.oid
+                and d.classid = 'pg_rewrite'::regclass
+            inner join pg_rewrite as r on r.oid = d.objid
+            where r.ev_class <> f.oid
+        ),
+        granted as (
+            select f.oid, f.source, a.grantee, a.privilege_type, a.is_grantable, a.attname, a.attnum, a.ordinality
+            from found as f
+            inner join pg_class as c on c.oid = f.oid and c.relkind = 'v'
+            cross join lateral (
+                select null as attname, 0 as attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
+                from aclexplode(c.relacl) with ordinality as e
+                union all
+                select t.attname, t.attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
+                from pg_attribute as t
+                cross join lateral aclexplode(t.attacl) with ordinality as e
+                where t.attrelid = c.oid and not t.attisdropped
+            ) as a
+            where pg_relation_is_updatable(c.oid, true) & 28 <> 0 and a.grantee <> c.relowner
+                and not coalesce('security_invoker=true' = any (c.reloptions), false)
+                and not coalesce('security_invoker=on' = any (c.reloptions), false)
+        ),
+        named as (
+            select g.*, case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end as role
+            from granted as g
+        )
+        select n.oid::regclass::text as view, n.source::regclass::text as "table",
+            array_agg(distinct n.role) filter (
+                where n.role = any (%(callers)s) and n.privilege_type in ('INSERT', 'UPDATE', 'DELETE')
+            ) as roles,
+            array_agg(
+                format(
+                    'grant %%s%%s on %%s to %%s%%s', n.privilege_type, ' (' || quote_ident(n.attname) || ')',
+                    n.oid::regclass, n.role, case when n.is_grantable then ' with grant option' end
+                )
+                order by n.attnum, n.ordinality
+            ) as grants
+        from named as n
+        group by n.oid, n.source
+        having bool_or(n.role = any (%(callers)s) and n.privilege_type in ('INSERT', 'UPDATE', 'DELETE'))
+        order by 1, 2
+    """
+    cursor = connection.cursor(row_factory=class_row(Opening))
+    return cursor.execute(query, {"tables": tables, "callers": list(CALLERS)}).fetchall()
+
+
+def triggers_elsewhere(connection: Connection) -> list[tuple[str, str, str, bool]]:
+    """The triggers of tables that are not ours: name, table, text of the function, whether it runs as its owner."""
+    return connection.execute(
+        """
+        select t.tgname::text, t.tgrelid::regclass::text, p.prosrc, p.prosecdef
+        from pg_trigger as t
+        inner join pg_proc as p on p.oid = t.tgfoid
+        inner join pg_class as c on c.oid = t.tgrelid
+        where not t.tgisinternal and t.tgenabled <> 'D'
+            and not (c.relnamespace = 'public'::regnamespace and c.relname = any (%(tables)s))
+        order by 2, 1
+        """,
+        {"tables": list(PUBLIC_TABLES)},
+    ).fetchall()
+
+
+def policies_elsewhere(connection: Connection, table: str, columns: list[str]) -> list[Dependent]:
+    """Policies of other tables that ask for these columns of a table of public."""
+    query: LiteralString = """
+        select format('drop policy %%I on %%s', q.polname, q.polrelid::regclass) as removal,
+            array[
+                format(
+                    'create policy %%I on %%s%%s for %%s to %%s', q.polname, q.polrelid::regclass,
+                    case when not q.polpermissive then ' as restrictive' end,
+                    case q.polcmd
+                        when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
+                        else 'all'
+                    end,
+                    (
+                        select string_agg(
+                            case when r.oid = 0 then 'public' else quote_ident(pg_get_userbyid(r.oid)) end, ', '
+                        )
+                        from unnest(q.polroles) as r (oid)
+                    )
+                )
+                || coalesce(' using (' || pg_get_expr(q.polqual, q.polrelid) || ')', '')
+                || coalesce(' with check (' || pg_get_expr(q.polwithcheck, q.polrelid) || ')', '')
+            ] as making
+        from pg_policy as q
+        where q.polrelid <> to_regclass(%(table)s) and exists (
+            select
+            from pg_depend as d
+            inner join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+            where d.classid = 'pg_policy'::regclass and d.objid = q.oid and d.refclassid = 'pg_class'::regclass
+                and d.refobjid = to_regclass(%(table)s) and a.attname = any (%(columns)s)
+        )
+        order by 1
+    """
+    cursor = connection.cursor(row_factory=dict_row)
+    found = cursor.execute(query, {"table": f"public.{table}", "columns": columns}).fetchall()
+    return [Dependent(**row) for row in found]
+
+
+def obstacles(connection: Connection, table: str, columns: list[str]) -> list[str]:
+    """What keeps Postgres from changing the type of these columns, and is not ours to make anew."""
+    rows = connection.execute(
+        """
+        select distinct case
+                when g.attnum is null then pg_describe_object(d.classid, d.objid, d.objsubid)
+                else format('the generated column %%I', g.attname)
+            end
+        from pg_depend as d
+        inner join pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        left join pg_attrdef as e on d.classid = 'pg_attrdef'::regclass and e.oid = d.objid
+        left join pg_attribute as g on g.attrelid = e.adrelid and g.attnum = e.adnum
+        where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass(%(table)s)
+            and a.attname = any (%(columns)s)
+            and (
+                d.classid in ('pg_proc'::regclass, 'pg_publication_rel'::regclass)
+                or (g.attgenerated <> '' and g.attnum <> a.attnum)
+                or (d.classid = 'pg_class'::regclass and d.objid = d.refobjid and d.objsubid <> d.refobjsubid)
+            )
+        order by 1
+        """,
+        {"table": f"public.{table}", "columns": columns},
+    )
+    return [name for (name,) in rows]
+
+
+def users_of_view(connection: Connection, view: str) -> list[str]:
+    """The functions and policies that keep a view from being made anew."""
+    rows = connection.execute(
+        """
+        select distinct pg_describe_object(d.classid, d.objid, d.objsubid)
+        from pg_class as c
+        inner join pg_depend as d on (d.refclassid, d.refobjid) in (
+            ('pg_class'::regclass, c.oid), ('pg_type'::regclass, c.reltype)
+        )
+        where c.oid = to_regclass(%s) and d.classid in ('pg_proc'::regclass, 'pg_policy'::regclass)
+        order by 1
+        """,
+        [view],
+    )
+    return [name for (name,) in rows]
+
+
+def referring(connection: Connection, constraint: Constraint) -> list[str]:
+    """The foreign keys that rest on a unique constraint of a table of public."""
+    rows = connection.execute(
+        """
+        select f.conrelid::regclass::text || ': ' || f.conname
+        from pg_constraint as u
+        inner join pg_constraint as f on f.contype = 'f' and f.conindid = u.conindid
+        where u.conrelid = to_regclass(%s) and quote_ident(u.conname) = %s and u.contype = 'u'
+        order by 1
+        """,
+        [f"public.{constraint.table}", constraint.name],
+    )
+    return [name for (name,) in rows]
+
+
+def namesakes(connection: Connection) -> list[str]:
+    """A schema of our name that is not ours."""
+    row = connection.execute("select to_regnamespace('bookingdb') is not null").fetchone()
+    return ["there is a schema bookingdb already, which is not bookingdb's: rename it first"] if row and row[0] else []
+
+
+def peculiarities(connection: Connection, table: str) -> list[str]:
+    """What makes a table of public another thing than its rows: rules that rewrite what is written, inheritance."""
+    rows = connection.execute(
+        """
+        select 'is no ordinary table' from pg_class as c where c.oid = to_regclass(%(table)s) and c.relkind <> 'r'
+        union all
+        select format('has the rule %%I, which rewrites what is written there', r.rulename)
+        from pg_rewrite as r where r.ev_class = to_regclass(%(table)s) and r.rulename <> '_RETURN'
+        union all
+        select format('inherits from %%s', i.inhparent::regclass)
+        from pg_inherits as i where i.inhrelid = to_regclass(%(table)s)
+        union all
+        select format('is inherited by %%s, whose rows bookingdb would neither see nor guard', i.inhrelid::regclass)
+        from pg_inherits as i where i.inhparent = to_regclass(%(table)s)
+        order by 1
+        """,
+        {"table": f"public.{table}"},
+    )
+    return [line for (line,) in rows]
 
 
 def comments(connection: Connection) -> list[str]:

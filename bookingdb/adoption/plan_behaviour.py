@@ -114,6 +114,16 @@ class BehaviourPart(Desk):
     def functions(self) -> None:
         """Functions that ours replace, and those that give credits away."""
         ours = {file.name: file for file in self.source.functions if file.schema == "public"}
+        self.givers = reading.givers(inspection.bodies(self.connection), "user_credits", frozenset(ours))
+        for name, table, source, is_definer in inspection.triggers_elsewhere(self.connection):
+            seen = reading.effects(source)
+            if written := sorted((seen.inserts | seen.changes) & set(MONEY)):
+                who = (
+                    f"its owner, for whoever may write {table}: look at who that is"
+                    if is_definer
+                    else f"whoever writes {table}: anon and authenticated fail there when they may not"
+                )
+                self.tell("triggers", f"{table}: {name} writes {', '.join(written)} as {who}")
         for function in self.app.functions:
             if function.name in ours:
                 self.replace(function)
@@ -138,9 +148,11 @@ class BehaviourPart(Desk):
             )
             if answer == "stop":
                 self.problems.append(f"{function.signature} must not be replaced, as answered")
-        serious = [each for each in function.dependents if not each.startswith(("default value", "trigger"))]
-        if serious:
-            self.problems.append(f"{function.signature} is used by {', '.join(serious)}, and must be replaced")
+        if function.dependents:
+            users = ", ".join(function.dependents)
+            self.problems.append(
+                f"{function.signature} is used by {users}, and must be replaced: drop or rename it first"
+            )
         undo = [
             function.definition,
             f"alter {function.kind} {function.signature} owner to {function.owner}",
@@ -163,6 +175,8 @@ class BehaviourPart(Desk):
             return
         seen = reading.effects(function.source)
         touched = (seen.inserts | seen.changes) & {"sessions", *MONEY}
+        if function.name in self.givers:
+            touched |= {"user_credits"}
         if not touched:
             return
         who = " and ".join(function.callers) or "nobody from outside"

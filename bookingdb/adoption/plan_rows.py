@@ -28,7 +28,7 @@ class RowsPart(Desk):
             f"{table}.{column.name}"
             for table in self.app.tables
             for column in self.app.columns[table].values()
-            if column.type == "timestamp without time zone" and self.wanted(table, column.name)
+            if column.kind == "timestamp without time zone" and self.wanted(table, column.name)
         ]
         if stamped:
             self.ask(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bookingdb.adoption import reading
+from bookingdb.adoption import inspection, reading
 from bookingdb.adoption.desk import CLEARING, FOLLOWING, Desk
 from bookingdb.adoption.inspection import CALLERS, Policy
 
@@ -20,7 +20,11 @@ class SecurityPart(Desk):
         for table in self.app.tables:
             relation = self.app.relations[table]
             if not relation.row_security:
-                self.tell("security", f"public.{table} has no row level security; it gets it")
+                self.tell(
+                    "security",
+                    f"public.{table} has no row level security; it gets it: from then on anon and authenticated read"
+                    " and write there only what a policy lets them, whatever they are granted",
+                )
                 self.change(
                     CLEARING,
                     f"table public.{table}",
@@ -28,10 +32,13 @@ class SecurityPart(Desk):
                     [f"alter table public.{table} enable row level security"],
                     [f"alter table public.{table} disable row level security"],
                 )
+        self.unguarded_sessions()
         for policy in self.app.policies:
             if policy.table in self.app.tables:
                 self.tell("security", policy.definition)
                 self.policy(policy)
+        for opening in inspection.openings(self.connection, [t for t in MONEY if self.app.has(t)]):
+            self.opening(opening)
         writable = self.ask(
             "money.writable",
             [
@@ -44,6 +51,59 @@ class SecurityPart(Desk):
         )
         for table in self.app.tables:
             self.privileges(table, keep_writes=writable == "keep")
+
+    def unguarded_sessions(self) -> None:
+        """Sessions that users write in the browser and that nothing guarded: each goes on with her own."""
+        relation = self.app.relations.get("sessions")
+        if relation is None or relation.row_security or any(p.table == "sessions" for p in self.app.policies):
+            return
+        writes = re.compile(r"grant (INSERT|UPDATE|DELETE)(?: \(.*?\))? on table \S+ to (authenticated|public)\b")
+        found = [match for grant in relation.grants if (match := writes.match(grant))]
+        if "authenticated" not in self.app.roles or not found:
+            return
+        answer = self.ask(
+            "rows.own_sessions",
+            [
+                "public.sessions has no row level security, and authenticated may"
+                f" {', '.join(sorted({match[1].lower() for match in found}))} there: whoever is logged in can write"
+                " everybody's sessions. Row level security ends that, and without a policy it ends all of it."
+            ],
+            {
+                "policy": "users go on writing their own sessions, by a policy",
+                "none": "only the application's server writes sessions",
+            },
+        )
+        if answer == "policy":
+            own = "user_id = (select bookingdb.actor_id()) or therapist_id = (select bookingdb.actor_id())"
+            self.change(
+                FOLLOWING,
+                "policy bookingdb_own_sessions on public.sessions",
+                "users write their own sessions as before",
+                [
+                    "create policy bookingdb_own_sessions on public.sessions for all to authenticated"
+                    f" using ({own}) with check ({own})"
+                ],
+                ["drop policy bookingdb_own_sessions on public.sessions"],
+            )
+
+    def opening(self, opening: inspection.Opening) -> None:
+        """A view over money that callers may write: it does so as its owner, whatever is revoked of the table."""
+        who = " and ".join(opening.roles)
+        answer = self.ask(
+            f"view.{opening.view}",
+            [f"{who} may write {opening.table} through the view {opening.view}, as its owner and without policies."],
+            {"revoke": "they may read it, and no longer write it", "keep": "they may as before"},
+        )
+        if answer == "revoke":
+            everybody = dict.fromkeys(grant.rpartition(" to ")[2].removesuffix(" with grant option")
+                                      for grant in opening.grants)  # fmt: skip
+            self.change(
+                FOLLOWING,
+                f"privileges on view {opening.view}",
+                f"{who} could give credits through it",
+                [f"revoke insert, update, delete on {opening.view} from {', '.join(opening.roles)}"],
+                [f"revoke all on {opening.view} from {', '.join(everybody)}", *opening.grants],
+            )
 
     def policy(self, policy: Policy) -> None:
         """A policy that lets callers write any row goes, or is bound to one's own rows."""
@@ -95,6 +155,10 @@ class SecurityPart(Desk):
             again.append(grant)
         if taken:
             self.tell("security", f"public.{table}: taken away from " + ", ".join(taken))
+        everything = re.compile(r"grant SELECT on table \S+ to (?:authenticated|public)\b")
+        if "authenticated" in self.app.roles and not any(everything.match(grant) for grant in relation.grants):
+            # Ours shows its own rows only; the application's policies may show everybody's, of some columns.
+            again.insert(0, f"revoke select on table public.{table} from authenticated")
         if again:
             self.change(FOLLOWING, f"privileges on table public.{table}", "callers keep what they had", again)
             if any(grant.endswith((" to anon", " to public")) for grant in again):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import psycopg
 from psycopg import sql
 
 from bookingdb.adoption import inspection, reading, rows
@@ -13,10 +14,10 @@ from bookingdb.adoption.rows import literal
 from bookingdb.remedies import Attributes
 
 # Columns whose values both sides limit, and those that bookingdb writes.
-_VALUES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "sessions": ("status", rows.STATUSES),
-    "user_credits": ("status", rows.LOT_STATUSES),
-    "users": ("user_type", ("user", "therapist")),
+_VALUES: dict[str, dict[str, tuple[str, ...]]] = {
+    "sessions": {"status": rows.STATUSES},
+    "user_credits": {"status": rows.LOT_STATUSES, "user_type": ("user",)},
+    "users": {"user_type": ("user", "therapist")},
 }
 # Without these, in these types, nothing works; of all others a difference is borne.
 INDISPENSABLE = {
@@ -26,6 +27,10 @@ INDISPENSABLE = {
     "booking_audit_log": ("id",),
 }
 TIMES = frozenset({"start_time", "end_time", "scheduled_date", "scheduled_time", "session_date", "session_time"})
+
+
+# A CHECK that lists values, as Postgres prints it.
+_LIST = re.compile(r"= ANY \(|^CHECK \(\((?:\(?\(?\w+\)?(?:::\w+)? = '[^']*'(?:::[\w ]+)?\)?(?: OR )?)+\)\)")
 
 
 class TablesPart(Desk):
@@ -42,12 +47,14 @@ class TablesPart(Desk):
 
     def tables(self) -> None:
         """The four tables: that they are tables, their columns, constraints and indexes."""
+        self.problems += inspection.namesakes(self.connection)
         for name in self.app.tables:
             relation = self.app.relations[name]
             label = f"table public.{name}"
             if relation.kind != "r":
                 self.problems.append(f"public.{name} is no ordinary table")
                 continue
+            self.problems += [f"public.{name} {line}" for line in inspection.peculiarities(self.connection, name)]
             if relation.forces_row_security:
                 self.change(
                     CLEARING,
@@ -101,11 +108,10 @@ class TablesPart(Desk):
                 parts.append("not null")
             if filler is not None:
                 parts.append(f"default {filler}")
-            if filler != default:
-                after.append(
-                    f"alter table public.{table} alter column {parts[0]}"
-                    + (f" set default {default}" if default else " drop default")
-                )
+            # The application goes on writing its log, and knows nothing of columns that are new to it.
+            later = "'application'" if (table, name) == ("booking_audit_log", "actor") else default or filler
+            if filler != later:
+                after.append(f"alter table public.{table} alter column {parts[0]} set default {later}")
         self.change(
             COLUMNS,
             f"column public.{table}.{name}",
@@ -148,7 +154,7 @@ class TablesPart(Desk):
 
     def conversion(self, table: str, have: Column, wanted: str) -> tuple[str, str] | None:
         """How a column gets our type: the type and the expression; None where it stays as it is."""
-        if have.type == wanted:
+        if wanted in (have.type, have.kind):
             return None
         if wanted == "timestamp with time zone":
             expression = self.to_instant(table, have)
@@ -165,9 +171,9 @@ class TablesPart(Desk):
     def to_instant(self, table: str, have: Column) -> str | None:
         """The expression of an instant; None where there is none."""
         quoted = sql.Identifier(have.name).as_string(None)
-        if have.type == "timestamp without time zone":
+        if have.kind == "timestamp without time zone":
             return f"{quoted} at time zone {literal(self.answers.get('zone.timestamps', 'UTC'))}"
-        if have.type == "time without time zone" and table == "sessions":
+        if have.kind == "time without time zone" and table == "sessions":
             return self.conversion_of_time(have)
         return self.conversion_of_date(table, have) if have.type == "date" else None
 
@@ -189,7 +195,9 @@ class TablesPart(Desk):
             return ""
         if not have.type.startswith(rows.NUMBERS):
             return None
-        if self.has_fractions(table, have.name):
+        if self.has_any(table, have.name, "t.{0}::numeric not between -2147483648 and 2147483647"):
+            self.problems.append(f"public.{table}.{have.name} ({have.type}) has numbers that are none, or too large")
+        if self.has_any(table, have.name, "t.{0} <> round(t.{0}::numeric)"):
             self.problems.append(f"public.{table}.{have.name} ({have.type}) has fractions; bookingdb counts whole ones")
         return f"{sql.Identifier(have.name).as_string(None)}::integer"
 
@@ -241,11 +249,11 @@ class TablesPart(Desk):
         plus = "1" if answer == "end_of_day" else "0"
         return f"({quoted} + {plus})::timestamp at time zone {zone}"
 
-    def has_fractions(self, table: str, name: str) -> bool:
-        """Whether a column of numbers has any that is not whole."""
+    def has_any(self, table: str, name: str, condition: str) -> bool:
+        """Whether a column has any value that fulfils a condition on it."""
         quoted = sql.Identifier(name).as_string(None)
         row = self.connection.execute(
-            f"select exists (select from public.{table} as t where t.{quoted} <> round(t.{quoted}::numeric))"
+            f"select exists (select from public.{table} as t where {condition.format(quoted)})"
         ).fetchone()
         return bool(row and row[0])
 
@@ -274,6 +282,24 @@ class TablesPart(Desk):
         ]
         enums = [have.type for have, *_ in types if have.category == "e"]
         removal, making, made_before = self.attached(table, names, enums)
+        gone = {each.object for each in self.changes if each.phase == CLEARING}
+        for each in inspection.policies_elsewhere(self.connection, table, names):
+            if each.removal.removeprefix("drop ") not in gone:
+                removal.append(each.removal)
+                making += [_without(enums, statement) for statement in each.making]
+                made_before += each.making
+        self.problems += [
+            f"{each} needs public.{table} as it is, and the types of {', '.join(names)} must change; drop it first,"
+            " make it again afterwards"
+            for each in inspection.obstacles(self.connection, table, names)
+        ]
+        for each in depending:
+            view = each.removal.rpartition("view ")[2]
+            if users := inspection.users_of_view(self.connection, view):
+                self.problems.append(
+                    f"{', '.join(users)} needs {view} as it is, which names columns whose types change; drop it first"
+                )
+            self.tell("views", f"{each.removal.removeprefix('drop ')} names columns whose types change: made anew")
         removal = [*(each.removal for each in depending), *removal]
         views = [statement for each in reversed(depending) for statement in each.making]
         making = [*making, *(_without(enums, view) for view in views)]
@@ -345,7 +371,7 @@ class TablesPart(Desk):
 
     def undated(self, columns: list[Column]) -> tuple[list[str], list[str]]:
         """Times of day without a date, which become no instant: remembered, and put back by undo."""
-        names = [have.name for have in columns if have.type == "time without time zone"]
+        names = [have.name for have in columns if have.kind == "time without time zone"]
         if not names:
             return [], []
         dates = [n for n in ("scheduled_date", "session_date") if self.app.column("sessions", n)]
@@ -372,7 +398,7 @@ class TablesPart(Desk):
         """The expression that makes a column what it was."""
         quoted = sql.Identifier(have.name).as_string(None)
         stamps = literal(self.answers.get("zone.timestamps", "UTC"))
-        match have.type:
+        match have.kind:
             case "timestamp without time zone":
                 return f"{quoted} at time zone {stamps}"
             case "date":
@@ -408,7 +434,8 @@ class TablesPart(Desk):
         """Constraints of the application's that contradict ours, and ours that it lacks."""
         own = [each for each in self.app.constraints if each.table == table]
         for each in own:
-            self.tell("constraints", f"public.{table}: {each.name} {each.definition}")
+            warning = _limits_statuses(each)
+            self.tell("constraints", f"public.{table}: {each.name} {each.definition}{warning}")
             if self.is_overlap_protection(each.table, each.kind, each.columns, each.definition):
                 self.drop_constraint(
                     each, "the calendar refuses what overlaps, and lets a cancelled time be booked again"
@@ -424,8 +451,8 @@ class TablesPart(Desk):
                 )
             elif table == "user_credits" and each.kind == "u" and "user_id" in each.columns:
                 self.drop_constraint(each, "a client has a row for each purchase")
-        if table in _VALUES:
-            self.values_check(table, *_VALUES[table], own)
+        for column, known in _VALUES.get(table, {}).items():
+            self.values_check(table, column, known, own)
         has_check = any(
             each.kind == "c" and each.columns == ["credits_balance"] and ">= 0" in each.definition for each in own
         )
@@ -474,7 +501,17 @@ class TablesPart(Desk):
         evidence = [f"public.{each.table}: {each.definition}", reason + "."]
         if users:
             evidence.append(f"ON CONFLICT names it in {', '.join(users)}: these will fail without it.")
-        if self.ask(f"constraint.{each.name}", evidence, {"drop": "it goes", "keep": "it stays"}) == "drop":
+        # A key that others rest on stays; but one of credits cannot, for a client has a row for each purchase.
+        referring = inspection.referring(self.connection, each)
+        if referring:
+            evidence.append(f"Foreign keys rest on it ({', '.join(referring)}): it can only go when they are gone.")
+        choices = {"drop": "it goes", "keep": "it stays"}
+        answer = self.ask(
+            f"constraint.{each.name}", evidence, choices, "keep" if referring and each.table == "sessions" else "drop"
+        )
+        if referring and answer == "drop":
+            self.problems.append(f"constraint {each.name} cannot go while {', '.join(referring)} rests on it")
+        if answer == "drop":
             self.change(
                 CLEARING,
                 f"constraint {each.name} on public.{each.table}",
@@ -485,7 +522,14 @@ class TablesPart(Desk):
 
     def values_check(self, table: str, column: str, known: tuple[str, ...], own: list[Constraint]) -> None:
         """A CHECK of the values must let all of ours in; theirs stay possible."""
-        checks = [each for each in own if each.kind == "c" and each.columns == [column]]
+        # Others than lists of values (of a length, of small letters) stay when they let ours in.
+        checks = [
+            each
+            for each in own
+            if each.kind == "c"
+            and each.columns == [column]
+            and (_LIST.search(each.definition) or not self.lets_in(table, column, each, known))
+        ]
         if not checks or self.app.column(table, column) is None:
             return
         present = self.connection.execute(
@@ -519,8 +563,25 @@ class TablesPart(Desk):
             [f"alter table public.{table} drop constraint {name}"],
         )
 
+    def lets_in(self, table: str, column: str, check: Constraint, values: tuple[str, ...]) -> bool:
+        """Whether a CHECK of one column lets all of these in, as far as Postgres can be asked."""
+        condition = check.definition.removeprefix("CHECK ").removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+        have = self.app.columns[table][column]
+        quoted = sql.Identifier(column).as_string(None)
+        try:
+            with self.connection.transaction():
+                row = self.connection.execute(
+                    f"select bool_and(coalesce({condition}, true)) from"
+                    f" (select v::{have.type} as {quoted} from unnest({literal(list(values))}::text[]) as v) as t"
+                ).fetchone()
+        except psycopg.Error:
+            return False
+        return bool(row and row[0])
+
     def add_primary_key(self, table: str, name: str, own: list[Constraint]) -> None:
         """The id must be the primary key: everything knows a row by it."""
+        if self.app.column(table, "id") is None:
+            return  # said already
         if any(each.kind == "p" for each in own):
             self.problems.append(f"the primary key of public.{table} is not its column id")
             return
@@ -588,6 +649,13 @@ class TablesPart(Desk):
             f" group by {expression[index]} having count(*) > 1)"
         ).fetchone()
         return bool(row and row[0])
+
+
+def _limits_statuses(check: Constraint) -> str:
+    """What to say of a CHECK that ties the status of a session to columns that bookingdb knows nothing of."""
+    if check.table == "sessions" and check.kind == "c" and "status" in check.columns and len(check.columns) > 1:
+        return "; bookingdb's functions change the status, and fail where this does not let them"
+    return ""
 
 
 def _without(enums: list[str], definition: str) -> str:

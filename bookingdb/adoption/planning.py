@@ -6,7 +6,9 @@ that nobody has read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import psycopg
 
 from bookingdb.adoption import rows
 from bookingdb.adoption.desk import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan, Question
@@ -29,13 +31,28 @@ def nothing(source: Source) -> Plan:
     return Plan(source.adapter.name, empty, [], {}, [], [], {}, [], {})
 
 
+def _attempt(planner: _Planner, part: Callable[[], None]) -> None:
+    """Plan a part that reads rows; types that nobody thought of are a problem of the plan, not the end of it."""
+    try:
+        with planner.connection.transaction():
+            part()
+    except psycopg.errors.InsufficientPrivilege:
+        raise
+    except (psycopg.ProgrammingError, psycopg.DataError) as error:
+        said = (error.diag.message_primary or str(error)).strip()
+        problem = f"the rows cannot be read, because a column is missing or of another type than it must be: {said}"
+        if problem not in planner.problems:
+            planner.problems.append(problem)
+
+
 def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
     """Make the plan. The transaction must have been made ready with `installer.prepare`; nothing is written."""
     planner = _Planner(connection, source, answers)
-    planner.statuses()
-    planner.times()
-    found = list(planner.rows())
-    planner.tables()
+    found: list[rows.Rows] = []
+    _attempt(planner, planner.statuses)
+    _attempt(planner, planner.times)
+    _attempt(planner, lambda: found.extend(planner.rows()))
+    _attempt(planner, planner.tables)
     planner.triggers()
     planner.functions()
     planner.customs()
@@ -45,6 +62,8 @@ def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> 
     unknown = sorted(set(answers) - {question.key for question in planner.questions})
     if unknown and not planner.problems:
         planner.problems.append(f"answers to what nobody asks: {', '.join(unknown)}")
+    balances: dict[str, int] = {}
+    _attempt(planner, lambda: balances.update(rows.balances(connection, planner.app)))
     return Plan(
         adapter=source.adapter.name,
         application=planner.app,
@@ -54,7 +73,7 @@ def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> 
         rows=found,
         found=planner.found,
         problems=planner.problems,
-        balances=rows.balances(connection, planner.app),
+        balances=balances,
     )
 
 

@@ -75,12 +75,40 @@ def effects(source: str) -> Effects:
     return Effects(
         assigns=frozenset(re.findall(r"(?<![\w.])new\.(\w+)\s*:?=(?!=)", _statements_only(text))),
         inserts=frozenset(re.findall(rf"\binsert\s+into\s+{tables}", text)),
-        changes=frozenset(re.findall(rf"\b(?:update|delete\s+from)\s+(?:only\s+)?{tables}", text)) - {"set", "of"},
+        changes=frozenset(re.findall(rf"\b(?:update|delete\s+from|merge\s+into)\s+(?:only\s+)?{tables}", text))
+        - {"set", "of"},
         reads=frozenset(re.findall(rf"\b(?:from|join)\s+{tables}", text)),
         calls=frozenset(re.findall(r"(?:\bpublic\.)?(?<![\w.])(\w+)\s*\(", text.replace("public.", ""))) - _NO_CALLS,
         raises=bool(re.search(r"\braise\s+(?:exception|using|\w+\s*;|'')|\braise\s*;", text)),
         notifies=bool(re.search(r"\b(?:pg_)?notify\b|\bnet\.http", text)),
     )
+
+
+def givers(bodies: list[tuple[str, str]], table: str, but: frozenset[str]) -> frozenset[str]:
+    """The names of functions that write a table: in their text, in what they EXECUTE, or in what they call.
+
+    >>> sorted(givers([("add", "update t set a = 1"), ("buy", "perform private.add(5)"), ("see", "table t")], "t",
+    ...     frozenset()))
+    ['add', 'buy']
+    """
+    seen = {name: effects(source) for name, source in bodies}
+    calls: dict[str, set[str]] = {}
+    found: set[str] = set()
+    for name, source in bodies:
+        text = code(source)
+        seen_here = effects(source)
+        calls.setdefault(name, set()).update(re.findall(r"(\w+)\s*\(", text))
+        dynamic = (
+            re.search(r"\bexecute\b", text)
+            and re.search(rf"\b{table}\b", source)
+            and re.search(r"\b(?:insert|update|delete|merge)\b", source, re.IGNORECASE)
+        )
+        if table in seen_here.inserts | seen_here.changes or dynamic:
+            found.add(name)
+    found -= but
+    while more := {name for name in seen if name not in found and name not in but and calls[name] & found}:
+        found |= more
+    return frozenset(found)
 
 
 def _statements_only(text: str) -> str:

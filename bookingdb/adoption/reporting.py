@@ -57,7 +57,8 @@ def report(connection: Connection) -> AdoptionReport:
         ).fetchall()
         unplaced = cursor.execute(
             """
-            select s.id::text, s.user_id::text, s.therapist_id::text, s.start_time, s.end_time, s.status,
+            select s.id::text, s.user_id::text, s.therapist_id::text, to_json(s.start_time) #>> '{}' as start_time,
+                to_json(s.end_time) #>> '{}' as end_time, s.status,
                 case
                     when o.session_id is not null then 'overlaps another session; its time is blocked all the same'
                     when s.user_id is null and s.therapist_id is null then 'has neither client nor therapist'

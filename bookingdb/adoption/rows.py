@@ -90,8 +90,11 @@ def _first(app: Application, name: str, types: tuple[str, ...], cast: str) -> st
     names = [n for n in (name, *SYNONYMS.get(name, ())) if (app.type_of("sessions", n) or "").startswith(types)]
     if not names:
         return f"null::{cast}"
-    values = ", ".join(f"s.{sql.Identifier(n).as_string(None)}::{cast}" for n in names)
-    return f"coalesce({values})"
+    values = [f"s.{sql.Identifier(n).as_string(None)}" for n in names]
+    if cast == "integer":
+        # No session is that long, and neither NaN nor what is too large for an integer is one.
+        values = [f"case when {value} between -1000000 and 1000000 then {value} end" for value in values]
+    return f"coalesce({', '.join(f'({value})::{cast}' for value in values)})"
 
 
 def _instant(app: Application, name: str, zone: str, zone_of_timestamps: str) -> str:
