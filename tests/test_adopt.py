@@ -1084,7 +1084,7 @@ def backend_of(observer: Connection, seconds: float = 60) -> int:
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.25, 0.5, 0.75, 0.9])
-@some_apps("drift", "enrollments")
+@some_apps("drift")
 def test_killed_in_the_middle_it_leaves_the_database_as_it_was_or_adopted(
     app: App, found: Found, live: str, tmp_path: Path, moment: float
 ) -> None:

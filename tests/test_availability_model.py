@@ -49,7 +49,7 @@ from tests.refusals import outcome, refused
 from tests.support import TOMORROW, World, book
 
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
-PRACTICES, DIRECTORIES = (200, 40) if FULL else (30, 6)
+PRACTICES, DIRECTORIES = (150, 40) if FULL else (30, 6)
 
 ZONES = (
     "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Chatham", "Asia/Kathmandu", "Pacific/Apia",
