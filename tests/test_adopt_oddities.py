@@ -105,6 +105,13 @@ def attempt(url: str, role: str, statement: str) -> str | None:
         create table rooms (t uuid, d date, s time(0),
             foreign key (t, d, s) references sessions (therapist_id, scheduled_date, scheduled_time));
     """,
+    few_people="""
+        delete from sessions;
+        delete from user_credits;
+        delete from users
+        where id::text not in (select min(u.id::text) from users as u group by u.user_type = 'therapist');
+    """,
+    nobody="delete from sessions; delete from user_credits; delete from users;",
     endless_sessions="""
         update sessions set end_time = 'infinity' where start_time = (select max(start_time) from sessions);
         update sessions set start_time = '0044-03-15 10:00 BC', scheduled_date = null
