@@ -272,3 +272,27 @@ def test_an_adoption_tells_nobody_of_what_has_not_happened(oddity: str, tmp_path
     done(oddity, "adopt", "--apply", path)
     with connect(oddity) as connection:
         assert scalar(connection, "select count(*) from mails") == 0
+
+
+@with_oddity(
+    logged_in="""
+        alter table sessions enable row level security;
+        grant all on sessions to authenticated;
+        create policy "logged in" on sessions for all to authenticated using (auth.role() = 'authenticated');
+        create policy "somebody" on sessions for update to authenticated using ((select auth.uid()) is not null);
+    """
+)
+def test_being_logged_in_is_not_enough_to_write_somebody_elses_session(oddity: str, tmp_path: Path) -> None:
+    dump = schema_dump(oddity)
+    path, plan = plan_of(oddity, tmp_path)
+    assert plan["answers"]['policy.sessions."logged in"'] == "narrow"
+    assert plan["answers"]["policy.sessions.somebody"] == "narrow"
+    done(oddity, "adopt", "--apply", path)
+    insert = (
+        "insert into public.sessions (user_id, therapist_id, start_time, end_time)"
+        f" values ('{{}}', '{THERAPIST}', now() + interval '60 days', now() + interval '60 days 1 hour')"
+    )
+    assert attempt(oddity, "authenticated", insert.format(CLIENT)) is None
+    assert "row-level security" in (attempt(oddity, "authenticated", insert.format(THERAPIST)) or "done")
+    done(oddity, "adopt", "--undo")
+    assert schema_dump(oddity) == dump

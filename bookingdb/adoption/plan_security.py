@@ -11,6 +11,21 @@ from bookingdb.adoption.inspection import CALLERS, Policy
 # Tables of money: nobody from outside writes them.
 MONEY = ("user_credits", "booking_audit_log")
 
+# Conditions of policies that every logged-in user meets, without parentheses.
+_EVERYBODY = re.compile(
+    r"true|auth\.role = 'authenticated'(::text)?|auth\.jwt ->> 'role'(::text)? = 'authenticated'(::text)?"
+    r"|(select )?auth\.uid( as uid)? is not null|select auth\.role as role = 'authenticated'(::text)?"
+)
+
+
+def _is_everybody(condition: str) -> bool:
+    """Whether a condition holds for every row as soon as somebody is logged in.
+
+    >>> _is_everybody("(auth.role() = 'authenticated'::text)"), _is_everybody("(auth.uid() = user_id)")
+    (True, False)
+    """
+    return bool(_EVERYBODY.fullmatch(" ".join(re.sub(r"[()]", "", condition).lower().split())))
+
 
 class SecurityPart(Desk):
     """Changes of privileges and policies."""
@@ -107,7 +122,7 @@ class SecurityPart(Desk):
 
     def policy(self, policy: Policy) -> None:
         """A policy that lets callers write any row goes, or is bound to one's own rows."""
-        is_open = (policy.using in (None, "true")) and (policy.check in (None, "true"))
+        is_open = all(condition is None or _is_everybody(condition) for condition in (policy.using, policy.check))
         if not (policy.is_permissive and policy.callers and policy.command != "select" and is_open):
             return
         key = f"policy.{policy.table}.{policy.name}"
