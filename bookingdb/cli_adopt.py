@@ -42,7 +42,7 @@ def adopt(
     """
     if (action is None) == (plan_path is None):
         raise click.UsageError("say one of --plan, --apply PLAN, --undo, --report")
-    from bookingdb.adoption import applying, plan_file, reporting  # noqa: PLC0415 (it takes its time)
+    from bookingdb.adoption import applying, plan_file, reporting  # noqa: PLC0415 (no other command needs it)
 
     if plan_path is not None:
         decided = plan_file.read(plan_path.read_text(encoding="utf-8"))

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from bookingdb.adoption import plan_file
 from tests import adoption
 from tests.adoption import Adopted, Found, answer, bookingdb, done, make_plan, process, recorded, with_answers
 from tests.apps import (
@@ -219,6 +220,20 @@ def test_a_plan_lists_every_damaged_row_by_its_class(app: App, found: Found) -> 
         if (lost := {str(id_) for id_ in ids} - listed.get((table, damage), set()))
     }
     assert not missing, f"listed are {sorted(listed)}"
+
+
+@some_apps("drift")
+def test_of_a_large_class_a_plan_lists_some_rows_and_counts_all(
+    app: App, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tomllib.loads(done(found.url, "adopt", "--plan").stdout)
+    monkeypatch.setattr(plan_file, "MANY", 1)
+    short = tomllib.loads(done(found.url, "adopt", "--plan").stdout)
+    assert short["fingerprint"] == whole["fingerprint"]
+    assert [each["count"] for each in short["rows"]] == [len(each["ids"]) for each in whole["rows"]]
+    for each in short["rows"]:
+        assert len(each["ids"]) == 1
+        assert each.get("more") == (f"{each['count'] - 1} more" if each["count"] > 1 else None)
 
 
 @some_apps("clean")

@@ -181,7 +181,7 @@ DECLARE v UUID;
 BEGIN
   INSERT INTO sessions (user_id, therapist_id, start_time, end_time, duration)
   VALUES (p_user_id, p_therapist_id, p_start, p_start + (p_duration || ' minutes')::interval, p_duration) RETURNING id INTO v;
-  UPDATE user_credits SET credits_balance = credits_balance - 1 WHERE user_id = p_user_id;  -- FIXME takes from every row
+  UPDATE user_credits SET credits_balance = credits_balance - 1 WHERE user_id = p_user_id;  -- takes from every row?
   RETURN v;
 END; $$ LANGUAGE plpgsql;
 
