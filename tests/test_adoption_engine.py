@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bookingdb import installer, verify
+from bookingdb import installer, source, verify
+from bookingdb.adoption.rows import ACTIVE, LOT_STATUSES, STATUSES
 from tests.life import call, expire_lot, require_sound, rows
 from tests.refusals import nothing_written, outcome, refused
 from tests.support import TOMORROW, Connection, World, connect, run
@@ -621,3 +623,11 @@ def test_of_very_many_sessions_exactly_those_that_fit_have_a_place(world: World,
             *rest,
         )
     ) == "23P01", id_  # fmt: skip
+
+
+def test_the_plan_knows_the_statuses_that_the_database_knows(world: World) -> None:
+    for table, statuses in (("sessions", STATUSES), ("user_credits", LOT_STATUSES)):
+        check = source.load().catalogue["constraints"][f"{table}_status_check on public.{table}"]["definition"]
+        assert set(re.findall(r"'(\w+)'", check)) == set(statuses)
+    occupying = world.run("select s from unnest(%s::text[]) as s where bookingdb.occupies_time(s)", list(STATUSES))
+    assert {status for (status,) in occupying} == set(ACTIVE)
