@@ -103,6 +103,16 @@ def test_a_public_function_only_hands_on_to_its_twin(function: FunctionFile) -> 
     assert len(found.body.strip().splitlines()) <= 12
 
 
+@every_public_function
+def test_what_callers_enter_by_plans_without_regard_to_statistics(function: FunctionFile) -> None:
+    """What it calls plans as it does: one plan for all parameters, by an index, never compiled."""
+    twin = next(twin for twin in ENGINE if twin.name == function.name)
+
+    assert (
+        "set plan_cache_mode = force_generic_plan\nset enable_seqscan = off\nset jit = off\n" in twin.text
+    ), twin.path
+
+
 def test_grants_name_every_function_exactly_once() -> None:
     # Two literals without a comma between them are one, as for Postgres.
     text = re.sub(r"'\n\s+'", "", SOURCE.grants.text)

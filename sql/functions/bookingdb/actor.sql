@@ -5,8 +5,14 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    v_role constant text := bookingdb.effective_role();
 begin
-    return coalesce(bookingdb.actor_id()::text, bookingdb.effective_role());
+    -- Nobody else's claims count (jwt_claims).
+    if v_role <> 'authenticated' then
+        return v_role;
+    end if;
+    return coalesce(bookingdb.actor_id()::text, v_role);
 end;
 $function$;
 

@@ -28,10 +28,7 @@ begin
     );
 
     -- Time rules, then conflicts and the calendar row, then credit and session.
-    perform bookingdb.require_free_time(v_policy, p_period, null, p_with_hours);
-    perform bookingdb.occupy_time(
-        v_session_id, p_therapist_id, p_user_id, p_period, bookingdb.blocked_time(v_policy, p_period), null
-    );
+    perform bookingdb.occupy_free_time(v_session_id, v_policy, p_user_id, p_period, null, p_with_hours);
     return bookingdb.write_session(
         v_session_id, p_user_id, v_policy, p_session_date, p_session_time, p_time_zone, p_period, p_session_type,
         p_notes, p_title, p_series_id,

@@ -10,7 +10,6 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
-set plan_cache_mode = force_generic_plan
 as $function$
 declare
     v_before constant interval := make_interval(mins => p_policy.buffer_before_minutes);

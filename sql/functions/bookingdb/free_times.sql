@@ -11,8 +11,6 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
-set plan_cache_mode = force_generic_plan
-set jit = off
 as $function$
 begin
     -- A set of instants: where hours let a session of this length start, without those at which it would meet something

@@ -9,7 +9,6 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
-set plan_cache_mode = force_generic_plan
 as $function$
 begin
     -- The days and weeks of the therapist's zone that reach into the span: eight days more hold all of them.

@@ -13,6 +13,9 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
 as $function$
 declare
     c_function_name constant text := 'hold_slot';
@@ -80,11 +83,8 @@ begin
         perform bookingdb.tell_of_hold('hold.released', v_given_up_id);
     end if;
 
-    perform bookingdb.require_free_time(v_policy, v_period, null, true);
     v_expires_at := bookingdb.later(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
-    perform bookingdb.occupy_time(
-        v_hold_id, p_therapist_id, p_user_id, v_period, bookingdb.blocked_time(v_policy, v_period), v_expires_at
-    );
+    perform bookingdb.occupy_free_time(v_hold_id, v_policy, p_user_id, v_period, v_expires_at, true);
     insert into bookingdb.holds (
         id, user_id, therapist_id, scheduled_date, scheduled_time, time_zone, duration_minutes, start_time, end_time,
         expires_at

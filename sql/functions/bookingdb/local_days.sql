@@ -5,7 +5,6 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
-set plan_cache_mode = force_generic_plan
 as $function$
 declare
     v_offset constant interval := bookingdb.steady_offset(p_from, p_to, p_time_zone);

@@ -5,8 +5,6 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
-set plan_cache_mode = force_generic_plan
-set jit = off
 as $function$
 begin
     -- Where nobody has hours and nobody needs any, nothing has to be worked out. (By the index, however few there are.)

@@ -11,10 +11,11 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    perform bookingdb.require_length('p_session_type', coalesce(p_session_type, ''), 1, 50);
-    perform bookingdb.require_length('p_title', coalesce(p_title, ''), 1, 255);
-    perform bookingdb.require_length('p_notes', p_notes, 0, 10000);
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    perform
+        bookingdb.require_length('p_session_type', coalesce(p_session_type, ''), 1, 50),
+        bookingdb.require_length('p_title', coalesce(p_title, ''), 1, 255),
+        bookingdb.require_length('p_notes', p_notes, 0, 10000),
+        bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
 end;
 $function$;
 

@@ -6,10 +6,12 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    perform bookingdb.require_therapist(p_therapist_id);
-    if not exists (select from bookingdb.clients as c where c.id = p_user_id) then
-        perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
+    if exists (select from bookingdb.therapists as t where t.id = p_therapist_id)
+        and exists (select from bookingdb.clients as c where c.id = p_user_id) then
+        return;
     end if;
+    perform bookingdb.require_therapist(p_therapist_id);
+    perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
 end;
 $function$;
 

@@ -10,8 +10,6 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
-set plan_cache_mode = force_generic_plan
-set jit = off
 as $function$
 begin
     if isempty(p_starts) then

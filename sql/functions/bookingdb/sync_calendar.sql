@@ -22,16 +22,24 @@ begin
         array_agg(s.therapist_id) || array_agg(s.user_id)
     into v_changed_ids, v_people
     from unnest(p_session_ids) as i (id)
-    left join public.sessions as s
-        on s.id = i.id
-            and bookingdb.occupies_time(s.status)
-            and (s.therapist_id is not null or s.user_id is not null)
-            and s.start_time < s.end_time
-            and isfinite(s.start_time)
-            and isfinite(s.end_time)
-    left join bookingdb.calendar as c
-        on c.id = i.id
-            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+    -- Each by its id, whatever the statistics say.
+    left join lateral (
+        select n.id, n.therapist_id, n.user_id, n.start_time, n.end_time
+        from public.sessions as n
+        where n.id = i.id
+            and bookingdb.occupies_time(n.status)
+            and (n.therapist_id is not null or n.user_id is not null)
+            and n.start_time < n.end_time
+            and isfinite(n.start_time)
+            and isfinite(n.end_time)
+        offset 0
+    ) as s on true
+    left join lateral (
+        select k.id, k.therapist_id, k.client_id, k.period
+        from bookingdb.calendar as k
+        where k.id = i.id and (k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption'))
+        offset 0
+    ) as c on true
     where (s.id is null) <> (c.id is null)
         or s.therapist_id is distinct from c.therapist_id
         or s.user_id is distinct from c.client_id
