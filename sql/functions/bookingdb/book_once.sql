@@ -66,9 +66,11 @@ begin
         tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
         p_session_type, p_notes, p_title, null, not p_override_hours
     );
-    perform bookingdb.remember_answer(
-        p_function_name, p_user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
-    );
+    if p_idempotency_key is not null then
+        perform bookingdb.remember_answer(
+            p_function_name, p_user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
+        );
+    end if;
 
     -- 10.
     return v_booked;

@@ -33,9 +33,14 @@ begin
         return;
     end if;
 
-    perform bookingdb.lock_key(c_everybody, true, p_wait);
+    -- Whatever is free is taken here; waiting is lock_key's.
+    if not pg_try_advisory_xact_lock_shared(c_everybody) then
+        perform bookingdb.lock_key(c_everybody, true, p_wait);
+    end if;
     foreach v_key in array coalesce(v_keys, '{}') loop
-        perform bookingdb.lock_key(v_key, false, p_wait);
+        if not pg_try_advisory_xact_lock(v_key) then
+            perform bookingdb.lock_key(v_key, false, p_wait);
+        end if;
     end loop;
 end;
 $function$;
