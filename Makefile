@@ -18,7 +18,7 @@ help:
 	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/test_booking.py" for a part)'
 	@echo 'make test-full    the same with the concurrency tests at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="15.19 17.11")'
-	@echo 'make torture      kill servers, clients and connections under load (ARGS="--seconds 600 crash"), some 20 minutes'
+	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'

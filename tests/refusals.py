@@ -72,11 +72,19 @@ class Refusal:
 
 def code_of(error: psycopg.Error) -> str:
     """Return the code of an error of the table, having held all its parts against the promise; else the SQLSTATE."""
-    if not (error.sqlstate or "").startswith("PT"):
-        return error.sqlstate or str(error)
-    code = json.loads(error.diag.message_detail or "{}").get("code")
-    assert (error.sqlstate, error.diag.message_primary) == PROMISED[code]
-    assert error.diag.message_hint
+    diag = error.diag
+    if not error.sqlstate:
+        return str(error)
+    return promised_code(error.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint)
+
+
+def promised_code(sqlstate: str, message: str | None, detail: str | None, hint: str | None) -> str:
+    """The same, of the parts of an error."""
+    if not sqlstate.startswith("PT"):
+        return sqlstate
+    code = json.loads(detail or "{}").get("code")
+    assert (sqlstate, message) == PROMISED[code]
+    assert hint
     return str(code)
 
 

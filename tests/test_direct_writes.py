@@ -755,6 +755,16 @@ def test_a_lot_is_never_negative_and_never_another(world: World) -> None:
         assert outcome(partial(world.run, "update user_credits set id = gen_random_uuid()")) == "23000"
 
 
+def test_a_lot_is_never_negative_whatever_is_switched_off(world: World) -> None:
+    """No trigger is there, and so no entry of the ledger that could not be: the table itself refuses it."""
+    world.client(credits=1)
+
+    with world.connect(user=world.superuser) as superuser:
+        superuser.execute("set session_replication_role = replica")
+        with nothing_written(world):
+            assert outcome(partial(superuser.execute, "update user_credits set credits_balance = -1")) == "23514"
+
+
 def test_a_booked_session_moved_to_another_client_keeps_its_debit(world: World) -> None:
     therapist, clients = world.therapist(), [world.client(credits=1) for _ in range(2)]
     world.book(clients[0], therapist)

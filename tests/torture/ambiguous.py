@@ -7,7 +7,6 @@ import dataclasses
 import datetime as dt
 import random
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,6 +21,7 @@ from bookingdb.models import BookedSession
 from tests.support import TOMORROW, World
 from tests.torture import log, proxy
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.proxy import Proxy
 from tests.torture.server import Server
 
@@ -106,6 +106,8 @@ class Caller:
         except BookingConflict as error:
             self.figures.doubled.append(f"{name}: in the way of its own repetition: {error}")
             return
+        finally:
+            self.between.forget(key)
         if plan.dropped != times:
             self.figures.wrong.append(f"{name}: cut off {plan.dropped} times, not {times}")
         if again.id != booked.id:
@@ -141,16 +143,16 @@ def callers(world: World, between: Proxy, figures: Figures, number: int, credits
     return made
 
 
-def torture(server: Server, seconds: float, rounds: int = 1_000_000) -> Figures:
+def torture(server: Server, seconds: float, rounds: float = float("inf")) -> Figures:
     """Book on all kinds of connections, each dropped at least once; every booking must end as one, with one debit."""
     figures = Figures(NAME)
-    deadline = time.monotonic() + seconds
+    goal = Goal(NAME, seconds, rounds)
     lock = threading.Lock()
 
     def work(caller: Caller) -> None:
-        while time.monotonic() < deadline:
+        while True:
             with lock:
-                if figures.rounds >= rounds:
+                if not goal.goes_on(figures.rounds):
                     return
                 figures.rounds += 1
             caller.round()

@@ -10,23 +10,24 @@ from tests import throwaway
 from tests.support import World, connect, run, scalar
 from tests.torture import log
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.load import Load, make_load
 from tests.torture.server import Server
 
 NAME = "dump, and recovery to a moment"
 
 
-def torture(server: Server, seconds: float, rounds: int = 1000) -> Figures:
+def torture(server: Server, seconds: float, rounds: float = float("inf")) -> Figures:
     """Dump and restore, copy and recover, while clients are at work."""
     figures = Figures(NAME)
-    deadline = time.monotonic() + seconds
+    goal = Goal(NAME, seconds, rounds, at_least=2)
     longest: dict[str, float] = {"restored a dump": 0, "recovered to a moment": 0}
     with throwaway.folder() as archive:
         server.stop()
         before = dict(server.settings)
         server.settings |= {"archive_mode": "on", "archive_command": f"cp %p {archive}/%f"}
         server.start()
-        while figures.rounds < rounds and (time.monotonic() < deadline or figures.rounds < 2):
+        while goal.goes_on(figures.rounds):
             begun = time.monotonic()
             with server.world() as world:
                 if figures.rounds % 2 == 0:

@@ -8,22 +8,23 @@ import time
 from tests.support import World, connect
 from tests.torture import log
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.load import make_load
 from tests.torture.server import Server
 
 NAME = "server killed"
 
 
-def torture(server: Server, seconds: float, rounds: int = 10_000) -> Figures:
+def torture(server: Server, seconds: float, rounds: float = float("inf")) -> Figures:
     """Kill the server again and again; hold the log against the database after each recovery, and at the end."""
     figures = Figures(NAME)
-    deadline = time.monotonic() + seconds
+    goal = Goal(NAME, seconds, rounds, at_least=1)
     choose = random.Random(2)
     recoveries: list[float] = []
     with server.world() as world:
         load = make_load(world)
         with load.running():
-            while figures.rounds < rounds and time.monotonic() < deadline:
+            while goal.goes_on(figures.rounds):
                 load.wait_for(20)
                 time.sleep(choose.random() * 0.3)
                 server.kill()

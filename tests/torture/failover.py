@@ -12,6 +12,7 @@ from tests import throwaway
 from tests.support import World, connect, run, scalar
 from tests.torture import log
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.load import make_load
 from tests.torture.server import Server
 
@@ -20,17 +21,17 @@ NAME = "failover"
 HELD_UP = 0.2
 
 
-def torture(server: Server, seconds: float, rounds: int = 1000) -> Figures:
+def torture(server: Server, seconds: float, rounds: float = float("inf")) -> Figures:
     """Fail over with synchronous replication, and without to measure what that costs.
 
     A takeover uses up its servers, so each has two of its own: copies of `server`.
     """
     figures = Figures(NAME)
-    deadline = time.monotonic() + seconds
+    goal = Goal(NAME, seconds, rounds, at_least=2)
     stalls: list[float] = []
     windows: list[float] = []
     missing = acknowledged = 0
-    while figures.rounds < rounds and (time.monotonic() < deadline or figures.rounds < 2):
+    while goal.goes_on(figures.rounds):
         is_synchronous = figures.rounds % 2 == 0
         with throwaway.folder() as one, throwaway.folder() as other:
             primary = server.copied_to(one)

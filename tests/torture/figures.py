@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
-HEAD = ("scenario", "rounds", "operations", "lost", "doubled", "other outcomes", "recovery or longest stall")
+HEAD = (
+    "scenario", "rounds", "operations", "lost", "doubled", "other outcomes", "recovery or longest stall", "measured on",
+)  # fmt: skip
 BEGIN, END = "<!-- figures: written by make torture -->", "<!-- end of figures -->"
 
 
@@ -35,31 +37,30 @@ class Figures:
             *(f"wrong: {text}" for text in self.wrong),
         ]
 
-    def cells(self) -> tuple[str, ...]:
+    def cells(self, machine: str) -> tuple[str, ...]:
         other = ", ".join(f"{count:,} {name}" for name, count in sorted(self.other.items())) or "none"
         numbers = (f"{number:,}" for number in (self.rounds, self.operations, len(self.lost), len(self.doubled)))
-        return self.scenario, *numbers, other, "; ".join(self.times) or "-"
+        times = [*self.times, *([f"**{len(self.wrong)} not as promised**"] if self.wrong else [])]
+        return self.scenario, *numbers, other, "; ".join(times) or "-", machine
 
 
 def row(cells: tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def table(rows: list[str]) -> str:
-    return "\n".join([row(HEAD), f"|{'---|' * len(HEAD)}", *rows])
+def table(head: tuple[str, ...], rows: list[str]) -> str:
+    return "\n".join([row(head), f"|{'---|' * len(head)}", *rows])
 
 
-def replace_between(begin: str, end: str, text: str) -> None:
-    """Put a text into the document, in place of the one between two markers."""
+def write_row(begin: str, end: str, head: tuple[str, ...], cells: tuple[str, ...], order: list[str]) -> None:
+    """Put a row into the table between two markers of the document, in place of the one of the same name.
+
+    The other rows stay as they are, but for those whose name is none of `order` any more.
+    """
     before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
+    old, _, after = rest.partition(end)
+    lines = re.findall(r"^\| .*\|$", old, re.MULTILINE)
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+    rows[cells[0]] = row(cells)
+    text = table(head, [rows[name] for name in order if name in rows])
     DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
-
-
-def write(measured: list[Figures], order: list[str], machine: str) -> None:
-    """Put the rows of what was run into the document; what was not run keeps its row."""
-    old = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    rows = {line.split(" | ")[0].removeprefix("| "): line for line in re.findall(r"^\| .*\|$", old, re.MULTILINE)}
-    rows |= {figures.scenario: row(figures.cells()) for figures in measured}
-    text = table([rows[name] for name in order if name in rows])
-    replace_between(BEGIN, END, f"{text}\n\nMeasured on {machine}.")

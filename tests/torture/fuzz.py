@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import re
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import psycopg
-
 from bookingdb import installer
-from tests.refusals import code_of
-from tests.support import TOMORROW, World, connect, run
-from tests.test_concurrency import AsyncConnection
+from tests.refusals import PROMISED
+from tests.support import TOMORROW, Connection, World, connect, run
+from tests.torture import wire
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.server import Server
 
 NAME = "generated arguments"
@@ -65,6 +62,10 @@ VALUES: dict[str, list[str | None]] = {
 }  # fmt: skip
 ID = re.compile(r"\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}),")
 Caller = tuple[str, str, str | None]
+# So many calls, then other people.
+GENERATION = 20_000
+# The SQLSTATE of an error of the table, and of one for want of EXECUTE.
+OURS = re.compile(r"state=(?:PT\d{3}|42501) ")
 
 
 @contextmanager
@@ -157,69 +158,96 @@ class Fuzz:
             return [self.value(type_[:-2]) for _ in range(self.choose.choice((0, 1, 2, 3, 70)))]
         return self.choose.choice(VALUES[type_])
 
-    def call(self) -> tuple[str, str, dict[str, Any]]:
-        """Return function, statement and parameters."""
+    def call(self) -> tuple[str, wire.Call, str]:
+        """Return the function, the call, and the values for who wants to read them."""
         name, parameters, defaults = self.choose.choice(self.signatures)
         given = {}
         for place, (parameter, type_) in enumerate(parameters):
             if place < len(parameters) - defaults or self.choose.random() < 0.5:
                 short = TYPES.get(type_, type_)
                 given[parameter] = (short, self.value(short, parameter))
-        arguments = ", ".join(f"{parameter} => %({parameter})s::{type_}" for parameter, (type_, _) in given.items())
-        values = {parameter: value for parameter, (_, value) in given.items()}
-        return name, f"select r::text from public.{name}({arguments}) as r", values
+        arguments = ", ".join(
+            f"{parameter} => ${place}::{type_}" for place, (parameter, (type_, _)) in enumerate(given.items(), start=1)
+        )
+        statement = f"select r::text from public.{name}({arguments}) as r".encode()
+        return name, (statement, [wire.text(value) for _, value in given.values()]), str(given)
 
-    async def work(self, connection: AsyncConnection, caller: Caller, deadline: float) -> None:
-        is_let_in = caller[0] != "stranger" and caller[1] != "anon"
-        while time.monotonic() < deadline:
-            name, statement, values = self.call()
-            try:
-                cursor = await connection.execute(statement.encode(), values)
-                code = "done"
-                for (row,) in await cursor.fetchall():
+    def run(self, callers: list[Caller], connections: list[Connection], goal: Goal) -> None:
+        """Let each of the callers call, on a connection of its own; a generation of calls at most."""
+        asked: dict[int, tuple[str, str]] = {}
+        until = self.figures.operations + GENERATION
+
+        def ask(place: int) -> wire.Call | None:
+            under_way = self.figures.operations + len(asked)
+            if under_way >= until or not goal.goes_on(under_way):
+                return None
+            name, call, values = self.call()
+            asked[place] = (name, values)
+            return call
+
+        def answered(place: int, answer: wire.Answer) -> None:
+            (code, rows), (name, values), caller = answer, asked.pop(place), callers[place]
+            if code == "done":
+                for row in rows:
                     # What was made is there for later calls.
-                    if len(self.ids) < 400 and (made := ID.match(row or "")):
+                    if len(self.ids) < 400 and (made := ID.match((row or b"").decode())):
                         self.ids.append(made[1])
-            except psycopg.Error as error:
-                code = code_of(error)
-                is_right = (error.sqlstate or "").startswith("PT") or (code == "42501" and not is_let_in)
-                if not is_right:
-                    self.figures.wrong.append(f"{code} {caller}: {name} {values}: {error}"[:1500])
+            else:
+                is_let_in = caller[0] != "stranger" and caller[1] != "anon"
+                if not (code in PROMISED or (code == "42501" and not is_let_in)):
+                    self.figures.wrong.append(f"{code} {caller}: {name} {values}: {rows}"[:1500])
             self.figures.operations += 1
             self.figures.other[code] += 1
 
-
-async def _fuzz(world: World, fuzz: Fuzz, deadline: float) -> None:
-    async def caller(who: Caller) -> None:
-        login, role, claims = who
-        url = psycopg.conninfo.make_conninfo(world.url, user=login)
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True, prepare_threshold=None) as connection:
-            # Longer than any call needs, and none may end with it.
-            await connection.execute("set statement_timeout = '30s'")
-            if role:
-                await connection.execute(f"set role {role}".encode())
-            if claims is not None:
-                await connection.execute("select set_config('request.jwt.claims', %s, false)", [claims])
-            await fuzz.work(connection, who, deadline)
-
-    await asyncio.gather(*(caller(who) for who in fuzz.callers()))
+        wire.stream(connections, ask, answered)
 
 
-def torture(server: Server, seconds: float) -> Figures:
-    """Call everything as everybody; then the invariants hold."""
+def _login(world: World, who: Caller, stack: ExitStack) -> Connection:
+    login, role, claims = who
+    connection = stack.enter_context(world.connect(user=login))
+    # Longer than any call needs, and none may end with it.
+    run(connection, "set statement_timeout = '30s'")
+    if role:
+        run(connection, f"set role {role}")
+    if claims is not None:
+        run(connection, "select set_config('request.jwt.claims', %s, false)", claims)
+    return connection
+
+
+def alarms(text: str) -> list[str]:
+    """The lines of a server's log that are above WARNING and none of ours: written with their SQLSTATE.
+
+    What a caller without the right is told has one, too; and what was cancelled or cut off at the end has none of ours.
+    """
+    above = re.compile(r"\b(?:ERROR|FATAL|PANIC):|terminated by signal")
+    return [line for line in text.splitlines() if above.search(line) and not OURS.search(line)]
+
+
+def torture(server: Server, seconds: float, calls: float = float("inf")) -> Figures:
+    """Call everything as everybody; then the invariants hold, and the server's log has nothing of its own to say."""
     figures = Figures(NAME)
-    said = len(server.log.read_bytes())
+    refused = 0
     with _world(server) as world:
-        fuzz = Fuzz(world, figures)
-        figures.rounds = len(fuzz.signatures)
-        asyncio.run(_fuzz(world, fuzz, time.monotonic() + seconds))
+        goal = Goal(NAME, seconds, calls, at_least=2_000)
+        while goal.goes_on(figures.operations):
+            # Other people now and then: nobody has as many sessions and lots as a million calls make.
+            fuzz = Fuzz(world, figures, seed=figures.operations)
+            figures.rounds = len(fuzz.signatures)
+            said = server.log.stat().st_size
+            with ExitStack() as stack:
+                callers = fuzz.callers()
+                connections = [_login(world, caller, stack) for caller in callers]
+                fuzz.run(callers, connections, goal)
+            log = server.said(said)
+            figures.wrong += [f"server log: {line[:500]}" for line in alarms(log)]
+            refused += len(re.findall(r"state=PT\d{3} ", log))
         figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
-    log = server.log.read_bytes()[said:].decode(errors="replace")
-    alarms = [line for line in log.splitlines() if "PANIC" in line or "terminated by signal" in line]
-    figures.wrong += [f"server log: {line}" for line in alarms]
     # By kind: the codes themselves would be a long list.
     done, other = figures.other.pop("done", 0), figures.other
     figures.other = other.__class__({"done": done, "refused by the table": other.total() - other["42501"]})
     figures.other["refused for want of EXECUTE"] = other["42501"]
     figures.times.append(f"{figures.rounds} functions, {len(other)} different errors")
+    figures.times.append(f"{refused:,} lines of ours in the server's log, none above WARNING that is not")
+    if refused != figures.other["refused by the table"]:
+        figures.wrong.append(f"{refused} lines of ours in the log of {figures.other['refused by the table']} refusals")
     return figures

@@ -20,6 +20,7 @@ import psycopg
 from tests.support import Connection, World, connect, run, scalar
 from tests.torture import log
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.load import Load, make_load
 from tests.torture.server import Server, as_superuser
 
@@ -140,25 +141,31 @@ def _wait_for_rest(scene: Scene) -> None:
 
 
 @contextmanager
+def filled_up(ballast: Path) -> Iterator[None]:
+    """Let the file system of this file be full while the block lasts."""
+    try:
+        with ballast.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(65536))
+                file.flush()
+        yield
+    finally:
+        ballast.unlink(missing_ok=True)
+
+
+@contextmanager
 def disk_full(scene: Scene) -> Iterator[Inflict]:
     """The file system under the database is filled up, and has room again a moment later."""
     asked = "select pg_tablespace_location(oid) from pg_tablespace where spcname = 'small'"
     ballast = Path(str(scalar(scene.observer, asked))).parent / "ballast"
 
     def inflict() -> bool:
-        with ballast.open("wb") as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(65536))
-                file.flush()
-        time.sleep(0.2)
-        ballast.unlink()
+        with filled_up(ballast):
+            time.sleep(0.2)
         time.sleep(0.1)
         return True
 
-    try:
-        yield inflict
-    finally:
-        ballast.unlink(missing_ok=True)
+    yield inflict
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -174,15 +181,22 @@ class CannotBeDone(Exception):
 
 
 @contextmanager
-def small_tablespace(server: Server) -> Iterator[None]:
-    """A tablespace `small` on a file system of 48 MB. Raises `CannotBeDone`."""
+def small_file_system(server: Server, megabytes: int) -> Iterator[Path]:
+    """A file system of its own, in memory. Raises `CannotBeDone`."""
     folder = Path(tempfile.mkdtemp(prefix="bookingdb-small-", dir=server.folder))
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", str(folder)], capture_output=True, text=True, check=False
-    )
-    if os.geteuid() != 0 or mounted.returncode != 0:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         raise CannotBeDone("only root may mount a small file system here")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+@contextmanager
+def small_tablespace(server: Server) -> Iterator[None]:
+    """A tablespace `small` on a file system of 48 MB. Raises `CannotBeDone`."""
+    with small_file_system(server, megabytes=48) as folder:
         space = folder / "space"
         space.mkdir(mode=0o700)
         with connect(server.url()) as superuser:
@@ -198,8 +212,6 @@ def small_tablespace(server: Server) -> Iterator[None]:
                 ):
                     run(superuser, f"drop database {name} with (force)")
                 run(superuser, "drop tablespace small")
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
 def torture(server: Server, seconds: float, faults: tuple[Fault, ...] = FAULTS) -> Figures:
@@ -223,10 +235,12 @@ def _torture(server: Server, seconds: float, fault: Fault, figures: Figures) -> 
         observer = stack.enter_context(as_superuser(world))
         scene = Scene(server, world, load, observer, figures, random.Random(3))
         inflict = stack.enter_context(fault(scene))
-        deadline = time.monotonic() + seconds
+        goal = Goal(_name(fault), seconds)
+        done = 0
         with load.running():
-            while time.monotonic() < deadline:
+            while goal.goes_on(done):
                 if inflict():
+                    done += 1
                     figures.rounds += 1
                     figures.other[_name(fault)] += 1
                 time.sleep(scene.choose.random() * 0.02)

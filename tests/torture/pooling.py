@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 from tests import pooler
 from tests.support import connect
 from tests.torture import log
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.load import make_load
 from tests.torture.server import Server
 
 NAME = "pooler restarted"
 
 
-def torture(server: Server, seconds: float, rounds: int = 1000) -> Figures:
+def torture(server: Server, seconds: float, rounds: float = float("inf")) -> Figures:
     """Load through pgbouncer, ten clients a connection; each round it is killed, and another one takes its place."""
     figures = Figures(NAME)
     if pooler.program() is None:
         figures.times.append(f"skipped, {pooler.version()}")
         return figures
-    deadline = time.monotonic() + seconds
+    goal = Goal(NAME, seconds, rounds, at_least=1)
     with server.world() as world:
         # Where the pooler of the moment listens.
         where: list[str] = [world.url]
         load = make_load(world, 10 * pooler.POOL_SIZE, open_connection=lambda: connect(where[0], connect_timeout=5))
         with contextlib.ExitStack() as stack:
-            while figures.rounds < rounds and (time.monotonic() < deadline or not figures.rounds):
+            while goal.goes_on(figures.rounds):
                 with pooler.running(server.url(), server.bin_dir) as current:
                     where[0] = current.url(world.url)
                     if figures.rounds == 0:

@@ -45,6 +45,10 @@ class Proxy:
         plan = self.plans[key.encode()] = Plan(times, at_commit, when_done)
         return plan
 
+    def forget(self, key: str) -> None:
+        """What is over need not be looked for in everything that is sent."""
+        del self.plans[key.encode()]
+
     def serve(self) -> None:
         """Accept connections until `close`."""
         with contextlib.suppress(OSError):

@@ -6,18 +6,16 @@ import asyncio
 import datetime as dt
 import itertools
 import random
-import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
 
 import psycopg
 
 from tests.refusals import PROMISED
 from tests.support import TOMORROW, World, lasting
-from tests.test_concurrency import BOOK, AsyncConnection, call, connections, outcomes
+from tests.test_concurrency import BOOK, connections
+from tests.torture import wire
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.server import Server
 
 ONE_SLOT = "one slot, 64 clients"
@@ -25,6 +23,9 @@ ONE_KEY = "one key, 32 callers"
 DEADLOCKS = "crossed calls"
 DAY = dt.timedelta(days=1)
 DAYS = 300
+# So many calls, then other people.
+GENERATION = 20_000
+BOOK_KEYED = "select id from create_session_with_credit_deduction($1, $2, $3, $4, p_idempotency_key => $5)"
 # What Postgres says about a transaction that it has chosen to undo.
 DEADLOCK = "40P01"
 
@@ -42,32 +43,39 @@ def settle(world: World, figures: Figures, sessions: int, credits: int) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-async def _one_slot(world: World, deadline: float, rounds: int, figures: Figures) -> None:
-    therapists = [world.therapist() for _ in range(16)]
-    clients = [world.client(credits=10_000) for _ in range(64)]
-    async with connections(world, 64) as callers:
-        while figures.rounds < rounds and time.monotonic() < deadline:
-            number = figures.rounds
-            therapist = therapists[number // (DAYS * 24) % len(therapists)]
-            slot = (TOMORROW + DAY * (number // 24 % DAYS), dt.time(number % 24))
-            ended = await outcomes([
-                call(caller, BOOK, client, therapist, *slot, None)
-                for caller, client in zip(callers, clients, strict=True)
-            ])  # fmt: skip
-            if ended != {"done": 1, "booking_conflict": 63}:
-                (figures.doubled if ended["done"] > 1 else figures.wrong).append(f"{slot}: {dict(ended)}")
-            figures.rounds += 1
-            figures.operations += ended.total()
-            figures.other += Counter({code: count for code, count in ended.items() if code != "done"})
-    settle(world, figures, figures.rounds, 64 * 10_000)
+def one_slot(server: Server, seconds: float, rounds: float = 10_000, side_by_side: int = 2) -> Figures:
+    """One winner each round, for everybody else the 409.
 
-
-def one_slot(server: Server, seconds: float, rounds: int = 10_000) -> Figures:
-    """One winner each round, for everybody else the 409."""
+    Whoever wants the slot of a therapist waits for the others. So rounds go on side by side, each of other people, as
+    many as there are cores.
+    """
     figures = Figures(ONE_SLOT)
+    goal = Goal(ONE_SLOT, seconds, rounds)
     with server.world() as world:
-        asyncio.run(_one_slot(world, time.monotonic() + seconds, rounds, figures))
+        groups = [
+            (wire.text(world.therapist()), [wire.text(world.client(credits=10_000)) for _ in range(64)])
+            for _ in range(side_by_side)
+        ]
+        number = 64 * len(groups)
+        with wire.connections(world, number, book=f"{BOOK_KEYED[:-1]}, p_duration_minutes => 30)") as callers:
+            while goal.goes_on(figures.rounds):
+                day, half_hour = divmod(figures.rounds // len(groups), 48)
+                slot = (TOMORROW + DAY * day, dt.time(half_hour // 2, half_hour % 2 * 30))
+                at = [wire.text(value) for value in slot]
+                wanted = [(client, therapist, *at, None) for therapist, clients in groups for client in clients]
+                answers = wire.volley(callers, b"book", wanted)
+                for first in range(0, number, 64):
+                    _judge_one_slot(f"{slot}", Counter(code for code, _ in answers[first : first + 64]), figures)
+        settle(world, figures, figures.rounds, number * 10_000)
     return figures
+
+
+def _judge_one_slot(slot: str, ended: Counter[str], figures: Figures) -> None:
+    if ended != {"done": 1, "booking_conflict": 63}:
+        (figures.doubled if ended["done"] > 1 else figures.wrong).append(f"{slot}: {dict(ended)}")
+    figures.rounds += 1
+    figures.operations += ended.total()
+    figures.other += Counter({code: count for code, count in ended.items() if code != "done"})
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -75,28 +83,7 @@ def one_slot(server: Server, seconds: float, rounds: int = 10_000) -> Figures:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-async def _one_key(world: World, deadline: float, rounds: int, figures: Figures) -> None:
-    client, therapist = world.client(credits=9_000), world.therapist()
-    async with connections(world, 32) as callers:
-        while figures.rounds < rounds and time.monotonic() < deadline:
-            number = figures.rounds
-            day = TOMORROW + DAY * (number // 12 % DAYS)
-            hours = [2 * (number % 12), 2 * (number % 12) + 1]
-            # Every second round half of them mean another hour.
-            meant = [hours[place % 2 if number % 2 else 0] for place in range(len(callers))]
-            key = f"key {number}"
-            answers = await asyncio.gather(*(
-                call(caller, BOOK, client, therapist, day, dt.time(hour), key)
-                for caller, hour in zip(callers, meant, strict=True)
-            ))  # fmt: skip
-            _judge_one_key(answers, meant, key, figures)
-            figures.rounds += 1
-            figures.operations += len(answers)
-            figures.other += Counter(code for code, _ in answers if code != "done")
-    settle(world, figures, figures.rounds, 9_000)
-
-
-def _judge_one_key(answers: Sequence[tuple[str, Any]], meant: list[int], key: str, figures: Figures) -> None:
+def _judge_one_key(answers: list[wire.Answer], meant: list[int], key: str, figures: Figures) -> None:
     """The first decides what the key stands for: who means that gets the same id, who does not is refused."""
     ids = {row[0] for code, row in answers if code == "done"}
     if len(ids) != 1:
@@ -109,11 +96,27 @@ def _judge_one_key(answers: Sequence[tuple[str, Any]], meant: list[int], key: st
         figures.wrong.append(f"{key}: {codes}")
 
 
-def one_key(server: Server, seconds: float, rounds: int = 3_000) -> Figures:
+def one_key(server: Server, seconds: float, rounds: float = 3_000) -> Figures:
     """The same key from 32 callers is one session; with other parameters it is refused."""
     figures = Figures(ONE_KEY)
+    goal = Goal(ONE_KEY, seconds, rounds)
     with server.world() as world:
-        asyncio.run(_one_key(world, time.monotonic() + seconds, rounds, figures))
+        client, therapist = wire.text(world.client(credits=9_000)), wire.text(world.therapist())
+        with wire.connections(world, 32, book=BOOK_KEYED) as callers:
+            while goal.goes_on(figures.rounds):
+                number = figures.rounds
+                day = wire.text(TOMORROW + DAY * (number // 12 % DAYS))
+                hours = [2 * (number % 12), 2 * (number % 12) + 1]
+                # Every second round half of them mean another hour.
+                meant = [hours[place % 2 if number % 2 else 0] for place in range(len(callers))]
+                key = f"key {number}"
+                parameters = [(client, therapist, day, wire.text(dt.time(hour)), key.encode()) for hour in meant]
+                answers = wire.volley(callers, b"book", parameters)
+                _judge_one_key(answers, meant, key, figures)
+                figures.rounds += 1
+                figures.operations += len(answers)
+                figures.other += Counter(code for code, _ in answers if code != "done")
+        settle(world, figures, figures.rounds, 9_000)
     return figures
 
 
@@ -122,37 +125,64 @@ def one_key(server: Server, seconds: float, rounds: int = 3_000) -> Figures:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-async def _single_calls(world: World, seconds: float, figures: Figures) -> None:
+def _single_calls(world: World, seconds: float, calls: float, figures: Figures) -> None:
     """Bookings of the same few people crosswise, sessions that swap their times, cancellations and grants between."""
-    people = [world.therapist() for _ in range(4)], [world.client(credits=5_000) for _ in range(4)]
     choose = random.Random(6)
-    sessions: list[UUID] = []
-    goes_on = lasting(seconds, lambda: figures.operations > 300)
+    goal = Goal(DEADLOCKS, seconds, calls, at_least=300)
+    people: list[list[bytes | None]] = []
+    sessions: list[bytes] = []
+    asked: dict[int, bytes] = {}
 
-    async def work(connection: AsyncConnection) -> None:
-        while goes_on():
-            therapist, client = (choose.choice(ones) for ones in people)
-            slot = (TOMORROW + DAY * choose.randrange(3), dt.time(choose.randrange(24), choose.choice((0, 30))))
-            kind = choose.randrange(10) if sessions else 0
-            if kind < 4:
-                code, row = await call(connection, BOOK, client, therapist, *slot, None)
-                if row:
-                    sessions.append(row[0])
-            elif kind < 8:
-                moved = "select id from reschedule_session(%s, %s, %s)"
-                code, _ = await call(connection, moved, choose.choice(sessions[-12:]), *slot)
-            elif kind < 9:
-                code, _ = await call(connection, "select id from cancel_session(%s)", choose.choice(sessions[-12:]))
-            else:
-                code, _ = await call(connection, "select lot_id from grant_credits(%s, 1)", client)
-            figures.operations += 1
-            if code != "done":
-                figures.other[code] += 1
-            if code != "done" and code not in PROMISED:
+    def ask(place: int) -> wire.Call | None:
+        if not goal.goes_on(figures.operations + len(asked)):
+            return None
+        name, parameters = request()
+        asked[place] = name
+        return name, parameters
+
+    def request() -> wire.Call:
+        therapist, client = (choose.choice(ones) for ones in people)
+        day, time_ = choose.randrange(3), dt.time(choose.randrange(24), choose.choice((0, 30)))
+        slot = (wire.text(TOMORROW + DAY * day), wire.text(time_))
+        kind = choose.randrange(10) if sessions else 0
+        if kind < 4:
+            return b"book", (client, therapist, *slot, None)
+        if kind < 8:
+            return b"move", (choose.choice(sessions[-12:]), *slot)
+        if kind < 9:
+            return b"cancel", (choose.choice(sessions[-12:]),)
+        return b"grant", (client,)
+
+    def answered(place: int, answer: wire.Answer) -> None:
+        code, rows = answer
+        if asked.pop(place) == b"book" and code == "done":
+            assert rows[0] is not None
+            sessions.append(rows[0])
+        figures.operations += 1
+        if figures.operations % GENERATION == 0:
+            renew()
+        if code != "done":
+            figures.other[code] += 1
+            if code not in PROMISED:
                 figures.wrong.append(f"a single call ended with {code}")
 
-    async with connections(world, 32) as callers:
-        await asyncio.gather(*(work(caller) for caller in callers))
+    def renew() -> None:
+        """Other people: nobody has as many sessions and lots as a million calls make."""
+        people[:] = [
+            [wire.text(world.therapist()) for _ in range(4)],
+            [wire.text(world.client(credits=5_000)) for _ in range(4)],
+        ]
+        sessions.clear()
+
+    renew()
+    statements = {
+        "book": BOOK_KEYED,
+        "move": "select id from reschedule_session($1, $2, $3)",
+        "cancel": "select id from cancel_session($1)",
+        "grant": "select lot_id from grant_credits($1, 1)",
+    }
+    with wire.connections(world, 32, **statements) as callers:
+        wire.stream(callers, ask, answered, prepared=True)
 
 
 async def _crossed_transactions(world: World, seconds: float, *, with_rule: bool) -> Counter[str]:
@@ -187,15 +217,15 @@ async def _crossed_transactions(world: World, seconds: float, *, with_rule: bool
     return ended
 
 
-def deadlocks(server: Server, seconds: float) -> Figures:
+def deadlocks(server: Server, seconds: float, calls: float = float("inf")) -> Figures:
     """Single calls never deadlock; transactions of several calls do without the rule, and not with it."""
     figures = Figures(DEADLOCKS)
     with server.world() as world:
-        asyncio.run(_single_calls(world, seconds * 0.6, figures))
+        _single_calls(world, seconds * 0.6, calls, figures)
         figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
     for with_rule in (False, True):
         with server.world() as world:
-            ended = asyncio.run(_crossed_transactions(world, seconds * 0.2, with_rule=with_rule))
+            ended = asyncio.run(_crossed_transactions(world, min(seconds * 0.2, 60), with_rule=with_rule))
             figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
         rule = "with lock_for_booking" if with_rule else "without"
         figures.times.append(f"transactions {rule}: {ended[DEADLOCK]:,} deadlocks in {ended.total():,}")

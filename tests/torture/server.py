@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import itertools
 import os
 import signal
@@ -27,6 +28,10 @@ SETTINGS = {
     "max_wal_size": "512MB",
     "shared_buffers": "64MB",
     "log_min_messages": "warning",
+    # With the SQLSTATE, and without what would make the log of a million refusals large.
+    "log_line_prefix": "%m [%p] state=%e ",
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "timezone": "Pacific/Chatham",
     # A deadlock is noticed sooner than after the second that is usual.
     "deadlock_timeout": "50ms",
@@ -52,6 +57,8 @@ class Server:
         self._initdb, self._postgres = embedded.wrapper_scripts(self.bin_dir, Path(self._scripts.name))
         # SQL that breaks what is guarded in each new world, to see that this is found.
         self.sabotage = ""
+        # What its processes have in their environment beside what this one has.
+        self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -68,6 +75,7 @@ class Server:
             self._process = subprocess.Popen(
                 [self._postgres, "-D", self.data, "-k", self.sockets, "-h", "127.0.0.1", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.environment},
             )  # fmt: skip
         while not self.answers():
             lived = self._process.poll() is None and time.monotonic() - begun < PATIENCE
@@ -83,6 +91,17 @@ class Server:
         except psycopg.OperationalError:
             return False
         return True
+
+    def wait_until_it_answers(self) -> float:
+        """Wait for a server that recovers, or start it if it has given up; return how many seconds that took."""
+        begun = time.monotonic()
+        assert self._process is not None
+        while not self.answers():
+            if self._process.poll() is not None:
+                self.start()
+            assert time.monotonic() - begun < PATIENCE, f"it does not recover:\n{self.said()[-2000:]}"
+            time.sleep(0.02)
+        return time.monotonic() - begun
 
     def kill(self) -> None:
         """SIGKILL the server and every process of it, at one moment."""
@@ -103,6 +122,12 @@ class Server:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(PATIENCE)
             self._process = None
+
+    def said(self, since: int = 0) -> str:
+        """What the server has written into its log, from this byte on."""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return log.read().decode(errors="replace")
 
     def processes(self) -> list[int]:
         """The processes that the server has started for its connections and its own work."""
@@ -166,7 +191,8 @@ def machine(server: Server) -> str:
     """What the figures were measured on, in a line."""
     with connect(server.url()) as connection:
         version = str(scalar(connection, "show server_version"))
-    return f"PostgreSQL {version}, {os.cpu_count()} cores, data in {_file_system(server.folder)}, fsync on"
+    today = dt.datetime.now(dt.UTC).date()
+    return f"PostgreSQL {version}, {os.cpu_count()} cores, data in {_file_system(server.folder)}, {today}"
 
 
 def _file_system(folder: Path) -> str:

@@ -15,6 +15,7 @@ from bookingdb import installer, verify
 from tests.support import Connection, World, connect, run, scalar
 from tests.torture import log
 from tests.torture.figures import Figures
+from tests.torture.goal import Goal
 from tests.torture.load import make_load
 from tests.torture.server import Server
 
@@ -140,3 +141,77 @@ def torture(server: Server, seconds: float, kills: int = 10_000) -> Figures:
         f" {number} statements"
     )
     return figures
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Killed at every statement
+# ----------------------------------------------------------------------------------------------------------------------
+
+EVERY_STATEMENT = "migrate killed at every statement"
+# Everything that a migration makes or changes, and by which transaction it was written.
+FINGERPRINT = """
+    select md5(string_agg(t.entry, ' ' order by t.entry))
+    from (
+        select format('function %s %s', p.oid, p.xmin) from pg_proc as p where p.oid >= 16384
+        union all select format('relation %s %s', c.oid, c.xmin) from pg_class as c where c.oid >= 16384
+        union all select format('constraint %s %s', c.oid, c.xmin) from pg_constraint as c where c.oid >= 16384
+        union all select format('trigger %s %s', t.oid, t.xmin) from pg_trigger as t
+        union all select format('policy %s %s', p.oid, p.xmin) from pg_policy as p
+        union all select format('type %s %s', t.oid, t.xmin) from pg_type as t where t.oid >= 16384
+        union all select format('schema %s %s', n.oid, n.xmin) from pg_namespace as n where n.oid >= 16384
+        union all select format('comment %s %s', d.objoid, d.xmin) from pg_description as d where d.objoid >= 16384
+        union all select format('extension %s %s', e.oid, e.xmin) from pg_extension as e
+    ) as t (entry)
+"""
+RECORDED = "select kind, name, checksum from bookingdb.history order by id"
+
+
+@contextmanager
+def _copy(server: Server, superuser: Connection, template: str) -> Iterator[World]:
+    """A database that is gone after the block: there are hundreds of them."""
+    run(superuser, f"create database killed template {template} owner owner")
+    try:
+        with connect(server.url("killed", "owner")) as connection:
+            yield World(server.url("killed", "owner"), connection)
+    finally:
+        run(superuser, "drop database killed with (force)")
+
+
+def every_statement(server: Server, seconds: float, kills: float = float("inf")) -> Figures:
+    """Kill an installation, and an upgrade of a database with bookings, after each of their statements; run it again.
+
+    In an order of chance, so that a part of them is a sample.
+    """
+    figures = Figures(EVERY_STATEMENT)
+    with connect(server.url()) as superuser, earlier(server) as before:
+        before.book(before.client(credits=2), before.therapist())
+        name = str(before.connection.info.dbname)
+        before.connection.close()
+        Counting.superuser = superuser
+        points, recorded = [], {}
+        for template in ("template1", name):
+            with _copy(server, superuser, template) as world:
+                _migrate(world, None)
+                recorded[template] = world.run(RECORDED)
+            points += [(template, number) for number in range(1, Counting.count + 1)]
+        goal = Goal(EVERY_STATEMENT, seconds, kills)
+        for template, point in random.Random(10).sample(points, len(points)):
+            if not goal.goes_on(figures.rounds):
+                break
+            with _copy(server, superuser, template) as world:
+                _kill_and_run_again(world, point, recorded[template], figures)
+            figures.rounds += 1
+    figures.operations = 2 * figures.rounds
+    figures.times.append(f"after {figures.rounds} of {len(points)} statements")
+    return figures
+
+
+def _kill_and_run_again(world: World, point: int, recorded: list[Any], figures: Figures) -> None:
+    fingerprint = world.scalar(FINGERPRINT)
+    _kill(world, point, figures)
+    if world.scalar(FINGERPRINT) != fingerprint:
+        figures.wrong.append(f"killed after statement {point}, it left something behind")
+    _migrate(world, None)
+    if world.run(RECORDED) != recorded:
+        figures.wrong.append(f"killed after statement {point} and run again, it recorded something else")
+    figures.wrong += [f"killed after statement {point}: {finding}" for finding in verify.verify(world.connection)]
