@@ -1,5 +1,8 @@
 """The command that takes over an application's database: adopt."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ def adopt(
     """Take over the database of an application that has sessions and credits already.
 
     Three steps: --plan writes down what was found, what would change and what only you can answer; --apply does it in
-    one transaction; --undo puts it back.
+    one transaction, and where very many rows have to be mended, these in batches before it; --undo puts it back.
     """
     if (action is None) == (plan_path is None):
         raise click.UsageError("say one of --plan, --apply PLAN, --undo, --report")
@@ -48,7 +51,7 @@ def adopt(
         decided = plan_file.read(plan_path.read_text(encoding="utf-8"))
         with open_database(database_url) as connection:
             source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
-            done = applying.apply(connection, decided, source, _tell)
+            done = applying.apply(connection, decided, source, _tell, _progress)
         click.echo(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
         if done.overlapping:
             click.echo(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
@@ -72,22 +75,53 @@ def adopt(
                 for problem in plan.problems:
                     click.echo(f"bookingdb: {problem}", err=True)
             case "undo":
-                undone = applying.undo(connection, None, _tell)
+                undone = applying.undo(connection, None, _tell, _progress)
                 click.echo(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
                 for remark in undone.remarks:
                     click.echo(f"bookingdb: {remark}", err=True)
             case _:
-                _print_report(reporting.report(connection).to_dict(), as_json)
+                mended = reporting.under_way(connection)
+                report = reporting.report(connection).to_dict() if mended is None else {"under_way": mended}
+                (_print_report if mended is None else _print_under_way)(report, as_json)
 
 
 def _tell(step: str) -> None:
     click.echo(f"bookingdb: {step}", err=True)
 
 
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar where somebody looks at it, else a line for each tenth."""
+    if sys.stderr.isatty():
+        with click.progressbar(length=total, label=f"bookingdb: {label}", file=sys.stderr) as bar:
+            yield bar.update
+        return
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        tenth, done = done * 10 // total, done + count
+        if done * 10 // total > tenth:
+            _tell(f"{label}: {done} of {total}")
+
+    _tell(f"{label}: {total} rows")
+    yield advance
+
+
 def _file_of(adapter: str, plan_path: Path) -> str:
     """An adapter's file is looked for beside the plan."""
     beside = plan_path.parent / adapter
     return str(beside) if adapter.endswith(".sql") and beside.exists() else adapter
+
+
+def _print_under_way(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    click.echo("An adoption is under way, and has not happened yet. Rows mended so far:")
+    for table, count in report["under_way"].items():
+        click.echo(f"{table}: {count}")
+    click.echo("`bookingdb adopt --apply PLAN` goes on; `bookingdb adopt --undo` puts them back.")
 
 
 def _print_report(report: dict[str, Any], as_json: bool) -> None:

@@ -123,6 +123,7 @@ declare
         'next_start(bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean)',
         'occupies_time(text)',
         'occupy_free_time(uuid, bookingdb.effective_policy, uuid, tstzrange, timestamptz, boolean)',
+        'occupying_statuses()',
         'occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz)',
         'one_credit_type()',
         'open_hold(uuid)',

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.adoption import done
+from tests.adoption import done, with_answers
 from tests.apps import CLIENT, THERAPIST, differences, rows, schema_dump
 from tests.hosts import SUPABASE_BEFORE
 from tests.support import connect, run, scalar
@@ -104,6 +104,13 @@ def attempt(url: str, role: str, statement: str) -> str | None:
         alter table sessions add constraint one_each unique (therapist_id, scheduled_date, scheduled_time);
         create table rooms (t uuid, d date, s time(0),
             foreign key (t, d, s) references sessions (therapist_id, scheduled_date, scheduled_time));
+    """,
+    a_domain="""
+        create domain session_status as varchar(20)
+            check (value in ('scheduled', 'confirmed', 'cancelled', 'completed'));
+        alter table sessions alter status drop default, alter status type session_status;
+        alter table sessions alter status set default 'scheduled';
+        create index active_ones on sessions (start_time) where status <> 'cancelled'::session_status;
     """,
     few_people="""
         delete from sessions;
@@ -294,5 +301,72 @@ def test_being_logged_in_is_not_enough_to_write_somebody_elses_session(oddity: s
     )
     assert attempt(oddity, "authenticated", insert.format(CLIENT)) is None
     assert "row-level security" in (attempt(oddity, "authenticated", insert.format(THERAPIST)) or "done")
+    done(oddity, "adopt", "--undo")
+    assert schema_dump(oddity) == dump
+
+
+@with_oddity(
+    generated="""
+        alter table sessions alter start_time type timestamptz, alter end_time type timestamptz;
+        alter table sessions add column duration int
+            generated always as ((extract(epoch from end_time - start_time) / 60)::int) stored;
+    """
+)
+def test_a_duration_that_is_computed_goes_on_being_computed(oddity: str, tmp_path: Path) -> None:
+    dump = schema_dump(oddity)
+    path, _ = plan_of(oddity, tmp_path)
+    done(oddity, "adopt", "--apply", path)
+    with connect(oddity) as connection:
+        # By a function of bookingdb, and by the app itself.
+        (booked,) = run(
+            connection,
+            "select b.id from public.create_session_with_credit_deduction(%s, %s, current_date + 40, '09:00', 45) as b",
+            CLIENT,
+            THERAPIST,
+        )[0]
+        (written,) = run(
+            connection,
+            "insert into public.sessions (user_id, therapist_id, start_time, end_time, duration_minutes)"
+            " values (%s, %s, now() + interval '50 days', now() + interval '50 days 30 minutes', 30) returning id",
+            CLIENT,
+            THERAPIST,
+        )[0]
+        run(connection, "update public.sessions set end_time = end_time + interval '5 minutes' where id = %s", written)
+        query = "select duration, duration_minutes from public.sessions where id = %s"
+        assert run(connection, query, booked) == [(45, 45)]
+        assert run(connection, query, written)[0][0] == 35
+    done(oddity, "verify")
+    done(oddity, "adopt", "--undo")
+    assert schema_dump(oddity) == dump
+
+
+_REASON = """
+    alter table sessions add column cancel_reason text;
+    update sessions set cancel_reason = 'ill' where status = 'cancelled';
+    alter table sessions add constraint reasons check (status <> 'cancelled' or cancel_reason is not null);
+"""
+
+
+@pytest.mark.parametrize("answer", ["keep", "drop"])
+@with_oddity(reasons=_REASON)
+def test_a_check_that_ties_the_status_to_other_columns_is_asked_about(oddity: str, tmp_path: Path, answer: str) -> None:
+    dump = schema_dump(oddity)
+    path, plan = plan_of(oddity, tmp_path)
+    assert plan["answers"]["constraint.reasons"] == "keep"
+    text = path.read_text(encoding="utf-8")
+    # Each of the eight sessions that take place, and no other status.
+    assert "of so many: cancelled (8)." in " ".join(text.replace("#", " ").split())
+    path.write_text(with_answers(text, {"constraint.reasons": answer}), encoding="utf-8")
+    done(oddity, "adopt", "--apply", path)
+    with connect(oddity) as connection:
+        cancel = (
+            "select public.cancel_session(id) from public.sessions where status = 'scheduled' and start_time > now()"
+        )
+        if answer == "keep":
+            with pytest.raises(psycopg.errors.CheckViolation):
+                run(connection, cancel)
+        else:
+            run(connection, cancel)
+            run(connection, "update public.sessions set cancel_reason = 'all' where status = 'cancelled'")
     done(oddity, "adopt", "--undo")
     assert schema_dump(oddity) == dump

@@ -1,25 +1,26 @@
-"""Carries a plan out, and undoes it: one transaction each, everything or nothing."""
+"""Carries a plan out, and undoes it: one transaction each, everything or nothing.
+
+Only rows are mended before it, where they are very many (`mending`).
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from bookingdb import installer, lint, steps, uninstall, verify
-from bookingdb.adoption import inspection, planning, rows
+from bookingdb.adoption import inspection, mending, planning
 from bookingdb.adoption.inspection import Application
 from bookingdb.adoption.plan_file import Decided
 from bookingdb.adoption.planning import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
-from bookingdb.adoption.rows import Repair
 from bookingdb.installer import Connection, InstallError
 from bookingdb.source import Source
-from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, PUBLIC_TABLES
+from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT
 
 # Where the application's tables wait while the migrations make theirs.
 _ASIDE = "bookingdb_adopting"
@@ -78,19 +79,28 @@ _PEOPLE = {
 }  # fmt: skip
 
 
-def apply(connection: Connection, decided: Decided, source: Source, report: Report = lambda _: None) -> Adopted:
-    """Do what a plan says.
+def apply(
+    connection: Connection,
+    decided: Decided,
+    source: Source,
+    report: Report = lambda _: None,
+    progress: mending.Progress = mending.in_silence,
+) -> Adopted:
+    """Do what a plan says: where it mends very many rows, some thousands at a time first; then all else at once.
 
     Args:
         connection: an open connection, not inside a transaction, of the owner of the application's tables.
         decided: the plan, as read from its file.
         source: the files to apply, with the plan's adapter.
         report: told each step.
+        progress: told how far the rows are that are mended first.
 
     Raises:
         InstallError: the database changed since the plan was made, the plan has problems, what would come out is not
-            sound, the tables are in use, or the role may not. Nothing was changed.
+            sound, the tables are in use, or the role may not. Nothing was changed but rows that were mended first;
+            `undo` puts these back, and `apply` goes on.
     """
+    _mend_ahead(connection, decided, source, report, progress)
     with connection.transaction():
         installer.prepare(connection)
         connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT * 1000:.0f}ms"])
@@ -100,6 +110,35 @@ def apply(connection: Connection, decided: Decided, source: Source, report: Repo
             raise InstallError(steps.NOT_LOCKED % "adopt") from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise InstallError(steps.NOT_PERMITTED % ("adopt", error.diag.message_primary)) from error
+
+
+def _still_good(connection: Connection, source: Source, decided: Decided) -> Plan:
+    """Make the plan again; an error where it would not be what was decided."""
+    if planning.make(connection, source, {}).fingerprint() != decided.fingerprint:
+        raise InstallError(
+            "the database is not as it was when the plan was made; make a new one with `bookingdb adopt --plan`"
+            " (--answers takes over the answers of this one)"
+        )
+    plan = planning.make(connection, source, decided.answers)
+    if plan.problems:
+        raise InstallError("the plan cannot be carried out: " + "; ".join(plan.problems))
+    mending.check_answers(connection, plan.answers)
+    return plan
+
+
+def _mend_ahead(
+    connection: Connection, decided: Decided, source: Source, report: Report, progress: mending.Progress
+) -> None:
+    """Mend what is many and needs nothing else, while the application goes on working."""
+    with connection.transaction(force_rollback=True):
+        installer.prepare(connection, read_only=True)
+        _refuse_installed(connection)
+        repairs = mending.repairs_ahead(connection, decided.answers)
+        if not repairs:
+            return
+        report("comparing the database with the plan")
+        plan = _still_good(connection, source, decided)
+    mending.mend_ahead(connection, repairs, plan.answers, progress)
 
 
 def comment(connection: Connection, statements: list[str]) -> None:
@@ -150,14 +189,7 @@ class _Adoption:
         self.connection.execute("set constraints all immediate")
         self.lock()
         self.report("comparing the database with the plan")
-        if planning.make(self.connection, self.source, {}).fingerprint() != decided.fingerprint:
-            raise InstallError(
-                "the database is not as it was when the plan was made; make a new one with `bookingdb adopt --plan`"
-                " (--answers takes over the answers of this one)"
-            )
-        plan = planning.make(self.connection, self.source, decided.answers)
-        if plan.problems:
-            raise InstallError("the plan cannot be carried out: " + "; ".join(plan.problems))
+        plan = _still_good(self.connection, self.source, decided)
         comments = inspection.comments(self.connection)
         original = {
             "fingerprint": decided.fingerprint,
@@ -180,7 +212,7 @@ class _Adoption:
         self.execute(plan.changes, COLUMNS)
         comment(self.connection, comments)
         self.report("mending rows")
-        mended = self.mend(plan)
+        mended = mending.mend(self.connection, plan.application, plan.answers)
         self.report("adding constraints and indexes")
         self.execute(plan.changes, STRENGTHENING)
         self.report("installing functions")
@@ -190,7 +222,7 @@ class _Adoption:
         self.execute(plan.changes, FOLLOWING)
         self.report("filling calendar, ledger and audit log")
         # The application's triggers on the audit log have nothing to tell anybody: nothing has happened.
-        with _quiet(self.connection, plan.application, ("booking_audit_log",)):
+        with mending.quiet(self.connection, plan.application, ("booking_audit_log",)):
             self.backfill()
         self.flush()
         self.report("verifying")
@@ -260,54 +292,6 @@ class _Adoption:
             execute(f"alter table {_ASIDE}.{table} set schema public")
         execute(f"drop schema {_ASIDE}")
 
-    # ------------------------------------------------------------------------------------------------------------------
-    # Rows
-    # ------------------------------------------------------------------------------------------------------------------
-
-    def mend(self, plan: Plan) -> int:
-        """Repair rows as planned, with the application's triggers off; each original is recorded."""
-        app = inspection.inspect(self.connection)
-        answers = self.answers(plan)
-        repairs: list[Repair] = []
-        if app.has("sessions"):
-            repairs += _copies(plan.application, app)
-            repairs += rows.session_repairs(app, answers)
-        if app.has("user_credits"):
-            repairs += rows.lot_repairs(answers)
-        with _quiet(self.connection, app):
-            return sum(self.repair(each, plan.application) for each in repairs)
-
-    def answers(self, plan: Plan) -> dict[str, str]:
-        """The answers, with the default for every class that has none (its rows are not there)."""
-        return {key: next(iter(choices)) for key, choices in rows.CHOICES.items()} | plan.answers
-
-    def repair(self, repair: Repair, before: Application) -> int:
-        """Run one repair: note what each row had, then change it. Columns that we added are not noted."""
-        noted = [name for name in repair.columns if before.column(repair.table, name)]
-
-        def objects(of: str) -> str:
-            return "jsonb_build_object(" + ", ".join(f"'{name}', to_jsonb({of}.{name})" for name in noted) + ")"
-
-        old = ", ".join(f"t.{name}" for name in repair.columns)
-        new = ", ".join(f"w.{name}" for name in repair.columns)
-        setting = ", ".join(f"{name} = w.{name}" for name in repair.columns)
-        differs = f"row({old}) is distinct from row({new})"
-        self.connection.execute(f"create temporary table bookingdb_wanted on commit drop as {repair.query}")
-        if noted:
-            self.connection.execute(
-                f"insert into bookingdb.adoption (kind, object, row_key, original, adopted)"
-                f" select 'row', 'public.{repair.table}', jsonb_build_object('id', t.id), {objects('t')},"
-                f" {objects('w')}"
-                f" from public.{repair.table} as t inner join pg_temp.bookingdb_wanted as w on w.id = t.id"
-                f" where {differs} order by t.id"
-            )
-        changed = self.connection.execute(
-            f"update public.{repair.table} as t set {setting} from pg_temp.bookingdb_wanted as w"
-            f" where w.id = t.id and {differs}"
-        ).rowcount
-        self.connection.execute("drop table pg_temp.bookingdb_wanted")
-        return changed if noted else 0
-
     def backfill(self) -> None:
         """What bookingdb would have written, had it been there from the beginning."""
         execute = self.connection.execute
@@ -376,39 +360,6 @@ def _is_bearable(finding: verify.Finding) -> bool:
     return name.startswith("public.") or " on public." in name
 
 
-def _copies(before: Application, now: Application) -> Iterator[Repair]:
-    """Columns of ours that were added beside one of the application's that means the same get its values."""
-    for ours, others in rows.SYNONYMS.items():
-        for other in others:
-            if before.column("sessions", other) and now.column("sessions", ours):
-                theirs = sql.Identifier(other).as_string(None)
-                kind = now.type_of("sessions", ours)
-                query = f"select s.id, s.{theirs}::{kind} as {ours} from public.sessions as s"
-                yield Repair(
-                    "copies", "sessions", (ours,), f"{query} where s.{ours} is null and s.{theirs} is not null"
-                )
-
-
-class _quiet:
-    """The application's triggers on the four tables, switched off for a while, each put back as it was."""
-
-    def __init__(self, connection: Connection, app: Application, tables: Iterable[str] = PUBLIC_TABLES) -> None:
-        self.connection = connection
-        self.triggers = [t for t in app.triggers if t.table in app.tables and t.table in tables and t.enabled != "D"]
-
-    def __enter__(self) -> None:
-        for trigger in self.triggers:
-            statement = f"alter table public.{trigger.table} disable trigger {trigger.name}"
-            self.connection.execute(statement)
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if error is None:
-            for trigger in self.triggers:
-                how = {"O": "enable", "R": "enable replica", "A": "enable always"}[trigger.enabled]
-                statement = f"alter table public.{trigger.table} {how} trigger {trigger.name}"
-                self.connection.execute(statement)
-
-
 @dataclass(frozen=True)
 class Undone:
     """What was put back, and what could not be put back exactly."""
@@ -418,12 +369,23 @@ class Undone:
     remarks: list[str]
 
 
-def undo(connection: Connection, source: Source | None = None, report: Report = lambda _: None) -> Undone:
+def undo(
+    connection: Connection,
+    source: Source | None = None,
+    report: Report = lambda _: None,
+    progress: mending.Progress = mending.in_silence,
+) -> Undone:
     """Put back what `apply` changed, and remove bookingdb. What the application wrote since stays.
+
+    Where `apply` had only begun to mend rows, these are put back.
 
     Raises:
         InstallError: nothing was adopted, the tables are in use, or something of the application's needs what would go.
     """
+    if _value(connection, "select to_regclass('bookingdb.adoption')") is None and mending.is_under_way(connection):
+        restored, refused = mending.put_back(connection, progress)
+        remark = f"{refused} rows stay as they became, because what they were is not allowed any more"
+        return Undone(0, restored, [remark] if refused else [])
     source = source or installer.installed_source(connection)
     with connection.transaction():
         installer.prepare(connection)
@@ -473,7 +435,7 @@ class _Undoing:
         self.undo(statements, FOLLOWING)
         for statement in uninstall.behaviour(self.connection, self.source):
             self.connection.execute(statement)
-        with _quiet(self.connection, inspection.inspect(self.connection), ("booking_audit_log",)):
+        with mending.quiet(self.connection, inspection.inspect(self.connection), ("booking_audit_log",)):
             self.connection.execute("delete from public.booking_audit_log as l where l.action = 'adopted'")
         self.report("putting rows back")
         self.undo(statements, STRENGTHENING)
@@ -521,7 +483,7 @@ class _Undoing:
             "select a.object, array(select jsonb_object_keys(a.original) order by 1) as columns"
             " from bookingdb.adoption as a where a.kind = 'row' and not a.row_key ? 'was' group by 1, 2"
         ).fetchall()
-        with _quiet(self.connection, app):
+        with mending.quiet(self.connection, app):
             return sum(self.rows_of(app, table, columns) for table, columns in groups)
 
     def rows_of(self, app: Application, table: str, columns: list[str]) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from bookingdb.adoption import inspection
+from bookingdb.adoption import inspection, mending
 from bookingdb.adoption.inspection import Application
 from bookingdb.adoption.rows import Rows
 from bookingdb.installer import Connection
@@ -66,7 +66,7 @@ class Plan:
             for name, relation in self.application.relations.items()
         }
         found = {
-            **{key: value for key, value in asdict(self.application).items() if key != "relations"},
+            **{k: value for k, value in asdict(self.application).items() if k not in ("relations", "as_found")},
             "tables": tables,
             "adapter": self.adapter,
             "rows": [(each.key, each.ids) for each in self.rows if not each.is_passing],
@@ -83,7 +83,7 @@ class Desk:
         self.connection = connection
         self.source = source
         self.given = dict(answers)
-        self.app = inspection.inspect(connection)
+        self.app = mending.as_found(connection, inspection.inspect(connection))
         self.questions: list[Question] = []
         self.answers: dict[str, str] = {}
         self.changes: list[Change] = []

@@ -142,6 +142,12 @@ class Application:
     extension_schema: str | None
     has_extensions_schema: bool
     roles: list[str] = field(default_factory=list)
+    # What shows a table as it was before some of its rows were mended ahead of the adoption (`mending`).
+    as_found: dict[str, str] = field(default_factory=dict)
+
+    def rows_of(self, table: str) -> str:
+        """What to read the rows of a table from, as they were found."""
+        return self.as_found.get(table, f"public.{table}")
 
     def has(self, table: str) -> bool:
         """Whether the application has this table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import psycopg
@@ -181,13 +182,20 @@ class TablesPart(Desk):
         """The expression of a text; empty where what is there does, None where it does not."""
         quoted = sql.Identifier(have.name).as_string(None)
         ours, theirs = (re.search(r"\((\d+)\)", kind) for kind in (wanted, have.type))
-        if have.category == "e":
+        if have.category == "e" or (have.category == "d" and self.is_text(have)):
             return f"{quoted}::text"
         if have.type.startswith("character("):
             return f"rtrim({quoted})"
         if have.type.startswith("character varying"):
             return quoted if theirs and (ours is None or int(theirs[1]) < int(ours[1])) else ""
         return "" if have.type == "text" else None
+
+    def is_text(self, have: Column) -> bool:
+        """Whether a domain is one over text."""
+        row = self.connection.execute(
+            "select y.typcategory = 'S' from pg_type as y where y.oid = to_regtype(%s)", [have.type]
+        ).fetchone()
+        return bool(row and row[0])
 
     def to_integer(self, table: str, have: Column) -> str | None:
         """The expression of a whole number; empty where what is there does, None where it does not."""
@@ -280,7 +288,7 @@ class TablesPart(Desk):
             for have, *_ in types
             if have.default is not None
         ]
-        enums = [have.type for have, *_ in types if have.category == "e"]
+        enums = [have.type for have, *_ in types if have.category in ("e", "d")]
         removal, making, made_before = self.attached(table, names, enums)
         gone = {each.object for each in self.changes if each.phase == CLEARING}
         for each in inspection.policies_elsewhere(self.connection, table, names):
@@ -434,8 +442,7 @@ class TablesPart(Desk):
         """Constraints of the application's that contradict ours, and ours that it lacks."""
         own = [each for each in self.app.constraints if each.table == table]
         for each in own:
-            warning = _limits_statuses(each)
-            self.tell("constraints", f"public.{table}: {each.name} {each.definition}{warning}")
+            self.tell("constraints", f"public.{table}: {each.name} {each.definition}")
             if self.is_overlap_protection(each.table, each.kind, each.columns, each.definition):
                 self.drop_constraint(
                     each, "the calendar refuses what overlaps, and lets a cancelled time be booked again"
@@ -451,6 +458,7 @@ class TablesPart(Desk):
                 )
             elif table == "user_credits" and each.kind == "u" and "user_id" in each.columns:
                 self.drop_constraint(each, "a client has a row for each purchase")
+        self.limits_of_statuses(own)
         for column, known in _VALUES.get(table, {}).items():
             self.values_check(table, column, known, own)
         has_check = any(
@@ -489,6 +497,54 @@ class TablesPart(Desk):
             and bool(named & {"therapist_id", "user_id"})
             and (bool(named & TIMES) or bool(re.search(r"start_time|scheduled_|session_(date|time)", definition)))
         )
+
+    def limits_of_statuses(self, own: list[Constraint]) -> None:
+        """CHECKs that tie the status of a session to other columns."""
+        for each in own:
+            if each.table == "sessions" and each.kind == "c" and "status" in each.columns and len(each.columns) > 1:
+                self.limit_of_statuses(each)
+
+    def limit_of_statuses(self, each: Constraint) -> None:
+        """Ask what becomes of a CHECK that ties the status to columns which bookingdb leaves as they are."""
+        others = ", ".join(
+            f"t.{sql.Identifier(name).as_string(None)}" for name in self.app.columns["sessions"] if name != "status"
+        )
+        condition = each.definition.removeprefix("CHECK ").removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+        kind = self.app.columns["sessions"]["status"].type
+        # As far as Postgres can be asked: a status that its type does not know is not in the way of this CHECK.
+        refused: list[str] = []
+        for status in rows.STATUSES:
+            with contextlib.suppress(psycopg.DataError, psycopg.errors.CheckViolation), self.connection.transaction():
+                row = self.connection.execute(
+                    f"select count(*) from (select {others}, {literal(status)}::{kind} as status from"
+                    " (select * from public.sessions as s where s.status::text = any (%s) order by s.id limit 1000)"
+                    f" as t) as t where not {condition}",
+                    [list(rows.ACTIVE)],
+                ).fetchone()
+                if row and row[0]:
+                    refused.append(f"{status} ({row[0]})")
+        answer = self.ask(
+            f"constraint.{each.name}",
+            [
+                f"public.sessions: {each.definition}",
+                "bookingdb's functions change the status and none of the application's own columns.",
+                "Of the first 1000 sessions that take place, it would refuse these statuses, of so many: "
+                + (", ".join(refused) or "none")
+                + ".",
+            ],
+            {
+                "keep": "it stays: such a change fails with Postgres's own error (23514)",
+                "drop": "it goes, and the application sees to it",
+            },
+        )
+        if answer == "drop":
+            self.change(
+                CLEARING,
+                f"constraint {each.name} on public.sessions",
+                "bookingdb's functions must be able to change the status",
+                [f"alter table public.sessions drop constraint {each.name}"],
+                [f"alter table public.sessions add constraint {each.name} {reading.readable(each.definition)}"],
+            )
 
     def drop_constraint(self, each: Constraint, reason: str) -> None:
         """Ask whether a constraint may go, and plan it."""
@@ -533,7 +589,7 @@ class TablesPart(Desk):
         if not checks or self.app.column(table, column) is None:
             return
         present = self.connection.execute(
-            f"select distinct t.{column}::text from public.{table} as t where t.{column} is not null"
+            f"select distinct t.{column}::text from {self.app.rows_of(table)} as t where t.{column} is not null"
         )
         allowed = {value for each in checks for value in re.findall(r"'((?:[^']|'')*)'", each.definition)}
         allowed |= {value for (value,) in present}
@@ -649,13 +705,6 @@ class TablesPart(Desk):
             f" group by {expression[index]} having count(*) > 1)"
         ).fetchone()
         return bool(row and row[0])
-
-
-def _limits_statuses(check: Constraint) -> str:
-    """What to say of a CHECK that ties the status of a session to columns that bookingdb knows nothing of."""
-    if check.table == "sessions" and check.kind == "c" and "status" in check.columns and len(check.columns) > 1:
-        return "; bookingdb's functions change the status, and fail where this does not let them"
-    return ""
 
 
 def _without(enums: list[str], definition: str) -> str:

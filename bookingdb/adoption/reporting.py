@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from bookingdb import installer
-from bookingdb.adoption import rows
+from bookingdb.adoption import mending, rows
 from bookingdb.installer import Connection, InstallError
 
 
@@ -31,6 +31,11 @@ class AdoptionReport:
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return asdict(self)
+
+
+def under_way(connection: Connection) -> dict[str, int] | None:
+    """How many rows of each table an adoption has mended that has not happened yet; None where there is none."""
+    return mending.mended_so_far(connection) if mending.is_under_way(connection) else None
 
 
 def report(connection: Connection) -> AdoptionReport:

@@ -24,6 +24,9 @@ SYNONYMS = {
     "scheduled_date": ("session_date",),
     "scheduled_time": ("session_time",),
 }
+# The keys of repairs that fill a column of ours with what is in the application's begin with this: to bookingdb's
+# reading these change nothing.
+COPIES = "copies."
 NUMBERS = ("integer", "bigint", "smallint", "numeric", "real", "double precision")
 
 
@@ -171,7 +174,7 @@ def readings(app: Application, answers: Mapping[str, str]) -> str:
                         + {_first(app, "scheduled_time", ("time without",), "time")} as wall_clock,
                         {_first(app, "duration_minutes", NUMBERS, "integer")} as length_minutes,
                         {_own(app, "created_at", "timestamptz")} as created_at
-                    from public.sessions as s
+                    from {app.rows_of("sessions")} as s
                 ) as p
             ) as q
         ) as r
@@ -470,7 +473,7 @@ def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -
         if all(app.column("user_credits", name) for name in needed):
             if key == "credits.nobodys" and app.has("users"):
                 condition += " or not exists (select from public.users as u where u.id = c.user_id)"
-            query = f"select c.id::text from public.user_credits as c where {condition} order by 1"
+            query = f"select c.id::text from {app.rows_of('user_credits')} as c where {condition} order by 1"
             found = [value for (value,) in connection.execute(query)]
             if found:
                 chosen = answers.get(key, next(iter(choices)))
@@ -524,12 +527,39 @@ def lot_repairs(answers: Mapping[str, str]) -> Iterator[Repair]:
             yield Repair(key, "user_credits", (column,), query)
 
 
+def copy_repairs(before: Application, now: Application) -> Iterator[Repair]:
+    """Columns of ours beside one of the application's that means the same get its values."""
+    for ours, others in SYNONYMS.items():
+        for other in others:
+            if before.column("sessions", other) and now.column("sessions", ours):
+                theirs = sql.Identifier(other).as_string(None)
+                kind = now.type_of("sessions", ours)
+                query = f"select s.id, s.{theirs}::{kind} as {ours} from public.sessions as s"
+                yield Repair(
+                    COPIES + ours, "sessions", (ours,), f"{query} where s.{ours} is null and s.{theirs} is not null"
+                )
+
+
+def repairs(before: Application, now: Application, answers: Mapping[str, str]) -> Iterator[Repair]:
+    """Everything that the answers change of rows, in order: `now` has the columns as they are when it is done."""
+    if now.has("sessions"):
+        yield from copy_repairs(before, now)
+        yield from session_repairs(now, answers)
+    if now.has("user_credits"):
+        yield from lot_repairs(answers)
+
+
+def complete(answers: Mapping[str, str]) -> dict[str, str]:
+    """The answers, with the default for every class that has none (its rows are not there)."""
+    return {key: next(iter(choices)) for key, choices in CHOICES.items()} | dict(answers)
+
+
 def balances(connection: Connection, app: Application) -> dict[str, int]:
     """What each client has by the application's own count: everything that is left in her lots."""
     if not app.column("user_credits", "credits_balance") or not app.column("user_credits", "user_id"):
         return {}
     rows = connection.execute(
-        "select c.user_id::text, sum(c.credits_balance)::bigint from public.user_credits as c"
+        f"select c.user_id::text, sum(c.credits_balance)::bigint from {app.rows_of('user_credits')} as c"
         " where c.user_id is not null group by 1 order by 1"
     )
     return {user: total or 0 for user, total in rows}

@@ -52,7 +52,7 @@ begin
     from (
         select t.id, t.status, t.therapist_id, t.user_id, t.start_time, t.end_time
         from public.sessions as t
-        where bookingdb.occupies_time(t.status)
+        where t.status = any (array(select o.status from unnest(bookingdb.occupying_statuses()) as o (status)))
             and (t.therapist_id is not null or t.user_id is not null)
             and t.start_time < t.end_time
             and isfinite(t.start_time)

@@ -10,6 +10,7 @@ as $function$
 declare
     -- From so many on it is faster to build the indexes of the constraints anew than to write row by row.
     c_many constant integer := 10000;
+    v_occupying text[];
     v_new bigint;
     v_contested_ids uuid[];
     v_constraints text[] := '{}';
@@ -25,6 +26,7 @@ begin
         select s.user_id from public.sessions as s
         limit 66
     ));
+    v_occupying := bookingdb.occupying_statuses();
 
     -- Who takes part in an overlap, of one therapist or of one client? In the order of their starts a session overlaps
     -- an earlier one if it starts before the last end so far, and a later one if it ends after the next start.
@@ -32,7 +34,7 @@ begin
         select s.id, s.therapist_id, s.user_id as client_id, tstzrange(s.start_time, s.end_time) as period,
             tstzrange(s.start_time, s.end_time) as blocked, true as is_new
         from public.sessions as s
-        where bookingdb.occupies_time(s.status)
+        where s.status = any (v_occupying)
             and (s.therapist_id is not null or s.user_id is not null)
             and s.start_time < s.end_time
             and isfinite(s.start_time)
@@ -85,7 +87,7 @@ begin
     select s.id, 'session', s.therapist_id, s.user_id, tstzrange(s.start_time, s.end_time),
         tstzrange(s.start_time, s.end_time)
     from public.sessions as s
-    where bookingdb.occupies_time(s.status)
+    where s.status = any (v_occupying)
         and (s.therapist_id is not null or s.user_id is not null)
         and s.start_time < s.end_time
         and isfinite(s.start_time)

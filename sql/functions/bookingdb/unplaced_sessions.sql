@@ -9,7 +9,7 @@ begin
     return query
     select s.*
     from public.sessions as s
-    where bookingdb.occupies_time(s.status)
+    where s.status = any (array(select o.status from unnest(bookingdb.occupying_statuses()) as o (status)))
         and not exists (
             select from bookingdb.calendar as c
             where c.id = s.id and c.kind = 'session'
