@@ -134,9 +134,7 @@ class _Tries:
         self._pauses = _pauses(_RETRIES if is_ours else 0, _LONGEST_FIRST_PAUSE)
         is_ours_to_open = kind in (_Kind.URL, _Kind.POOL)
         has_key = call.parameters.get("p_idempotency_key") is not None
-        self._reconnections = _pauses(
-            _RECONNECTIONS if is_ours_to_open and has_key else 0, _LONGEST_FIRST_RECONNECTION
-        )
+        self._reconnections = _pauses(_RECONNECTIONS if is_ours_to_open and has_key else 0, _LONGEST_FIRST_RECONNECTION)
         self._is_connected = False
         self.was_lost = False
 

@@ -1,0 +1,134 @@
+"""The scratch database: made for a benchmark, filled, and dropped. No other database is ever written to."""
+
+import datetime as dt
+import importlib.resources
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from bookingdb import installer
+
+Connection = psycopg.Connection[Any]
+
+NAME: Final = "bookingdb_bench_booking"
+# Written on every scratch database, so that one of somebody else's with this name is not dropped.
+_MARK: Final = "scratch database of bookingdb bench"
+
+
+class NotScratch(installer.InstallError):
+    """The database belongs to somebody, or the server does not write as carefully as one in production."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is in the database.
+
+    Attributes:
+        clients: how many can book; a multiple of the therapists.
+        therapists: how many can be booked.
+        sessions: how many there are before the first booking.
+    """
+
+    clients: int
+    therapists: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A scratch database.
+
+    Attributes:
+        conninfo: how to connect to it, as a superuser.
+        size: what it was filled with.
+        base: the date from which bookings are counted.
+    """
+
+    conninfo: str
+    size: Size
+    base: dt.date
+
+    def connect(self) -> Connection:
+        """Connect; nothing is prepared unless a statement asks for it."""
+        # With None as the threshold psycopg prepares nothing at all, whatever a statement asks for.
+        return psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=1_000_000)
+
+
+def text(name: str, **values: object) -> str:
+    """Return an SQL file of the benchmark, its fields in braces filled in."""
+    found = importlib.resources.files("bookingdb.benchmark").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    for field, value in values.items():
+        found = found.replace(f"{{{field}}}", str(value))
+    return found
+
+
+@contextmanager
+def made(conninfo: str, size: Size, *, analyze: bool = True, name: str = NAME) -> Iterator[Scratch]:
+    """Make a scratch database on a server and fill it, for the time of the block.
+
+    Args:
+        conninfo: a database of the server, as a superuser; it is not written to.
+        size: what to fill it with.
+        analyze: whether the planner is given statistics of what was loaded.
+        name: of the database.
+
+    Raises:
+        NotScratch: a database of this name is not a benchmark's, or fsync or synchronous_commit is off.
+        psycopg.Error: the role may not make a database, or may not write behind the triggers.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as maintenance:
+        _require_care(maintenance)
+        _drop(maintenance, name)
+        database = sql.Identifier(name)
+        maintenance.execute(sql.SQL("create database {}").format(database))
+        maintenance.execute(sql.SQL("comment on database {} is {}").format(database, _MARK))
+        # Dates and times are the same for every driver.
+        maintenance.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
+        try:
+            # Bookings begin after tomorrow, so that none is over before it is made.
+            scratch = Scratch(
+                make_conninfo(conninfo, dbname=name), size, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
+            )
+            with scratch.connect() as connection:
+                installer.migrate(connection)
+                _fill(connection, scratch, analyze)
+            yield scratch
+        finally:
+            _drop(maintenance, name)
+
+
+def _require_care(connection: Connection) -> None:
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        row = connection.execute("select current_setting(%s)", (setting,)).fetchone()
+        if row is not None and row[0] != "on":
+            raise NotScratch(f"{setting} is {row[0]} on this server: what is measured there is no booking")
+
+
+def _drop(maintenance: Connection, name: str) -> None:
+    found = maintenance.execute(
+        "select shobj_description(d.oid, 'pg_database') from pg_database as d where d.datname = %s", (name,)
+    ).fetchone()
+    if found is None:
+        return
+    if found[0] != _MARK:
+        raise NotScratch(f"there is a database {name} that bookingdb bench did not make: it is left alone")
+    maintenance.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def _fill(connection: Connection, scratch: Scratch, analyze: bool) -> None:
+    if conninfo_to_dict(scratch.conninfo)["dbname"] != connection.info.dbname:
+        raise NotScratch(f"{connection.info.dbname} is not the scratch database")
+    size = scratch.size
+    # One query string without parameters may hold any number of statements.
+    load = text("load", clients=size.clients, therapists=size.therapists, sessions=size.sessions, base=scratch.base)
+    for script in (load, text("floor_schema"), text("ad_hoc_schema")):
+        connection.execute(script.encode())
+    connection.execute("reset session_replication_role")
+    if analyze:
+        connection.execute("vacuum analyze")
+    connection.execute("checkpoint")

@@ -1,0 +1,320 @@
+"""What is done to a scratch database, and which ratios are made of it."""
+
+import itertools
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+
+from bookingdb.benchmark import contention, measurement, transactions
+from bookingdb.benchmark.contenders import Numbers, OfOneTherapist, single_statement
+from bookingdb.benchmark.report import Comparison, Report, Target
+from bookingdb.benchmark.scratch import Connection, Scratch
+
+_SINGLE: Final = ("floor", "bookingdb", "ad-hoc")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is done.
+
+    Attributes:
+        rounds: how often each contender has its turn.
+        transactions: bookings of a contender in a round at one connection.
+        connections: with how many connections throughput is measured.
+        transactions_each: bookings of each of these connections in a round.
+    """
+
+    rounds: int
+    transactions: int
+    connections: Sequence[int]
+    transactions_each: int
+
+
+@dataclass
+class Run:
+    """A scratch database, what was found in it, and what there is to tell of the progress."""
+
+    scratch: Scratch
+    plan: Plan
+    report: Report
+    numbers: Numbers
+    step: Callable[[str], None]
+
+    def fact(self, workload: str, measure: str, value: float, target: Target | None = None) -> None:
+        """Keep a figure of bookingdb that stands by itself."""
+        self.report.comparisons.append(
+            Comparison(workload, measure, "bookingdb", "", measurement.Ratio(value, value, value), target)
+        )
+
+    def connected(self, stack: ExitStack, count: int) -> list[Connection]:
+        """Connect so many times, until the stack is left."""
+        return [stack.enter_context(self.scratch.connect()) for _ in range(count)]
+
+    def reserved(self, client: int, therapist: int, slot: int) -> dict[str, Any]:
+        """Return a booking of people whom no other workload books."""
+        size = self.scratch.size
+        # After all that the hot therapists' clients have booked.
+        slot += 3400
+        return {
+            "client": str(size.clients + client), "therapist": str(size.therapists + therapist), "day": slot // 12,
+            "hour": slot % 12 * 2, "number": f"reserved {client} {therapist} {slot}",
+        }  # fmt: skip
+
+
+def uncontended(run: Run) -> None:
+    """Everybody books something else, at one connection and at many."""
+    _one_connection(run)
+    for connections in run.plan.connections:
+        _many_connections(run, connections)
+
+
+def _one_connection(run: Run) -> None:
+    contenders = single_statement(run.scratch)
+    taking_turns = [contenders[name] for name in (*_SINGLE, "floor with key", "bookingdb with key")]
+    latency, cost = "1 connection", "1 connection, in blocks"
+    for _ in range(run.plan.rounds):
+        run.step(latency)
+        run.report.add(latency, measurement.mixed(run.scratch, run.numbers, taking_turns, run.plan.transactions))
+        run.step(cost)
+        run.report.add(
+            cost,
+            measurement.in_blocks(run.scratch, run.numbers, taking_turns, max(run.plan.transactions // 10, 2), 10),
+        )
+    for suffix in ("", " with key"):
+        names = f"bookingdb{suffix}", f"floor{suffix}"
+        run.report.compare(latency, "mean", *names, Target("at most", 1.12))
+        run.report.compare(latency, "p50", *names)
+        run.report.compare(latency, "p99", *names)
+        run.report.compare(cost, "mean", *names)
+        run.report.compare(cost, "cpu", *names, Target("at most", 1.35))
+        run.report.compare(cost, "wal", *names, Target("at most", 1.1))
+    run.report.compare(latency, "mean", "ad-hoc", "bookingdb", _by_size(run, few=2.3))
+
+
+def _many_connections(run: Run, connections: int) -> None:
+    contenders = [single_statement(run.scratch)[name] for name in _SINGLE]
+    workload = f"{connections} connections"
+    for _ in range(run.plan.rounds):
+        figures = {}
+        for contender in random.sample(contenders, len(contenders)):
+            run.step(f"{workload}: {contender.name}")
+            figures[contender.name] = measurement.concurrent(
+                run.scratch, run.numbers, contender, connections, run.plan.transactions_each
+            )
+        run.report.add(workload, figures)
+    aimed_at = connections == 16
+    names = "bookingdb", "floor"
+    run.report.compare(workload, "throughput", *names, Target("at least", 0.85) if aimed_at else None)
+    run.report.compare(workload, "p99", *names, Target("at most", 1.25) if aimed_at else None)
+    run.report.compare(workload, "cpu", *names)
+    run.report.compare(workload, "wal", *names)
+    run.report.compare(workload, "throughput", "bookingdb", "ad-hoc", _by_size(run, many=3.0) if aimed_at else None)
+
+
+def _by_size(run: Run, *, few: float | None = None, many: float | None = None) -> Target | None:
+    """The targets against what teams write are for a small and for a large database."""
+    limit = few if run.scratch.size.sessions <= 10_000 else many if run.scratch.size.sessions >= 1_000_000 else None
+    return None if limit is None else Target("at least", limit)
+
+
+def check(run: Run, workload: str) -> None:
+    """Keep what check_invariants() says after a workload: nothing, when all is well."""
+    with run.scratch.connect() as connection:
+        found = connection.execute("select * from bookingdb.check_invariants()").fetchall()
+    run.report.violations += [f"{workload}: {row}" for row in found]
+
+
+def hot_therapist(run: Run) -> None:
+    """Sixteen connections book one therapist, one slot after the other."""
+    workload = "one therapist, 16 connections"
+    contenders = [single_statement(run.scratch)[name] for name in ("bookingdb", "floor under a lock")]
+    for place in range(run.plan.rounds):
+        figures = {}
+        # A therapist of each round's own, after those of the other workloads: a year has no more than 4,000 slots.
+        numbers = OfOneTherapist(run.scratch, 150 + place % 50)
+        for contender in random.sample(contenders, len(contenders)):
+            run.step(f"{workload}: {contender.name}")
+            figures[contender.name] = measurement.concurrent(
+                run.scratch, numbers, contender, 16, min(run.plan.transactions_each, 200)
+            )
+        run.report.add(workload, figures)
+    run.report.compare(workload, "throughput", "bookingdb", "floor under a lock", Target("at least", 0.9))
+
+
+def several_round_trips(run: Run) -> None:
+    """The same booking as a transaction of several statements, as an ORM writes it, and through the Python client."""
+    # With sixteen the ORM and SERIALIZABLE take most of a minute: too long for a quick look.
+    for workers in (1, 16) if run.plan.rounds >= 3 else (1,):
+        workload = f"{workers} processes of Python" if workers > 1 else "1 process of Python"
+        for _ in range(run.plan.rounds):
+            names = list(transactions.CONTENDERS)
+            figures = {}
+            for name in random.sample(names, len(names)):
+                run.step(f"{workload}: {name}")
+                count = run.plan.transactions if workers == 1 else run.plan.transactions_each
+                figures[name] = transactions.driven(run.scratch, run.numbers, name, workers, count)
+            run.report.add(workload, figures)
+        limit = 3.2 if workers == 1 else 2.6
+        compare = run.report.compare
+        compare(workload, "throughput", "bookingdb", "serializable", Target("at least", limit))
+        compare(workload, "throughput", "bookingdb", "for update")
+        compare(workload, "throughput", "bookingdb", "orm", Target("at least", 10))
+        compare(workload, "mean", "bookingdb, not prepared", "bookingdb")
+        # The client never prepares, so that it works behind a pooler: this is what it costs as it is.
+        compare(workload, "mean", "client", "bookingdb", Target("at most", 1.15) if workers == 1 else None)
+
+
+def storm(run: Run) -> None:
+    """Sixty-four connections want one slot."""
+    codes: dict[str, int] = {}
+    longest = 0.0
+    with ExitStack() as stack:
+        connections = run.connected(stack, 64)
+        # The first storm only lets 64 new connections compile what they call.
+        for place in range(run.plan.rounds + 1):
+            run.step("one slot, 64 connections")
+            attempts = [contention.booking(run.scratch, run.reserved(each, 0, place)) for each in range(64)]
+            found = contention.at_once(connections, attempts)
+            if not place:
+                continue
+            longest = max(longest, found.longest)
+            for code, count in found.codes.items():
+                codes[code] = codes.get(code, 0) + count
+    run.report.failures["one slot, 64 connections"] = codes
+    run.fact("one slot, 64 connections", "bookings a slot", codes.get(contention.OK, 0) / run.plan.rounds)
+    run.fact("one slot, 64 connections", "deadlocks", codes.get("40P01", 0), Target("at most", 0))
+    run.fact("one slot, 64 connections", "longest wait, s", longest, Target("at most", 0.5))
+
+
+def few_credits(run: Run) -> None:
+    """Thirty-two connections spend the three credits of one client."""
+    workload, client = "3 credits, 32 connections", 900
+    with ExitStack() as stack:
+        (observer, *connections) = run.connected(stack, 33)
+        run.step(workload)
+        user = f"00000000-0000-4000-8000-{run.scratch.size.clients + client:0>12}"
+        # A direct write: the ledger follows.
+        observer.execute("update public.user_credits set credits_balance = 3 where user_id = %s", (user,))
+        attempts = [contention.booking(run.scratch, run.reserved(client, 100 + each, each)) for each in range(32)]
+        found = contention.at_once(connections, attempts)
+    run.report.failures[workload] = dict(found.codes)
+    run.fact(workload, "bookings", found.codes[contention.OK], Target("at most", 3))
+
+
+def refusals(run: Run) -> None:
+    """What a refusal costs the server, in bookings."""
+    if not measurement.is_local(run.scratch):
+        return
+    refused: dict[str, list[tuple[float, float]]] = {"booking_conflict": [], "insufficient_credits": []}
+    with run.scratch.connect() as connection:
+        pid, place = connection.info.backend_pid, itertools.count()
+        poor = f"00000000-0000-4000-8000-{run.scratch.size.clients + 901:0>12}"
+        connection.execute("update public.user_credits set credits_balance = 0 where user_id = %s", (poor,))
+
+        def cost(client: int, slot: int | None, expected: str) -> float:
+            used = measurement.cpu_of(pid)
+            for _ in range(10):
+                parameters = run.reserved(client, 1, next(place) if slot is None else slot)
+                code = contention.code_of(connection, contention.booking(run.scratch, parameters))
+                if code != expected:
+                    raise measurement.BenchmarkError(f"a booking came to {code}, not to {expected}")
+            return measurement.cpu_of(pid) - used
+
+        cost(902, None, contention.OK)
+        for _ in range(max(run.plan.rounds, 5)):
+            run.step("refusals")
+            booked = cost(902, None, contention.OK)
+            refused["booking_conflict"].append((cost(903, 0, "booking_conflict"), booked))
+            refused["insufficient_credits"].append((cost(901, None, "insufficient_credits"), booked))
+    for code, pairs in refused.items():
+        found = measurement.ratio(pairs)
+        run.report.comparisons.append(
+            Comparison(f"refusal: {code}", "cpu", "bookingdb", "a booking", found, Target("at most", 0.5))
+        )
+
+
+def isolation(run: Run) -> None:
+    """Overlapping bookings from every isolation level, and raw INSERTs: one of them comes through."""
+    workload = "isolation levels and raw inserts"
+    levels = [
+        psycopg.IsolationLevel.READ_COMMITTED, psycopg.IsolationLevel.REPEATABLE_READ,
+        psycopg.IsolationLevel.SERIALIZABLE, None,
+    ]  # fmt: skip
+    codes: dict[str, int] = {}
+    with ExitStack() as stack:
+        connections = run.connected(stack, 16)
+        for connection, level in zip(connections, itertools.cycle(levels)):
+            connection.isolation_level = level
+        for place in range(run.plan.rounds * 2):
+            run.step(workload)
+            attempts = []
+            for each, level in zip(range(16), itertools.cycle(levels)):
+                parameters = run.reserved(200 + each, 2, place)
+                make = contention.raw_insert if level is None else contention.booking
+                attempts.append(_after_a_look(make(run.scratch, parameters), level is not None))
+            for code, count in contention.at_once(connections, attempts).codes.items():
+                codes[code] = codes.get(code, 0) + count
+        row = (
+            connections[0]
+            .execute(
+                "select count(*) from public.sessions as a inner join public.sessions as b on a.therapist_id ="
+                " b.therapist_id and a.id < b.id and tstzrange(a.start_time, a.end_time) && tstzrange(b.start_time,"
+                " b.end_time) where a.therapist_id = %s",
+                (f"00000000-0000-4000-9000-{run.scratch.size.therapists + 2:0>12}",),
+            )
+            .fetchone()
+        )
+    run.report.failures[workload] = codes
+    run.fact(workload, "overlapping sessions", row[0] if row else -1, Target("at most", 0))
+
+
+def startup(run: Run) -> None:
+    """What Python takes to import the package, and to print the help."""
+    commands = {
+        "psycopg": ["-c", "import psycopg"],
+        "bookingdb": ["-c", "import psycopg, bookingdb"],
+        "help": ["-m", "bookingdb.cli", "--help"],
+    }
+    milliseconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(max(run.plan.rounds, 5)):
+        run.step("startup")
+        for name, arguments in commands.items():
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+            milliseconds[name].append(1000 * (time.perf_counter() - begin))
+    median = {name: statistics.median(found) for name, found in milliseconds.items()}
+    run.fact("startup", "import beyond psycopg, ms", median["bookingdb"] - median["psycopg"], Target("at most", 80))
+    run.fact("startup", "bookingdb --help, ms", median["help"], Target("at most", 200))
+
+
+def _after_a_look(attempt: contention.Attempt, in_transaction: bool) -> contention.Attempt:
+    """In a transaction whose snapshot, if it keeps one, is from before the others came."""
+
+    def attempt_later(connection: Connection) -> None:
+        if not in_transaction:
+            return attempt(connection)
+        with connection.transaction():
+            connection.execute("select count(*) from public.users where id is null")
+            attempt(connection)
+
+    return attempt_later
+
+
+WORKLOADS: Final[dict[str, Callable[[Run], None]]] = {
+    "uncontended": uncontended,
+    "hot": hot_therapist,
+    "round-trips": several_round_trips,
+    "storm": storm,
+    "credits": few_credits,
+    "refusals": refusals,
+    "isolation": isolation,
+    "startup": startup,
+}
