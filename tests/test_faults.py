@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -388,6 +388,22 @@ def test_people_are_locked_in_one_order_whatever_their_part(world: World, therap
         holder.execute("commit")
 
         assert answer.result()["status"] == "scheduled"
+
+
+def test_many_people_are_locked_in_one_order(world: World) -> None:
+    """Whoever waits for the first of them holds none of the others, in whatever order they were named."""
+    people = [uuid4() for _ in range(8)]
+    people.sort(key=lambda person: world.scalar("select bookingdb.person_key(%s)", person), reverse=True)
+    first, others = people[-1], people[:-1]
+    free = "select bool_and(pg_try_advisory_xact_lock(bookingdb.person_key(p.id))) from unnest(%s::uuid[]) as p (id)"
+
+    with holding(world) as holder, session_of(world) as connection:
+        holder.execute("select lock_for_booking(%s)", [[first]])
+        answer = waiting(world, lambda other: run(other, "select lock_for_booking(%s)", people), connection)
+        assert world.run(free, others) == [(True,)]
+        holder.execute("commit")
+
+        answer.result()
 
 
 # ----------------------------------------------------------------------------------------------------------------------

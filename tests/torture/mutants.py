@@ -58,10 +58,15 @@ MUTANTS = (
         f"{CONCURRENCY}::test_64_callers_of_one_slot_leave_one_winner_each_round",
     ),
     Mutant(
-        "the order of these locks", _function("lock_people"),
+        "the order of a booking's locks", _function("lock_people"),
+        "array[least(v_first, v_second), greatest(v_first, v_second)]", "array[v_first, v_second]",
+        f"{FAULTS}::test_people_are_locked_in_one_order_whatever_their_part",
+    ),
+    Mutant(
+        "the order of more people's locks", _function("lock_people"),
         "array_agg(distinct bookingdb.person_key(p.id) order by bookingdb.person_key(p.id))",
         "array_agg(bookingdb.person_key(p.id))",
-        f"{FAULTS}::test_people_are_locked_in_one_order_whatever_their_part",
+        f"{FAULTS}::test_many_people_are_locked_in_one_order",
     ),
     Mutant(
         "the lock of a session's row", _function("lock_session"), "    for update skip locked;", ";",
