@@ -14,7 +14,6 @@ as $function$
 declare
     v_span constant tstzrange := bookingdb.bookable_span(p_policy);
     v_start constant tstzrange := tstzrange(lower(p_period), lower(p_period), '[]');
-    v_open tstzmultirange;
     v_rule text;
 begin
     perform bookingdb.require_to_come(lower(p_period));
@@ -33,12 +32,7 @@ begin
     end if;
 
     -- Refused; what follows only finds out by which rule.
-    if p_with_hours then
-        select o.open
-        into v_open
-        from bookingdb.opening_times(array[p_policy.therapist_id], lower(p_period), upper(p_period)) as o;
-    end if;
-    if not v_open @> p_period then
+    if not bookingdb.is_open(p_policy, p_period, p_except_id, p_with_hours, false) then
         v_rule := case
             when exists (
                 select from bookingdb.date_overrides as d
