@@ -558,6 +558,24 @@ def test_a_bulk_update_and_a_booking_wait_for_each_other(world: World) -> None:
     assert world.violations() == []
 
 
+def test_who_wants_a_slot_that_is_taken_waits_for_nobody(world: World) -> None:
+    therapist, first, second = world.therapist(), world.client(credits=1), world.client(credits=1)
+    taken = world.book(first, therapist, idempotency_key="first")
+    with holding(world) as holder, session_of(world) as connection:
+        holder.execute("select lock_for_booking(%s)", [[therapist, first]])
+        connection.execute("set lock_timeout = '300ms'")
+
+        with refused("booking_conflict"):
+            book(connection, second, therapist)
+        # Nor who asks again for what it was given.
+        assert book(connection, first, therapist, idempotency_key="first")["id"] == taken["id"]
+        # What is free is for whoever has the lock to give.
+        with refused("busy"):
+            book(connection, second, therapist, "12:00")
+    assert world.balance(second) == 1
+    assert world.violations() == []
+
+
 def test_bookings_go_on_while_everybodys_sessions_are_moved(world: World) -> None:
     crowd(world, 50)
     therapists = [person for (person,) in world.run("select id from users where user_type = 'therapist' limit 4")]

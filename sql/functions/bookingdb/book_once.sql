@@ -23,6 +23,8 @@ declare
     v_answer bookingdb.idempotency_keys;
     v_time_zone text;
     v_start timestamptz;
+    v_period tstzrange;
+    v_policy bookingdb.effective_policy;
     v_booked bookingdb.booked_session;
 begin
     -- 2. Formats and ranges. (1., who is asking, is the caller's.)
@@ -47,7 +49,26 @@ begin
 
     if v_answer.result_id is null then
         -- 4. Locks. The statements after them see what the last holder committed.
-        perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
+        if not bookingdb.try_lock_people(array[p_therapist_id, p_user_id]) then
+            -- Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
+            -- instead. The look at the calendar comes first: whose booking it sees has left its answer, too.
+            v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
+            if exists (
+                select from bookingdb.calendar as c
+                where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
+            ) then
+                if p_idempotency_key is not null then
+                    v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
+                end if;
+                if v_answer.result_id is null then
+                    perform bookingdb.require_people(p_therapist_id, p_user_id);
+                    v_policy := bookingdb.policy_of(p_therapist_id);
+                    perform bookingdb.require_duration(p_duration_minutes, v_policy);
+                    perform bookingdb.require_free_time(v_policy, v_period, null, not p_override_hours);
+                end if;
+            end if;
+            perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
+        end if;
 
         -- 5. The same request may have been answered while we waited, a person deactivated.
         if p_idempotency_key is not null then
