@@ -48,11 +48,11 @@ begin
     end if;
 
     -- Who can be booked at all, and for so long.
-    v_ids := array(
-        select t.id
-        from bookingdb.therapists as t
-        where p_therapist_ids is null or t.id = any (p_therapist_ids)
-    );
+    if p_therapist_ids is null then
+        v_ids := array(select t.id from bookingdb.therapists as t);
+    else
+        v_ids := array(select t.id from bookingdb.therapists as t where t.id = any (p_therapist_ids));
+    end if;
     v_length := make_interval(mins => p_duration_minutes);
     select array_agg(p.therapist_id), max(upper(s.span))
     into v_ids, v_last

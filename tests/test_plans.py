@@ -1,0 +1,122 @@
+"""How what is called is planned: by indexes, on the statistics of empty tables, too.
+
+A connection keeps its plans. One that was opened on a new database would go on reading whole tables long after they
+have filled, if its plans were made by their sizes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.support import TOMORROW, Connection, World, book, run, scalar
+
+# Every plan of every statement inside the functions is told to the client.
+TELL = (
+    "load 'auto_explain'", "set auto_explain.log_min_duration = 0", "set auto_explain.log_nested_statements = on",
+    "set client_min_messages = log",
+)  # fmt: skip
+SEQUENTIAL = re.compile(r"Seq Scan on (\w+)")
+# Without an index, because they have at most a few rows: asked only where an application has such statuses.
+SMALL = {"active_statuses"}
+# What an application writes, and the foreign keys then ask, is planned as Postgres likes.
+OTHERS = re.compile(r"^Query Text: (update sessions|delete from sessions|SELECT 1 FROM ONLY)", re.MULTILINE)
+
+
+@pytest.fixture
+def emptied(world: World) -> World:
+    """Tables that Postgres knows to be empty, but for people and credits."""
+    with world.connect(user=world.superuser) as superuser:
+        run(superuser, "vacuum analyze")
+    return world
+
+
+@contextmanager
+def explained(world: World) -> Iterator[tuple[Connection, list[str]]]:
+    """A new connection of a trusted caller, and the plans of what it does."""
+    plans: list[str] = []
+    with world.connect(user=world.superuser) as connection:
+        for statement in TELL:
+            run(connection, statement)
+        connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+        yield connection, plans
+
+
+def read_whole(plans: list[str]) -> set[str]:
+    """The tables that the plans read from end to end."""
+    return {table for plan in plans if not OTHERS.search(plan) for table in SEQUENTIAL.findall(plan)} - SMALL
+
+
+def life(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Book, move, hold, confirm and cancel."""
+    booked = book(connection, client, therapist, idempotency_key="first")["id"]
+    book(connection, client, therapist, idempotency_key="first")
+    run(connection, "select reschedule_session(%s, %s, '15:00')", booked, TOMORROW)
+    run(connection, "select confirm_session(%s)", booked)
+    held = scalar(connection, "select id from hold_slot(%s, %s, %s, '18:00', 60)", client, therapist, TOMORROW)
+    run(connection, "select book_hold(%s)", held)
+    run(connection, "select cancel_session(%s)", booked)
+    with pytest.raises(psycopg.Error):
+        book(connection, client, therapist, "18:30")
+
+
+def direct_writes(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Insert, move and delete as an application may."""
+    session = uuid4()
+    insert = "insert into sessions (id, user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s, %s)"
+    run(connection, insert, session, client, therapist, moment(20), moment(21))
+    run(connection, "update sessions set start_time = %s where id = %s", moment(19), session)
+    run(connection, "delete from sessions where id = %s", session)
+
+
+def moment(hour: int) -> dt.datetime:
+    return dt.datetime.combine(TOMORROW, dt.time(hour), dt.UTC)
+
+
+def credits(connection: Connection, client: UUID, _therapist: UUID) -> None:
+    """Grant, look, take back."""
+    lot = scalar(connection, "select lot_id from grant_credits(%s, 2, p_idempotency_key => 'second')", client)
+    run(connection, "select get_credit_balance(%s)", client)
+    run(connection, "select * from get_credit_history(%s)", client)
+    run(connection, "select * from get_credit_statement(%s, now() - interval '1 day', now())", client)
+    run(connection, "select adjust_credits(%s, -1, 'a test')", client)
+    run(connection, "select revoke_grant(%s)", lot)
+
+
+def free(connection: Connection, _client: UUID, therapist: UUID) -> None:
+    """Ask what is free, with hours and without."""
+    questions: list[tuple[str, Any]] = [
+        ("select check_booking_conflict(%s, current_date + 1, '10:00', '11:00')", therapist),
+        ("select * from list_available_slots(%s, current_date + 1, current_date + 2)", therapist),
+        ("select * from next_available_slot(%s)", therapist),
+        ("select * from find_available_therapists(now(), now() + '1 day', 60, array[%s]::uuid[])", therapist),
+    ]
+    hours = '[{"weekday": 1, "start_time": "08:00", "end_time": "20:00"}]'
+    for _ in range(2):
+        for question, of in questions:
+            run(connection, question, of)
+        run(connection, "select set_weekly_hours(%s, %s)", therapist, hours)
+
+
+@pytest.mark.parametrize("what", [life, direct_writes, credits, free], ids=lambda what: what.__name__)
+def test_a_connection_to_a_new_database_makes_no_plan_that_reads_a_whole_table(emptied: World, what: Any) -> None:
+    therapist, client = emptied.therapist(), emptied.client(credits=9)
+    with explained(emptied) as (connection, plans):
+        what(connection, client, therapist)
+
+    assert len(plans) > 10
+    assert read_whole(plans) == set()
+
+
+def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
+    with explained(emptied) as (connection, plans):
+        run(connection, "do 'begin perform count(*) from public.sessions; end'")
+
+    assert read_whole(plans) == {"sessions"}
