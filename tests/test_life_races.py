@@ -630,17 +630,26 @@ def test_a_slot_that_the_first_of_two_moves_gives_up_is_the_seconds(world: World
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("slot", ["the new one", "the old one"])
-def test_a_booking_waits_for_a_move_into_or_out_of_its_slot(world: World, ending: str, slot: str) -> None:
+def test_a_booking_waits_for_a_move_into_its_slot(world: World, ending: str) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     session_id = world.book(world.client(credits=1), therapist, "10:00")["id"]
 
-    at = "12:00" if slot == "the new one" else "10:00"
-    ended = race(world, moving(session_id, "12:00"), booking(client, therapist, at), ending)
+    ended = race(world, moving(session_id, "12:00"), booking(client, therapist, "12:00"), ending)
 
-    taken = (slot == "the new one") == (ending == "commit")
-    assert ended == ("done", "booking_conflict" if taken else "done")
-    assert world.balance(client) == int(taken)
+    assert ended == ("done", "booking_conflict" if ending == "commit" else "done")
+    assert world.balance(client) == int(ending == "commit")
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_slot_that_a_session_moves_out_of_is_free_when_that_is_done(world: World, ending: str) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    session_id = world.book(world.client(credits=1), therapist, "10:00")["id"]
+    book_old = booking(client, therapist, "10:00")
+
+    # It waits for nobody: until then the slot is taken.
+    assert unhindered(world, moving(session_id, "12:00"), book_old, ending) == ("done", "booking_conflict")
+    assert outcome(partial(book_old, world.connection)) == ("done" if ending == "commit" else "booking_conflict")
     require_sound(world)
 
 
@@ -823,7 +832,7 @@ def test_a_hold_that_is_being_booked_does_not_go_to_who_comes_for_its_slot(
 ) -> None:
     turn = calling("book_hold", hold_id=held["hold"])
 
-    ended = race(world, turn, booking(held["other"], held["therapist"], "10:30"), ending)
+    ended = unhindered(world, turn, booking(held["other"], held["therapist"], "10:30"), ending)
 
     assert ended == ("done", "booking_conflict")
     require_sound(world)
@@ -843,20 +852,28 @@ def test_a_hold_that_runs_out_while_its_booking_waits_is_not_booked(world: World
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("waits", ["another's booking", "booking the old hold", "releasing the old hold"])
-def test_a_hold_that_replaces_the_clients_own_frees_its_slot_when_that_is_done(
+@pytest.mark.parametrize("waits", ["book_hold", "release_hold"])
+def test_what_is_done_to_a_hold_waits_for_another_that_takes_its_place(
     world: World, held: dict[str, Any], ending: str, waits: str
 ) -> None:
-    second = {
-        "another's booking": booking(held["other"], held["therapist"], "10:00"),
-        "booking the old hold": calling("book_hold", hold_id=held["hold"]),
-        "releasing the old hold": calling("release_hold", hold_id=held["hold"]),
-    }[waits]
     replace = holding_slot(held["client"], held["therapist"], "14:00")
 
-    replaced = {"another's booking": "done", "booking the old hold": "hold_expired", "releasing the old hold": "done"}
-    kept = {**replaced, "another's booking": "booking_conflict", "booking the old hold": "done"}
-    assert race(world, replace, second, ending) == ("done", (replaced if ending == "commit" else kept)[waits])
+    ended = race(world, replace, calling(waits, hold_id=held["hold"]), ending)
+
+    assert ended == ("done", "hold_expired" if (waits, ending) == ("book_hold", "commit") else "done")
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_hold_that_replaces_the_clients_own_frees_its_slot_when_that_is_done(
+    world: World, held: dict[str, Any], ending: str
+) -> None:
+    replace = holding_slot(held["client"], held["therapist"], "14:00")
+    book_old = booking(held["other"], held["therapist"], "10:00")
+
+    # It waits for nobody: until then the slot is taken.
+    assert unhindered(world, replace, book_old, ending) == ("done", "booking_conflict")
+    assert outcome(partial(book_old, world.connection)) == ("done" if ending == "commit" else "booking_conflict")
     require_sound(world)
 
 

@@ -158,7 +158,7 @@ def test_a_booking_that_goes_on_without_the_lot_it_waited_for_is_found(own_serve
     assert any("credits_charged is written by the booking functions alone" in text for text in figures.wrong)
 
 
-UNLOCKED = replaced("lock_people", ("if cardinality", "if true then return; end if;\n    if cardinality"))
+UNLOCKED = replaced("try_lock_people", ("begin\n", "begin\n    return true;\n"))
 UNCONSTRAINED = "alter table bookingdb.calendar drop constraint calendar_therapist_excl"
 
 
@@ -194,7 +194,9 @@ def test_only_transactions_of_several_calls_deadlock_and_only_without_the_rule(o
 
 def test_locks_in_no_order_are_found_to_deadlock(own_server: Server) -> None:
     in_no_order = replaced(
-        "lock_people",
+        "lock_keys",
+        ("immutable", "volatile"),
+        ("if cardinality(p_people) = 2 and", "if false and"),
         ("array_agg(distinct bookingdb.person_key(p.id) order by bookingdb.person_key(p.id))",
          "array_agg(bookingdb.person_key(p.id) order by random())"),
     )  # fmt: skip

@@ -15,7 +15,7 @@ declare
     v_keys bigint[];
 begin
     -- In the order of the keys, everywhere: two bookings that want the same people never wait for each other crosswise.
-    if cardinality(p_people) = 2 and array_position(p_people, null) is null then
+    if cardinality(p_people) = 2 and p_people[1] is not null and p_people[2] is not null then
         -- A booking's: without a query. (A lock can be taken twice.)
         v_first := bookingdb.person_key(p_people[1]);
         v_second := bookingdb.person_key(p_people[2]);
