@@ -141,9 +141,9 @@ def _server(database_url: str | None) -> Iterator[str]:
 
 @bench_group.command()
 @click.option(
-    "--sessions", type=click.IntRange(20_000), default=1_000_000, show_default=True, help="How many there are."
+    "--sessions", type=click.IntRange(2_000), default=1_000_000, show_default=True, help="How many there are."
 )
-@click.option("--therapists", type=click.IntRange(500), default=5_000, show_default=True, help="How many there are.")
+@click.option("--therapists", type=click.IntRange(20), default=5_000, show_default=True, help="How many there are.")
 @database_url_option
 @json_option
 def slots(sessions: int, therapists: int, database_url: str | None, as_json: bool) -> None:
