@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= $(if $(ARGS),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: demo test lint test-full test-matrix torture catalogue clean help
+.PHONY: demo test lint test-full test-matrix torture performance catalogue clean help
 
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-full    the same with the concurrency tests at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="15.19 17.11")'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
+	@echo 'make performance  write what `bookingdb bench --json FILE` found into docs/performance.md (ARGS=FILE)'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'
@@ -48,6 +49,10 @@ test-full: $(VENV)/developing
 # Prints a table, and writes it into docs/reliability.md.
 torture: $(VENV)/developing
 	$(BIN)/python -m tests.torture $(ARGS)
+
+# Writes reports of `bookingdb bench --json` into docs/performance.md.
+performance: $(VENV)/developing
+	$(BIN)/python -m tests.write_performance $(ARGS)
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from bookingdb.benchmark import contention, measurement, scratch
 from bookingdb.benchmark.contenders import Numbers, single_statement
 from bookingdb.benchmark.scratch import Scratch, Size
+from tests import write_performance
 from tests.support import Connection, connect, run, scalar
 from tests.test_cli import bookingdb
 from tests.torture import server as careful
@@ -56,6 +58,9 @@ def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_u
     }  # fmt: skip
     assert set(report["rounds"]["2 connections"]) == {"floor", "bookingdb", "ad-hoc"}
     assert report["violations"] == []
+    section = write_performance.section(report, dt.date.today())
+    assert "### 200 sessions\n" in section
+    assert section.count("\n| ") == len(report["comparisons"]) + 1
     overlaps = [each for each in report["comparisons"] if each["measure"] == "overlapping sessions"]
     assert [each["ratio"]["median"] for each in overlaps] == [0]
     assert {"ratios.svg", "ratios.png"} <= {path.name for path in tmp_path.iterdir()}
