@@ -96,7 +96,7 @@ class Rewrite(NamedTuple):
 BOOKING = "bookingdb.book_slot"
 THERAPIST = "bookingdb.require_therapist"
 THERAPIST_IS_KNOWN = "not exists (select from bookingdb.therapists"
-NO_LOCKS = Rewrite("bookingdb.lock_people", "from unnest(p_people)", "from unnest(p_people[:0])")
+NO_LOCKS = Rewrite("bookingdb.try_lock_people", "bookingdb.lock_keys(p_people)", "bookingdb.lock_keys('{}')")
 
 # How a database can be broken (by a statement or a rewritten function), and the checks that must notice.
 SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
