@@ -66,9 +66,9 @@ def bench_group(
     if missing:
         raise click.ClickException(f"{' and '.join(missing)} missing: pip install 'bookingdb[bench,local]'")
     # Only whoever measures waits for what measuring needs.
-    from bookingdb.benchmark import measurement, scratch, workloads  # noqa: PLC0415
-    from bookingdb.benchmark.contenders import Numbers  # noqa: PLC0415
-    from bookingdb.benchmark.report import Report  # noqa: PLC0415
+    from bookingdb.benchmark import measurement, scratch, workloads  # noqa: PLC0415 (of the extra bench)
+    from bookingdb.benchmark.contenders import Numbers  # noqa: PLC0415 (of the extra bench)
+    from bookingdb.benchmark.report import Report  # noqa: PLC0415 (of the extra bench)
 
     full = scale == "full"
     size = scratch.Size(
