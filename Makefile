@@ -1,5 +1,5 @@
 # Everything is made from what this file installs into .venv; nothing else on the machine is touched.
-# make demo | test | lint | test-matrix | test-full | torture | catalogue | clean
+# make demo | test | lint | test-matrix | test-full | torture | performance | catalogue | clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +19,7 @@ help:
 	@echo 'make test-full    the same with the concurrency tests at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="15.19 17.11")'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
-	@echo 'make performance  write what `bookingdb bench --json FILE` found into docs/performance.md (ARGS=FILE)'
+	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'
@@ -50,9 +50,20 @@ test-full: $(VENV)/developing
 torture: $(VENV)/developing
 	$(BIN)/python -m tests.torture $(ARGS)
 
-# Writes reports of `bookingdb bench --json` into docs/performance.md.
+# For hours, with --full. The last two have no statistics: what was loaded, and tables that are as good as empty.
+SIZES ?= 10000 1000000
+STALE ?= 1000000 0
+MEASURED := .cache/performance
 performance: $(VENV)/developing
-	$(BIN)/python -m tests.write_performance $(ARGS)
+	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
+	for sessions in $(SIZES); do \
+		$(BIN)/bookingdb bench --full --sessions $$sessions --json $(MEASURED)/$$sessions.json $(ARGS) || exit 1; \
+	done
+	for sessions in $(STALE); do \
+		$(BIN)/bookingdb bench --full --sessions $$sessions --no-statistics --only uncontended \
+			--json $(MEASURED)/$$sessions-stale.json $(ARGS) || exit 1; \
+	done
+	$(BIN)/python -m tests.write_performance $(MEASURED)/*.json
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

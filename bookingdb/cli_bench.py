@@ -1,13 +1,18 @@
 """The commands that measure: bench, bench slots."""
 
+import datetime as dt
 import importlib.util
+import itertools
 import json
 import os
 import platform
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -16,7 +21,7 @@ from bookingdb import database
 from bookingdb.console import REFUSED, database_url_option, json_option, options, print_json, print_table
 from bookingdb.embedded import LocalServer, default_data_dir
 
-_WORKLOADS = ("uncontended", "hot", "round-trips", "storm", "credits", "refusals", "isolation", "startup")
+_WORKLOADS = ("uncontended", "hot", "round-trips", "storm", "credits", "refusals", "isolation", "slots", "startup")
 
 scale_options = options(
     click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
@@ -29,7 +34,7 @@ scale_options = options(
 @click.option("--only", multiple=True, metavar="WORKLOAD", type=click.Choice(_WORKLOADS), help="Only this one.")
 @click.option("--sessions", type=click.IntRange(0), help="How many there are before the first booking.")
 @click.option("--clients", type=click.IntRange(1), help="How many can book.")
-@click.option("--therapists", type=click.IntRange(1), help="How many can be booked.")
+@click.option("--therapists", type=click.IntRange(2), help="How many can be booked.")
 @click.option("--connections", multiple=True, type=click.IntRange(2, 500), help="Throughput with so many; repeat it.")
 @click.option("--no-statistics", is_flag=True, help="Load without ANALYZE, to see that no plan needs it.")
 @click.option("--rounds", type=click.IntRange(1), help="How often each contender has its turn.")
@@ -72,9 +77,9 @@ def bench_group(
 
     full = scale == "full"
     size = scratch.Size(
-        clients=clients or (100_000 if full else 10_000),
+        clients=clients or (100_000 if full else 1_000),
         therapists=therapists or (2_000 if full else 500),
-        sessions=sessions if sessions is not None else (1_000_000 if full else 10_000),
+        sessions=sessions if sessions is not None else (1_000_000 if full else 5_000),
     )
     if size.clients % size.therapists:
         raise click.UsageError("--clients must be a multiple of --therapists")
@@ -85,8 +90,10 @@ def bench_group(
         transactions_each=max((transactions or (500 if full else 60)) // 4, 10),
     )
     report = Report()
-    with _server(database_url) as conninfo:
-        click.echo(f"loading {size.sessions:,} sessions of {size.therapists:,} therapists", err=True)
+    names = only or tuple(workloads.WORKLOADS)
+    # Loading is a step, too.
+    with _server(database_url) as conninfo, _progress(1 + workloads.steps(plan, names)) as step:
+        step(f"loading {size.sessions:,} sessions of {size.therapists:,} therapists")
         with scratch.made(conninfo, size, analyze=not no_statistics) as made:
             report.machine = {
                 "cpus": os.cpu_count(),
@@ -97,11 +104,12 @@ def bench_group(
                 "therapists": size.therapists,
                 "rounds": plan.rounds,
                 "statistics": not no_statistics,
+                "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+                "disk": measurement.file_system(made) or "not seen from here",
+                "date": dt.datetime.now(dt.UTC).date().isoformat(),
+                "version": version("bookingdb"),
             }
-            run = workloads.Run(made, plan, report, Numbers(made), _step)
-            for name in only or tuple(workloads.WORKLOADS):
-                workloads.WORKLOADS[name](run)
-                workloads.check(run, name)
+            workloads.carry_out(workloads.Run(made, plan, report, Numbers(made), step), names)
     if json_file is not None:
         json_file.write_text(json.dumps(report.to_dict(), indent=2, default=str) + "\n", encoding="utf-8")
     if output is not None:
@@ -117,13 +125,48 @@ def bench_group(
         sys.exit(REFUSED)
 
 
-def _step(what: str) -> None:
-    click.echo(what, err=True)
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Hand out what is told of each step as it begins: a bar on a terminal, numbered lines elsewhere."""
+    done = itertools.count()
+    if not sys.stderr.isatty():
+        yield lambda what: click.echo(f"[{next(done) + 1}/{total}] {what}", err=True)
+        return
+    with click.progressbar(length=total, file=sys.stderr, item_show_func=lambda what: what or "") as bar:
+
+        def step(what: str) -> None:
+            # The bar counts what is over, and names what is being done.
+            bar.update(1 if next(done) else 0, what)
+            bar.render_progress()
+
+        yield step
+        bar.update(1)
 
 
 @contextmanager
 def _server(database_url: str | None) -> Iterator[str]:
-    """The server that is named, or the local one, or a local one for this run."""
+    """The server that is named, or the local one, or a local one for this run.
+
+    SIGTERM ends the block as Ctrl-C does, so that what was made and started goes. During that further signals are
+    ignored: whoever is in a hurry has SIGKILL.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with _running(database_url) as conninfo:
+            yield conninfo
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _running(database_url: str | None) -> Iterator[str]:
     try:
         target = database.resolve(database_url)
     except database.NoDatabase:
@@ -140,13 +183,12 @@ def _server(database_url: str | None) -> Iterator[str]:
 
 
 @bench_group.command()
-@click.option(
-    "--sessions", type=click.IntRange(2_000), default=1_000_000, show_default=True, help="How many there are."
-)
-@click.option("--therapists", type=click.IntRange(20), default=5_000, show_default=True, help="How many there are.")
+@click.option("--sessions", type=click.IntRange(0), default=1_000_000, show_default=True, help="How many there are.")
+@click.option("--therapists", type=click.IntRange(2), default=5_000, show_default=True, help="How many there are.")
+@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="How often both have their turn.")
 @database_url_option
 @json_option
-def slots(sessions: int, therapists: int, database_url: str | None, as_json: bool) -> None:
+def slots(sessions: int, therapists: int, rounds: int, database_url: str | None, as_json: bool) -> None:
     """Free times: against a grid, among few and many sessions, of one and thousands of therapists.
 
     Needs a superuser of the server: sessions are written behind the triggers.
@@ -155,8 +197,9 @@ def slots(sessions: int, therapists: int, database_url: str | None, as_json: boo
 
     with _server(database_url) as conninfo:
         comparisons = slots_benchmark.slots(
-            conninfo, sessions=sessions, therapists=therapists, report=lambda line: click.echo(line, err=True)
-        )
+            conninfo, sessions=sessions, therapists=therapists, rounds=rounds,
+            report=lambda line: click.echo(line, err=True),
+        )  # fmt: skip
     rows: list[dict[str, Any]] = [
         {
             "what": each.what,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from bookingdb.benchmark import contention, measurement, scratch
+from bookingdb.benchmark import contention, measurement, scratch, slots
 from bookingdb.benchmark.contenders import Numbers, single_statement
+from bookingdb.benchmark.report import Report, Target, from_dict
 from bookingdb.benchmark.scratch import Scratch, Size
+from bookingdb.embedded import LocalServer
 from tests import write_performance
 from tests.support import Connection, connect, run, scalar
 from tests.test_cli import bookingdb
@@ -46,9 +51,9 @@ def made(careful_url: str) -> Iterator[Scratch]:
 def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_url: str, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     done = bookingdb(
-        careful_url, "bench", "--only", "uncontended", "--only", "isolation", "--rounds", 1, "--transactions", 20,
-        "--connections", 2, "--clients", 100, "--therapists", 20, "--sessions", 200, "--json", file,
-        "--output", tmp_path,
+        careful_url, "bench", "--only", "uncontended", "--only", "isolation", "--only", "slots", "--rounds", 1,
+        "--transactions", 20, "--connections", 2, "--connections", 16, "--clients", 100, "--therapists", 20,
+        "--sessions", 200, "--json", file, "--output", tmp_path,
     )  # fmt: skip
 
     assert done.exit_code == 0, done.output
@@ -58,11 +63,21 @@ def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_u
     }  # fmt: skip
     assert set(report["rounds"]["2 connections"]) == {"floor", "bookingdb", "ad-hoc"}
     assert report["violations"] == []
-    section = write_performance.section(report, dt.date.today())
-    assert "### 200 sessions\n" in section
-    assert section.count("\n| ") == len(report["comparisons"]) + 1
+    assert from_dict(report).to_dict() == report
+    assert "| 1 connection | bookingdb | " in write_performance.written([from_dict(report)])
+    assert {(each.target.bound, each.better) for each in from_dict(report).comparisons if each.target is not None} == {
+        ("at most", "less"),
+        ("at least", "more"),
+    }
     overlaps = [each for each in report["comparisons"] if each["measure"] == "overlapping sessions"]
     assert [each["ratio"]["median"] for each in overlaps] == [0]
+    steps = [line.partition("] ")[0] for line in done.stderr.splitlines()]
+    assert steps == [f"[{place}/{len(steps)}" for place in range(1, len(steps) + 1)]
+    of_slots = {
+        each["against"]: each["ratio"]["median"] for each in report["comparisons"] if each["workload"] == "slots"
+    }
+    assert {slots.LOOP, slots.BOOKING} < of_slots.keys()
+    assert min(of_slots.values()) > 0
     assert {"ratios.svg", "ratios.png"} <= {path.name for path in tmp_path.iterdir()}
     with connect(careful_url) as connection:
         assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
@@ -126,6 +141,73 @@ def test_the_floor_has_the_indexes_and_constraints_of_the_tables_it_copies(made:
             assert floor == sorted(str(row) for row in ours if row[-2] in tables)
 
 
+@pytest.mark.parametrize("sessions", [0, 200])
+def test_without_statistics_nothing_is_ever_analysed(careful_url: str, sessions: int) -> None:
+    schemas = ["public", "bookingdb", "bookingdb_floor", "bookingdb_ad_hoc"]
+    with (
+        scratch.made(careful_url, Size(clients=100, therapists=20, sessions=sessions), analyze=False) as made,
+        made.connect() as connection,
+    ):
+        options = run(
+            connection,
+            "select c.relname, c.reloptions from pg_class as c where c.relkind = 'r'"
+            " and c.relnamespace::regnamespace::text = any (%s)", schemas,
+        )  # fmt: skip
+        assert len(options) > 20
+        assert [name for name, found in options if "autovacuum_enabled=false" not in (found or [])] == []
+        assert scalar(connection, "select count(*) from pg_stats where schemaname = any (%s)", schemas) == 0
+        contention.booking(made, Numbers(made).parameters(0))(connection)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drops_the_scratch_database(careful_url: str, number: int, tmp_path: Path) -> None:
+    assert interrupted(number, tmp_path, BOOKINGDB_DATABASE_URL=careful_url) == 1
+    with connect(careful_url) as connection:
+        assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+
+
+def test_a_signal_stops_the_benchmarks_own_server(tmp_path: Path) -> None:
+    own = LocalServer(tmp_path / "bookingdb" / "bench")
+    try:
+        assert interrupted(signal.SIGTERM, tmp_path) == 1
+        assert own.pgdata.exists()
+        assert not own.status().running
+    finally:
+        own.stop()
+
+
+def interrupted(number: int, folder: Path, **environment: str) -> int:
+    """Send a signal to a benchmark that is in the middle of its work, and return its exit code."""
+    without = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "BOOKINGDB_"))}
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "bookingdb.cli", "bench", "--only", "round-trips", "--clients", "100",
+            "--therapists", "20", "--sessions", "200", "--transactions", "100000",
+        ],
+        env={**without, "XDG_DATA_HOME": str(folder), **environment}, cwd=folder, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "process of Python" in line:
+                break
+        else:
+            pytest.fail(f"it ended by itself, with {process.wait(60)}")
+        process.send_signal(number)
+        process.stderr.read()
+        return process.wait(60)
+
+
+def test_what_is_missing_is_named_with_what_installs_it(careful_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As Python itself says that there is no such package.
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+
+    done = bookingdb(careful_url, "bench")
+
+    assert done.exit_code == 1
+    assert "sqlalchemy missing: pip install 'bookingdb[bench,local]'" in done.output
+
+
 def test_ad_hoc_refuses_overlaps_and_whoever_has_no_credits(made: Scratch) -> None:
     numbers = Numbers(made)
     with made.connect() as connection:
@@ -142,15 +224,67 @@ def test_a_ratio_is_the_median_of_the_rounds() -> None:
     assert measurement.ratio([(1, 2), (3, 2), (2, 2)]) == measurement.Ratio(1.0, 0.75, 1.25)
 
 
-def test_slots_measure_both_sides_and_leave_nothing_behind(server_url: str) -> None:
-    done = bookingdb(server_url, "bench", "slots", "--sessions", 2_000, "--therapists", 20, "--json")
+def report_of(sessions: int, statistics: bool, *means: float) -> Report:
+    report = Report({"sessions": sessions, "statistics": statistics})
+    for mean in means:
+        report.add("1 connection", {name: measurement.latencies([mean]) for name in ("bookingdb", "floor")})
+    return report
 
-    assert done.exit_code == 0, done.output
-    progress = ["loading 20 sessions of 10 therapists", "loading 2,000 sessions of 20 therapists", "measuring"]
-    assert done.stderr.splitlines()[-3:] == progress
-    rows = json.loads(done.stdout)
-    assert [set(row) for row in rows] == [{"what", "ms", "compared with", "other ms", "times as long"}] * 5
-    assert all(row["ms"] > 0 and row["times as long"] > 0 for row in rows)
-    assert len({row["what"] for row in rows} | {row["compared with"] for row in rows}) >= 8
+
+def test_growth_is_the_larger_by_the_smaller_and_stale_by_analysed() -> None:
+    reports = [
+        report_of(0, False, 9.0),
+        report_of(1000, False, 6.0),
+        report_of(1000, True, 3.0),
+        report_of(10, True, 2.0),
+    ]
+
+    found = {each.words: each for each in write_performance.growth(reports)}
+
+    assert {words: (each.ratio.median, each.met) for words, each in found.items() if "bookingdb" in words} == {
+        "mean of bookingdb, 1,000 sessions, / of 10 sessions": (1.5, False),
+        "mean of bookingdb, 1,000 sessions, no statistics, / of 1,000 sessions": (2.0, False),
+        "mean of bookingdb, 0 sessions, no statistics, / of 10 sessions": (4.5, False),
+    }
+    assert {each.met for words, each in found.items() if "floor" in words} == {None}
+
+
+def test_a_contender_of_more_speed_is_the_one_of_less_latency() -> None:
+    report = Report()
+    report.add("1 connection", {"bookingdb": measurement.latencies([1.0]), "ad-hoc": measurement.latencies([3.0])})
+    report.compare("1 connection", "speed", "bookingdb", "ad-hoc", Target("at least", 2.3))
+    (found,) = report.comparisons
+
+    assert (found.ratio.median, found.met, found.better) == (3.0, True, "more")
+
+
+def test_the_figures_come_between_the_markers_and_nothing_else_changes() -> None:
+    document = write_performance.DOCUMENT.read_text(encoding="utf-8")
+    again = write_performance.put("| new |", write_performance.put("| old |", document))
+
+    assert again.startswith(document.partition(write_performance.BEGIN)[0])
+    assert "| new |" in again
+    assert "| old |" not in again
+    with pytest.raises(ValueError, match="markers"):
+        write_performance.put("| new |", "no markers")
+
+
+def test_slots_measure_both_sides_and_leave_nothing_behind(server_url: str) -> None:
+    reports: list[str] = []
+    comparisons = slots.slots(server_url, sessions=2_000, therapists=20, report=reports.append, rounds=2)
+
+    assert reports == ["loading 20 sessions of 10 therapists", "loading 2,000 sessions of 20 therapists", "measuring"]
+    assert len(comparisons) == 5
+    assert all(each.milliseconds > 0 and each.ratio > 0 for each in comparisons)
+    assert len({each.what for each in comparisons} | {each.other for each in comparisons}) >= 8
     with connect(server_url) as connection:
         assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+
+
+def test_the_command_for_slots_prints_the_ratios(server_url: str) -> None:
+    done = bookingdb(server_url, "bench", "slots", "--sessions", 2_000, "--therapists", 20, "--rounds", 2, "--json")
+
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [set(row) for row in rows] == [{"what", "ms", "compared with", "other ms", "times as long"}] * 5
+    assert "measuring" in done.stderr

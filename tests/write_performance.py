@@ -1,54 +1,121 @@
-"""Writes what `bookingdb bench --json` found into docs/performance.md: `python -m tests.write_performance FILE...`."""
+"""Writes what `bookingdb bench --json` measured into docs/performance.md: ``make performance``."""
 
 from __future__ import annotations
 
-import datetime as dt
+import itertools
 import json
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
-from tests.torture.figures import row, table
+from bookingdb.benchmark.measurement import ratio
+from bookingdb.benchmark.report import Comparison, Report, Target, from_dict
+from tests.torture.figures import table
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by make performance -->", "<!-- end of figures -->"
-HEAD = ("workload", "measure", "", "against", "ratio or figure", "quartiles", "aimed at", "met")
+# By measure: where it is measured, how it may grow with the sessions, and how without statistics.
+WATCHED = {
+    "mean": ("1 connection", Target("at most", 1.10), Target("at most", 1.2)),
+    "throughput": ("16 connections", Target("at least", 0.85), Target("at least", round(1 / 1.2, 3))),
+}
 
 
-def section(report: dict[str, Any], measured: dt.date) -> str:
-    """What one run found: what it ran on, and a row for each comparison."""
-    machine = report["machine"]
-    statistics = "" if machine["statistics"] else ", no statistics"
-    rows = [row(cells(each)) for each in report["comparisons"]]
-    return (
-        f"### {machine['sessions']:,} sessions{statistics}\n\n"
-        f"PostgreSQL {machine['postgres']}, {machine['cpus']} cores, {measured}; {machine['clients']:,} clients,"
-        f" {machine['therapists']:,} therapists, {machine['rounds']} rounds.\n\n" + table(HEAD, rows)
+def sessions(report: Report) -> int:
+    """How many there were before the first booking."""
+    return int(report.machine["sessions"])
+
+
+def name(report: Report) -> str:
+    """What a run is called: by how much there was."""
+    return f"{sessions(report):,} sessions{'' if report.machine['statistics'] else ', no statistics'}"
+
+
+def growth(reports: Sequence[Report]) -> list[Comparison]:
+    """Return how figures of one run compare with those of another, where both measured them.
+
+    With statistics, each size is compared with the smallest; without, with the same size, else with the smallest.
+    """
+    analysed = sorted((each for each in reports if each.machine["statistics"]), key=sessions)
+    if not analysed:
+        return []
+    smallest, by_size = analysed[0], {sessions(each): each for each in analysed}
+    stale = [each for each in reports if not each.machine["statistics"]]
+    pairs = [(each, smallest) for each in analysed[1:]]
+    pairs += [(each, by_size.get(sessions(each), smallest)) for each in stale]
+    found = []
+    for (later, earlier), measure, contender in itertools.product(pairs, WATCHED, ("bookingdb", "floor")):
+        workload, of_size, of_statistics = WATCHED[measure]
+        first, second = (each.rounds.get(workload, {}).get(contender, []) for each in (later, earlier))
+        if first and second:
+            rounds = [(getattr(a, measure), getattr(b, measure)) for a, b in itertools.product(first, second)]
+            target = of_size if later.machine["statistics"] else of_statistics
+            found.append(
+                Comparison(
+                    workload, measure, f"{contender}, {name(later)},", name(earlier), ratio(rounds),
+                    target if contender == "bookingdb" else None,
+                )
+            )  # fmt: skip
+    return found
+
+
+def rows(found: Sequence[dict[str, Any]]) -> str:
+    """Lay rows out as a table."""
+    lines = [f"| {' | '.join(map(str, each.values()))} |" for each in found]
+    return table(tuple(found[0]), lines)
+
+
+def section(report: Report) -> Iterable[str]:
+    """Yield the parts of what one run found."""
+    machine = report.machine
+    yield f"### {name(report)}"
+    yield (
+        f"bookingdb {machine['version']} on Postgres {machine['postgres']}, {machine['date']}:\n"
+        f"{machine['cpus']} cores, {machine['memory']} of memory, {machine['disk']}, {machine['system']};\n"
+        f"{machine['rounds']} rounds, {machine['clients']:,} clients, {machine['therapists']:,} therapists."
     )
+    if report.comparisons:
+        yield rows(report.table())
+    if report.rounds:
+        yield rows(report.figures())
+    if report.failures:
+        yield rows(
+            [
+                {"workload": workload, "came to": ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))}
+                for workload, codes in report.failures.items()
+            ]
+        )
+    yield f"`check_invariants()` after each workload: {len(report.violations) or 'no'} violations."
 
 
-def cells(comparison: dict[str, Any]) -> tuple[str, ...]:
-    ratio, target = comparison["ratio"], comparison["target"]
-    return (
-        comparison["workload"], comparison["measure"], comparison["contender"], comparison["against"],
-        f"{ratio['median']:.3g}", "" if ratio["low"] == ratio["high"] else f"{ratio['low']:.3g} to {ratio['high']:.3g}",
-        f"{target['bound']} {target['limit']:g}" if target else "",
-        {True: "yes", False: "**no**", None: ""}[comparison["met"]],
-    )  # fmt: skip
+def written(reports: Sequence[Report]) -> str:
+    """Return what comes between the markers."""
+    ordered = sorted(reports, key=lambda each: (not each.machine["statistics"], sessions(each)))
+    parts: list[str] = []
+    if compared := growth(ordered):
+        parts += ["### From one size to another, and without statistics", rows(Report(comparisons=compared).table())]
+    parts += [part for report in ordered for part in section(report)]
+    return "\n\n".join(parts)
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def main(files: tuple[Path, ...]) -> None:
-    """Put a section for each of these reports in the place of all that are there."""
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    sections = [
-        section(json.loads(file.read_text(encoding="utf-8")), dt.date.fromtimestamp(file.stat().st_mtime))
-        for file in files
-    ]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(sections) + f"\n\n{END}{after}", encoding="utf-8")
+def put(text: str, document: str) -> str:
+    """Return the document with the text between its markers."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("docs/performance.md has lost its markers")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
+
+
+def main() -> None:
+    """Read the files that are named, and write the document anew."""
+    files = sys.argv[1:]
+    if not files:
+        sys.exit("usage: python -m tests.write_performance FILE...")
+    reports = [from_dict(json.loads(Path(file).read_text(encoding="utf-8"))) for file in files]
+    DOCUMENT.write_text(put(written(reports), DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{DOCUMENT}: {len(reports)} runs")
 
 
 if __name__ == "__main__":

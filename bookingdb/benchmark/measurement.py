@@ -48,6 +48,11 @@ class Figures:
     cpu: float | None = None
     wal: float | None = None
 
+    @property
+    def speed(self) -> float:
+        """Bookings a second of one connection that does nothing else."""
+        return 1000 / self.mean
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
@@ -259,3 +264,16 @@ def server_version(scratch: Scratch) -> str:
     """Return the version of the server."""
     with psycopg.connect(scratch.conninfo) as connection:
         return str(connection.info.parameter_status("server_version"))
+
+
+def file_system(scratch: Scratch) -> str | None:
+    """Return the kind of file system that holds the server's data; None where it cannot be seen."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists() or not is_local(scratch):
+        return None
+    with scratch.connect() as connection:
+        row = connection.execute("show data_directory").fetchone()
+    assert row is not None
+    kinds = {Path(line.split()[1]): line.split()[2] for line in mounts.read_text(encoding="utf-8").splitlines()}
+    data = Path(row[0])
+    return next((kinds[folder] for folder in (data, *data.parents) if folder in kinds), None)

@@ -21,9 +21,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
         if each.target is not None:
             axes.plot(each.target.limit, place, "|", color="black", markersize=12)
     axes.set_xscale("log")
-    axes.set_yticks(
-        range(len(shown)), [f"{each.workload}: {each.measure}, {each.contender} / {each.against}" for each in shown]
-    )
+    axes.set_yticks(range(len(shown)), [f"{each.workload}: {each.words} ({each.better} is better)" for each in shown])
     axes.invert_yaxis()
     axes.set_xlabel("ratio: median and quartiles over rounds; | is the target")
     figure.tight_layout()

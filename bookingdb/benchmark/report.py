@@ -7,15 +7,19 @@ from typing import Any, Final
 
 from bookingdb.benchmark.measurement import Figures, Ratio, ratio
 
-_HOLDS: Final[Mapping[str, Callable[[float, float], bool]]] = {"at most": operator.le, "at least": operator.ge}
+_HOLDS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "at most": operator.le, "at least": operator.ge, "exactly": operator.eq,
+}  # fmt: skip
+# Of everything else less is better.
+_MORE_IS_BETTER: Final = ("throughput", "speed")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure should be: "at most" or "at least" a limit.
+    """What a figure should be: "at most", "at least" or "exactly" a limit.
 
     Attributes:
-        bound: "at most" or "at least".
+        bound: "at most", "at least" or "exactly".
         limit: the figure aimed at.
     """
 
@@ -33,9 +37,10 @@ class Comparison:
 
     Attributes:
         workload: what was done.
-        measure: which figure of it.
+        measure: which figure of it; "speed" is bookings a second of one connection.
         contender: whose.
-        against: compared with whom; "" where the figure stands by itself.
+        against: compared with whom: the ratio is the contender's figure divided by theirs. "" where the figure
+            stands by itself.
         ratio: the figure, over rounds.
         target: what was aimed at, if anything.
     """
@@ -51,6 +56,21 @@ class Comparison:
     def met(self) -> bool | None:
         """Whether the target was met; None where there is none."""
         return None if self.target is None else self.target.is_met(self.ratio.median)
+
+    @property
+    def words(self) -> str:
+        """What the figure is, so that nobody has to guess which of the two is divided by the other.
+
+        Example: ``"throughput of bookingdb / of ad-hoc"``
+        """
+        return f"{self.measure} of {self.contender} / of {self.against}" if self.against else self.measure
+
+    @property
+    def better(self) -> str:
+        """Whether "more" or "less" of it is better for the contender; "" where one number is right."""
+        if self.target is not None and self.target.bound == "exactly":
+            return ""
+        return "more" if self.measure in _MORE_IS_BETTER else "less"
 
 
 @dataclass
@@ -92,10 +112,9 @@ class Report:
         return [
             {
                 "workload": each.workload,
-                "measure": each.measure,
-                "contender": each.contender,
-                "against": each.against,
-                "ratio": f"{each.ratio.median:.3g}",
+                "figure": each.words,
+                "value": f"{each.ratio.median:.3g}",
+                "better": each.better,
                 "quartiles": f"{each.ratio.low:.3g} to {each.ratio.high:.3g}",
                 "target": f"{each.target.bound} {each.target.limit:g}" if each.target else "",
                 "met": {True: "yes", False: "NO", None: ""}[each.met],
@@ -133,6 +152,26 @@ class Report:
             "failures": self.failures,
             "violations": self.violations,
         }
+
+
+def from_dict(found: Mapping[str, Any]) -> Report:
+    """Return the report of which `to_dict` made this."""
+    return Report(
+        dict(found["machine"]),
+        {
+            workload: {name: [Figures(**each) for each in rounds] for name, rounds in contenders.items()}
+            for workload, contenders in found["rounds"].items()
+        },
+        [
+            Comparison(
+                each["workload"], each["measure"], each["contender"], each["against"], Ratio(**each["ratio"]),
+                Target(**each["target"]) if each["target"] else None,
+            )
+            for each in found["comparisons"]
+        ],
+        dict(found["failures"]),
+        list(found["violations"]),
+    )  # fmt: skip
 
 
 def _median(found: Sequence[Figures], measure: str, style: str) -> str:

@@ -83,23 +83,36 @@ def made(conninfo: str, size: Size, *, analyze: bool = True, name: str = NAME) -
     """
     with psycopg.connect(conninfo, autocommit=True) as maintenance:
         _require_care(maintenance)
-        _drop(maintenance, name)
+    with empty(conninfo, name) as own:
+        # Bookings begin after tomorrow, so that none is over before it is made.
+        scratch = Scratch(own, size, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2))
+        with scratch.connect() as connection:
+            installer.migrate(connection)
+            _fill(connection, scratch, analyze)
+        yield scratch
+
+
+@contextmanager
+def empty(conninfo: str, name: str) -> Iterator[str]:
+    """Make an empty scratch database on a server for the time of the block, and say how to connect to it.
+
+    Raises:
+        NotScratch: a database of this name is not a benchmark's.
+        psycopg.Error: the role may not make a database.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as maintenance:
+        _require_scratch(maintenance, name)
         database = sql.Identifier(name)
+        drop = sql.SQL("drop database if exists {} with (force)").format(database)
+        maintenance.execute(drop)
         maintenance.execute(sql.SQL("create database {}").format(database))
-        maintenance.execute(sql.SQL("comment on database {} is {}").format(database, _MARK))
-        # Dates and times are the same for every driver.
-        maintenance.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
         try:
-            # Bookings begin after tomorrow, so that none is over before it is made.
-            scratch = Scratch(
-                make_conninfo(conninfo, dbname=name), size, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
-            )
-            with scratch.connect() as connection:
-                installer.migrate(connection)
-                _fill(connection, scratch, analyze)
-            yield scratch
+            maintenance.execute(sql.SQL("comment on database {} is {}").format(database, _MARK))
+            # Dates and times are the same for every driver.
+            maintenance.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
+            yield make_conninfo(conninfo, dbname=name)
         finally:
-            _drop(maintenance, name)
+            maintenance.execute(drop)
 
 
 def _require_care(connection: Connection) -> None:
@@ -109,15 +122,12 @@ def _require_care(connection: Connection) -> None:
             raise NotScratch(f"{setting} is {row[0]} on this server: what is measured there is no booking")
 
 
-def _drop(maintenance: Connection, name: str) -> None:
+def _require_scratch(maintenance: Connection, name: str) -> None:
     found = maintenance.execute(
         "select shobj_description(d.oid, 'pg_database') from pg_database as d where d.datname = %s", (name,)
     ).fetchone()
-    if found is None:
-        return
-    if found[0] != _MARK:
+    if found is not None and found[0] != _MARK:
         raise NotScratch(f"there is a database {name} that bookingdb bench did not make: it is left alone")
-    maintenance.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def _fill(connection: Connection, scratch: Scratch, analyze: bool) -> None:
@@ -126,8 +136,12 @@ def _fill(connection: Connection, scratch: Scratch, analyze: bool) -> None:
     size = scratch.size
     # One query string without parameters may hold any number of statements.
     load = text("load", clients=size.clients, therapists=size.therapists, sessions=size.sessions, base=scratch.base)
-    for script in (load, text("floor_schema"), text("ad_hoc_schema")):
-        connection.execute(script.encode())
+    # In one transaction, so that autovacuum sees no table before it is told to leave it alone.
+    with connection.transaction():
+        for script in (load, text("floor_schema"), text("ad_hoc_schema")):
+            connection.execute(script.encode())
+        if not analyze:
+            connection.execute(text("no_statistics").encode())
     connection.execute("reset session_replication_role")
     if analyze:
         connection.execute("vacuum analyze")

@@ -4,6 +4,7 @@ A number of milliseconds says something about a machine; how many times as long 
 something about the code. Nothing here is a test: no figure is right or wrong.
 """
 
+import datetime as dt
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
-from psycopg import sql
 
 from bookingdb import installer
+from bookingdb.benchmark import scratch
 
 Connection = psycopg.Connection[Any]
 
 _DATABASE: Final = "bookingdb_bench"
-_ROUNDS: Final = 15
+SLOTS: Final = "slots of 30 days"
+LOOP: Final = "the same with a loop in Python"
+BOOKING: Final = "a booking"
 
 # Half of the sessions are over, half to come, one after the other for each therapist, in weekly hours of five days.
 # The first therapist has a hundred times as many that are over. Written behind the triggers, and indexed afterwards:
@@ -115,6 +119,10 @@ _FIND: Final = """
     select therapist_id, start_time
     from find_available_therapists(now(), now() + interval '30 days', 60, %s)
 """
+_FIND_IN_A_WEEK: Final = """
+    select therapist_id, start_time
+    from find_available_therapists(now(), now() + interval '7 days', 60, %s)
+"""
 _NEXT_OF_EACH: Final = """
     select i.id, n.start_time
     from unnest(%s::uuid[]) as i (id)
@@ -131,14 +139,22 @@ class Comparison:
     Attributes:
         what: what was done.
         other: what it was compared with.
-        milliseconds: the median of the first.
-        other_milliseconds: the median of the second.
+        rounds: the milliseconds of both, in each round.
     """
 
     what: str
     other: str
-    milliseconds: float
-    other_milliseconds: float
+    rounds: Sequence[tuple[float, float]]
+
+    @property
+    def milliseconds(self) -> float:
+        """The median of the first."""
+        return statistics.median(first for first, _ in self.rounds)
+
+    @property
+    def other_milliseconds(self) -> float:
+        """The median of the second."""
+        return statistics.median(second for _, second in self.rounds)
 
     @property
     def ratio(self) -> float:
@@ -146,7 +162,15 @@ class Comparison:
         return self.other_milliseconds / self.milliseconds
 
 
-def slots(conninfo: str, *, sessions: int, therapists: int, report: Callable[[str], None]) -> list[Comparison]:
+def slots(
+    conninfo: str,
+    *,
+    sessions: int,
+    therapists: int,
+    report: Callable[[str], None],
+    rounds: int,
+    book: Callable[[], None] | None = None,
+) -> list[Comparison]:
     """Measure what free times cost among many sessions.
 
     Args:
@@ -154,10 +178,13 @@ def slots(conninfo: str, *, sessions: int, therapists: int, report: Callable[[st
         sessions: how many there are in the large database, over all therapists; the small one has a thousandth.
         therapists: how many there are.
         report: told what is being done.
+        rounds: how often both sides have their turn.
+        book: books once, to say how many bookings a search takes; without it this is not compared.
 
     Raises:
+        NotScratch: a database of that name is not a benchmark's.
         psycopg.Error: the role may not make a database, or may not write behind the triggers.
-        RuntimeError: a grid lists other slots than we do: one of the two is wrong.
+        RuntimeError: a grid or a loop lists other slots than we do: one of the two is wrong.
     """
     small_count = max(sessions // 1000, 2 * 10)
     with (
@@ -167,28 +194,70 @@ def slots(conninfo: str, *, sessions: int, therapists: int, report: Callable[[st
         usual, long_past = ids[1], ids[0]
         if _asking(large, _SLOTS, usual)() != _asking(large, _GRID, usual)():
             raise RuntimeError("list_available_slots() and a grid list different slots")
+        if _asking(large, _SLOTS, usual)() != _loop(large, usual):
+            raise RuntimeError("list_available_slots() and a loop list different slots")
         report("measuring")
-        return [
-            _compared(
-                "slots of 30 days", _asking(large, _SLOTS, usual),
+        compared: list[tuple[str, Callable[[], Any], str, Callable[[], Any]]] = [
+            (
+                SLOTS, _asking(large, _SLOTS, usual),
                 "the same with a grid and NOT EXISTS", _asking(large, _GRID, usual),
             ),
-            _compared(
+            (SLOTS, _asking(large, _SLOTS, usual), LOOP, lambda: _loop(large, usual)),
+            (
                 f"slots of 30 days among {small_count:,} sessions", _asking(small, _SLOTS, small_ids[1]),
                 f"among {sessions:,}", _asking(large, _SLOTS, usual),
             ),
-            _compared(
+            (
                 "slots of 30 days after a usual past", _asking(large, _SLOTS, usual),
                 "after a long one", _asking(large, _SLOTS, long_past),
             ),
             *(
-                _compared(
+                (
                     f"the first free of {len(some)} therapists", _asking(large, _FIND, some),
                     "next_available_slot() of each", _asking(large, _NEXT_OF_EACH, some),
                 )
-                for some in (ids[:500], ids)
+                for some in {len(some): some for some in (ids[:500], ids)}.values()
             ),
         ]  # fmt: skip
+        if book is not None:
+            some = ids[:500]
+            what = f"the first free of {len(some)} in 7 days"
+            compared.append((what, _asking(large, _FIND_IN_A_WEEK, some), BOOKING, book))
+        return [_compared(*each, rounds) for each in compared]
+
+
+def _loop(connection: Connection, therapist: UUID) -> list[tuple[dt.datetime]]:
+    """List the slots of 30 days as an application does: each quarter of an hour, against each session that there is."""
+    policy = connection.execute(
+        "select p.time_zone, current_date + 1 from bookingdb.policies as p where p.therapist_id = %s", (therapist,)
+    ).fetchone()
+    assert policy is not None
+    zone = ZoneInfo(policy[0])
+    start, end = (
+        dt.datetime.combine(policy[1] + dt.timedelta(days=days), dt.time(), zone).astimezone(dt.UTC) for days in (0, 30)
+    )
+    hours = connection.execute(
+        "select w.weekday, w.start_time, w.end_time from bookingdb.weekly_hours as w where w.therapist_id = %s",
+        (therapist,),
+    ).fetchall()
+    taken = connection.execute(
+        "select s.start_time, s.end_time from public.sessions as s where s.therapist_id = %s and s.end_time > %s"
+        " and s.start_time < %s + interval '1 hour'"
+        " and s.status in ('pending_approval', 'scheduled', 'confirmed', 'in_progress')",
+        (therapist, start, end),
+    ).fetchall()
+    found = []
+    while start < end:
+        stop = start + dt.timedelta(hours=1)
+        first, last = start.astimezone(zone), stop.astimezone(zone)
+        is_open = first.date() == last.date() and any(
+            weekday == first.isoweekday() and opens <= first.time() and last.time() <= closes
+            for weekday, opens, closes in hours
+        )
+        if is_open and not any(begins < stop and start < ends for begins, ends in taken):
+            found.append((start,))
+        start += dt.timedelta(minutes=15)
+    return found
 
 
 @contextmanager
@@ -196,34 +265,26 @@ def _loaded(
     conninfo: str, name: str, sessions: int, therapists: int, report: Callable[[str], None]
 ) -> Iterator[tuple[Connection, list[UUID]]]:
     """Make a database with sessions in it for the time of the block, and hand out a connection and its therapists."""
-    database = sql.Identifier(name)
-    with psycopg.connect(conninfo, autocommit=True) as maintenance:
-        maintenance.execute(sql.SQL("drop database if exists {}").format(database))
-        maintenance.execute(sql.SQL("create database {}").format(database))
-        try:
-            with psycopg.connect(psycopg.conninfo.make_conninfo(conninfo, dbname=name), autocommit=True) as connection:
-                report(f"loading {sessions:,} sessions of {therapists:,} therapists")
-                installer.migrate(connection)
-                for statement in _LOAD.format(therapists=therapists, each=sessions // therapists).split(";\n"):
-                    connection.execute(statement.encode())
-                found = connection.execute("select u.id from public.users as u order by u.id").fetchall()
-                yield connection, [therapist for (therapist,) in found]
-        finally:
-            maintenance.execute(sql.SQL("drop database {} with (force)").format(database))
+    with scratch.empty(conninfo, name) as own, psycopg.connect(own, autocommit=True) as connection:
+        report(f"loading {sessions:,} sessions of {therapists:,} therapists")
+        installer.migrate(connection)
+        for statement in _LOAD.format(therapists=therapists, each=sessions // therapists).split(";\n"):
+            connection.execute(statement.encode())
+        found = connection.execute("select u.id from public.users as u order by u.id").fetchall()
+        yield connection, [therapist for (therapist,) in found]
 
 
 def _asking(connection: Connection, query: str, *parameters: Any) -> Callable[[], Sequence[Any]]:
     return lambda: connection.execute(query, parameters).fetchall()
 
 
-def _compared(what: str, run: Callable[[], Any], other: str, run_other: Callable[[], Any]) -> Comparison:
+def _compared(what: str, run: Callable[[], Any], other: str, run_other: Callable[[], Any], rounds: int) -> Comparison:
     """Measure both in turn, so that what else the machine does falls on both."""
     seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(_ROUNDS + 1):
+    for _ in range(rounds + 1):
         for timings, call in zip(seconds, (run, run_other), strict=True):
             begin = time.perf_counter()
             call()
             timings.append(time.perf_counter() - begin)
     # The first round warms up.
-    medians = [1000 * statistics.median(timings[1:]) for timings in seconds]
-    return Comparison(what, other, *medians)
+    return Comparison(what, other, [(1000 * first, 1000 * second) for first, second in zip(*seconds, strict=True)][1:])

@@ -215,9 +215,16 @@ def driven(scratch: Scratch, numbers: Numbers, name: str, workers: int, bookings
             queue.put(repr(error))
 
     processes = [context.Process(target=work, args=(worker,)) for worker in range(workers)]
-    for process in processes:
-        process.start()
-    found = [queue.get(timeout=300) for _ in processes]
+    try:
+        for process in processes:
+            process.start()
+        found = [queue.get(timeout=300) for _ in processes]
+    except BaseException:
+        # Killed, because they handle the other signals as the benchmark does.
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
+        raise
     for process in processes:
         process.join()
     if wrong := [each for each in found if isinstance(each, str)]:
