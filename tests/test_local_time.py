@@ -306,13 +306,14 @@ def test_the_first_and_the_last_minute_are_times(clean_world: World, time: str) 
 def test_what_is_no_zone(clean_world: World, name: str) -> None:
     therapist = clean_world.therapist()
     with refused("invalid_time_zone"):
-        clean_world.run("select bookingdb.resolve_time_zone(%s, null)", name)
+        clean_world.run("select bookingdb.resolve_time_zone(%s, 'UTC')", name)
     with refused("invalid_time_zone"):
         clean_world.run("select check_booking_conflict(%s, '2030-01-01', '10:00', '11:00', %s)", therapist, name)
 
 
 def test_no_zone_means_the_default(clean_world: World) -> None:
-    assert clean_world.scalar("select bookingdb.resolve_time_zone(null, null)") == "UTC"
+    assert clean_world.scalar("select (bookingdb.policy_of(null)).time_zone") == "UTC"
+    assert clean_world.scalar("select bookingdb.resolve_time_zone(null, 'Asia/Kolkata')") == "Asia/Kolkata"
 
 
 def test_every_zone_of_the_table_is_one_for_the_server(clean_world: World) -> None:

@@ -139,7 +139,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         {PAST},
     ),
     "conflicts are left to the constraint, whose error is not ours": (
-        Rewrite("bookingdb.is_free", "b.starts @> lower(p_period)", "false"),
+        Rewrite("bookingdb.require_free_time", "b.starts @> lower(p_period)", "false"),
         {TAKEN, RACE},
     ),
     "a conflict under another number": (

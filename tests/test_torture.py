@@ -255,7 +255,7 @@ def test_isolation_levels_and_zones_of_connections_change_nothing(own_server: Se
 
 
 def test_a_booking_in_the_zone_of_the_connection_is_found(own_server: Server) -> None:
-    local = replaced("resolve_time_zone", ("return coalesce(", "return coalesce(current_setting('timezone'),"))
+    local = replaced("policy_of", ("coalesce(o.time_zone", "coalesce(current_setting('timezone'), o.time_zone"))
     with sabotaged(own_server, local):
         assert any("booked at" in text for text in settings.torture(own_server, seconds=0.5).wrong)
 

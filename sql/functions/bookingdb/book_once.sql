@@ -21,6 +21,7 @@ as $function$
 declare
     v_request_hash bytea;
     v_answer bookingdb.idempotency_keys;
+    v_locked boolean;
     v_time_zone text;
     v_start timestamptz;
     v_period tstzrange;
@@ -35,8 +36,16 @@ begin
         perform bookingdb.raise_error('invalid_duration');
     end if;
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+
+    -- 4. The locks, as early as this where nobody has them: every statement from here on sees what the last holder
+    -- committed, so that nothing need be read twice.
+    v_locked := bookingdb.try_lock_people(array[p_therapist_id, p_user_id]);
+
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    -- Minutes on an instant: a session may cross midnight or a clock change and is as long as it says.
+    v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
     -- 3. A key that was answered before is answered again, also when the time has passed meanwhile.
     if p_idempotency_key is not null then
@@ -47,33 +56,29 @@ begin
         v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
     end if;
 
-    if v_answer.result_id is null then
-        -- 4. Locks. The statements after them see what the last holder committed.
-        if not bookingdb.try_lock_people(array[p_therapist_id, p_user_id]) then
-            -- Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
-            -- instead. The look at the calendar comes first: whose booking it sees has left its answer, too.
-            v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
-            if exists (
-                select from bookingdb.calendar as c
-                where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
-            ) then
-                if p_idempotency_key is not null then
-                    v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
-                end if;
-                if v_answer.result_id is null then
-                    perform bookingdb.require_people(p_therapist_id, p_user_id);
-                    v_policy := bookingdb.policy_of(p_therapist_id);
-                    perform bookingdb.require_duration(p_duration_minutes, v_policy);
-                    perform bookingdb.require_free_time(v_policy, v_period, null, not p_override_hours);
-                end if;
+    if not v_locked and v_answer.result_id is null then
+        -- Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
+        -- instead. The look at the calendar comes first: whose booking it sees has left its answer, too.
+        if exists (
+            select from bookingdb.calendar as c
+            where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
+        ) then
+            if p_idempotency_key is not null then
+                v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
             end if;
-            perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
+            if v_answer.result_id is null then
+                perform bookingdb.require_people(p_therapist_id, p_user_id);
+                perform bookingdb.require_duration(p_duration_minutes, v_policy);
+                perform bookingdb.require_free_time(v_policy, v_period, null, not p_override_hours);
+            end if;
         end if;
+        perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-        -- 5. The same request may have been answered while we waited, a person deactivated.
+        -- 5. The same request may have been answered while we waited, the policy changed.
         if p_idempotency_key is not null then
             v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
         end if;
+        v_policy := bookingdb.policy_of(p_therapist_id);
     end if;
 
     if v_answer.result_id is not null then
@@ -82,10 +87,8 @@ begin
 
     -- 6. to 9. People, rules, conflicts, the calendar row, the credit, the session.
     v_booked := bookingdb.book_slot(
-        p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone,
-        -- Minutes on an instant: a session may cross midnight or a clock change and is as long as it says.
-        tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
-        p_session_type, p_notes, p_title, null, not p_override_hours
+        p_user_id, v_policy, p_session_date, p_session_time, v_time_zone, v_period, p_session_type, p_notes, p_title,
+        null, not p_override_hours
     );
     if p_idempotency_key is not null then
         perform bookingdb.remember_answer(

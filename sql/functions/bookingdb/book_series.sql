@@ -58,7 +58,7 @@ begin
             'parameter', 'p_every', 'minimum', '1 day', 'maximum', '1 year'
         ));
     end if;
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
     perform bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
@@ -85,7 +85,7 @@ begin
                 v_date := p_session_date + p_every * (v_occurrence - 1);
                 v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
                 perform bookingdb.book_slot(
-                    p_user_id, p_therapist_id, v_date, p_session_time, v_time_zone,
+                    p_user_id, bookingdb.policy_of(p_therapist_id), v_date, p_session_time, v_time_zone,
                     tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
                     p_session_type, p_notes, p_title, v_series_id, true
                 );

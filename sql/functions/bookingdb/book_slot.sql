@@ -1,6 +1,6 @@
 create or replace function bookingdb.book_slot(
     p_user_id uuid,
-    p_therapist_id uuid,
+    p_policy bookingdb.effective_policy,
     p_session_date date,
     p_session_time time,
     p_time_zone text,
@@ -19,25 +19,18 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_session_id constant uuid := gen_random_uuid();
-    v_policy bookingdb.effective_policy;
 begin
-    perform bookingdb.require_people(p_therapist_id, p_user_id);
-    v_policy := bookingdb.policy_of(p_therapist_id);
-    perform bookingdb.require_duration(
-        extract(epoch from upper(p_period) - lower(p_period))::integer / 60, v_policy
-    );
-
-    -- Time rules, then conflicts and the calendar row, then credit and session.
-    perform bookingdb.occupy_free_time(v_session_id, v_policy, p_user_id, p_period, null, p_with_hours);
+    -- People, time rules, conflicts and the calendar row, then credit and session.
+    perform bookingdb.occupy_free_time(v_session_id, p_policy, p_user_id, p_period, null, p_with_hours);
     return bookingdb.write_session(
-        v_session_id, p_user_id, v_policy, p_session_date, p_session_time, p_time_zone, p_period, p_session_type,
+        v_session_id, p_user_id, p_policy, p_session_date, p_session_time, p_time_zone, p_period, p_session_type,
         p_notes, p_title, p_series_id,
-        not p_with_hours and not bookingdb.is_free(v_policy, p_period, v_session_id, true, false)
+        not p_with_hours and not bookingdb.is_free(p_policy, p_period, v_session_id, true, false)
     );
 end;
 $function$;
 
 comment on function bookingdb.book_slot(
-    uuid, uuid, date, time, text, tstzrange, varchar, text, text, uuid, boolean
+    uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, boolean
 ) is
 'The booking itself, of a period whose start local_instant() worked out from the local time, by a caller who holds the locks of both people: people, time rules, conflicts, credit, session. p_with_hours false: outside of hours, too, which the session then says. Raises therapist_not_found, user_not_found, invalid_duration, in_past, too_soon, too_far, outside_availability, booking_conflict, client_conflict, insufficient_credits, busy.';

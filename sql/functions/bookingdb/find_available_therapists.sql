@@ -17,7 +17,7 @@ set timezone = 'UTC'
 as $function$
 declare
     v_length interval;
-    v_ids uuid[];
+    v_policies bookingdb.effective_policy[];
     v_span tstzrange;
     v_last timestamptz;
     v_hours integer := 12;
@@ -49,24 +49,32 @@ begin
 
     -- Who can be booked at all, and for so long.
     if p_therapist_ids is null then
-        v_ids := array(select t.id from bookingdb.therapists as t);
+        v_policies := array(
+            select p
+            from bookingdb.therapists as t
+            cross join lateral bookingdb.policy_of(t.id) as p
+        );
     else
-        v_ids := array(select t.id from bookingdb.therapists as t where t.id = any (p_therapist_ids));
+        v_policies := array(
+            select p
+            from bookingdb.therapists as t
+            cross join lateral bookingdb.policy_of(t.id) as p
+            where t.id = any (p_therapist_ids)
+        );
     end if;
     v_length := make_interval(mins => p_duration_minutes);
-    select array_agg(p.therapist_id), max(upper(s.span))
-    into v_ids, v_last
-    from bookingdb.policies_of(v_ids) as p
+    select coalesce(array_agg(p), '{}'), max(upper(s.span))
+    into v_policies, v_last
+    from unnest(v_policies) as p
     cross join lateral bookingdb.bookable_span(p) as s (span)
     where p_duration_minutes between p.minimum_duration_minutes and p.maximum_duration_minutes
         and s.span && tstzrange(p_from, p_to);
-    v_ids := coalesce(v_ids, '{}');
 
     -- The whole session lies in the span. The next hours first, then ever longer stretches, until enough are found:
     -- who is free later cannot come before who is free earlier.
     v_last := least(v_last, p_to - v_length);
     v_span := tstzrange(greatest(p_from, clock_timestamp()), null);
-    while lower(v_span) <= v_last and cardinality(v_found_ids) < p_limit and cardinality(v_ids) > 0 loop
+    while lower(v_span) <= v_last and cardinality(v_found_ids) < p_limit and cardinality(v_policies) > 0 loop
         v_span := tstzrange(
             lower(v_span), least(v_last, lower(v_span) + make_interval(hours => v_hours)), '[]'
         );
@@ -74,7 +82,7 @@ begin
         -- the worst of enough need not be looked at.
         for v_candidate in
             select f.therapist_id, f.starts
-            from bookingdb.free_times(v_ids, v_span, v_length, null, true) as f
+            from bookingdb.free_times(v_policies, v_span, v_length, null, true) as f
             where not isempty(f.starts)
             order by lower(f.starts), f.therapist_id
         loop
@@ -117,10 +125,10 @@ begin
             end if;
         end loop;
 
-        v_ids := array(
-            select i.id
-            from unnest(v_ids) as i (id)
-            where i.id <> all (v_found_ids)
+        v_policies := array(
+            select p
+            from unnest(v_policies) as p
+            where p.therapist_id <> all (v_found_ids)
         );
         exit when upper(v_span) >= v_last;
         v_span := tstzrange(upper(v_span), null);

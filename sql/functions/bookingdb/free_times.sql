@@ -1,5 +1,5 @@
 create or replace function bookingdb.free_times(
-    p_therapist_ids uuid[],
+    p_policies bookingdb.effective_policy[],
     p_span tstzrange,
     p_length interval,
     p_except_id uuid,
@@ -19,9 +19,9 @@ begin
     select
         t.therapist_id,
         h.starts - coalesce(b.starts, '{}') - coalesce(f.starts, '{}')
-    from bookingdb.policies_of(p_therapist_ids) as t
+    from unnest(p_policies) as t
     left join bookingdb.opening_times(
-        case when p_with_hours then p_therapist_ids else '{}' end, lower(p_span), upper(p_span) + p_length
+        case when p_with_hours then p_policies else '{}' end, lower(p_span), upper(p_span) + p_length
     ) as o on o.therapist_id = t.therapist_id
     cross join lateral (
         select case
@@ -46,5 +46,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.free_times(uuid[], tstzrange, interval, uuid, boolean) is
-'What is free, as sets: the instants of a span (with two ends) at which a session of a length can start with each of these therapists: opening_times() without busy_times() and full_times(). p_with_hours false: without regard to hours. Notice, horizon and the client''s own sessions are the caller''s to look at. is_free() is the same for one instant.';
+comment on function bookingdb.free_times(bookingdb.effective_policy[], tstzrange, interval, uuid, boolean) is
+'What is free, as sets: the instants of a span (with two ends) at which a session of a length can start with the therapist of each of these policies: opening_times() without busy_times() and full_times(). p_with_hours false: without regard to hours. Notice, horizon and the client''s own sessions are the caller''s to look at. is_free() is the same for one instant.';

@@ -45,7 +45,7 @@ begin
         ));
     end if;
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 

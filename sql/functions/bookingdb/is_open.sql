@@ -12,29 +12,25 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    if p_with_hours
-        -- Who has no hours and needs none is there at all times: nothing has to be worked out.
-        and (
-            p_policy.require_hours
-            or exists (select from bookingdb.weekly_hours as w where w.therapist_id = p_policy.therapist_id)
-            or exists (select from bookingdb.date_overrides as d where d.therapist_id = p_policy.therapist_id)
-        )
-        and not exists (
-            select from bookingdb.opening_times(array[p_policy.therapist_id], lower(p_period), upper(p_period)) as o
+    -- Who has no hours and needs none is there at all times: nothing has to be worked out. (Conditions of their own: an
+    -- expression with a query in it is run as a query, even where its first part decides.)
+    if p_with_hours and (p_policy.require_hours or p_policy.has_hours) then
+        if not exists (
+            select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o
             where o.open @> p_period
         ) then
-        return false;
+            return false;
+        end if;
     end if;
-    return not (
-        p_with_limits
-        and least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000
-        and exists (
+    if p_with_limits and least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000 then
+        return not exists (
             select from bookingdb.full_times(
                 p_policy, tstzrange(lower(p_period), lower(p_period), '[]'), p_except_id
             ) as f
             where f.period @> lower(p_period)
-        )
-    );
+        );
+    end if;
+    return true;
 end;
 $function$;
 

@@ -25,7 +25,7 @@ begin
     perform bookingdb.authorise_anyone();
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
 
     -- Both dates are whole days of the zone that was asked for; what notice and horizon leave of them.
     v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone) * bookingdb.bookable_span(v_policy);
@@ -34,7 +34,7 @@ begin
     end if;
     return query
     select s.start, s.start + v_length, l.local::date, l.local::time
-    from bookingdb.free_times(array[p_therapist_id], v_span, v_length, null, true) as f
+    from bookingdb.free_times(array[v_policy], v_span, v_length, null, true) as f
     cross join lateral bookingdb.slot_starts(
         f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes), v_policy.slot_offset_minutes
     ) as s (start)

@@ -15,6 +15,7 @@ set jit = off
 set timezone = 'UTC'
 as $function$
 declare
+    v_policy bookingdb.effective_policy;
     v_time_zone text;
     v_span tstzrange;
 begin
@@ -23,12 +24,13 @@ begin
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
     perform bookingdb.require_therapist(p_therapist_id);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapist_id);
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
     v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone);
 
     return query
     select lower(p.period), upper(p.period)
-    from bookingdb.opening_times(array[p_therapist_id], lower(v_span), upper(v_span)) as o
+    from bookingdb.opening_times(array[v_policy], lower(v_span), upper(v_span)) as o
     cross join lateral unnest(o.open * tstzmultirange(v_span)) as p (period)
     order by p.period;
 end;

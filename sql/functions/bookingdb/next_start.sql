@@ -15,17 +15,17 @@ as $function$
 declare
     v_span tstzrange := bookingdb.bookable_span(p_policy) * tstzrange(p_after, null);
     v_end constant timestamptz := upper(v_span);
-    v_days integer := 2;
+    v_days integer := 1;
     v_next timestamptz;
 begin
-    -- The next days first, then ever longer stretches: mostly something is free soon.
+    -- The next day first, then ever longer stretches: mostly something is free soon.
     while not isempty(v_span) loop
         v_span := tstzrange(
             lower(v_span), least(v_end, lower(v_span) + make_interval(hours => 24 * v_days)), '[]'
         );
         select s.start
         into v_next
-        from bookingdb.free_times(array[p_policy.therapist_id], v_span, p_length, p_except_id, p_with_hours) as f
+        from bookingdb.free_times(array[p_policy], v_span, p_length, p_except_id, p_with_hours) as f
         cross join lateral bookingdb.slot_starts(
             f.starts, p_policy.time_zone, coalesce(p_step_minutes, p_policy.slot_step_minutes),
             p_policy.slot_offset_minutes

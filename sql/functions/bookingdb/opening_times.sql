@@ -1,4 +1,8 @@
-create or replace function bookingdb.opening_times(p_therapist_ids uuid[], p_from timestamptz, p_to timestamptz)
+create or replace function bookingdb.opening_times(
+    p_policies bookingdb.effective_policy[],
+    p_from timestamptz,
+    p_to timestamptz
+)
 returns setof bookingdb.opening_time
 language plpgsql
 stable
@@ -7,17 +11,11 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 begin
-    -- Where nobody has hours and nobody needs any, nothing has to be worked out. (By the index, however few there are.)
-    if not exists (
-        select from unnest(p_therapist_ids) as i (id)
-        cross join lateral (select from bookingdb.weekly_hours as w where w.therapist_id = i.id limit 1) as w
-    ) and not exists (
-        select from unnest(p_therapist_ids) as i (id)
-        cross join lateral (select from bookingdb.date_overrides as v where v.therapist_id = i.id limit 1) as v
-    ) and not exists (select from bookingdb.policies_of(p_therapist_ids) as p where p.require_hours) then
+    -- Where nobody has hours and nobody needs any, nothing has to be worked out.
+    if not exists (select from unnest(p_policies) as t where t.require_hours or t.has_hours) then
         return query
-        select i.id, tstzmultirange '{(,)}'
-        from unnest(p_therapist_ids) as i (id);
+        select t.therapist_id, tstzmultirange '{(,)}'
+        from unnest(p_policies) as t;
         return;
     end if;
 
@@ -28,7 +26,7 @@ begin
             when h.has_hours or cardinality(e.dates) > 0 then coalesce(o.periods, '{}')
             else '{(,)}'
         end
-    from bookingdb.policies_of(p_therapist_ids) as t
+    from unnest(p_policies) as t
     -- From the day before: its windows may reach across midnight.
     cross join lateral (
         select
@@ -115,5 +113,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.opening_times(uuid[], timestamptz, timestamptz) is
+comment on function bookingdb.opening_times(bookingdb.effective_policy[], timestamptz, timestamptz) is
 'When each of these therapists is there between two instants (and a little beyond): weekly hours, or what overrides them on a date; without weekly hours at any time, unless the policy requires them. Windows are in the therapist''s local time: an end at or before the start is on the next day, a time that occurs twice means the first, one that the clocks jump over means the jump.';

@@ -24,7 +24,9 @@ begin
         coalesce(o.slot_offset_minutes, d.slot_offset_minutes),
         coalesce(o.maximum_sessions_per_day, d.maximum_sessions_per_day),
         coalesce(o.maximum_sessions_per_week, d.maximum_sessions_per_week),
-        coalesce(o.require_hours, d.require_hours)
+        coalesce(o.require_hours, d.require_hours),
+        exists (select from bookingdb.weekly_hours as w where w.therapist_id = p_therapist_id)
+            or exists (select from bookingdb.date_overrides as v where v.therapist_id = p_therapist_id)
     into v_policy
     from bookingdb.policies as d
     left join bookingdb.policies as o on o.therapist_id = p_therapist_id
@@ -34,4 +36,4 @@ end;
 $function$;
 
 comment on function bookingdb.policy_of(uuid) is
-'What holds for a therapist (policies_of). Null asks for the default.';
+'What holds for a therapist: each setting is the therapist''s own, else the default''s. has_hours says whether there are weekly hours or overrides. Null asks for the default.';

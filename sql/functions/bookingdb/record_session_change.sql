@@ -27,12 +27,8 @@ begin
         if new.hours_overridden then
             v_changes := jsonb '{"hours_overridden": {"new": true}}';
         end if;
-        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
-        values (new.id, new.user_id, v_action, null, new.status, v_changes, v_actor);
     elsif tg_op = 'DELETE' then
         v_action := 'deleted';
-        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, actor)
-        values (old.id, old.user_id, v_action, old.status, null, v_actor);
     else
         -- Ledger, calendar and audit log know a session by its id.
         if new.id <> old.id then
@@ -45,9 +41,15 @@ begin
             return null;
         end if;
         v_action := case when new.status is distinct from old.status then 'status_changed' else 'updated' end;
-        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
-        values (new.id, new.user_id, v_action, old.status, new.status, v_changes, v_actor);
     end if;
+
+    with audited as (
+        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
+        values (
+            coalesce(new.id, old.id), case when tg_op = 'DELETE' then old.user_id else new.user_id end, v_action,
+            old.status, new.status, v_changes, v_actor
+        )
+    )
 
     insert into bookingdb.outbox (event, subject_id, payload)
     values (

@@ -27,11 +27,6 @@ begin
             'maximum_advance', p_policy, p_period, p_except_id, p_with_hours
         ));
     end if;
-    if bookingdb.is_free(p_policy, p_period, p_except_id, p_with_hours, true) then
-        return;
-    end if;
-
-    -- Refused; what follows only finds out by which rule.
     if not bookingdb.is_open(p_policy, p_period, p_except_id, p_with_hours, false) then
         v_rule := case
             when exists (
@@ -58,7 +53,7 @@ begin
     where b.starts @> lower(p_period)
     order by (b.period && p_period) desc, lower(b.period)
     limit 1;
-    if v_rule is null then
+    if v_rule is null and least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000 then
         select f.rule
         into v_rule
         from bookingdb.full_times(p_policy, v_start, p_except_id) as f
@@ -66,10 +61,11 @@ begin
         order by f.rule
         limit 1;
     end if;
-    perform bookingdb.raise_error('booking_conflict', bookingdb.refusal_context(
-        -- What was there a moment ago and is gone is a hold that ran out.
-        coalesce(v_rule, 'hold'), p_policy, p_period, p_except_id, p_with_hours
-    ));
+    if v_rule is not null then
+        perform bookingdb.raise_error('booking_conflict', bookingdb.refusal_context(
+            v_rule, p_policy, p_period, p_except_id, p_with_hours
+        ));
+    end if;
 end;
 $function$;
 

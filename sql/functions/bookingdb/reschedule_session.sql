@@ -41,7 +41,9 @@ begin
     v_session := bookingdb.lock_session(p_session_id);
     v_part := bookingdb.part_in_session(v_session);
     -- A time without a zone is meant in the session's own.
-    v_time_zone := bookingdb.resolve_time_zone(coalesce(p_time_zone, v_session.time_zone), v_session.therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(
+        coalesce(p_time_zone, v_session.time_zone), (bookingdb.policy_of(v_session.therapist_id)).time_zone
+    );
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
     -- Who wrote the session directly may have left the duration out, or made it endless.
     v_minutes := coalesce(

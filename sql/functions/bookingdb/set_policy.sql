@@ -53,7 +53,7 @@ begin
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', v_name));
         end if;
         if v_name = 'time_zone' then
-            perform bookingdb.resolve_time_zone(v_value, p_therapist_id);
+            perform bookingdb.resolve_time_zone(v_value, null);
             continue;
         end if;
 

@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_now constant timestamptz := clock_timestamp();
+    v_actor constant text := bookingdb.actor();
     v_lot_id uuid;
     v_balance integer;
     v_lock_timeout text;
@@ -67,15 +68,20 @@ begin
         perform bookingdb.raise_error('insufficient_credits', jsonb_build_object('credits_balance', 0));
     end if;
 
-    insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
-    values (p_user_id, v_lot_id, p_session_id, 'debit', -1, v_balance - 1, bookingdb.actor());
+    -- In one statement: the trigger on user_credits, which comes after it, finds the entry.
+    with paid as (
+        update public.user_credits as c
+        set credits_balance = c.credits_balance - 1,
+            -- What others wrote there directly must not be in the way.
+            credits_used = least(c.credits_used, 2147483646) + 1,
+            updated_at = now()
+        where c.id = v_lot_id
+        returning c.id
+    )
 
-    update public.user_credits as c
-    set credits_balance = c.credits_balance - 1,
-        -- What others wrote there directly must not be in the way.
-        credits_used = least(c.credits_used, 2147483646) + 1,
-        updated_at = now()
-    where c.id = v_lot_id;
+    insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
+    select p_user_id, p.id, p_session_id, 'debit', -1, v_balance - 1, v_actor
+    from paid as p;
     if not found then
         -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
         raise exception using errcode = 'internal_error', message = 'Booking failed';
@@ -84,4 +90,4 @@ end;
 $function$;
 
 comment on function bookingdb.take_credit(uuid, uuid) is
-'Takes one credit for a session from exactly one lot: the ledger entry, then the balance. The caller holds the client''s lock (lock_people). Raises insufficient_credits, busy.';
+'Takes one credit for a session from exactly one lot, with its ledger entry. The caller holds the client''s lock (lock_people). Raises insufficient_credits, busy.';
