@@ -58,6 +58,7 @@ EMPTY_THE_TABLES = """
         maximum_sessions_per_week = 1000, require_hours = false;
 """
 
+
 @pytest.fixture(scope="session")
 def bin_dir() -> Path:
     """The binaries under test; `make test-matrix` names those of other versions."""
@@ -211,13 +212,16 @@ def url_of(server_url: str, database: str, user: str = "postgres") -> str:
 
 def _server(bin_dir: Path, scripts: Path) -> Iterator[testing.postgresql.Postgresql]:
     initdb, postgres = embedded.wrapper_scripts(bin_dir, scripts)
-    with throwaway.folder() as folder, testing.postgresql.Postgresql(
-        base_dir=str(folder),
-        initdb=str(initdb),
-        postgres=str(postgres),
-        initdb_args="-U postgres -A trust --no-sync --encoding=UTF8 --locale=C",
-        postgres_args="-h 127.0.0.1 " + " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
-    ) as running:
+    with (
+        throwaway.folder() as folder,
+        testing.postgresql.Postgresql(
+            base_dir=str(folder),
+            initdb=str(initdb),
+            postgres=str(postgres),
+            initdb_args="-U postgres -A trust --no-sync --encoding=UTF8 --locale=C",
+            postgres_args="-h 127.0.0.1 " + " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
+        ) as running,
+    ):
         yield running
 
 

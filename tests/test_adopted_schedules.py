@@ -628,7 +628,7 @@ def test_json_that_jsonb_cannot_hold(world: World) -> None:
     therapist = app.therapist()
     save(app.connection, therapist, today("09:00", "11:00"))
     with warnings_of(app.connection) as warnings:
-        app.run("update availability_weekly_schedules set weekly_availability = '{\"standardHours\": \"\\u0000\"}'")
+        app.run('update availability_weekly_schedules set weekly_availability = \'{"standardHours": "\\u0000"}\'')
     assert len(warnings) == 1
     assert slots(app, therapist) == ["09:00", "10:00"]
     ((table, _, _, problem),) = untranslated(app)
@@ -1049,8 +1049,7 @@ def test_all_that_is_there_is_taken_over_at_once(world: World) -> None:
 
 CLOSE_THE_WEEK = "update availability_weekly_schedules set weekly_availability = '{}' where therapist_id = %s"
 CLOSE_THE_DATE = (
-    "insert into availability_overrides (therapist_id, date, override_type)"
-    f" values (%s, '{TOMORROW}', 'unavailable')"
+    f"insert into availability_overrides (therapist_id, date, override_type) values (%s, '{TOMORROW}', 'unavailable')"
 )
 changes = pytest.mark.parametrize("statement", [CLOSE_THE_WEEK, CLOSE_THE_DATE], ids=["week", "date"])
 
@@ -1094,9 +1093,7 @@ def test_two_rows_of_one_date_that_are_written_at_once_both_count(by_type: World
     )
     with holding(app) as first, session_of(app) as second:
         run(first, insert, therapist, TOMORROW, "09:00", "10:00")
-        future = waiting(
-            app, lambda connection: run(connection, insert, therapist, TOMORROW, "12:00", "13:00"), second
-        )
+        future = waiting(app, lambda connection: run(connection, insert, therapist, TOMORROW, "12:00", "13:00"), second)
         first.execute("commit")
         future.result()
     assert exceptions(app, therapist) == ["09:00-10:00", "12:00-13:00"]

@@ -41,9 +41,7 @@ every_app = pytest.mark.parametrize(
 
 
 @every_app
-def test_an_app_loads_on_every_host_with_the_rows_it_promises(
-    app: App, hosts_empty_database: str, host: Host
-) -> None:
+def test_an_app_loads_on_every_host_with_the_rows_it_promises(app: App, hosts_empty_database: str, host: Host) -> None:
     load(app, hosts_empty_database, host)
     contents = rows(hosts_empty_database)
     for table, classes in app.damage.items():

@@ -223,6 +223,7 @@ plans = st.builds(
     seed=st.integers(0, 1000),
 )
 
+
 def of_availability(examples: int) -> settings:
     return settings(
         max_examples=examples,
@@ -568,9 +569,7 @@ def compare_list(practice: Practice, listing: Listing, first: dt.date, last: dt.
     edges = (listing.now, listing.now + practice.model.policy.notice, listing.now + practice.model.policy.advance)
     unsteady = {clock(zone, edge + sign * MARGIN)[0] for edge in edges for sign in (-1, 1)}
     assert [(date, n, epoch(start), epoch(end)) for date, n, start, end in days if date not in unsteady] == [
-        (date, len(starts), starts[0], starts[-1])
-        for date, starts in by_day.items()
-        if date not in unsteady
+        (date, len(starts), starts[0], starts[-1]) for date, starts in by_day.items() if date not in unsteady
     ]
     return expected
 

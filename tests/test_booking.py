@@ -248,7 +248,7 @@ def test_a_taken_slot_is_refused_with_its_times_in_utc(world: World) -> None:
 
 def test_what_is_free_next_is_looked_for_within_a_year(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
-    world.run("select set_policy('{\"maximum_advance\": \"3650 days\"}')")
+    world.run('select set_policy(\'{"maximum_advance": "3650 days"}\')')
     later = TOMORROW + dt.timedelta(days=400)
     hour = {"start_time": "09:00", "end_time": "10:00", "valid_from": f"{later}"}
     hours = [{"weekday": day, **hour} for day in range(1, 8)]

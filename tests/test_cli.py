@@ -77,9 +77,7 @@ def test_export_writes_a_script_that_migrate_has_nothing_to_add_to(owned_databas
     assert "Nothing to do" in bookingdb(owned_database, "migrate").stdout
 
 
-def test_export_for_the_supabase_cli_writes_each_version_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_export_for_the_supabase_cli_writes_each_version_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first = bookingdb("", "export", "--format", "supabase")
     (path,) = (tmp_path / "supabase" / "migrations").iterdir()

@@ -205,7 +205,10 @@ def test_dates(value: Any) -> None:
         assert type(refusal(builder, **{parameter: value})) is InvalidDate
     for parameter in DATES:
         for lists in (
-            calls.list_available_slots, calls.list_available_days, calls.list_date_overrides, calls.list_opening_hours,
+            calls.list_available_slots,
+            calls.list_available_days,
+            calls.list_date_overrides,
+            calls.list_opening_hours,
         ):
             assert type(refusal(lists, **{parameter: value})) is InvalidDate
 

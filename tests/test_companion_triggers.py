@@ -305,9 +305,7 @@ def test_what_a_function_wrote_counts_more_than_a_default(copied: World) -> None
         ({"title": "x"}, {}),
     ],
 )
-def test_on_a_change_of_one_the_other_follows(
-    copied: World, written: dict[str, Any], expected: dict[str, Any]
-) -> None:
+def test_on_a_change_of_one_the_other_follows(copied: World, written: dict[str, Any], expected: dict[str, Any]) -> None:
     session = insert(copied, notes="old", duration_minutes=60)
 
     update(copied, session, **written)

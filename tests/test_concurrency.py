@@ -535,7 +535,7 @@ def test_a_bulk_update_and_a_booking_wait_for_each_other(world: World) -> None:
     client = world.client(credits=1)
     hour = dt.timedelta(hours=1)
     at_nine = partial(book, client=client, therapist=therapist, at="09:00", session_date=dt.date(2031, 1, 6))
-    world.run("select set_policy('{\"maximum_advance\": \"3650 days\"}')")
+    world.run('select set_policy(\'{"maximum_advance": "3650 days"}\')')
 
     def shift(connection: Connection) -> None:
         connection.execute(SHIFT_ALL, [hour, hour])

@@ -108,9 +108,7 @@ def test_what_callers_enter_by_plans_without_regard_to_statistics(function: Func
     """What it calls plans as it does: one plan for all parameters, by an index, never compiled."""
     twin = next(twin for twin in ENGINE if twin.name == function.name)
 
-    assert (
-        "set plan_cache_mode = force_generic_plan\nset enable_seqscan = off\nset jit = off\n" in twin.text
-    ), twin.path
+    assert "set plan_cache_mode = force_generic_plan\nset enable_seqscan = off\nset jit = off\n" in twin.text, twin.path
 
 
 def test_grants_name_every_function_exactly_once() -> None:

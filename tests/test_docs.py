@@ -34,9 +34,7 @@ NOT_YET_REGISTERED = UUID("0ada0ada-0ada-4ada-8ada-0ada0ada0ada")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_examples_print_what_the_document_shows(
-    document: Path, request: pytest.FixtureRequest, bin_dir: Path
-) -> None:
+def test_examples_print_what_the_document_shows(document: Path, request: pytest.FixtureRequest, bin_dir: Path) -> None:
     text = document.read_text(encoding="utf-8")
     world: World = request.getfixturevalue("supabase_world" if "\n```js" in text else "world")
     # The documents speak in UTC and as the owner.

@@ -591,9 +591,7 @@ def test_a_checkout_with_windows_line_ends_is_the_same(tmp_path: Path) -> None:
         lambda text: "",
     ],
 )
-def test_an_exported_file_that_was_edited(
-    tmp_path: Path, next_version: Source, edit: Callable[[str], str]
-) -> None:
+def test_an_exported_file_that_was_edited(tmp_path: Path, next_version: Source, edit: Callable[[str], str]) -> None:
     path = write_migration(tmp_path / "migrations").path
     path.write_text(edit(path.read_text()))
     for files in (SOURCE, next_version):

@@ -318,9 +318,7 @@ def test_a_schema_of_somebody_else(owned: Connection, server_url: str) -> None:
         assert migrate(owned).migrations == MIGRATIONS
 
 
-def test_a_database_that_was_dumped_and_restored_is_the_same(
-    world: World, owned_database: str, bin_dir: Path
-) -> None:
+def test_a_database_that_was_dumped_and_restored_is_the_same(world: World, owned_database: str, bin_dir: Path) -> None:
     client, therapist = world.client(credits=2), world.therapist("Europe/Berlin")
     world.book(client, therapist)
 

@@ -533,9 +533,7 @@ def test_a_series_is_at_the_same_local_time_across_clock_changes(world: World, z
     while first <= dt.date.today() + DAY:
         first += 7 * DAY
 
-    booked = book_series(
-        world.connection, client, therapist, session_date=first, session_time="09:30", occurrences=5
-    )
+    booked = book_series(world.connection, client, therapist, session_date=first, session_time="09:30", occurrences=5)
 
     tz = ZoneInfo(zone)
     assert [row["start_time"].astimezone(tz).replace(tzinfo=None) for row in booked] == [
@@ -579,7 +577,7 @@ def test_a_monthly_series_from_the_end_of_a_month_stays_there(world: World, days
     therapist, client = world.therapist(), world.client(credits=14)
     year = dt.date.today().year + 1
     first = dt.date(year, 1, days)
-    world.run("select set_policy('{\"maximum_advance\": \"1200 days\"}')")
+    world.run('select set_policy(\'{"maximum_advance": "1200 days"}\')')
     (months,) = world.run("select interval '1 month'")[0]
     assert months == 30 * DAY
     booked = world.run(
@@ -808,7 +806,7 @@ def test_a_hold_becomes_a_session_whatever_buffers_hold_by_then(world: World) ->
     therapist, client = world.therapist(), world.client(credits=1)
     held = hold(world, client, therapist)
     world.book(world.client(credits=1), therapist, "11:15")
-    world.run("select set_policy('{\"buffer_after_minutes\": 60, \"buffer_before_minutes\": 60}', %s)", therapist)
+    world.run('select set_policy(\'{"buffer_after_minutes": 60, "buffer_before_minutes": 60}\', %s)', therapist)
 
     booked = call(world.connection, "book_hold", hold_id=held["id"])
 
@@ -1089,9 +1087,7 @@ def test_another_clients_lot_is_none(world: World) -> None:
     lot_id = call(world.connection, "grant_credits", user_id=other, amount=2)["lot_id"]
     for amount in (1, -1):
         with nothing_written(world), refused("lot_not_found"):
-            call(
-                world.connection, "adjust_credits", user_id=client, amount=amount, reason="a mistake", lot_id=lot_id
-            )
+            call(world.connection, "adjust_credits", user_id=client, amount=amount, reason="a mistake", lot_id=lot_id)
 
 
 @pytest.mark.parametrize("amount", [1, -1, -50])
@@ -1105,9 +1101,7 @@ def test_a_lot_that_is_over_cannot_be_adjusted(world: World, amount: int) -> Non
     world.run("update user_credits set status = 'refunded' where id = %s", lots[3])
     for lot_id, status in zip(lots, ("expired", "expired", "revoked", "refunded"), strict=True):
         with nothing_written(world), refused("invalid_parameter") as refusal:
-            call(
-                world.connection, "adjust_credits", user_id=client, amount=amount, reason="a mistake", lot_id=lot_id
-            )
+            call(world.connection, "adjust_credits", user_id=client, amount=amount, reason="a mistake", lot_id=lot_id)
         assert (refusal.detail["parameter"], refusal.detail["status"]) == ("p_lot_id", status)
     # Whose lot is none of the client's is not told what became of it.
     other = world.client()

@@ -892,9 +892,7 @@ class Doors:
             )
             violations = connection.execute("select * from bookingdb.check_invariants()")
             assert violations.fetchall() == []
-            return Seen(
-                {row.pop("id"): row for row in sessions}, {row.pop("id"): row for row in lots}, dict(balances)
-            )
+            return Seen({row.pop("id"): row for row in sessions}, {row.pop("id"): row for row in lots}, dict(balances))
 
 
 def is_waiting(observer: Connection, pid: int) -> bool:

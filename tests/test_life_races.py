@@ -881,9 +881,7 @@ def test_a_hold_that_replaces_the_clients_own_frees_its_slot_when_that_is_done(
 def test_two_holds_of_a_client_with_a_therapist_at_once_leave_one(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
 
-    ended = race(
-        world, holding_slot(client, therapist, "10:00"), holding_slot(client, therapist, "12:00"), ending
-    )
+    ended = race(world, holding_slot(client, therapist, "10:00"), holding_slot(client, therapist, "12:00"), ending)
 
     assert ended == ("done", "done")
     clock = "select to_char(lower(period) at time zone 'UTC', 'HH24:MI') from bookingdb.calendar"

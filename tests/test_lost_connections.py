@@ -71,9 +71,7 @@ def test_a_commit_whose_answer_is_lost_is_repeated(world: World, between: Proxy,
 
 
 @every_way
-def test_but_not_for_ever(
-    world: World, between: Proxy, way: ambiguous.Way, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_but_not_for_ever(world: World, between: Proxy, way: ambiguous.Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_LONGEST_FIRST_RECONNECTION", 0.001)
     plan = between.plan("the key", 1000, at_commit=way in ambiguous.WITH_COMMIT)
 
@@ -98,9 +96,7 @@ def test_a_call_without_a_key_is_not_repeated(world: World, between: Proxy, way:
 
 
 @pytest.mark.parametrize("way", ambiguous.CALLERS_OWN, ids=lambda way: way.__name__)
-def test_on_a_connection_of_the_callers_nothing_is_repeated(
-    world: World, between: Proxy, way: ambiguous.Way
-) -> None:
+def test_on_a_connection_of_the_callers_nothing_is_repeated(world: World, between: Proxy, way: ambiguous.Way) -> None:
     between.plan("the key", 1)
 
     with pytest.raises(BookingFailed):

@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +25,10 @@ TELL = (
     "set client_min_messages = log",
 )  # fmt: skip
 SEQUENTIAL = re.compile(r"Seq Scan on (\w+)")
+# An index that is read without a condition on what it is ordered by is read from end to end.
+INDEXED = re.compile(r"Index (?:Only )?Scan(?: Backward)?(?: using| on) (\w+).*\n?((?:(?!.*->).+\n?)*)")
+# It has one row.
+ONE_ROW = {"policies_default_key"}
 # Without an index, because they have at most a few rows: asked only where an application has such statuses.
 SMALL = {"active_statuses"}
 # What an application writes, and the foreign keys then ask, is planned as Postgres likes.
@@ -52,6 +57,17 @@ def explained(world: World) -> Iterator[tuple[Connection, list[str]]]:
 def read_whole(plans: list[str]) -> set[str]:
     """The tables that the plans read from end to end."""
     return {table for plan in plans if not OTHERS.search(plan) for table in SEQUENTIAL.findall(plan)} - SMALL
+
+
+def read_without_condition(plans: list[str]) -> set[str]:
+    """The indexes that the plans read from end to end."""
+    return {
+        index
+        for plan in plans
+        if not OTHERS.search(plan)
+        for index, details in INDEXED.findall(plan)
+        if "Index Cond: " not in details
+    } - ONE_ROW
 
 
 def life(connection: Connection, client: UUID, therapist: UUID) -> None:
@@ -105,7 +121,48 @@ def free(connection: Connection, _client: UUID, therapist: UUID) -> None:
         run(connection, "select set_weekly_hours(%s, %s)", therapist, hours)
 
 
-@pytest.mark.parametrize("what", [life, direct_writes, credits, free], ids=lambda what: what.__name__)
+def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Every public function that the others do not call."""
+    run(connection, "select set_policy('{\"maximum_sessions_per_day\": 9}', %s)", therapist)
+    run(connection, "select * from get_policy(%s)", therapist)
+    run(connection, "select get_weekly_hours(%s)", therapist)
+    off = scalar(connection, "select id from add_time_off(%s, %s, %s)", therapist, moment(8), moment(9))
+    run(connection, "select list_time_off(%s, %s, %s)", therapist, moment(0), moment(23))
+    run(connection, "select remove_time_off(%s)", off)
+    run(connection, "select set_date_override(%s, current_date + 5)", therapist)
+    run(connection, "select list_date_overrides(%s, current_date, current_date + 9)", therapist)
+    run(connection, "select list_opening_hours(%s, current_date, current_date + 9)", therapist)
+    run(connection, "select list_available_days(%s, current_date, current_date + 9)", therapist)
+    events = f'[{{"external_id": "a", "start_time": "{moment(6).isoformat()}", "end_time": "{moment(7).isoformat()}"}}]'
+    run(connection, "select sync_external_busy(%s, 'a', %s)", therapist, events)
+    run(connection, "select book_session_with_override(%s, %s, current_date + 5, '10:00')", client, therapist)
+    run(connection, "select book_series(%s, %s, %s, '11:00', 2)", client, therapist, TOMORROW)
+    held = scalar(connection, "select id from hold_slot(%s, %s, %s, '15:00', 60)", client, therapist, TOMORROW)
+    scalar(connection, "select id from hold_slot(%s, %s, %s, '16:00', 60)", client, therapist, TOMORROW)
+    run(connection, "select release_hold(%s)", held)
+    run(connection, "select lock_for_booking(array[%s, %s]::uuid[])", client, therapist)
+    pending = uuid4()
+    insert = (
+        "insert into sessions (id, user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, %s, %s, %s, 'pending_approval')"
+    )
+    run(connection, insert, pending, client, therapist, moment(17), moment(18))
+    run(connection, "select approve_session(%s)", pending)
+    insert = "insert into sessions (id, user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s, %s)"
+    day = dt.timedelta(days=4)
+    run(connection, insert, first := uuid4(), client, therapist, moment(10) - day, moment(11) - day)
+    run(connection, "select start_session(%s)", first)
+    run(connection, "select complete_session(%s)", first)
+    run(connection, insert, second := uuid4(), client, therapist, moment(12) - day, moment(13) - day)
+    run(connection, "select mark_no_show(%s)", second)
+    run(connection, "select * from grant_credits(%s, 2, p_expires_at => now() + '1 second')", client)
+    run(connection, "select * from expire_credits()")
+    run(connection, "select register_client('a@b.example')")
+    registered = scalar(connection, "select register_therapist('c@d.example')")
+    run(connection, "select set_therapist_active(%s, false)", registered)
+
+
+@pytest.mark.parametrize("what", [life, direct_writes, credits, free, the_rest], ids=lambda what: what.__name__)
 def test_a_connection_to_a_new_database_makes_no_plan_that_reads_a_whole_table(emptied: World, what: Any) -> None:
     therapist, client = emptied.therapist(), emptied.client(credits=9)
     with explained(emptied) as (connection, plans):
@@ -113,6 +170,7 @@ def test_a_connection_to_a_new_database_makes_no_plan_that_reads_a_whole_table(e
 
     assert len(plans) > 10
     assert read_whole(plans) == set()
+    assert read_without_condition(plans) == set()
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
@@ -120,3 +178,18 @@ def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
         run(connection, "do 'begin perform count(*) from public.sessions; end'")
 
     assert read_whole(plans) == {"sessions"}
+
+
+def test_an_index_that_is_read_without_a_condition_is_seen(emptied: World) -> None:
+    with explained(emptied) as (connection, plans):
+        run(connection, "set enable_seqscan = off")
+        run(connection, "do 'begin perform from public.users order by id; end'")
+
+    assert read_without_condition(plans) == {"users_pkey"}
+
+
+def test_the_plans_of_every_public_function_are_read(world: World) -> None:
+    names = {name for (name,) in world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace")}
+    here = Path(__file__).read_text(encoding="utf-8")
+
+    assert {name for name in names if f"{name}(" not in here} == {"create_session_with_credit_deduction"}

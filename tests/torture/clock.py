@@ -171,9 +171,7 @@ class Scene:
         # When the hold is over its slot is anybody's, and else that of who has it.
         kept = outcome(partial(self.call, "book_hold", hold_id=self.held["id"]))
         self.require("the booking of the hold", kept, "hold_expired" if is_over else "done")
-        taken = outcome(
-            partial(self.call, BOOK, user_id=self.other, therapist_id=self.therapist, **self.at(3, 12))
-        )
+        taken = outcome(partial(self.call, BOOK, user_id=self.other, therapist_id=self.therapist, **self.at(3, 12)))
         self.require("a booking over the hold", taken, "done" if is_over else "booking_conflict")
 
         self.require("the balance of the lot that ran out", self.world.balance(self.poor), 0 if is_over else 1)

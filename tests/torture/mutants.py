@@ -19,6 +19,7 @@ from tests.torture import figures
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = "functions/bookingdb"
 CORE = "migrations/0001_core.sql"
+PLANS = "migrations/0005_plans.sql"
 HEAD = ("guard removed", "in", "noticed by")
 BEGIN, END = "<!-- mutants: written by python -m tests.torture.mutants -->", "<!-- end of mutants -->"
 # Where the test that a mutant names does not notice, these, until one does.
@@ -48,7 +49,7 @@ def _function(name: str) -> str:
 
 CONCURRENCY, FAULTS, BOOKING = "tests/test_concurrency.py", "tests/test_faults.py", "tests/test_booking.py"
 LIFE, ACCESS, DIRECT = "tests/test_life.py", "tests/test_access.py", "tests/test_direct_writes.py"
-EXCLUSION = "exclude using gist ({0} with =, {1} with &&)\n    where (kind in ('session', 'hold'))"
+EXCLUSION = "exclude using gist ({0} with =, {1} with &&)\nwhere (kind in ('session', 'hold')"
 LOSER = f"{FAULTS}::test_the_loser_of_a_race_sees_a_conflict_in_every_isolation_level"
 
 MUTANTS = (
@@ -72,11 +73,11 @@ MUTANTS = (
         "tests/test_life_races.py::test_of_two_changes_of_a_session_the_second_finds_what_the_first_left",
     ),
     Mutant(
-        "the constraint on a therapist's time", CORE, EXCLUSION.format("therapist_id", "blocked"),
+        "the constraint on a therapist's time", PLANS, EXCLUSION.format("therapist_id", "blocked"),
         EXCLUSION.format("therapist_id", "blocked").replace("'session', 'hold'", "'none'"), LOSER,
     ),
     Mutant(
-        "the constraint on a client's time", CORE, EXCLUSION.format("client_id", "period"),
+        "the constraint on a client's time", PLANS, EXCLUSION.format("client_id", "period"),
         EXCLUSION.format("client_id", "period").replace("'session', 'hold'", "'none'"), LOSER,
     ),
     Mutant(

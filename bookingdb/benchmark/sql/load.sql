@@ -65,6 +65,6 @@ create index sessions_user_id_start_time_idx on public.sessions (user_id, start_
 create index sessions_therapist_id_start_time_idx on public.sessions (therapist_id, start_time);
 alter table bookingdb.calendar
 add constraint calendar_therapist_excl exclude using gist (therapist_id with =, blocked with &&)
-where (kind in ('session', 'hold')),
+where (kind in ('session', 'hold') and therapist_id is not null),
 add constraint calendar_client_excl exclude using gist (client_id with =, period with &&)
-where (kind in ('session', 'hold'));
+where (kind in ('session', 'hold') and client_id is not null);

@@ -9,7 +9,8 @@ begin
     return not exists (
         select from unnest(p_people) as i (id)
         where i.id is not null
-            and not exists (select from bookingdb.therapists as t where t.id = i.id)
+            -- By its id, whatever the statistics say.
+            and not exists (select from bookingdb.therapists as t where t.id = i.id offset 0)
     );
 end;
 $function$;

@@ -68,18 +68,14 @@ begin
 
     -- One hold of a client with a therapist: a new one takes the place of the old, which stays where this one fails.
     v_now := clock_timestamp();
-    with given_up as (
-        delete from bookingdb.calendar as c
-        where c.kind = 'hold' and c.client_id = p_user_id and c.therapist_id = p_therapist_id
-        returning c.id
-    )
+    delete from bookingdb.calendar as c
+    where c.kind = 'hold' and c.client_id = p_user_id and c.therapist_id = p_therapist_id
+    returning c.id
+    into v_given_up_id;
     update bookingdb.holds as h
     set released_at = v_now
-    from given_up as g
-    where h.id = g.id and h.expires_at > v_now
-    returning h.id
-    into v_given_up_id;
-    if v_given_up_id is not null then
+    where h.id = v_given_up_id and h.expires_at > v_now;
+    if found then
         perform bookingdb.tell_of_hold('hold.released', v_given_up_id);
     end if;
 

@@ -24,16 +24,22 @@ begin
     end if;
 
     -- A hold that ran out blocks nobody, but its row would still hit the constraint.
-    select array_agg(c.id)
-    into v_expired_ids
-    from bookingdb.calendar as c
-    where c.kind = 'hold'
-        and c.expires_at <= clock_timestamp()
-        and (
-            (c.therapist_id = p_therapist_id and c.blocked && p_blocked)
-            or (c.client_id = p_client_id and c.period && p_period)
-        );
-    if v_expired_ids is not null then
+    v_expired_ids := array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.therapist_id = p_therapist_id
+            and c.blocked && p_blocked
+            and c.kind = 'hold'
+            and c.expires_at <= clock_timestamp()
+    ) || array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_client_id
+            and c.period && p_period
+            and c.kind = 'hold'
+            and c.expires_at <= clock_timestamp()
+    );
+    if cardinality(v_expired_ids) > 0 then
         -- Somebody who shares only one of a hold's people with us may be removing it, too: everybody in one order.
         begin
             v_lock_timeout := bookingdb.limit_wait();

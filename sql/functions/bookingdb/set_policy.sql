@@ -9,6 +9,8 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_policy bookingdb.effective_policy;
+    v_is_wrong boolean;
     v_name text;
     v_value text;
     v_row bookingdb.policies;
@@ -39,7 +41,7 @@ begin
         select p.*
         into v_row
         from bookingdb.policies as p
-        where p.therapist_id is not distinct from p_therapist_id
+        where p.therapist_id = p_therapist_id or (p.therapist_id is null and p_therapist_id is null)
         for update;
         perform set_config('lock_timeout', v_lock_timeout, true);
     exception
@@ -124,16 +126,21 @@ begin
     where p.id = v_row.id;
 
     -- No therapist may end up with a minimum above the maximum, half of it from the default.
-    if exists (
-        select from bookingdb.policies as o
-        cross join lateral bookingdb.policy_of(o.therapist_id) as e
-        where e.minimum_duration_minutes > e.maximum_duration_minutes
-    ) then
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    v_is_wrong := v_policy.minimum_duration_minutes > v_policy.maximum_duration_minutes;
+    if p_therapist_id is null and not v_is_wrong then
+        v_is_wrong := exists (
+            select from bookingdb.policies as o
+            cross join lateral bookingdb.policy_of(o.therapist_id) as e
+            where e.minimum_duration_minutes > e.maximum_duration_minutes
+        );
+    end if;
+    if v_is_wrong then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
             'parameter', 'minimum_duration_minutes'
         ));
     end if;
-    return bookingdb.policy_of(p_therapist_id);
+    return v_policy;
 end;
 $function$;
 
