@@ -2,45 +2,66 @@
 
 Exit codes: 0 done; 1 refused, or something was found; 2 wrong usage, or no database that answers.
 Results go to standard output; errors (one line, no traceback) and which database was used, to standard error.
+
+What a command does is in its own module, which is imported when the command is called for: whoever asks for help or
+for another command does not wait for it.
 """
 
-import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final, NamedTuple
 
 import click
-import psycopg
 
-from bookingdb import Bookings, database, export, installer, lint, selftest, verify
-from bookingdb import uninstall as removing
-from bookingdb.cli_adopt import adopt
-from bookingdb.cli_availability import AVAILABILITY_COMMANDS
-from bookingdb.cli_bench import bench_group
-from bookingdb.cli_credits import credits_group
-from bookingdb.cli_policy import policy
-from bookingdb.cli_sessions import SESSION_COMMANDS
-from bookingdb.console import (
-    REFUSED,
-    Command,
-    database_url_option,
-    json_option,
-    open_database,
-    print_json,
-    print_table,
-    print_value,
-)
-from bookingdb.embedded import LocalServer, LocalServerError, Status
 from bookingdb.errors import BookingError
-from bookingdb.source import SourceError
 
 UNREACHABLE = 2
 
 
+class Later(NamedTuple):
+    """A command that is not imported yet.
+
+    Attributes:
+        place: ``module:attribute``, the module in this package.
+        summary: the first sentence of its help, which the list of all commands shows.
+    """
+
+    place: str
+    summary: str
+
+    def load(self) -> click.Command:
+        """Import it."""
+        module, _, attribute = self.place.partition(":")
+        command = getattr(import_module(f"bookingdb.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
 class Commands(click.Group):
-    """A group of commands whose errors become one line on standard error and an exit code."""
+    """A group of commands whose errors become one line on standard error and an exit code.
+
+    Some of them may be imported later, when they are called for; their list is printed without.
+    """
+
+    def __init__(self, *arguments: Any, later: Mapping[str, Later] | None = None, **others: Any) -> None:
+        """Remember by name what is to be imported `later`; what else there is, is click's."""
+        super().__init__(*arguments, **others)
+        self.later = later or {}
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(context), *self.later})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a command, imported."""
+        return self.later[name].load() if name in self.later else super().get_command(context, name)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of all commands, without importing any."""
+        here = {name: click.Command(name, help=command.summary) for name, command in self.later.items()}
+        click.Group(commands={**self.commands, **here}).format_commands(context, formatter)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command; the module lists the exit codes. With BOOKINGDB_DEBUG=1 errors show where."""
@@ -63,6 +84,13 @@ def explain(error: Exception) -> tuple[str, int]:
 
     Example: ``explain(NoDatabase("no database"))`` is ``("no database", 2)``
     """
+    import psycopg  # noqa: PLC0415 (only what has failed waits for it)
+
+    from bookingdb import database, export, installer, selftest  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.console import REFUSED  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.embedded import LocalServerError  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.source import SourceError  # noqa: PLC0415 (only what has failed waits for it)
+
     line = " ".join(str(error).split())
     match error:
         case database.DatabaseUnreachable() | database.NoDatabase():
@@ -87,381 +115,90 @@ def explain(error: Exception) -> tuple[str, int]:
     return message, exit_code
 
 
-def mention(remark: str | None) -> None:
-    """Print a remark on standard error, if there is one."""
-    if remark:
-        click.echo(f"bookingdb: {remark}", err=True)
+COMMANDS: Final[Mapping[str, Later]] = {
+    "migrate": Later(
+        "cli_install:migrate",
+        "Install bookingdb, or bring it to this version: everything in one transaction, or nothing.",
+    ),
+    "export": Later(
+        "cli_install:export_sql",
+        "Write the SQL that does what migrate does, to be brought in by other means; needs no database.",
+    ),
+    "status": Later(
+        "cli_install:installation_status", "Show what was installed, when and by whom, and what is pending."
+    ),
+    "verify": Later(
+        "cli_install:verify_installation",
+        "Compare the database with what this package installs, and check the invariants; exit 1 on a finding.",
+    ),
+    "lint": Later(
+        "cli_install:lint_installation",
+        "Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding.",
+    ),
+    "selftest": Later(
+        "cli_install:run_selftest",
+        "Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails.",
+    ),
+    "uninstall": Later(
+        "cli_install:uninstall",
+        "Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows.",
+    ),
+    "adopt": Later(
+        "cli_adopt:adopt", "Take over the database of an application that has sessions and credits already."
+    ),
+    "local": Later("cli_local:local", "Start and stop a Postgres of your own on this machine."),
+    "register": Later(
+        "cli_register:register", "Register clients and therapists; the same person again is the same id."
+    ),
+    "credits": Later("cli_credits:credits_group", "Grant credits, and see what became of them."),
+    "policy": Later("cli_policy:policy", "Show and change what holds for bookings, by default and with a therapist."),
+    "hold": Later("cli_sessions:hold", "Keep a time for a client against everybody else for a while, at no cost."),
+    "release": Later("cli_sessions:release", "Give HOLD (a UUID) up; one that is over stays so."),
+    "book-hold": Later("cli_sessions:book_hold", "Turn HOLD (a UUID) into a session and take one credit for it."),
+    "book": Later("cli_sessions:book", "Book a session and take one credit for it."),
+    "book-series": Later(
+        "cli_sessions:book_series",
+        "Book sessions at the same local time and take a credit for each: all of them or none.",
+    ),
+    "sessions": Later("cli_sessions:list_sessions", "List sessions, the latest start first."),
+    "check": Later("cli_sessions:check", "Say whether a therapist is free; exit 1 when not."),
+    "reschedule": Later(
+        "cli_sessions:reschedule", "Move SESSION (a UUID) to another time, or leave it where it is if that is taken."
+    ),
+    "cancel": Later("cli_sessions:cancel", "Cancel SESSION (a UUID); its time is free at once."),
+    "approve": Later("cli_sessions:approve", "Approve SESSION (a UUID), which waits for it, and take its credit."),
+    "confirm": Later("cli_sessions:confirm", "Confirm SESSION (a UUID)."),
+    "start": Later("cli_sessions:start", "Say that SESSION (a UUID) has begun."),
+    "complete": Later("cli_sessions:complete", "Say that SESSION (a UUID) took place."),
+    "no-show": Later("cli_sessions:no_show", "Say that the client did not come to SESSION (a UUID)."),
+    "slots": Later(
+        "cli_availability:slots",
+        "Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.",
+    ),
+    "next": Later(
+        "cli_availability:next_slot",
+        "Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked.",
+    ),
+    "find": Later("cli_availability:find", "Find therapists who are free, whoever is free first, first."),
+    "hours": Later(
+        "cli_availability:hours_group", "Show and change when a therapist works, in the therapist's local time."
+    ),
+    "time-off": Later("cli_availability:time_off_group", "List, add and remove time off."),
+    "ics": Later(
+        "cli_availability:ics", "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID)."
+    ),
+    "bench": Later(
+        "cli_bench:bench_group",
+        "Measure what things cost, as ratios, in a database that is made for it and dropped afterwards.",
+    ),
+}
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, later=COMMANDS)
 @click.version_option(package_name="bookingdb")
 def main() -> None:
     """Appointment booking with prepaid credits, in your own Postgres."""
 
-
-@main.group()
-def local() -> None:
-    """Start and stop a Postgres of your own on this machine."""
-
-
-def data_dir_option(command: Command) -> Command:
-    """Give a command the option ``--data-dir``, as the parameter `data_dir`."""
-    return click.option(
-        "--data-dir",
-        metavar="FOLDER",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Where the server keeps its data; default: bookingdb/postgres in the XDG data home.",
-    )(command)
-
-
-@local.command()
-@data_dir_option
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    help="The TCP port, 0 for a free one; default: the one it had before, at first 5544 if that is free.",
-)
-@json_option
-def start(data_dir: Path | None, port: int | None, as_json: bool) -> None:
-    """Start the server; the first time, make it."""
-    server = LocalServer(data_dir)
-    port_before = server.status().port
-    started = server.start(port)
-    status = server.status()
-    if as_json:
-        print_json({"started": started} | _as_json(status))
-    else:
-        click.echo(f"The server {'started' if started else 'already runs'}: {_where(status)}.")
-    if port is None and port_before not in (None, status.port):
-        click.echo(f"bookingdb: port {port_before}, which the server had before, was taken", err=True)
-
-
-@local.command()
-@data_dir_option
-@json_option
-def stop(data_dir: Path | None, as_json: bool) -> None:
-    """Stop the server; its data stays."""
-    server = LocalServer(data_dir)
-    stopped = server.stop()
-    if as_json:
-        print_json({"stopped": stopped} | _as_json(server.status()))
-    else:
-        click.echo("The server stopped." if stopped else "The server did not run.")
-
-
-@local.command()
-@data_dir_option
-@json_option
-def status(data_dir: Path | None, as_json: bool) -> None:
-    """Say whether the server runs, and where; exit 1 when it does not."""
-    found = LocalServer(data_dir).status()
-    if as_json:
-        print_json(_as_json(found))
-    else:
-        state = f"runs: {_where(found)}" if found.running else f"does not run (data: {found.data_dir})"
-        click.echo(f"The server {state}.")
-    if not found.running:
-        sys.exit(REFUSED)
-
-
-@local.command()
-@data_dir_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-def reset(data_dir: Path | None, yes: bool, as_json: bool) -> None:
-    """Throw all data away and start again, empty, with the same port and password."""
-    server = LocalServer(data_dir)
-    if not yes:
-        click.confirm(f"Delete all data in {server.data_dir}?", abort=True, err=True)
-    server.reset()
-    if as_json:
-        print_json(_as_json(server.status()))
-    else:
-        click.echo(f"The server started, empty: {_where(server.status())}.")
-
-
-@local.command("psql-url")
-@data_dir_option
-def psql_url(data_dir: Path | None) -> None:
-    """Print the URL of the running server, with its password: psql "$(bookingdb local psql-url)"."""
-    server = LocalServer(data_dir)
-    if not server.status().running:
-        raise database.NoDatabase("the local server does not run; start it with `bookingdb local start`")
-    click.echo(server.url())
-
-
-def _where(status: Status) -> str:
-    return f"127.0.0.1:{status.port}, process {status.pid}, data in {status.data_dir}"
-
-
-def _as_json(status: Status) -> dict[str, Any]:
-    return {
-        "running": status.running,
-        "pid": status.pid,
-        "host": "127.0.0.1",
-        "port": status.port,
-        "socket_dir": status.socket_dir,
-        "data_dir": status.data_dir,
-    }
-
-
-@main.command()
-@database_url_option
-@click.option("--dry-run", is_flag=True, help="Print the SQL that would run, and change nothing.")
-@click.option(
-    "--reapply",
-    is_flag=True,
-    help="Apply functions, triggers, policies and grants again: puts back what was changed by hand.",
-)
-@json_option
-def migrate(database_url: str | None, dry_run: bool, reapply: bool, as_json: bool) -> None:
-    """Install bookingdb, or bring it to this version: everything in one transaction, or nothing."""
-    with open_database(database_url) as connection:
-        report = installer.migrate(connection, dry_run=dry_run, reapply=reapply)
-        if not dry_run:
-            mention(installer.missing_role(connection))
-    if as_json:
-        print_json(
-            {
-                "migrations": report.migrations,
-                "functions_applied": report.reason is not None,
-                "reason": report.reason,
-                "dry_run": dry_run,
-                "statements": report.statements if dry_run else len(report.statements),
-            }
-        )
-    elif report.is_empty:
-        click.echo("Nothing to do: the database is up to date." if not dry_run else "-- Nothing to do.")
-    elif dry_run:
-        click.echo(report.script)
-    else:
-        for name in report.migrations:
-            click.echo(f"Applied migration {name}.")
-        click.echo(f"Applied functions, triggers, policies and grants ({report.reason}).")
-
-
-@main.command("export")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["sql", "supabase"]),
-    default="sql",
-    show_default=True,
-    help="One script for an SQL editor or psql, or a migration for the Supabase CLI.",
-)
-@click.option(
-    "--output",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="sql: the file, default: standard output. supabase: the folder, default: supabase/migrations.",
-)
-@json_option
-def export_sql(output_format: str, output: Path | None, as_json: bool) -> None:
-    """Write the SQL that does what migrate does, to be brought in by other means; needs no database.
-
-    It installs this version or upgrades to it, in one statement, and may be run again. In the supabase format every
-    version that is exported adds one migration file to the folder.
-    """
-    if output_format == "supabase":
-        exported = export.write_migration(output or export.SUPABASE_FOLDER)
-    elif output is not None:
-        output.write_text(export.script(), encoding="utf-8", newline="\n")
-        exported = export.Exported(output, written=True)
-    else:
-        script = export.script()
-        if as_json:
-            print_json({"path": None, "written": False, "script": script})
-        else:
-            click.echo(script, nl=False)
-        return
-    if as_json:
-        print_json({"path": exported.path, "written": exported.written, "script": None})
-    else:
-        click.echo(f"{'Wrote' if exported.written else 'Nothing to write, this version is in'} {exported.path}")
-
-
-@main.command("status")
-@database_url_option
-@json_option
-def installation_status(database_url: str | None, as_json: bool) -> None:
-    """Show what was installed, when and by whom, and what is pending."""
-    with open_database(database_url) as connection:
-        found = installer.status(connection)
-        mention(installer.missing_role(connection))
-    pending = [file.name for file in found.pending.migrations]
-    if as_json:
-        print_json(
-            {
-                "history": found.history,
-                "pending_migrations": pending,
-                "functions_pending": found.pending.reason is not None,
-                "reason": found.pending.reason,
-            }
-        )
-        return
-    print_table(
-        [
-            {
-                "applied": row["applied_at"],
-                "what": row["kind"],
-                "name": row["name"],
-                "version": row["version"],
-                "by": row["applied_by"],
-                "checksum": row["checksum"][:12],
-            }
-            for row in found.history
-        ],
-        "Nothing is installed.",
-    )
-    for name in pending:
-        click.echo(f"Pending: migration {name}.")
-    if found.pending.reason:
-        click.echo(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
-    click.echo("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
-
-
-@main.command("verify")
-@database_url_option
-@json_option
-def verify_installation(database_url: str | None, as_json: bool) -> None:
-    """Compare the database with what this package installs, and check the invariants; exit 1 on a finding."""
-    with open_database(database_url) as connection:
-        findings = verify.verify(connection)
-    report_findings(findings, as_json, "Verified")
-
-
-@main.command("lint")
-@database_url_option
-@json_option
-def lint_installation(database_url: str | None, as_json: bool) -> None:
-    """Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding."""
-    with open_database(database_url) as connection:
-        findings = lint.lint(connection)
-    report_findings(findings, as_json, "Linted", {rule.name: f"{rule.name}: {rule.title}" for rule in lint.RULES})
-
-
-def report_findings(
-    findings: Sequence[verify.Finding], as_json: bool, done: str, headings: Mapping[str, str] | None = None
-) -> None:
-    """Print findings by group, or that there are none after what was `done`; exit 1 when there are.
-
-    `headings` are of groups that have another one than their name.
-    """
-    if as_json:
-        print_json([finding.to_dict() for finding in findings])
-    else:
-        for group, members in itertools.groupby(findings, key=lambda finding: finding.group):
-            click.secho((headings or {}).get(group, group), bold=True)
-            for finding in members:
-                click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}")
-        click.echo(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")
-    if findings:
-        sys.exit(REFUSED)
-
-
-@main.command("selftest")
-@database_url_option
-@json_option
-def run_selftest(database_url: str | None, as_json: bool) -> None:
-    """Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails."""
-    checks: list[selftest.Check] = []
-
-    def report(check: selftest.Check) -> None:
-        checks.append(check)
-        if not as_json:
-            mark = click.style("ok    ", fg="green") if check.passed else click.style("FAILED", fg="red")
-            click.echo(f"{mark} {check.name}{': ' if check.detail else ''}{check.detail}")
-
-    with open_database(database_url) as connection:
-        passed = selftest.selftest(connection, database.resolve(database_url).conninfo, report)
-    if as_json:
-        print_json([{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks])
-    if not passed:
-        sys.exit(REFUSED)
-
-
-@main.command()
-@database_url_option
-@click.option("--keep-data", is_flag=True, help="Leave the tables with their rows; print what is left.")
-@click.option("--dry-run", is_flag=True, help="Print the SQL that would run and what would be left; change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-def uninstall(database_url: str | None, keep_data: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows."""
-    with open_database(database_url) as connection:
-        if not (keep_data or dry_run or yes):
-            click.confirm("Delete all users, sessions and credits with everything else?", abort=True, err=True)
-        removal = removing.uninstall(connection, keep_data=keep_data, dry_run=dry_run)
-    if as_json:
-        print_json(
-            {
-                "dry_run": dry_run,
-                "statements": removal.statements if dry_run else len(removal.statements),
-                "left": removal.left,
-            }
-        )
-        return
-    if dry_run:
-        click.echo(removal.script)
-    left = [f"  {what} ({remark})" for what, remark in removal.left.items()]
-    title = "Left in the database:" if left else "Nothing is left."
-    for line in [title, *left]:
-        # After a dry run the output is SQL, and this a comment in it.
-        click.echo(f"-- {line}" if dry_run else line)
-
-
-@main.group()
-def register() -> None:
-    """Register clients and therapists; the same person again is the same id."""
-
-
-def person_options(command: Command) -> Command:
-    """Give a command the e-mail address and the options of a person."""
-    for option in (
-        click.option("--id", "user_id", metavar="UUID", help="The id to give them; default: a new one."),
-        click.option("--name", "full_name", help="Their full name."),
-        click.argument("email"),
-    ):
-        command = option(command)
-    return command
-
-
-@register.command("client")
-@person_options
-@database_url_option
-@json_option
-def register_client(
-    email: str, full_name: str | None, user_id: str | None, database_url: str | None, as_json: bool
-) -> None:
-    """Register a client and print the id."""
-    with open_database(database_url) as connection:
-        client = Bookings(connection).register_client(email, full_name=full_name, user_id=user_id)
-    print_value("id", client, as_json)
-
-
-@register.command("therapist")
-@person_options
-@click.option("--time-zone", metavar="ZONE", help="IANA zone in which their sessions' local times are meant.")
-@database_url_option
-@json_option
-def register_therapist(
-    email: str,
-    full_name: str | None,
-    user_id: str | None,
-    time_zone: str | None,
-    database_url: str | None,
-    as_json: bool,
-) -> None:
-    """Register a therapist and print the id."""
-    with open_database(database_url) as connection:
-        therapist = Bookings(connection).register_therapist(
-            email, full_name=full_name, user_id=user_id, time_zone=time_zone
-        )
-    print_value("id", therapist, as_json)
-
-
-for command in (adopt, bench_group, credits_group, policy, *SESSION_COMMANDS, *AVAILABILITY_COMMANDS):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main()

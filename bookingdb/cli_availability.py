@@ -453,6 +453,3 @@ def _start(moment: date, zone: ZoneInfo) -> datetime:
     if isinstance(moment, datetime):
         return moment.astimezone(UTC)
     return timetable.instant(datetime.combine(moment, time()), zone)
-
-
-AVAILABILITY_COMMANDS: Final = (slots, next_slot, find, hours_group, time_off_group, ics)

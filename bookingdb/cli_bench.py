@@ -21,7 +21,9 @@ from bookingdb import database
 from bookingdb.console import REFUSED, database_url_option, json_option, options, print_json, print_table
 from bookingdb.embedded import LocalServer, default_data_dir
 
-_WORKLOADS = ("uncontended", "hot", "round-trips", "storm", "credits", "refusals", "isolation", "slots", "startup")
+_WORKLOADS = (
+    "uncontended", "profile", "hot", "round-trips", "storm", "credits", "refusals", "isolation", "slots", "startup",
+)  # fmt: skip
 
 scale_options = options(
     click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
@@ -119,6 +121,9 @@ def bench_group(
     print_table(report.figures())
     click.echo()
     print_table(report.table())
+    if report.profile is not None:
+        click.echo(f"\nWhere the time goes; counting made it {report.profile.counting:.3g} times as long:")
+        print_table(report.profile.table())
     for violation in report.violations:
         click.echo(f"bookingdb: {violation}", err=True)
     if report.violations:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -231,19 +231,10 @@ def print_sessions(sessions: Sequence[Session], as_json: bool) -> None:
     )
 
 
-SESSION_COMMANDS: Final = (
-    hold,
-    release,
-    book_hold,
-    book,
-    book_series,
-    list_sessions,
-    check,
-    reschedule,
-    cancel,
-    status_command("approve", "approve_session", "Approve SESSION (a UUID), which waits for it, and take its credit."),
-    status_command("confirm", "confirm_session", "Confirm SESSION (a UUID)."),
-    status_command("start", "start_session", "Say that SESSION (a UUID) has begun."),
-    status_command("complete", "complete_session", "Say that SESSION (a UUID) took place."),
-    status_command("no-show", "mark_no_show", "Say that the client did not come to SESSION (a UUID)."),
+approve = status_command(
+    "approve", "approve_session", "Approve SESSION (a UUID), which waits for it, and take its credit."
 )
+confirm = status_command("confirm", "confirm_session", "Confirm SESSION (a UUID).")
+start = status_command("start", "start_session", "Say that SESSION (a UUID) has begun.")
+complete = status_command("complete", "complete_session", "Say that SESSION (a UUID) took place.")
+no_show = status_command("no-show", "mark_no_show", "Say that the client did not come to SESSION (a UUID).")

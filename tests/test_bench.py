@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bookingdb.benchmark import contention, measurement, scratch, slots
-from bookingdb.benchmark.contenders import Numbers, single_statement
+from bookingdb.benchmark import contention, measurement, profiling, scratch, slots
+from bookingdb.benchmark.contenders import Numbers, single_round_trip
 from bookingdb.benchmark.report import Report, Target, from_dict
 from bookingdb.benchmark.scratch import Scratch, Size
 from bookingdb.embedded import LocalServer
@@ -51,7 +51,8 @@ def made(careful_url: str) -> Iterator[Scratch]:
 def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_url: str, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     done = bookingdb(
-        careful_url, "bench", "--only", "uncontended", "--only", "isolation", "--only", "slots", "--rounds", 1,
+        careful_url, "bench", "--only", "uncontended", "--only", "isolation", "--only", "slots",
+        "--only", "profile", "--rounds", 1,
         "--transactions", 20, "--connections", 2, "--connections", 16, "--clients", 100, "--therapists", 20,
         "--sessions", 200, "--json", file, "--output", tmp_path,
     )  # fmt: skip
@@ -59,16 +60,25 @@ def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_u
     assert done.exit_code == 0, done.output
     report = json.loads(file.read_text())
     assert set(report["rounds"]["1 connection"]) == {
-        "floor", "bookingdb", "ad-hoc", "floor with key", "bookingdb with key",
+        "floor", "floor, statements", "bookingdb", "ad-hoc", "floor with key", "bookingdb with key",
     }  # fmt: skip
-    assert set(report["rounds"]["2 connections"]) == {"floor", "bookingdb", "ad-hoc"}
+    assert set(report["rounds"]["2 connections"]) == {"floor", "floor, statements", "bookingdb", "ad-hoc"}
+    against_statements = [each for each in report["comparisons"] if each["against"] == "floor, statements"]
+    assert {each["workload"] for each in against_statements} == {
+        "1 connection", "1 connection, in blocks", "2 connections", "16 connections",
+    }  # fmt: skip
+    assert {each["target"] for each in against_statements} == {None}
     assert report["violations"] == []
     assert from_dict(report).to_dict() == report
     assert "| 1 connection | bookingdb | " in write_performance.written([from_dict(report)])
+    assert f"| {profiling.COMMIT} | 1 | " in write_performance.written([from_dict(report)])
     assert {(each.target.bound, each.better) for each in from_dict(report).comparisons if each.target is not None} == {
         ("at most", "less"),
         ("at least", "more"),
     }
+    parts = {part["name"]: part for part in report["profile"]["parts"]}
+    assert {"public.create_session_with_credit_deduction", profiling.COMMIT, profiling.OUTSIDE} < parts.keys()
+    assert "Where the time goes" in done.stdout
     overlaps = [each for each in report["comparisons"] if each["measure"] == "overlapping sessions"]
     assert [each["ratio"]["median"] for each in overlaps] == [0]
     steps = [line.partition("] ")[0] for line in done.stderr.splitlines()]
@@ -99,12 +109,15 @@ def test_a_server_that_does_not_wait_for_the_disk_is_refused(server_url: str) ->
         pass
 
 
-@pytest.mark.parametrize("suffix", ["", " with key"])
-def test_the_floor_writes_the_rows_that_a_booking_writes(made: Scratch, suffix: str) -> None:
-    contenders, numbers = single_statement(made), Numbers(made)
+@pytest.mark.parametrize(
+    ("floor", "booking"),
+    [("floor", "bookingdb"), ("floor, statements", "bookingdb"), ("floor with key", "bookingdb with key")],
+)
+def test_the_floor_writes_the_rows_that_a_booking_writes(made: Scratch, floor: str, booking: str) -> None:
+    numbers = Numbers(made)
     written = {}
     with made.connect() as connection:
-        for name, schemas in ((f"floor{suffix}", ["bookingdb_floor"]), (f"bookingdb{suffix}", ["public", "bookingdb"])):
+        for name, schemas in ((floor, ["bookingdb_floor"]), (booking, ["public", "bookingdb"])):
             before = counts(connection, schemas)
             for number in range(5):
                 attempt = contention.booking(made, numbers.parameters(number), name)
@@ -113,12 +126,67 @@ def test_the_floor_writes_the_rows_that_a_booking_writes(made: Scratch, suffix: 
             written[name] = {
                 table: [a - b for a, b in zip(after[table], before[table], strict=True)] for table in after
             }
-    assert contenders.keys() >= written.keys()
-    floor, booking = written.values()
-    assert floor == booking
-    assert floor["sessions"] == [5, 0, 0]
-    assert floor["user_credits"] == [0, 5, 0]
-    assert floor["idempotency_keys"] == [5 if suffix else 0, 0, 0]
+    assert written[floor] == written[booking]
+    assert written[floor]["sessions"] == [5, 0, 0]
+    assert written[floor]["user_credits"] == [0, 5, 0]
+    assert written[floor]["idempotency_keys"] == [5 if "key" in floor else 0, 0, 0]
+
+
+# A booking of the floor, as the rows it wrote: what one transaction wrote, without the ids and times that differ.
+ROWS = """
+    with written as (
+        select 1 as place, s.xmin::text, to_jsonb(s) as row, s.id from bookingdb_floor.sessions as s
+        union all
+        select 2, c.xmin::text, to_jsonb(c), c.id from bookingdb_floor.calendar as c
+        union all
+        select 3, l.xmin::text, to_jsonb(l), l.session_id from bookingdb_floor.ledger as l
+        union all
+        select 4, a.xmin::text, to_jsonb(a), a.session_id from bookingdb_floor.booking_audit_log as a
+        union all
+        select 5, o.xmin::text, to_jsonb(o) || jsonb_build_object('payload', o.payload - 'session_id'), o.subject_id
+        from bookingdb_floor.outbox as o
+        union all
+        select 6, c.xmin::text, to_jsonb(c), null from bookingdb_floor.user_credits as c
+    )
+    select w.place, w.id, w.row - array['id', 'session_id', 'subject_id', 'created_at', 'updated_at', 'entry']
+    from written as w
+    where w.xmin = (select s.xmin::text from bookingdb_floor.sessions as s order by s.created_at desc limit 1)
+    order by w.place
+"""
+
+
+def test_the_floor_of_six_statements_writes_the_rows_of_the_floor_of_one_in_one_transaction(made: Scratch) -> None:
+    contenders, numbers = single_round_trip(made), Numbers(made)
+    written, ids = {}, []
+    with made.connect() as connection:
+        for name in ("floor", "floor, statements"):
+            contenders[name].book()(connection, numbers.parameters(7))
+            found = run(connection, ROWS)
+            written[name] = [row for _, _, row in found]
+            ids += [{id for _, id, _ in found if id is not None}]
+            assert [place for place, _, _ in found] == [1, 2, 3, 4, 5, 6]
+            # As if it had never been: the other one books the same.
+            for table in ("outbox", "booking_audit_log", "ledger", "calendar", "sessions"):
+                column = {"sessions": "id", "calendar": "id", "outbox": "subject_id"}.get(table, "session_id")
+                run(connection, f"delete from bookingdb_floor.{table} where {column} = any (%s)", [*ids[-1]])
+            run(
+                connection,
+                "update bookingdb_floor.user_credits set credits_balance = credits_balance + 1, credits_used ="
+                " credits_used - 1 where credits_used > 0",
+            )
+
+    assert written["floor"] == written["floor, statements"]
+    assert [len(each) for each in ids] == [1, 1]
+
+
+def test_six_statements_are_written_whole_or_not_at_all(made: Scratch) -> None:
+    contenders, parameters = single_round_trip(made), Numbers(made).parameters(7)
+    with made.connect() as connection:
+        before = counts(connection, ["bookingdb_floor"])
+        run(connection, "alter table bookingdb_floor.outbox add check (event <> 'session.created') not valid")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            contenders["floor, statements"].book()(connection, parameters)
+        assert scalar(connection, "select count(*) from bookingdb_floor.sessions") == before["sessions"][0] == 200
 
 
 def counts(connection: Connection, schemas: list[str]) -> dict[str, list[int]]:
@@ -222,6 +290,38 @@ def test_ad_hoc_refuses_overlaps_and_whoever_has_no_credits(made: Scratch) -> No
 
 def test_a_ratio_is_the_median_of_the_rounds() -> None:
     assert measurement.ratio([(1, 2), (3, 2), (2, 2)]) == measurement.Ratio(1.0, 0.75, 1.25)
+
+
+def test_a_profile_is_the_whole_booking_by_function(made: Scratch) -> None:
+    found = profiling.profile(made, Numbers(made), single_round_trip(made)["bookingdb"], 40)
+    parts = {part.name: part for part in found.parts}
+
+    assert found.bookings == 40
+    assert found.counting > 0
+    assert sum(part.share for part in found.parts) == pytest.approx(1)
+    assert [part.microseconds for part in found.parts] == sorted(
+        (part.microseconds for part in found.parts), reverse=True
+    )
+    # Those who bring it about, and a trigger.
+    for name in ("create_session_with_credit_deduction", "write_session", "take_credit", "record_session_change"):
+        assert parts[f"bookingdb.{name}"].calls == 1
+        assert 0 < parts[f"bookingdb.{name}"].share < 1
+    assert parts[profiling.COMMIT].microseconds > 0
+    assert parts[profiling.OUTSIDE].microseconds > 0
+    with made.connect() as connection:
+        booked = scalar(connection, "select count(*) from public.sessions") - 200
+        assert booked == 2 * (40 + measurement.WARM_UP)
+
+
+def test_small_parts_of_a_profile_are_told_together() -> None:
+    parts = [profiling.Part("a", 1, 970, 0.97), profiling.Part("b", 3, 9, 0.009), profiling.Part("c", 2.5, 8, 0.008)]
+    parts += [profiling.Part("d", 1, 13, 0.013)]
+
+    assert [tuple(row.values()) for row in profiling.Profile(10, parts, 1.034).table()] == [
+        ("a", "1", "970.0", "97.0%"),
+        ("d", "1", "13.0", "1.3%"),
+        ("2 others, each less than 1%", "5.5", "17.0", "1.7%"),
+    ]
 
 
 def report_of(sessions: int, statistics: bool, *means: float) -> Report:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -426,3 +429,60 @@ def test_a_database_without_bookingdb_says_how_to_install_it(empty_database: str
     result = bookingdb(empty_database, "credits", "balance", uuid4())
     assert result.exit_code == 1
     assert "bookingdb migrate" in result.stderr
+
+
+def test_the_list_of_commands_is_printed_without_importing_what_they_need() -> None:
+    program = """
+import sys
+from bookingdb.cli import main
+
+main(["--help"], standalone_mode=False)
+print("imported:", *sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    listed, _, imported = done.stdout.partition("imported:")
+
+    assert "book-hold" in listed
+    assert "bookingdb.cli" in imported.split()
+    assert [name for name in imported.split() if name.startswith("bookingdb.cli_")] == []
+    heavy = {"psycopg", "rich", "icalendar", "asyncio", "sqlalchemy", "bookingdb.console", "bookingdb.adoption"}
+    assert heavy & set(imported.split()) == set()
+
+
+def test_commands_are_listed_with_the_help_that_they_have() -> None:
+    context = click.Context(cli.main, info_name="bookingdb")
+    commands = {name: cli.main.get_command(context, name) for name in cli.main.list_commands(context)}
+
+    assert {name: command.name for name, command in commands.items() if command} == {name: name for name in commands}
+    assert {name: later.summary for name, later in cli.COMMANDS.items()} == {
+        name: command.get_short_help_str(1000) for name, command in commands.items() if command
+    }
+    # As click lists commands that are all there.
+    with_all = click.Group("bookingdb", commands={name: command for name, command in commands.items() if command})
+    ours, of_click = context.make_formatter(), context.make_formatter()
+    cli.main.format_commands(context, ours)
+    with_all.format_commands(context, of_click)
+    assert ours.getvalue() == of_click.getvalue()
+
+
+def test_every_command_of_a_module_is_in_the_list() -> None:
+    """A command that was written and not listed would be nobody's."""
+    context = click.Context(cli.main)
+    listed = [cli.main.get_command(context, name) for name in cli.COMMANDS]
+    below = [command for group in listed if isinstance(group, click.Group) for command in group.commands.values()]
+    known = {id(command) for command in [*listed, *below]}
+
+    written = [
+        (path.stem, name)
+        for path in Path(cli.__file__).parent.glob("cli_*.py")
+        for name, value in vars(importlib.import_module(f"bookingdb.{path.stem}")).items()
+        if isinstance(value, click.Command) and id(value) not in known
+    ]
+    assert written == []
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli.main, ["bok"])
+
+    assert result.exit_code == 2
+    assert "No such command 'bok'" in result.stderr

@@ -79,6 +79,13 @@ def section(report: Report) -> Iterable[str]:
         yield rows(report.table())
     if report.rounds:
         yield rows(report.figures())
+    if report.profile is not None:
+        yield "#### Where the time goes"
+        yield (
+            f"{report.profile.bookings} bookings at one connection, their functions counted, which made them take"
+            f" {report.profile.counting:.3g} times as long until they were answered."
+        )
+        yield rows(report.profile.table())
     if report.failures:
         yield rows(
             [

@@ -172,19 +172,8 @@ class Application:
         return [function for function in self.functions if function.name == name]
 
 
-_RELATIONS: LiteralString = """
-    select c.relname::text as name, c.relkind::text as kind, quote_ident(pg_get_userbyid(c.relowner)) as owner,
-        c.relpersistence = 'u' as is_unlogged, c.relrowsecurity as row_security,
-        c.relforcerowsecurity as forces_row_security,
-        greatest(c.reltuples, 0)::bigint as rows,
-        array(
-            select format(
-                'grant %%s%%s on table %%s to %%s%%s', a.privilege_type, ' (' || quote_ident(a.attname) || ')',
-                format('%%I.%%I', n.nspname, c.relname),
-                case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-                case when a.is_grantable then ' with grant option' end
-            )
-            from (
+# What anybody may do with the relation c of pg_class, the whole of it and single columns.
+_PRIVILEGES: LiteralString = """(
                 select null as attname, 0 as attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
                 from aclexplode(c.relacl) with ordinality as e
                 union all
@@ -192,10 +181,26 @@ _RELATIONS: LiteralString = """
                 from pg_attribute as t
                 cross join lateral aclexplode(t.attacl) with ordinality as e
                 where t.attrelid = c.oid and not t.attisdropped
-            ) as a
+            )"""
+# The same as statements, without what is the owner's.
+_GRANTS: LiteralString = f"""array(
+            select format(
+                'grant %%s%%s on table %%s.%%I to %%s%%s', a.privilege_type, ' (' || quote_ident(a.attname) || ')',
+                c.relnamespace::regnamespace, c.relname,
+                case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+                case when a.is_grantable then ' with grant option' end
+            )
+            from {_PRIVILEGES} as a
             where a.grantee <> c.relowner
             order by a.attnum, a.ordinality
-        ) as grants,
+        )"""
+
+_RELATIONS: LiteralString = f"""
+    select c.relname::text as name, c.relkind::text as kind, quote_ident(pg_get_userbyid(c.relowner)) as owner,
+        c.relpersistence = 'u' as is_unlogged, c.relrowsecurity as row_security,
+        c.relforcerowsecurity as forces_row_security,
+        greatest(c.reltuples, 0)::bigint as rows,
+        {_GRANTS} as grants,
         array(
             select format(
                 'grant %%s on sequence %%s to %%s%%s', a.privilege_type, q.oid::regclass,
@@ -391,7 +396,7 @@ class Dependent:
 
 def dependents(connection: Connection, table: str, columns: list[str]) -> list[Dependent]:
     """Views (the innermost first) and triggers that name these columns of a table of public."""
-    query: LiteralString = """
+    query: LiteralString = f"""
         with recursive found (oid, depth) as (
             select distinct r.ev_class, 1
             from pg_depend as d
@@ -429,25 +434,7 @@ def dependents(connection: Connection, table: str, columns: list[str]) -> list[D
                 where f.defaclobjtype = 'r' and a.grantee not in (0, c.relowner)
                 order by 1
             )
-            || array(
-                select format(
-                    'grant %%s%%s on %%s to %%s%%s', a.privilege_type, ' (' || quote_ident(a.attname) || ')',
-                    v.oid::regclass,
-                    case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-                    case when a.is_grantable then ' with grant option' end
-                )
-                from (
-                    select null as attname, 0 as attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
-                    from aclexplode(c.relacl) with ordinality as e
-                    union all
-                    select t.attname, t.attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
-                    from pg_attribute as t
-                    cross join lateral aclexplode(t.attacl) with ordinality as e
-                    where t.attrelid = c.oid and not t.attisdropped
-                ) as a
-                where a.grantee <> c.relowner
-                order by a.attnum, a.ordinality
-            )
+            || {_GRANTS}
             || array(
                 select format(
                     'alter view %%s alter column %%I set default %%s', v.oid::regclass, t.attname,
@@ -512,7 +499,7 @@ class Opening:
 
 def openings(connection: Connection, tables: list[str]) -> list[Opening]:
     """The views over these tables of public that callers may write."""
-    query: LiteralString = """
+    query: LiteralString = f"""
         with recursive found (oid, source) as (
             select distinct r.ev_class, d.refobjid
             from pg_depend as d
@@ -532,15 +519,7 @@ def openings(connection: Connection, tables: list[str]) -> list[Opening]:
             select f.oid, f.source, a.grantee, a.privilege_type, a.is_grantable, a.attname, a.attnum, a.ordinality
             from found as f
             inner join pg_class as c on c.oid = f.oid and c.relkind = 'v'
-            cross join lateral (
-                select null as attname, 0 as attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
-                from aclexplode(c.relacl) with ordinality as e
-                union all
-                select t.attname, t.attnum, e.ordinality, e.grantee, e.privilege_type, e.is_grantable
-                from pg_attribute as t
-                cross join lateral aclexplode(t.attacl) with ordinality as e
-                where t.attrelid = c.oid and not t.attisdropped
-            ) as a
+            cross join lateral {_PRIVILEGES} as a
             where pg_relation_is_updatable(c.oid, true) & 28 <> 0 and a.grantee <> c.relowner
                 and not coalesce('security_invoker=true' = any (c.reloptions), false)
                 and not coalesce('security_invoker=on' = any (c.reloptions), false)

@@ -1,10 +1,13 @@
 """The ways to book that are compared, and the numbers that make their bookings unique and free of conflicts."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bookingdb.benchmark.scratch import Scratch, text
+from bookingdb.benchmark.scratch import Connection, Scratch, text
+
+Book = Callable[[Connection, Mapping[str, Any]], None]
 
 # Consecutive bookings are of people that are not neighbours in any index.
 _STRIDE: Final = 7919
@@ -15,41 +18,56 @@ _LOCKED: Final = "\n    from (select pg_advisory_xact_lock(hashtextextended(:the
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way to book with a single statement.
+    """A way to book in one round trip.
 
     Attributes:
         name: what it is called in tables.
-        statement: SQL with the variables ``:client``, ``:therapist``, ``:day``, ``:hour`` and ``:number``.
+        statements: SQL with the variables ``:client``, ``:therapist``, ``:day``, ``:hour`` and ``:number``. Several are
+            sent together, as a pipeline, and are one transaction.
         tables: the schema it writes to; contenders of one schema share their numbers.
     """
 
     name: str
-    statement: str
+    statements: tuple[str, ...]
     tables: str
 
     @property
-    def parameterized(self) -> str:
-        """The statement as psycopg takes it."""
-        return re.sub(r"(?<!:):([a-z]+)\b", r"%(\1)s", self.statement)
+    def pgbench(self) -> str:
+        """The statements as a script of pgbench."""
+        script = "".join(f"{statement.strip()};\n" for statement in self.statements)
+        return script if len(self.statements) == 1 else f"\\startpipeline\n{script}\\endpipeline\n"
+
+    def book(self, *, prepare: bool = True) -> Book:
+        """Return what books with psycopg and fetches what the statements return."""
+        sent = [re.sub(r"(?<!:):([a-z]+)\b", r"%(\1)s", statement).encode() for statement in self.statements]
+
+        def at_once(connection: Connection, parameters: Mapping[str, Any]) -> None:
+            connection.execute(sent[0], parameters, prepare=prepare).fetchall()
+
+        def as_pipeline(connection: Connection, parameters: Mapping[str, Any]) -> None:
+            with connection.pipeline():
+                cursors = [connection.execute(statement, parameters, prepare=prepare) for statement in sent]
+            for cursor in cursors:
+                if cursor.description is not None:
+                    cursor.fetchall()
+
+        return at_once if len(sent) == 1 else as_pipeline
 
 
-def single_statement(scratch: Scratch) -> dict[str, Contender]:
+def single_round_trip(scratch: Scratch) -> dict[str, Contender]:
     """Return the contenders that book in one round trip, by name."""
     base = scratch.base
+    floor = "bookingdb_floor"
+    key = ",\n    p_idempotency_key => 'booking ' || :number"
     found = [
-        Contender("floor", text("floor", remembered="", locked="", base=base), "bookingdb_floor"),
+        Contender("floor", (text("floor", remembered="", locked="", base=base),), floor),
+        Contender("floor, statements", tuple(text("floor_statements", base=base).split(";\n")), floor),
         # What one therapist's lock costs whoever holds it until the rows are on disk.
-        Contender("floor under a lock", text("floor", remembered="", locked=_LOCKED, base=base), "bookingdb_floor"),
-        Contender(
-            "floor with key", text("floor", remembered=text("floor_key"), locked="", base=base), "bookingdb_floor"
-        ),
-        Contender("bookingdb", text("bookingdb", key="", base=base), "public"),
-        Contender(
-            "bookingdb with key",
-            text("bookingdb", key=",\n    p_idempotency_key => 'booking ' || :number", base=base),
-            "public",
-        ),
-        Contender("ad-hoc", text("ad_hoc", base=base), "bookingdb_ad_hoc"),
+        Contender("floor under a lock", (text("floor", remembered="", locked=_LOCKED, base=base),), floor),
+        Contender("floor with key", (text("floor", remembered=text("floor_key"), locked="", base=base),), floor),
+        Contender("bookingdb", (text("bookingdb", key="", base=base),), "public"),
+        Contender("bookingdb with key", (text("bookingdb", key=key, base=base),), "public"),
+        Contender("ad-hoc", (text("ad_hoc", base=base),), "bookingdb_ad_hoc"),
     ]
     return {contender.name: contender for contender in found}
 
@@ -87,7 +105,7 @@ class Numbers:
             f"{self._people()}"
             f"\\set day :slot / {_SLOTS_A_DAY}\n"
             f"\\set hour (:slot % {_SLOTS_A_DAY}) * 2\n"
-            f"{contender.statement.rstrip()};\n"
+            f"{contender.pgbench}"
         )
 
     def _people(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import psycopg
 
-from bookingdb.benchmark.contenders import single_statement
+from bookingdb.benchmark.contenders import single_round_trip
 from bookingdb.benchmark.scratch import Connection, Scratch
 
 OK: Final = "booked"
@@ -61,12 +61,8 @@ def code_of(connection: Connection, attempt: Attempt) -> str:
 
 def booking(scratch: Scratch, parameters: Mapping[str, Any], name: str = "bookingdb") -> Attempt:
     """Return the attempt to book this."""
-    statement = single_statement(scratch)[name].parameterized.encode()
-
-    def attempt(connection: Connection) -> None:
-        connection.execute(statement, parameters, prepare=True).fetchall()
-
-    return attempt
+    book = single_round_trip(scratch)[name].book()
+    return lambda connection: book(connection, parameters)
 
 
 def raw_insert(scratch: Scratch, parameters: Mapping[str, Any]) -> Attempt:

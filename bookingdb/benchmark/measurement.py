@@ -180,11 +180,11 @@ def _wal(connection: Connection) -> int:
 
 def _book(connection: Connection, numbers: Numbers, contender: Contender, count: int, seconds: list[float]) -> None:
     first = numbers.take(contender, count)
-    statement = contender.parameterized
+    book = contender.book()
     for number in range(first, first + count):
         parameters: dict[str, Any] = numbers.parameters(number)
         begin = time.perf_counter()
-        connection.execute(statement.encode(), parameters, prepare=True).fetchall()
+        book(connection, parameters)
         seconds.append(time.perf_counter() - begin)
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from bookingdb.benchmark.measurement import Figures, Ratio, ratio
+from bookingdb.benchmark.profiling import Part, Profile
 
 _HOLDS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "at most": operator.le, "at least": operator.ge, "exactly": operator.eq,
@@ -83,6 +84,7 @@ class Report:
         comparisons: what was made of them.
         failures: how many bookings failed, by workload and code.
         violations: what check_invariants() said, of all workloads.
+        profile: where the time of a booking goes; None where nobody looked.
     """
 
     machine: dict[str, Any] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Report:
     comparisons: list[Comparison] = field(default_factory=list)
     failures: dict[str, dict[str, int]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    profile: Profile | None = None
 
     def add(self, workload: str, figures: Mapping[str, Figures]) -> None:
         """Keep what one round of a workload came to."""
@@ -151,11 +154,13 @@ class Report:
             },
             "failures": self.failures,
             "violations": self.violations,
+            "profile": asdict(self.profile) if self.profile else None,
         }
 
 
 def from_dict(found: Mapping[str, Any]) -> Report:
     """Return the report of which `to_dict` made this."""
+    profile = found["profile"]
     return Report(
         dict(found["machine"]),
         {
@@ -171,6 +176,7 @@ def from_dict(found: Mapping[str, Any]) -> Report:
         ],
         dict(found["failures"]),
         list(found["violations"]),
+        Profile(**profile | {"parts": [Part(**part) for part in profile["parts"]]}) if profile else None,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from bookingdb.benchmark.contenders import Numbers, single_statement
+from bookingdb.benchmark.contenders import Numbers, single_round_trip
 from bookingdb.benchmark.measurement import WARM_UP, BenchmarkError, Figures, latencies
 from bookingdb.benchmark.scratch import Scratch
 
@@ -36,12 +36,8 @@ def people_and_time(scratch: Scratch, parameters: Mapping[str, Any]) -> tuple[UU
 def function(scratch: Scratch, *, prepare: bool) -> Book:
     """Book with the public function on a connection of psycopg."""
     connection = scratch.connect()
-    statement = single_statement(scratch)["bookingdb"].parameterized.encode()
-
-    def book(parameters: Mapping[str, Any]) -> None:
-        connection.execute(statement, parameters, prepare=prepare).fetchall()
-
-    return book
+    book = single_round_trip(scratch)["bookingdb"].book(prepare=prepare)
+    return lambda parameters: book(connection, parameters)
 
 
 def client(scratch: Scratch) -> Book:
@@ -190,7 +186,7 @@ def driven(scratch: Scratch, numbers: Numbers, name: str, workers: int, bookings
     """Let one of them book in so many processes at once, so many times in each."""
     shares, make = CONTENDERS[name]
     each = bookings + WARM_UP
-    first = numbers.take(single_statement(scratch)[shares], each * workers)
+    first = numbers.take(single_round_trip(scratch)[shares], each * workers)
     # Processes, because threads of one Python wait for each other.
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(workers)

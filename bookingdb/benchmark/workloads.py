@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import psycopg
 
-from bookingdb.benchmark import contention, measurement, slots, transactions
-from bookingdb.benchmark.contenders import Numbers, OfOneTherapist, single_statement
+from bookingdb.benchmark import contention, measurement, profiling, slots, transactions
+from bookingdb.benchmark.contenders import Numbers, OfOneTherapist, single_round_trip
 from bookingdb.benchmark.report import Comparison, Report, Target
 from bookingdb.benchmark.scratch import Connection, Scratch
 
-_SINGLE: Final = ("floor", "bookingdb", "ad-hoc")
+_SINGLE: Final = ("floor", "floor, statements", "bookingdb", "ad-hoc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def uncontended(run: Run) -> None:
 
 
 def _one_connection(run: Run) -> None:
-    contenders = single_statement(run.scratch)
+    contenders = single_round_trip(run.scratch)
     taking_turns = [contenders[name] for name in (*_SINGLE, "floor with key", "bookingdb with key")]
     latency, cost = "1 connection", "1 connection, in blocks"
     for _ in range(run.plan.rounds):
@@ -96,11 +96,15 @@ def _one_connection(run: Run) -> None:
         run.report.compare(cost, "mean", *names)
         run.report.compare(cost, "cpu", *names, Target("at most", 1.35))
         run.report.compare(cost, "wal", *names, Target("at most", 1.1))
+    for measure in ("mean", "p50", "p99"):
+        run.report.compare(latency, measure, "bookingdb", "floor, statements")
+    for measure in ("mean", "cpu", "wal"):
+        run.report.compare(cost, measure, "bookingdb", "floor, statements")
     run.report.compare(latency, "speed", "bookingdb", "ad-hoc", _by_size(run, few=2.3))
 
 
 def _many_connections(run: Run, connections: int) -> None:
-    contenders = [single_statement(run.scratch)[name] for name in _SINGLE]
+    contenders = [single_round_trip(run.scratch)[name] for name in _SINGLE]
     workload = f"{connections} connections"
     for _ in range(run.plan.rounds):
         figures = {}
@@ -116,6 +120,8 @@ def _many_connections(run: Run, connections: int) -> None:
     run.report.compare(workload, "p99", *names, Target("at most", 1.25) if aimed_at else None)
     run.report.compare(workload, "cpu", *names)
     run.report.compare(workload, "wal", *names)
+    for measure in ("throughput", "p99"):
+        run.report.compare(workload, measure, "bookingdb", "floor, statements")
     run.report.compare(workload, "throughput", "bookingdb", "ad-hoc", _by_size(run, many=3.0) if aimed_at else None)
 
 
@@ -136,7 +142,7 @@ def check(run: Run, workload: str) -> None:
 def hot_therapist(run: Run) -> None:
     """Sixteen connections book one therapist, one slot after the other."""
     workload = "one therapist, 16 connections"
-    contenders = [single_statement(run.scratch)[name] for name in ("bookingdb", "floor under a lock")]
+    contenders = [single_round_trip(run.scratch)[name] for name in ("bookingdb", "floor under a lock")]
     for place in range(run.plan.rounds):
         figures = {}
         # A therapist of each round's own, after those of the other workloads: a year has no more than 4,000 slots.
@@ -148,6 +154,13 @@ def hot_therapist(run: Run) -> None:
             )
         run.report.add(workload, figures)
     run.report.compare(workload, "throughput", "bookingdb", "floor under a lock", Target("at least", 0.9))
+
+
+def profile(run: Run) -> None:
+    """Where the time of a booking goes."""
+    run.step("profile")
+    contender = single_round_trip(run.scratch)["bookingdb"]
+    run.report.profile = profiling.profile(run.scratch, run.numbers, contender, run.plan.transactions * 5)
 
 
 def _workers(plan: Plan) -> Sequence[int]:
@@ -286,7 +299,7 @@ def free_times(run: Run) -> None:
     """What free times cost, as multiples of other ways to find them and of bookings."""
     size, workload = run.scratch.size, "slots"
     with run.scratch.connect() as connection:
-        contender = single_statement(run.scratch)["bookingdb"]
+        contender = single_round_trip(run.scratch)["bookingdb"]
 
         def book() -> None:
             parameters = run.numbers.parameters(run.numbers.take(contender, 1))
@@ -358,6 +371,7 @@ class Workload:
 
 WORKLOADS: Final[dict[str, Workload]] = {
     "uncontended": Workload(uncontended, lambda plan: plan.rounds * (2 + len(_SINGLE) * len(plan.connections))),
+    "profile": Workload(profile, lambda _: 1),
     "hot": Workload(hot_therapist, lambda plan: plan.rounds * 2),
     "round-trips": Workload(
         several_round_trips, lambda plan: plan.rounds * len(_workers(plan)) * len(transactions.CONTENDERS)
