@@ -262,7 +262,7 @@ DAMAGES: dict[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "the same expression and condition twice": (
         "create unique index mine on public.users (lower(email));"
-        "create index \"Mine\" on bookingdb.calendar (expires_at) where kind = 'hold'",
+        "create index \"Mine\" on bookingdb.calendar (client_id) where external_source = 'adoption'",
         {("duplicate_index", "public.mine"), ("duplicate_index", 'bookingdb."Mine"')},
     ),
     "the primary key twice": (
