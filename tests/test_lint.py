@@ -803,7 +803,7 @@ BOTH_KNOW = """
     alter table public.users add foreign key (email) references auth.users (email);
     alter table bookingdb.history add column handler regproc;
     alter table bookingdb.outbox drop constraint outbox_pkey;
-    create index mine on bookingdb.calendar (expires_at) where kind = 'hold';
+    create index mine on bookingdb.calendar (client_id) where external_source = 'adoption';
     update pg_extension set extversion = (
         select v.version from pg_available_extension_versions as v
         where v.name = 'btree_gist' and not v.installed order by v.version limit 1
