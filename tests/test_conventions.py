@@ -11,7 +11,7 @@ import pytest
 
 from bookingdb import AsyncBookings, Bookings, source
 from bookingdb.errors import BY_CODE, BookingFailed
-from bookingdb.source import FunctionFile
+from bookingdb.source import FunctionFile, SqlFile
 
 ROOT = Path(__file__).parent.parent
 SOURCE = source.load()
@@ -254,6 +254,15 @@ def test_a_public_comment_says_who_may_call_and_where_the_errors_are(function: F
 # ----------------------------------------------------------------------------------------------------------------------
 
 SQL_FILES = sorted([*(ROOT / "sql").rglob("*.sql"), *(ROOT / "tests" / "sql").rglob("*.sql")])
+
+
+@pytest.mark.parametrize("migration", SOURCE.migrations, ids=lambda migration: migration.name)
+def test_every_index_says_which_query_or_constraint_needs_it(migration: SqlFile) -> None:
+    """In a comment above it; the index that it takes the place of may be dropped between the two."""
+    lines = [line for line in migration.text.splitlines() if line and not line.startswith("drop index ")]
+    for number, line in enumerate(lines):
+        if line.startswith(("create index ", "create unique index ")):
+            assert lines[number - 1].startswith("-- "), line
 
 
 @pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -43,8 +43,9 @@ CHECK_ALL_FUNCTIONS = """
 
 @pytest.mark.parametrize("function", SOURCE.functions, ids=lambda function: function.path)
 def test_bodies_are_plpgsql(function: FunctionFile) -> None:
-    # It knows the types of two schemas only.
-    pglast.parse_plpgsql(function.text.replace("bookingdb.", "public."))
+    # It knows the types of two schemas only, and no array of composite ones.
+    text = function.text.replace("bookingdb.effective_policy[]", "text[]")
+    pglast.parse_plpgsql(text.replace("bookingdb.", "public."))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sql").rglob("*.sql")), ids=lambda path: path.name)
