@@ -37,8 +37,8 @@ begin
     end if;
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
 
-    -- 4. The locks, as early as this where nobody has them: every statement from here on sees what the last holder
-    -- committed, so that nothing need be read twice.
+    -- 3. The locks, where nobody has them: every statement from here on sees what the last holder committed, so that
+    -- nothing need be read twice.
     v_locked := bookingdb.try_lock_people(array[p_therapist_id, p_user_id]);
 
     v_policy := bookingdb.policy_of(p_therapist_id);
@@ -47,7 +47,7 @@ begin
     -- Minutes on an instant: a session may cross midnight or a clock change and is as long as it says.
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
-    -- 3. A key that was answered before is answered again, also when the time has passed meanwhile.
+    -- 4. A key that was answered before is answered again, also when the time has passed meanwhile.
     if p_idempotency_key is not null then
         v_request_hash := bookingdb.request_hash(jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
@@ -57,7 +57,7 @@ begin
     end if;
 
     if not v_locked and v_answer.result_id is null then
-        -- Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
+        -- 5. Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
         -- instead. The look at the calendar comes first: whose booking it sees has left its answer, too.
         if exists (
             select from bookingdb.calendar as c
@@ -74,7 +74,7 @@ begin
         end if;
         perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-        -- 5. The same request may have been answered while we waited, the policy changed.
+        -- The same request may have been answered while we waited, the policy changed.
         if p_idempotency_key is not null then
             v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
         end if;
