@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from tests.interleaving import holding
 from tests.support import TOMORROW, Connection, World, book, run, scalar
 
 # Every plan of every statement inside the functions is told to the client.
@@ -33,6 +34,19 @@ ONE_ROW = {"policies_default_key"}
 SMALL = {"active_statuses"}
 # What an application writes, and the foreign keys then ask, is planned as Postgres likes.
 OTHERS = re.compile(r"^Query Text: (update sessions|delete from sessions|SELECT 1 FROM ONLY)", re.MULTILINE)
+
+# 100 therapists with a client and four hours each.
+MANY_PEOPLE = """
+    insert into users (user_type, is_verified)
+    select case when n % 2 = 0 then 'user' else 'therapist' end, true from generate_series(1, 200) as n
+"""
+MANY_SESSIONS = """
+    with t as (select id, row_number() over () as n from users where user_type = 'therapist'),
+    c as (select id, row_number() over () as n from users where user_type = 'user')
+    insert into sessions (therapist_id, user_id, start_time, end_time)
+    select t.id, c.id, d, d + interval '1 hour' from t join c using (n)
+    cross join generate_series(current_date + 7, current_date + 7 + interval '3 hours', interval '1 hour') as d
+"""
 
 
 @pytest.fixture
@@ -68,6 +82,11 @@ def read_without_condition(plans: list[str]) -> set[str]:
         for index, details in INDEXED.findall(plan)
         if "Index Cond: " not in details
     } - ONE_ROW
+
+
+def used(plans: list[str]) -> set[str]:
+    """The indexes that the plans read."""
+    return {index for plan in plans for index, _ in INDEXED.findall(plan)}
 
 
 def life(connection: Connection, client: UUID, therapist: UUID) -> None:
@@ -178,6 +197,24 @@ def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
         run(connection, "do 'begin perform count(*) from public.sessions; end'")
 
     assert read_whole(plans) == {"sessions"}
+
+
+def test_each_look_up_uses_the_index_of_its_person_on_statistics_that_missed_a_bulk_insert(world: World) -> None:
+    """Taken while the rows were not committed: pages there are, and nothing in them."""
+    with holding(world) as writer, world.connect(user=world.superuser) as superuser:
+        run(writer, MANY_PEOPLE)
+        run(writer, MANY_SESSIONS)
+        run(superuser, "analyze bookingdb.calendar")
+        run(writer, "commit")
+    statistics = world.run("select reltuples, relpages > 0 from pg_class where oid = 'bookingdb.calendar'::regclass")
+    assert statistics == [(0, True)], "somebody else has taken statistics"
+
+    with explained(world) as (connection, plans):
+        run(connection, "update sessions set start_time = start_time + '1 hour', end_time = end_time + '1 hour'")
+
+    assert {"calendar_therapist_excl", "calendar_client_excl"} <= used(plans)
+    assert read_whole(plans) == set()
+    assert read_without_condition(plans) == set()
 
 
 def test_an_index_that_is_read_without_a_condition_is_seen(emptied: World) -> None:
