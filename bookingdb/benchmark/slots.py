@@ -73,11 +73,11 @@ _LOAD: Final = """
 
     alter table bookingdb.calendar
     add constraint calendar_therapist_excl exclude using gist (therapist_id with =, blocked with &&)
-    where (kind in ('session', 'hold')),
+    where (kind in ('session', 'hold') and therapist_id is not null),
     add constraint calendar_client_excl exclude using gist (client_id with =, period with &&)
-    where (kind in ('session', 'hold'));
+    where (kind in ('session', 'hold') and client_id is not null);
     create index calendar_absence_idx on bookingdb.calendar using gist (therapist_id, blocked)
-    where kind in ('time_off', 'external');
+    where kind in ('time_off', 'external') and therapist_id is not null;
     vacuum analyze;
 """
 
