@@ -33,7 +33,9 @@ scale_options = options(
 
 @click.group("bench", invoke_without_command=True)
 @scale_options
-@click.option("--only", multiple=True, metavar="WORKLOAD", type=click.Choice(_WORKLOADS), help="Only this one; repeat it.")
+@click.option(
+    "--only", multiple=True, metavar="WORKLOAD", type=click.Choice(_WORKLOADS), help="Only this one; repeat it."
+)
 @click.option("--sessions", type=click.IntRange(0), help="How many there are before the first booking.")
 @click.option("--clients", type=click.IntRange(1), help="How many can book.")
 @click.option("--therapists", type=click.IntRange(2), help="How many can be booked.")

@@ -204,7 +204,7 @@ def test_each_look_up_uses_the_index_of_its_person_on_statistics_that_missed_a_b
     with holding(world) as writer, world.connect(user=world.superuser) as superuser:
         run(writer, MANY_PEOPLE)
         run(writer, MANY_SESSIONS)
-        run(superuser, "analyze bookingdb.calendar")
+        run(superuser, "analyze bookingdb.calendar, sessions")
         run(writer, "commit")
     statistics = world.run("select reltuples, relpages > 0 from pg_class where oid = 'bookingdb.calendar'::regclass")
     assert statistics == [(0, True)], "somebody else has taken statistics"
@@ -230,3 +230,15 @@ def test_the_plans_of_every_public_function_are_read(world: World) -> None:
     here = Path(__file__).read_text(encoding="utf-8")
 
     assert {name for name in names if f"{name}(" not in here} == {"create_session_with_credit_deduction"}
+
+
+def test_the_invariants_are_checked_without_reading_a_table_for_each_row_of_another(emptied: World) -> None:
+    with explained(emptied) as (connection, plans):
+        book(connection, emptied.client(credits=9), emptied.therapist())
+        plans.clear()
+        assert run(connection, "select * from bookingdb.check_invariants()") == []
+
+    assert len(plans) > 5
+    assert [
+        plan for plan in plans if re.search(r"Nested Loop(?s:.*)Seq Scan on (sessions|ledger|calendar|outbox)", plan)
+    ] == []

@@ -7,10 +7,12 @@ set search_path = pg_catalog, pg_temp
 set enable_indexscan = off
 set enable_indexonlyscan = off
 set enable_bitmapscan = off
+set enable_nestloop = off
 as $function$
 begin
     -- The tables themselves are read (see the settings above): an index that is corrupt would not show the rows that
-    -- the constraint on it missed.
+    -- the constraint on it missed. So no table may be read for each row of another one, however few there are said to
+    -- be.
 
     -- 1. No two calendar rows of one therapist overlap in blocked, none of one client in period. Found by looking at
     -- each row's predecessor in time: among rows that do not overlap it is the only one that could.

@@ -63,7 +63,13 @@ begin
     select array_agg(g.id), array_agg(g.blocked)
     into v_kept_ids, v_kept_blocked
     from given_up as g
-    inner join public.sessions as s on s.id = g.id
+    -- Each by its id, as above.
+    cross join lateral (
+        select n.therapist_id, n.start_time, n.end_time
+        from public.sessions as n
+        where n.id = g.id
+        offset 0
+    ) as s
     where g.kind = 'session'
         and s.therapist_id is not distinct from g.therapist_id
         and s.start_time = lower(g.period)
