@@ -239,6 +239,4 @@ def test_the_invariants_are_checked_without_reading_a_table_for_each_row_of_anot
         assert run(connection, "select * from bookingdb.check_invariants()") == []
 
     assert len(plans) > 5
-    assert [
-        plan for plan in plans if re.search(r"Nested Loop(?s:.*)Seq Scan on (sessions|ledger|calendar|outbox)", plan)
-    ] == []
+    assert [plan for plan in plans if "Nested Loop" in plan or "SubPlan" in plan] == []

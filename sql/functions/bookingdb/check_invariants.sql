@@ -189,31 +189,34 @@ begin
     select 6, k.result_id, 'what an idempotency key answered is gone', jsonb_build_object(
         'function', k.function_name, 'user_id', k.user_id
     )
-    from bookingdb.idempotency_keys as k
-    where (
-            not k.function_name in ('grant_credits', 'adjust_credits', 'hold_slot', 'book_series')
-            and not exists (select from public.sessions as s where s.id = k.result_id)
+    from (
+        select i.function_name, i.user_id, i.result_id
+        from bookingdb.idempotency_keys as i
+        where i.function_name not in ('grant_credits', 'adjust_credits', 'hold_slot', 'book_series')
+            and not exists (select from public.sessions as s where s.id = i.result_id)
             and not exists (
                 select from public.booking_audit_log as a
-                where a.session_id = k.result_id and a.action = 'deleted'
+                where a.session_id = i.result_id and a.action = 'deleted'
             )
-        )
-        or (
-            k.function_name = 'book_series'
-            and not exists (select from public.sessions as s where s.series_id = k.result_id)
+        union all
+        select i.function_name, i.user_id, i.result_id
+        from bookingdb.idempotency_keys as i
+        where i.function_name = 'book_series'
+            and not exists (select from public.sessions as s where s.series_id = i.result_id)
             and not exists (
                 select from public.booking_audit_log as a
-                where a.user_id = k.user_id and a.action = 'deleted'
+                where a.user_id = i.user_id and a.action = 'deleted'
             )
-        )
-        or (
-            k.function_name in ('grant_credits', 'adjust_credits')
-            and not exists (select from public.user_credits as c where c.id = k.result_id)
+        union all
+        select i.function_name, i.user_id, i.result_id
+        from bookingdb.idempotency_keys as i
+        where i.function_name in ('grant_credits', 'adjust_credits')
+            and not exists (select from public.user_credits as c where c.id = i.result_id)
             and not exists (
                 select from bookingdb.ledger as l
-                where l.lot_id = k.result_id and l.kind = 'direct' and l.balance_after = 0
+                where l.lot_id = i.result_id and l.kind = 'direct' and l.balance_after = 0
             )
-        );
+    ) as k;
 end;
 $function$;
 
