@@ -262,7 +262,7 @@ def _documented(method: Callable[..., Any], build: Callable[..., Call[Any]], fir
     parameters = [inspect.Parameter(first, inspect.Parameter.POSITIONAL_ONLY), *signature.parameters.values()]
     method.__annotations__ = {**build.__annotations__, "return": result}
     # mypy knows of no functions with a signature of their own; inspect.signature() does.
-    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]  # mypy knows no signature of functions
         parameters=parameters, return_annotation=result
     )
 

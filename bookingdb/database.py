@@ -96,7 +96,7 @@ def connect(target: Target | str) -> "psycopg.Connection[tuple[Any, ...]]":
             prepare_threshold=None,
             autocommit=True,
             # mypy cannot tell that none of these is a parameter of psycopg's own
-            **defaults,  # type: ignore[arg-type]
+            **defaults,  # type: ignore[arg-type]  # which of connect()'s parameters they are, mypy cannot see
         )
     except (psycopg.Error, UnicodeError) as error:  # UnicodeError: a host name that DNS cannot have
         raise DatabaseUnreachable(

@@ -1417,14 +1417,14 @@ async def test_types_are_what_type_checkers_see(world: World) -> None:
     assert_type(bookings.set_policy(time_zone="UTC"), Policy)
     # What a type checker refuses, the call refuses, too: strict mypy would say so if it did not.
     with pytest.raises(TypeError, match="colour"):
-        bookings.set_policy(colour="red")  # type: ignore[call-arg]
+        bookings.set_policy(colour="red")  # type: ignore[call-arg]  # wrong on purpose
     with pytest.raises(InvalidParameter):
-        bookings.set_policy(hold_lifetime=5)  # type: ignore[arg-type]
+        bookings.set_policy(hold_lifetime=5)  # type: ignore[arg-type]  # wrong on purpose
 
     asynchronous = AsyncBookings(world.url)
     task = asyncio.create_task(asynchronous.get_credit_balance(client))
     assert assert_type(await task, int) == 1
     with pytest.raises(TypeError):
-        bookings.get_credit_balance()  # type: ignore[call-arg]
+        bookings.get_credit_balance()  # type: ignore[call-arg]  # wrong on purpose
     with pytest.raises(TypeError):
-        bookings.get_credit_balance(client, user=client)  # type: ignore[call-arg]
+        bookings.get_credit_balance(client, user=client)  # type: ignore[call-arg]  # wrong on purpose
