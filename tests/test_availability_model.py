@@ -801,6 +801,11 @@ def test_days_on_which_the_clocks_change(
         date = min(before, after).date()
         local_times = [dt.datetime.combine(date, dt.time()) + quarter * number for number in range(96)]
         slots = practice.listed("list_available_slots", date, date, 15)
+        # A list that begins well before the change is the lists of its days.
+        days = [date + dt.timedelta(days=day) for day in range(-4, 2)]
+        assert practice.listed("list_available_slots", days[0], days[-1], 15) == [
+            slot for day in days for slot in practice.listed("list_available_slots", day, day, 15)
+        ]
 
         # In order, and without a hole.
         assert {later - earlier for earlier, later in pairwise(epoch(slot[0]) for slot in slots)} == {15 * MINUTE}
@@ -908,6 +913,19 @@ def test_the_limits_of_a_day_and_of_a_week(office: World) -> None:
     assert [code for code, _, _ in practice.attempts([at(tuesday, 1300)], 60, moved)] == ["done"]
     assert practice.conflicts([(at(tuesday, 1300), 60)], moved) == [False]
     assert practice.conflicts([(at(tuesday, 1300), 60)]) == [True]
+
+
+@pytest.mark.parametrize("step", [7, 50, 60, 1000, 1440])
+def test_the_grid_begins_anew_each_day(office: World, step: int) -> None:
+    # No clock changes here, so that only the step says whether a day's grid is the next one's.
+    practice = Practice.opened(office, "Asia/Kathmandu")
+    practice.set_policy(Policy(step=step, offset=17))
+    first = TOMORROW + dt.timedelta(days=1)
+    listed = practice.listed("list_available_slots", first, first + dt.timedelta(days=3), 60)
+    minutes = [minute for minute in range(1440) if minute % step == 17 % step]
+    assert [(slot[2], hhmm(slot[3].hour * 60 + slot[3].minute)) for slot in listed] == [
+        (first + dt.timedelta(days=day), hhmm(minute)) for day in range(4) for minute in minutes
+    ]
 
 
 def test_windows_across_midnight_belong_to_the_day_of_their_start(office: World) -> None:

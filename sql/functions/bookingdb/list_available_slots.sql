@@ -21,6 +21,7 @@ declare
     v_policy bookingdb.effective_policy;
     v_length interval;
     v_span tstzrange;
+    v_offset interval;
 begin
     perform bookingdb.authorise_anyone();
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
@@ -32,14 +33,20 @@ begin
     if isempty(v_span) then
         return;
     end if;
+    v_offset := bookingdb.steady_offset(p_from, p_to, v_time_zone);
     return query
-    select s.start, s.start + v_length, l.local::date, l.local::time
-    from bookingdb.free_times(array[v_policy], v_span, v_length, null, true) as f
-    cross join lateral bookingdb.slot_starts(
-        f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes), v_policy.slot_offset_minutes
-    ) as s (start)
-    cross join lateral (select s.start at time zone v_time_zone) as l (local)
-    order by s.start;
+    select l.start, l.start + v_length, l.local::date, l.local::time
+    from (
+        select s.start, coalesce(s.start at time zone v_offset, s.start at time zone v_time_zone) as local
+        from bookingdb.free_times(array[v_policy], v_span, v_length, null, true) as f
+        cross join lateral bookingdb.slot_starts(
+            f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes),
+            v_policy.slot_offset_minutes
+        ) as s (start)
+        -- Worked out once, and not wherever it is named.
+        offset 0
+    ) as l
+    order by l.start;
 end;
 $function$;
 

@@ -32,6 +32,8 @@ begin
         select
             (p_from at time zone t.time_zone)::date - 1 as first_date,
             (p_to at time zone t.time_zone)::date as last_date
+        -- Worked out once, and not wherever it is named.
+        offset 0
     ) as d
     left join lateral (
         select true as has_hours
@@ -43,7 +45,6 @@ begin
         select
             t.require_hours or coalesce(x.has_hours, false) as has_hours,
             bookingdb.steady_offset(d.first_date, d.last_date, t.time_zone) as utc_offset
-        -- Worked out once, and not wherever it is named.
         offset 0
     ) as h
     cross join lateral (
@@ -52,50 +53,11 @@ begin
             from bookingdb.date_overrides as v
             where v.therapist_id = t.therapist_id and v.override_date between d.first_date and d.last_date
         ) as dates
+        offset 0
     ) as e
     left join lateral (
         select range_agg(tstzrange(p.starts_at, p.ends_at)) as periods
         from (
-            -- The week, on dates that have no override.
-            select f.first_date + 7 * n.number as local_date, w.start_time, w.end_time
-            from bookingdb.weekly_hours as w
-            cross join lateral (
-                select greatest(d.first_date, w.valid_from) as valid_from, least(d.last_date, w.valid_to) as valid_to
-            ) as v
-            -- The first of its weekdays from there on.
-            cross join lateral (
-                select v.valid_from + (w.weekday - extract(isodow from v.valid_from)::integer + 7) % 7 as first_date
-            ) as f
-            cross join lateral generate_series(0, (v.valid_to - f.first_date) / 7) as n (number)
-            where w.therapist_id = t.therapist_id
-                and f.first_date <= v.valid_to
-                and f.first_date + 7 * n.number <> all (e.dates)
-            union all
-            -- The override, on dates that have one; without windows the date is closed.
-            select v.override_date, v.start_time, v.end_time
-            from bookingdb.date_overrides as v
-            where v.therapist_id = t.therapist_id
-                and v.override_date between d.first_date and d.last_date
-                and v.start_time is not null
-            union all
-            -- Who has no week and need have none is there all day, on dates that have no override.
-            select d.first_date + n.number, time '00:00', time '00:00'
-            from generate_series(0, d.last_date - d.first_date) as n (number)
-            where not h.has_hours
-                and cardinality(e.dates) > 0
-                and d.first_date + n.number <> all (e.dates)
-        ) as w
-        cross join lateral (
-            select
-                w.local_date + w.start_time as starts_at,
-                w.local_date + w.end_time
-                + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end as ends_at,
-                coalesce(
-                    h.utc_offset, bookingdb.steady_offset(w.local_date, w.local_date, t.time_zone)
-                ) as utc_offset
-            offset 0
-        ) as l
-        cross join lateral (
             select
                 coalesce(
                     (l.starts_at - l.utc_offset) at time zone interval '0',
@@ -105,6 +67,57 @@ begin
                     (l.ends_at - l.utc_offset) at time zone interval '0',
                     bookingdb.wall_clock_instant(l.ends_at, t.time_zone)
                 ) as ends_at
+            from (
+                select
+                    w.local_date + w.start_time as starts_at,
+                    w.local_date + w.end_time
+                    + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end as ends_at,
+                    coalesce(
+                        h.utc_offset, bookingdb.steady_offset(w.local_date, w.local_date, t.time_zone)
+                    ) as utc_offset
+                from (
+                    -- The week, on dates that have no override.
+                    select f.first_date + 7 * n.number as local_date, f.start_time, f.end_time
+                    from (
+                        -- The first of its weekdays from there on.
+                        select
+                            v.valid_from + (v.weekday - extract(isodow from v.valid_from)::integer + 7) % 7
+                            as first_date,
+                            v.valid_to,
+                            v.start_time,
+                            v.end_time
+                        from (
+                            select
+                                greatest(d.first_date, w.valid_from) as valid_from,
+                                least(d.last_date, w.valid_to) as valid_to,
+                                w.weekday,
+                                w.start_time,
+                                w.end_time
+                            from bookingdb.weekly_hours as w
+                            where w.therapist_id = t.therapist_id
+                            offset 0
+                        ) as v
+                        offset 0
+                    ) as f
+                    cross join lateral generate_series(0, (f.valid_to - f.first_date) / 7) as n (number)
+                    where f.first_date <= f.valid_to and f.first_date + 7 * n.number <> all (e.dates)
+                    union all
+                    -- The override, on dates that have one; without windows the date is closed.
+                    select v.override_date, v.start_time, v.end_time
+                    from bookingdb.date_overrides as v
+                    where v.therapist_id = t.therapist_id
+                        and v.override_date between d.first_date and d.last_date
+                        and v.start_time is not null
+                    union all
+                    -- Who has no week and need have none is there all day, on dates that have no override.
+                    select d.first_date + n.number, time '00:00', time '00:00'
+                    from generate_series(0, d.last_date - d.first_date) as n (number)
+                    where not h.has_hours
+                        and cardinality(e.dates) > 0
+                        and d.first_date + n.number <> all (e.dates)
+                ) as w
+                offset 0
+            ) as l
             offset 0
         ) as p
         -- A window inside of an hour that the clocks jump over is none.

@@ -11,42 +11,44 @@ security invoker
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
+declare
+    v_from constant date := (lower(p_starts) at time zone p_time_zone)::date;
+    v_to constant date := (upper(p_starts) at time zone p_time_zone)::date;
+    v_goes_on constant boolean := 1440 % p_step_minutes = 0
+        and bookingdb.steady_offset(v_from, v_to, p_time_zone) is not null;
 begin
     if isempty(p_starts) then
         return;
     end if;
 
-    -- Each day's grid is counted from its local midnight. On a day of 24 hours the first point of the grid in a piece
-    -- of free time and the step give the others; where the clocks change, each minute is looked at.
+    -- Each day's grid is counted from its local midnight. Where the step divides the day and the clocks do not change,
+    -- the grid of the first day goes on over all others. On a day of 24 hours one point of the grid and the step give the
+    -- others; where the clocks change, each minute is looked at.
     return query
     select g.start
-    from bookingdb.local_days(
-        (lower(p_starts) at time zone p_time_zone)::date, (upper(p_starts) at time zone p_time_zone)::date, p_time_zone
-    ) as d
-    cross join lateral unnest(p_starts * tstzmultirange(tstzrange(d.starts_at, d.ends_at))) as p (piece)
-    cross join lateral (
+    from (
         select
-            d.ends_at - d.starts_at = interval '24 hours' as is_regular,
-            ceil(extract(epoch from lower(p.piece) - d.starts_at) / 60)::integer as first_minute
-    ) as m
-    cross join lateral generate_series(
-        d.starts_at + make_interval(mins => m.first_minute + case
-            when m.is_regular then
-                (p_offset_minutes % p_step_minutes - m.first_minute % p_step_minutes + p_step_minutes) % p_step_minutes
-            else 0
-        end),
-        upper(p.piece),
-        make_interval(mins => case when m.is_regular then p_step_minutes else 1 end)
-    ) as g (start)
+            tstzrange(d.starts_at, case when v_goes_on then null else d.ends_at end) as period,
+            r.is_regular,
+            make_interval(mins => case when r.is_regular then p_step_minutes else 1 end) as step,
+            d.starts_at + make_interval(mins => case when r.is_regular then p_offset_minutes else 0 end) as origin
+        from bookingdb.local_days(v_from, case when v_goes_on then v_from else v_to end, p_time_zone) as d
+        cross join lateral (
+            select v_goes_on or d.ends_at - d.starts_at = interval '24 hours' as is_regular
+        ) as r
+        -- Worked out once, and not wherever it is named.
+        offset 0
+    ) as d
+    cross join lateral unnest(p_starts * tstzmultirange(d.period)) as p (piece)
+    cross join lateral generate_series(date_bin(d.step, lower(p.piece), d.origin), upper(p.piece), d.step) as g (start)
     where p.piece @> g.start
         and (
-            m.is_regular
+            d.is_regular
             or extract(epoch from (g.start at time zone p_time_zone)::time)::integer / 60 % p_step_minutes
             = p_offset_minutes % p_step_minutes
-        )
-    order by g.start;
+        );
 end;
 $function$;
 
 comment on function bookingdb.slot_starts(tstzmultirange, text, integer, integer) is
-'The instants of a set at which a clock of the zone shows a point of the grid: offset, offset + step, and so on, in minutes from midnight. Of an hour that occurs twice both are in it.';
+'The instants of a set at which a clock of the zone shows a point of the grid: offset, offset + step, and so on, in minutes from midnight. Of an hour that occurs twice both are in it. In no order.';
