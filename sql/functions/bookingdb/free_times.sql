@@ -18,13 +18,7 @@ begin
     return query
     select
         t.therapist_id,
-        h.starts - coalesce(b.starts, '{}') - coalesce(f.starts, '{}')
-    from unnest(p_policies) as t
-    left join bookingdb.opening_times(
-        case when p_with_hours then p_policies else '{}' end, lower(p_span), upper(p_span) + p_length
-    ) as o on o.therapist_id = t.therapist_id
-    cross join lateral (
-        select case
+        case
             when o.open is null or o.open = '{(,)}' then tstzmultirange(p_span)
             -- The whole session lies within hours: it can start until its length before they end.
             else tstzmultirange(p_span) * coalesce((
@@ -32,17 +26,22 @@ begin
                 from unnest(o.open) as w (period)
                 where lower(w.period) <= upper(w.period) - p_length
             ), '{}')
-        end as starts
-    ) as h
-    left join lateral (
-        select range_agg(d.starts) as starts
-        from bookingdb.busy_times(t, p_span, p_length, p_except_id) as d
-    ) as b on true
-    left join lateral (
-        select range_agg(d.period) as starts
-        from bookingdb.full_times(t, p_span, p_except_id) as d
-        where least(t.maximum_sessions_per_day, t.maximum_sessions_per_week) < 1000
-    ) as f on true;
+        end
+        - coalesce((
+            select range_agg(b.starts)
+            from bookingdb.busy_times(t, p_span, p_length, p_except_id) as b
+        ), '{}')
+        - case
+            when least(t.maximum_sessions_per_day, t.maximum_sessions_per_week) < 1000 then coalesce((
+                select range_agg(f.period)
+                from bookingdb.full_times(t, p_span, p_except_id) as f
+            ), '{}')
+            else '{}'
+        end
+    from unnest(p_policies) as t
+    left join bookingdb.opening_times(
+        case when p_with_hours then p_policies else '{}' end, lower(p_span), upper(p_span) + p_length
+    ) as o on o.therapist_id = t.therapist_id;
 end;
 $function$;
 

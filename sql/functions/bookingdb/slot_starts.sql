@@ -14,28 +14,39 @@ as $function$
 declare
     v_from constant date := (lower(p_starts) at time zone p_time_zone)::date;
     v_to constant date := (upper(p_starts) at time zone p_time_zone)::date;
-    v_goes_on constant boolean := 1440 % p_step_minutes = 0
-        and bookingdb.steady_offset(v_from, v_to, p_time_zone) is not null;
+    v_offset constant interval := bookingdb.steady_offset(v_from, v_to, p_time_zone);
+    v_step constant interval := make_interval(mins => p_step_minutes);
+    v_origin timestamptz;
 begin
     if isempty(p_starts) then
         return;
     end if;
 
     -- Each day's grid is counted from its local midnight. Where the step divides the day and the clocks do not change,
-    -- the grid of the first day goes on over all others. On a day of 24 hours one point of the grid and the step give the
-    -- others; where the clocks change, each minute is looked at.
+    -- the grid of the first day goes on over all others.
+    if v_offset is not null and 1440 % p_step_minutes = 0 then
+        v_origin := (v_from + make_interval(mins => p_offset_minutes) - v_offset) at time zone interval '0';
+        return query
+        select g.start
+        from unnest(p_starts) as p (piece)
+        cross join lateral generate_series(date_bin(v_step, lower(p.piece), v_origin), upper(p.piece), v_step)
+            as g (start)
+        where p.piece @> g.start;
+        return;
+    end if;
+
+    -- On a day of 24 hours one point of the grid and the step give the others; where the clocks change, each minute is
+    -- looked at.
     return query
     select g.start
     from (
         select
-            tstzrange(d.starts_at, case when v_goes_on then null else d.ends_at end) as period,
+            tstzrange(d.starts_at, d.ends_at) as period,
             r.is_regular,
-            make_interval(mins => case when r.is_regular then p_step_minutes else 1 end) as step,
+            case when r.is_regular then v_step else interval '1 minute' end as step,
             d.starts_at + make_interval(mins => case when r.is_regular then p_offset_minutes else 0 end) as origin
-        from bookingdb.local_days(v_from, case when v_goes_on then v_from else v_to end, p_time_zone) as d
-        cross join lateral (
-            select v_goes_on or d.ends_at - d.starts_at = interval '24 hours' as is_regular
-        ) as r
+        from bookingdb.local_days(v_from, v_to, p_time_zone) as d
+        cross join lateral (select d.ends_at - d.starts_at = interval '24 hours' as is_regular) as r
         -- Worked out once, and not wherever it is named.
         offset 0
     ) as d
