@@ -39,7 +39,8 @@ begin
         and (c.expires_at is null or c.expires_at > v_now)
     for update of c skip locked;
 
-    if v_lot_id is null then
+    -- Somebody has the lock of what there is.
+    if v_lot_id is null and bookingdb.credits_balance(p_user_id) > 0 then
         begin
             v_lock_timeout := bookingdb.limit_wait();
             -- A lot that runs out while we wait for it is passed over.
