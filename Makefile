@@ -51,8 +51,8 @@ torture: $(VENV)/developing
 	$(BIN)/python -m tests.torture $(ARGS)
 
 # For hours, with --full. The last two have no statistics: what was loaded, and tables that are as good as empty.
-SIZES ?= 10000 1000000
-STALE ?= 1000000 0
+SIZES ?= 10000 1000000 10000000
+STALE ?= 10000000 0
 MEASURED := .cache/performance
 performance: $(VENV)/developing
 	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
