@@ -104,6 +104,17 @@ def test_a_database_of_somebody_else_is_left_alone(careful_url: str) -> None:
             run(connection, f"drop database {scratch.NAME}")
 
 
+def test_the_database_of_a_run_that_goes_on_is_not_dropped(careful_url: str) -> None:
+    with scratch.empty(careful_url, scratch.NAME) as own:
+        with pytest.raises(scratch.NotScratch, match="another benchmark"), scratch.empty(careful_url, scratch.NAME):
+            pass
+        with connect(own) as connection:
+            assert scalar(connection, "select 1") == 1
+    # Afterwards it can be had.
+    with scratch.empty(careful_url, scratch.NAME):
+        pass
+
+
 def test_a_server_that_does_not_wait_for_the_disk_is_refused(server_url: str) -> None:
     with pytest.raises(scratch.NotScratch, match="fsync is off"), scratch.made(server_url, SMALL):
         pass

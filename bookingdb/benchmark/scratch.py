@@ -21,7 +21,7 @@ _MARK: Final = "scratch database of bookingdb bench"
 
 
 class NotScratch(installer.InstallError):
-    """The database belongs to somebody, or the server does not write as carefully as one in production."""
+    """The database is somebody else's, or the server does not write as carefully as one in production."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,15 @@ def empty(conninfo: str, name: str) -> Iterator[str]:
     """Make an empty scratch database on a server for the time of the block, and say how to connect to it.
 
     Raises:
-        NotScratch: a database of this name is not a benchmark's.
+        NotScratch: a database of this name is not a benchmark's, or is that of one which runs.
         psycopg.Error: the role may not make a database.
     """
     with psycopg.connect(conninfo, autocommit=True) as maintenance:
         _require_scratch(maintenance, name)
+        # Kept until this connection ends.
+        locked = maintenance.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
+        if locked != (True,):
+            raise NotScratch(f"another benchmark is at work in {name}: wait for its end")
         database = sql.Identifier(name)
         drop = sql.SQL("drop database if exists {} with (force)").format(database)
         maintenance.execute(drop)
