@@ -102,10 +102,13 @@ def empty(conninfo: str, name: str) -> Iterator[str]:
     """
     with psycopg.connect(conninfo, autocommit=True) as maintenance:
         _require_scratch(maintenance, name)
-        # Kept until this connection ends.
-        locked = maintenance.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
-        if locked != (True,):
-            raise NotScratch(f"another benchmark is at work in {name}: wait for its end")
+        # Kept until this connection ends. That of a run which has just ended may be in the way for a moment.
+        maintenance.execute("set lock_timeout = '2s'")
+        try:
+            maintenance.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+        except psycopg.errors.LockNotAvailable:
+            raise NotScratch(f"another benchmark is at work in {name}: wait for its end") from None
+        maintenance.execute("reset lock_timeout")
         database = sql.Identifier(name)
         drop = sql.SQL("drop database if exists {} with (force)").format(database)
         maintenance.execute(drop)
