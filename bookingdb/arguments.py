@@ -33,6 +33,9 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _EVERY: Final = re.compile(r"[0-9]{1,3} (?:day|week|month|year)s?")
 
+# Postgres has no character 0, and UTF-8 no half of a surrogate pair (json.loads makes those).
+_UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
+
 _LARGEST_INTEGER: Final = 2**31 - 1
 
 _ID_HINTS: Final[Mapping[type[BookingError], str]] = {
@@ -212,8 +215,7 @@ def optional_integer(parameter: str, value: int | None) -> Argument:
 
 
 def _is_sendable(value: str) -> bool:
-    # Postgres has no character 0, and UTF-8 no half of a surrogate pair (json.loads makes those).
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    return _UNSENDABLE.search(value) is None
 
 
 def text(parameter: str, value: str) -> Argument:

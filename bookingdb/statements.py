@@ -1,11 +1,12 @@
 """How a call is put together: a statement that invokes a function, its parameters, and what reads its rows."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bookingdb.models import Record
 
@@ -38,8 +39,7 @@ class Call(Generic[T]):
         return statement, tuple(self.parameters.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """A checked value and the SQL type it is sent as."""
 
     type: str
@@ -65,22 +65,22 @@ def nothing(function: str, *, needs_transaction: bool = False, **arguments: Argu
 
 def row(function: str, model: type[R], **arguments: Argument) -> Call[R]:
     """Return the call of a function whose result is one row."""
-    statement = f"select {columns(model)} from {_invocation(function, arguments)} as r"
-    return Call(statement, values(arguments), lambda rows: model.from_row(rows[0]))
+    return Call(_selection(function, model, arguments), values(arguments), lambda rows: model.from_row(rows[0]))
 
 
 def row_or_none(function: str, model: type[R], **arguments: Argument) -> Call[R | None]:
     """Return the call of a function whose result is one row, or none."""
-    statement = f"select {columns(model)} from {_invocation(function, arguments)} as r"
+    statement = _selection(function, model, arguments)
     return Call(statement, values(arguments), lambda rows: model.from_row(rows[0]) if rows else None)
 
 
 def rows(function: str, model: type[R], **arguments: Argument) -> Call[list[R]]:
     """Return the call of a function whose result is any number of rows."""
-    statement = f"select {columns(model)} from {_invocation(function, arguments)} as r"
+    statement = _selection(function, model, arguments)
     return Call(statement, values(arguments), lambda rows: [model.from_row(row) for row in rows])
 
 
+@functools.cache
 def columns(model: type[Record]) -> str:
     """Return the columns that the model is made from, of a row ``r``."""
     return ", ".join(_column(field) for field in dataclasses.fields(model))
@@ -89,6 +89,11 @@ def columns(model: type[Record]) -> str:
 def _column(field: "dataclasses.Field[Any]") -> str:
     # Drivers cannot read an interval in every IntervalStyle.
     return f"extract(epoch from r.{field.name})::float8" if field.type is timedelta else f"r.{field.name}"
+
+
+def _selection(function: str, model: type[Record], arguments: Mapping[str, Argument]) -> str:
+    selected = columns(model)  # type: ignore[arg-type]  # mypy holds a class against the __hash__ of its instances
+    return f"select {selected} from {_invocation(function, arguments)} as r"
 
 
 def _invocation(function: str, arguments: Mapping[str, Argument]) -> str:

@@ -5,8 +5,9 @@ They write the tables of `ad-hoc`, and try again what Postgres asks to be tried 
 
 import datetime as dt
 import multiprocessing
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -182,11 +183,10 @@ CONTENDERS: Final[Mapping[str, tuple[str, Callable[[Scratch], Book]]]] = {
 """By name: whose numbers it shares, and what makes it."""
 
 
-def driven(scratch: Scratch, numbers: Numbers, name: str, workers: int, bookings: int) -> Figures:
-    """Let one of them book in so many processes at once, so many times in each."""
-    shares, make = CONTENDERS[name]
+def driven(scratch: Scratch, numbers: Numbers, names: Sequence[str], workers: int, bookings: int) -> dict[str, Figures]:
+    """Let some of them book in so many processes at once, so many times each; several take turns at random."""
     each = bookings + WARM_UP
-    first = numbers.take(single_round_trip(scratch)[shares], each * workers)
+    first = {name: numbers.take(single_round_trip(scratch)[CONTENDERS[name][0]], each * workers) for name in names}
     # Processes, because threads of one Python wait for each other.
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(workers)
@@ -194,17 +194,21 @@ def driven(scratch: Scratch, numbers: Numbers, name: str, workers: int, bookings
 
     def work(worker: int) -> None:
         try:
-            book = make(scratch)
-            mine = [numbers.parameters(first + worker * each + place) for place in range(each)]
-            for parameters in mine[:WARM_UP]:
-                book(parameters)
+            books = {name: CONTENDERS[name][1](scratch) for name in names}
+            turns = []
+            for name in names:
+                mine = [numbers.parameters(first[name] + worker * each + place) for place in range(each)]
+                for parameters in mine[:WARM_UP]:
+                    books[name](parameters)
+                turns += [(name, parameters) for parameters in mine[WARM_UP:]]
+            random.shuffle(turns)
+            seconds: dict[str, list[float]] = {name: [] for name in names}
             barrier.wait(60)
             begun = time.monotonic()
-            seconds = []
-            for parameters in mine[WARM_UP:]:
+            for name, parameters in turns:
                 begin = time.perf_counter()
-                book(parameters)
-                seconds.append(time.perf_counter() - begin)
+                books[name](parameters)
+                seconds[name].append(time.perf_counter() - begin)
             queue.put((begun, time.monotonic(), seconds))
         except BaseException as error:
             barrier.abort()
@@ -224,8 +228,12 @@ def driven(scratch: Scratch, numbers: Numbers, name: str, workers: int, bookings
     for process in processes:
         process.join()
     if wrong := [each for each in found if isinstance(each, str)]:
-        raise BenchmarkError(f"{name}: {wrong[0]}")
+        raise BenchmarkError(f"{', '.join(names)}: {wrong[0]}")
     elapsed = max(end for _, end, _ in found) - min(begun for begun, _, _ in found)
-    return latencies(
-        [1000 * second for _, _, seconds in found for second in seconds], throughput=workers * bookings / elapsed
-    )
+    return {
+        name: latencies(
+            [1000 * second for _, _, seconds in found for second in seconds[name]],
+            throughput=workers * bookings / elapsed if len(names) == 1 else None,
+        )
+        for name in names
+    }
