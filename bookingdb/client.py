@@ -115,7 +115,7 @@ def _is_ours(kind: _Kind, db: Any) -> bool:
 
     return bool(
         db.autocommit
-        and db.info.transaction_status == TransactionStatus.IDLE
+        and db.pgconn.transaction_status == TransactionStatus.IDLE
         # In a pipeline everything up to the next sync is one transaction, whatever its status says.
         and db.pgconn.pipeline_status == PipelineStatus.OFF
     )

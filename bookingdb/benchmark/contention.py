@@ -70,8 +70,8 @@ def raw_insert(scratch: Scratch, parameters: Mapping[str, Any]) -> Attempt:
     statement = b"""
         insert into public.sessions (user_id, therapist_id, start_time, end_time, status)
         select
-            ('00000000-0000-4000-8000-' || lpad(%(client)s, 12, '0'))::uuid,
-            ('00000000-0000-4000-9000-' || lpad(%(therapist)s, 12, '0'))::uuid,
+            md5('client ' || %(client)s)::uuid,
+            md5('therapist ' || %(therapist)s)::uuid,
             s.start_time, s.start_time + interval '60 minutes', 'scheduled'
         from (
             select (%(base)s::date + %(day)s::integer + make_time(%(hour)s, 0, 0)) at time zone 'UTC' as start_time

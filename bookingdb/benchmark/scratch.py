@@ -1,11 +1,13 @@
 """The scratch database: made for a benchmark, filled, and dropped. No other database is ever written to."""
 
 import datetime as dt
+import hashlib
 import importlib.resources
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -57,6 +59,11 @@ class Scratch:
         """Connect; nothing is prepared unless a statement asks for it."""
         # With None as the threshold psycopg prepares nothing at all, whatever a statement asks for.
         return psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=1_000_000)
+
+
+def id_of(kind: str, number: int | str) -> UUID:
+    """Return the id of the client or therapist with this number, as load.sql makes it."""
+    return UUID(hashlib.md5(f"{kind} {number}".encode(), usedforsecurity=False).hexdigest())
 
 
 def text(name: str, **values: object) -> str:

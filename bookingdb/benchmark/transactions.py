@@ -15,7 +15,7 @@ import psycopg
 
 from bookingdb.benchmark.contenders import Numbers, single_round_trip
 from bookingdb.benchmark.measurement import WARM_UP, BenchmarkError, Figures, latencies
-from bookingdb.benchmark.scratch import Scratch
+from bookingdb.benchmark.scratch import Scratch, id_of
 
 Book = Callable[[Mapping[str, Any]], None]
 
@@ -28,8 +28,8 @@ def people_and_time(scratch: Scratch, parameters: Mapping[str, Any]) -> tuple[UU
     """Return client, therapist and start of a booking."""
     start = dt.datetime.combine(scratch.base, dt.time(int(parameters["hour"])), dt.UTC)
     return (
-        UUID(f"00000000-0000-4000-8000-{parameters['client']:0>12}"),
-        UUID(f"00000000-0000-4000-9000-{parameters['therapist']:0>12}"),
+        id_of("client", parameters["client"]),
+        id_of("therapist", parameters["therapist"]),
         start + dt.timedelta(days=int(parameters["day"])),
     )
 

@@ -16,7 +16,7 @@ import psycopg
 from bookingdb.benchmark import contention, measurement, profiling, slots, transactions
 from bookingdb.benchmark.contenders import Numbers, OfOneTherapist, single_round_trip
 from bookingdb.benchmark.report import Comparison, Report, Target
-from bookingdb.benchmark.scratch import Connection, Scratch
+from bookingdb.benchmark.scratch import Connection, Scratch, id_of
 
 _SINGLE: Final = ("floor", "floor, statements", "bookingdb", "ad-hoc")
 
@@ -221,7 +221,7 @@ def few_credits(run: Run) -> None:
     with ExitStack() as stack:
         (observer, *connections) = run.connected(stack, 33)
         run.step(workload)
-        user = f"00000000-0000-4000-8000-{run.scratch.size.clients + client:0>12}"
+        user = id_of("client", run.scratch.size.clients + client)
         # A direct write: the ledger follows.
         observer.execute("update public.user_credits set credits_balance = 3 where user_id = %s", (user,))
         attempts = [contention.booking(run.scratch, run.reserved(client, 100 + each, each)) for each in range(32)]
@@ -237,7 +237,7 @@ def refusals(run: Run) -> None:
     refused: dict[str, list[tuple[float, float]]] = {"booking_conflict": [], "insufficient_credits": []}
     with run.scratch.connect() as connection:
         pid, place = connection.info.backend_pid, itertools.count()
-        poor = f"00000000-0000-4000-8000-{run.scratch.size.clients + 901:0>12}"
+        poor = id_of("client", run.scratch.size.clients + 901)
         connection.execute("update public.user_credits set credits_balance = 0 where user_id = %s", (poor,))
 
         def cost(client: int, slot: int | None, expected: str) -> float:
@@ -289,7 +289,7 @@ def isolation(run: Run) -> None:
                 "select count(*) from public.sessions as a inner join public.sessions as b on a.therapist_id ="
                 " b.therapist_id and a.id < b.id and tstzrange(a.start_time, a.end_time) && tstzrange(b.start_time,"
                 " b.end_time) where a.therapist_id = %s",
-                (f"00000000-0000-4000-9000-{run.scratch.size.therapists + 2:0>12}",),
+                (id_of("therapist", run.scratch.size.therapists + 2),),
             )
             .fetchone()
         )

@@ -1,7 +1,7 @@
 select *
 from bookingdb_ad_hoc.book_session(
-    ('00000000-0000-4000-8000-' || lpad(:client, 12, '0'))::uuid,
-    ('00000000-0000-4000-9000-' || lpad(:therapist, 12, '0'))::uuid,
+    md5('client ' || :client)::uuid,
+    md5('therapist ' || :therapist)::uuid,
     date '{base}' + :day::integer,
     make_time(:hour::integer, 0, 0)
 )

@@ -1,8 +1,8 @@
 with given as materialized (
     select
         gen_random_uuid() as id,
-        ('00000000-0000-4000-8000-' || lpad(:client, 12, '0'))::uuid as user_id,
-        ('00000000-0000-4000-9000-' || lpad(:therapist, 12, '0'))::uuid as therapist_id,
+        md5('client ' || :client)::uuid as user_id,
+        md5('therapist ' || :therapist)::uuid as therapist_id,
         date '{base}' + :day::integer as scheduled_date,
         make_time(:hour::integer, 0, 0) as scheduled_time,
         (date '{base}' + :day::integer + make_time(:hour::integer, 0, 0)) at time zone 'UTC' as start_time{locked}
@@ -18,7 +18,7 @@ placed as (
 paid as (
     update bookingdb_floor.user_credits as c
     set credits_balance = c.credits_balance - 1, credits_used = c.credits_used + 1, updated_at = now()
-    where c.id = ('00000000-0000-4000-a000-' || lpad(:client, 12, '0'))::uuid
+    where c.id = md5('lot ' || :client)::uuid
     returning c.id, c.credits_balance
 ),
 

@@ -5,8 +5,8 @@ select g.id, 'session', g.therapist_id, g.user_id, g.period, g.period
 from (
     select
         md5('session ' || :number)::uuid as id,
-        ('00000000-0000-4000-8000-' || lpad(:client, 12, '0'))::uuid as user_id,
-        ('00000000-0000-4000-9000-' || lpad(:therapist, 12, '0'))::uuid as therapist_id,
+        md5('client ' || :client)::uuid as user_id,
+        md5('therapist ' || :therapist)::uuid as therapist_id,
         tstzrange(t.start_time, t.start_time + interval '60 minutes') as period
     from (
         select (date '{base}' + :day::integer + make_time(:hour::integer, 0, 0)) at time zone 'UTC' as start_time
@@ -15,13 +15,13 @@ from (
 
 update bookingdb_floor.user_credits as c
 set credits_balance = c.credits_balance - 1, credits_used = c.credits_used + 1, updated_at = now()
-where c.id = ('00000000-0000-4000-a000-' || lpad(:client, 12, '0'))::uuid
+where c.id = md5('lot ' || :client)::uuid
 returning c.credits_balance;
 
 insert into bookingdb_floor.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
 select c.user_id, c.id, md5('session ' || :number)::uuid, 'debit', -1, c.credits_balance, 'postgres'
 from bookingdb_floor.user_credits as c
-where c.id = ('00000000-0000-4000-a000-' || lpad(:client, 12, '0'))::uuid;
+where c.id = md5('lot ' || :client)::uuid;
 
 insert into bookingdb_floor.sessions (
     id, user_id, therapist_id, title, description, scheduled_date, scheduled_time, start_time, end_time,
@@ -29,8 +29,8 @@ insert into bookingdb_floor.sessions (
 )
 select
     md5('session ' || :number)::uuid,
-    ('00000000-0000-4000-8000-' || lpad(:client, 12, '0'))::uuid,
-    ('00000000-0000-4000-9000-' || lpad(:therapist, 12, '0'))::uuid,
+    md5('client ' || :client)::uuid,
+    md5('therapist ' || :therapist)::uuid,
     'Therapy Session', '', date '{base}' + :day::integer, make_time(:hour::integer, 0, 0), t.start_time,
     t.start_time + interval '60 minutes', 60, 'video', 'scheduled', 'UTC', 1, t.start_time - interval '24 hours',
     false
@@ -43,7 +43,7 @@ returning id, user_id, therapist_id, title, description, scheduled_date, schedul
 insert into bookingdb_floor.booking_audit_log (session_id, user_id, action, new_status, changes, actor)
 values (
     md5('session ' || :number)::uuid,
-    ('00000000-0000-4000-8000-' || lpad(:client, 12, '0'))::uuid,
+    md5('client ' || :client)::uuid,
     'created', 'scheduled', '{}', 'postgres'
 );
 
@@ -53,8 +53,8 @@ select
     md5('session ' || :number)::uuid,
     jsonb_build_object(
         'session_id', md5('session ' || :number)::uuid,
-        'user_id', ('00000000-0000-4000-8000-' || lpad(:client, 12, '0'))::uuid,
-        'therapist_id', ('00000000-0000-4000-9000-' || lpad(:therapist, 12, '0'))::uuid,
+        'user_id', md5('client ' || :client)::uuid,
+        'therapist_id', md5('therapist ' || :therapist)::uuid,
         'start_time', to_char(t.start_time at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
         'end_time',
         to_char((t.start_time + interval '60 minutes') at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
