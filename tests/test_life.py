@@ -1211,6 +1211,8 @@ def test_no_therapist_ends_up_with_a_minimum_above_the_maximum(world: World) -> 
     [
         {"cancellation_window": "366 days"}, {"cancellation_window": "-1 hour"}, {"cancellation_window": "soon"},
         {"cancellation_window": ""}, {"cancellation_window": {}}, {"cancellation_window": "infinity"},
+        # Hours are meant, and Postgres would read seconds.
+        {"cancellation_window": 48}, {"cancellation_window": "48"}, {"minimum_notice": 1.5},
         {"refund_grace": "23 hours"}, {"refund_grace": "3651 days"}, {"hold_lifetime": "9 seconds"},
         {"hold_lifetime": "61 minutes"}, {"minimum_duration_minutes": 14}, {"maximum_duration_minutes": 181},
         {"minimum_duration_minutes": 15.5}, {"minimum_duration_minutes": "1e2"}, {"minimum_duration_minutes": -30},
@@ -1221,6 +1223,11 @@ def test_no_therapist_ends_up_with_a_minimum_above_the_maximum(world: World) -> 
 def test_settings_that_make_no_sense_are_refused(world: World, settings: dict[str, Any]) -> None:
     with nothing_written(world), refused("invalid_parameter"):
         set_policy(world, None, **settings)
+
+
+@pytest.mark.parametrize("nothing", [0, "0", "0 hours", "00:00", "PT0S"])
+def test_nothing_needs_no_unit(world: World, nothing: int | str) -> None:
+    assert set_policy(world, None, minimum_notice=nothing)["minimum_notice"] == dt.timedelta(0)
 
 
 @pytest.mark.parametrize("zone", ["Mars+5", "", "CEST+2", "../UTC", "🗓", 5])

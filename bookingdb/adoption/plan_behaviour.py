@@ -48,6 +48,11 @@ class BehaviourPart(Desk):
                 | {name for name in seen.calls if self.app.called(name)} - {"check_booking_conflict"}
             )
             evidence = [f"It {', '.join(what)}.", "bookingdb does that itself, or must not be contradicted."]
+            if any("credits" in each for each in what):
+                evidence.append(
+                    "Only its functions take and return credits: what is written directly costs and returns none once"
+                    " this is off; what is booked with them is charged by both while it is on."
+                )
             if others or seen.notifies:
                 evidence.append(f"It also has to do with {', '.join(others) or 'notifications'}: that ends with it.")
             answer = self.ask(

@@ -88,7 +88,9 @@ begin
             v_is_allowed := case v_kind
                 when 'integer' then v_value ~ '^[0-9]{1,4}$'
                     and v_value::integer between v_minimum::integer and v_maximum::integer
-                when 'interval' then v_value::interval between v_minimum::interval and v_maximum::interval
+                -- With its units: a bare 48 would be seconds.
+                when 'interval' then (v_value ~ '[[:alpha:]:]' or v_value = '0')
+                    and v_value::interval between v_minimum::interval and v_maximum::interval
                 else v_value in ('true', 'false')
             end;
         exception
