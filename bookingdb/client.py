@@ -108,7 +108,7 @@ def _name(db: object) -> str:
 
 
 def _is_ours(kind: _Kind, db: Any) -> bool:
-    """Tell whether the transaction of the next statement is ours: begun for it and ended with it."""
+    """Tell whether the transaction of a statement is ours, begun for it and ended with it; asked between statements."""
     if kind is not _Kind.CONNECTION:
         return kind in (_Kind.URL, _Kind.POOL)
     from psycopg.pq import PipelineStatus, TransactionStatus  # noqa: PLC0415 (it is the caller's, hence loaded)
@@ -125,17 +125,23 @@ class _Tries:
     """Which errors of a call are followed by a further try, and after how long."""
 
     def __init__(self, kind: _Kind, db: Any, call: Call[Any]) -> None:
-        """Find out whose the transaction is, and whether the call may be asked again on another connection."""
-        is_ours = _is_ours(kind, db)
-        if call.needs_transaction and is_ours:
+        """Nothing has been tried yet; most calls need one try."""
+        if call.needs_transaction and _is_ours(kind, db):
             raise RuntimeError("this call means something only in a transaction of yours: give a connection in one")
-        self._kind = kind
-        self._pauses = _pauses(_RETRIES if is_ours else 0, _LONGEST_FIRST_PAUSE)
-        is_ours_to_open = kind in (_Kind.URL, _Kind.POOL)
-        has_key = call.parameters.get("p_idempotency_key") is not None
-        self._reconnections = _pauses(_RECONNECTIONS if is_ours_to_open and has_key else 0, _LONGEST_FIRST_RECONNECTION)
+        self._kind, self._db, self._call = kind, db, call
         self._is_connected = False
         self.was_lost = False
+
+    @functools.cached_property
+    def _pauses(self) -> Iterator[float]:
+        # After an error a transaction of ours is over, and one of the caller's is not.
+        return _pauses(_RETRIES if _is_ours(self._kind, self._db) else 0, _LONGEST_FIRST_PAUSE)
+
+    @functools.cached_property
+    def _reconnections(self) -> Iterator[float]:
+        is_ours_to_open = self._kind in (_Kind.URL, _Kind.POOL)
+        has_key = self._call.parameters.get("p_idempotency_key") is not None
+        return _pauses(_RECONNECTIONS if is_ours_to_open and has_key else 0, _LONGEST_FIRST_RECONNECTION)
 
     def connected(self) -> None:
         """Say that this try has a connection of ours: from here on it may have been done."""
