@@ -17,7 +17,7 @@ help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
 	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/test_booking.py" for a part)'
 	@echo 'make test-full    the concurrency tests alone, at full length'
-	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="15.19 17.11")'
+	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="14.23 16.15" for others)'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
