@@ -272,6 +272,28 @@ def test_a_plan_names_every_trigger_policy_constraint_and_function_that_matters(
     assert not [name for (name,) in names if _bare(name) not in _bare(text)]
 
 
+@some_apps("clean")
+def test_a_plan_says_what_becomes_of_credits_without_the_trigger_that_charged(app: App, live: str) -> None:
+    charging = """
+        create function public.charge() returns trigger language plpgsql as $$
+        begin
+            update public.user_credits set credits_balance = credits_balance - 1 where user_id = new.user_id;
+            return null;
+        end;
+        $$;
+        create trigger charge after insert on public.sessions for each row execute function public.charge();
+    """
+    with connect(live) as owner:
+        owner.execute(charging.encode())
+
+    text = done(live, "adopt", "--plan", "--adapter", app.adapter).stdout
+
+    assert tomllib.loads(text)["answers"]["trigger.sessions.charge"] == "disable"
+    words = " ".join(text.replace("#", " ").split())
+    assert "It changes credits." in words
+    assert "what is written directly costs and returns none once this is off" in words
+
+
 def _bare(text: str) -> str:
     """The text without what differs between two ways of writing a signature."""
     return re.sub(r"\s+|public\.|without time zone", "", text.replace("character varying", "varchar"))

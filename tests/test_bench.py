@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -285,6 +286,17 @@ def test_what_is_missing_is_named_with_what_installs_it(careful_url: str, monkey
 
     assert done.exit_code == 1
     assert "sqlalchemy missing: pip install 'bookingdb[bench,local]'" in done.output
+
+
+def test_people_have_ids_that_an_index_can_tell_apart(made: Scratch) -> None:
+    with made.connect() as connection:
+        found = connection.execute("select email, id from public.users").fetchall()
+
+    for email, person in found:
+        kind, number = re.findall("[a-z]+|[0-9]+", email)[:2]
+        assert person == scratch.id_of(kind, number)
+    # GiST's penalty for a uuid is blind to its last bytes.
+    assert len({person.bytes[:6] for _, person in found}) == len(found) > 0
 
 
 def test_ad_hoc_refuses_overlaps_and_whoever_has_no_credits(made: Scratch) -> None:

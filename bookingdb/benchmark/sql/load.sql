@@ -1,6 +1,6 @@
 -- People, credits and sessions, behind the triggers and indexed afterwards: through them ten million rows would take
--- hours. Ids are made of numbers, but as scattered as real ones: GiST cannot tell ids apart that begin alike. All but every
--- tenth session are over; those to come are at odd hours, the benchmark books even ones.
+-- hours. Ids are made of numbers, but as scattered as real ones: GiST cannot tell ids apart that begin alike. All but
+-- every tenth session are over; those to come are at odd hours, the benchmark books even ones.
 set session_replication_role = replica;
 set synchronous_commit = off;
 set maintenance_work_mem = '512MB';
