@@ -34,7 +34,7 @@ from bookingdb.errors import (
     TooSoon,
     UserNotFound,
 )
-from bookingdb.models import (
+from bookingdb.records import (
     AvailableDay,
     AvailableSlot,
     AvailableTherapist,

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from bookingdb.embedded import LocalServer
+from bookingdb.local.server import LocalServer
 
 URL_VARIABLES = ("BOOKINGDB_DATABASE_URL", "DATABASE_URL")
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from bookingdb import cli
+from bookingdb.cli import main as cli
 from tests.apps import App, Rows, load, rows, schema_dump
 from tests.hosts import Host
 from tests.support import Connection, connect, run
@@ -85,7 +85,7 @@ def answer(url: str, *arguments: object) -> Any:
 
 def process(url: str, *arguments: object) -> subprocess.Popen[str]:
     """Start the command in a process of its own."""
-    program = "from bookingdb.cli import main; main()"
+    program = "from bookingdb.cli.main import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments), "--database-url", url],
         stdout=subprocess.PIPE,

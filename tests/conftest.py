@@ -17,7 +17,8 @@ import psycopg
 import pytest
 import testing.postgresql
 
-from bookingdb import embedded, installer
+from bookingdb.install import installer
+from bookingdb.local.binaries import find_binaries, write_wrapper_scripts
 from tests import throwaway
 from tests.hosts import HOSTS, LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, SUPABASE_ROLES, Host
 from tests.support import Connection, World, connect, run
@@ -63,7 +64,7 @@ EMPTY_THE_TABLES = """
 def bin_dir() -> Path:
     """The binaries under test; `make test-matrix` names those of other versions."""
     named = os.environ.get("BOOKINGDB_TEST_BIN")
-    return Path(named) if named else embedded.binaries()
+    return Path(named) if named else find_binaries()
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +212,7 @@ def url_of(server_url: str, database: str, user: str = "postgres") -> str:
 
 
 def _server(bin_dir: Path, scripts: Path) -> Iterator[testing.postgresql.Postgresql]:
-    initdb, postgres = embedded.wrapper_scripts(bin_dir, scripts)
+    initdb, postgres = write_wrapper_scripts(bin_dir, scripts)
     with (
         throwaway.folder() as folder,
         testing.postgresql.Postgresql(

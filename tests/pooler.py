@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bookingdb.unprivileged import Account, choose_account
+from bookingdb.local.account import Account, choose_account
 from tests.support import Connection, connect, run, scalar
 
 POOL_SIZE = 4
@@ -215,7 +215,7 @@ def running(server_url: str, bin_dir: Path) -> Iterator[Pooler]:
 def _account(bin_dir: Path) -> Account:
     path = program()
     assert path is not None
-    # As in bookingdb.embedded: nobody may not enter the folders that pytest makes.
+    # As in bookingdb.local.server: nobody may not enter the folders that pytest makes.
     copy_to = Path(tempfile.gettempdir()) / f"bookingdb-binaries-{secrets.token_hex(8)}"
     atexit.register(shutil.rmtree, copy_to, ignore_errors=True)
     return Account(choose_account(str(bin_dir), str(copy_to)).mode, os.path.dirname(path))

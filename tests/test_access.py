@@ -14,8 +14,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from bookingdb import installer, source, verify
-from bookingdb.installer import PUBLIC_TABLES
+from bookingdb.checks import verify
+from bookingdb.install import installer, source
+from bookingdb.install.installer import PUBLIC_TABLES
 from tests.conftest import on_supabase
 from tests.hosts import Host
 from tests.interleaving import session_of

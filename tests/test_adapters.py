@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bookingdb import installer, source
+from bookingdb.install import installer, source
 from tests.hosts import PLAIN, SUPABASE, Host
 from tests.interleaving import holding, session_of, waiting
 from tests.refusals import outcome, refused

@@ -26,7 +26,7 @@ from tests.support import connect, run, scalar
 _KILLED = """
 import os, signal
 from bookingdb.adoption import mending
-from bookingdb.cli import main
+from bookingdb.cli.main import main
 mending.MANY, mending.BATCH, at, within = 0, {batch}, {at}, {within}
 before, run, count = mending._mend_batch, mending._Update.run, 0
 def mend_batch(*arguments):

@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from bookingdb import installer, verify
+from bookingdb.checks import verify
+from bookingdb.install import installer
 from tests.interleaving import holding, session_of, waiting
 from tests.refusals import outcome, refused
 from tests.support import TOMORROW, Connection, World, book, run

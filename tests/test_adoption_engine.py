@@ -15,8 +15,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bookingdb import installer, source, verify
 from bookingdb.adoption.rows import ACTIVE, LOT_STATUSES, STATUSES
+from bookingdb.checks import verify
+from bookingdb.install import installer, source
 from tests.life import call, expire_lot, require_sound, rows
 from tests.refusals import nothing_written, outcome, refused
 from tests.support import TOMORROW, Connection, World, connect, run

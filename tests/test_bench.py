@@ -18,7 +18,7 @@ from bookingdb.benchmark import contention, measurement, profiling, scratch, slo
 from bookingdb.benchmark.contenders import Numbers, single_round_trip
 from bookingdb.benchmark.report import Report, Target, from_dict
 from bookingdb.benchmark.scratch import Scratch, Size
-from bookingdb.embedded import LocalServer
+from bookingdb.local.server import LocalServer
 from tests import write_performance
 from tests.support import Connection, connect, run, scalar
 from tests.test_cli import bookingdb

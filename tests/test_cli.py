@@ -15,8 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from bookingdb import cli
-from bookingdb.console import DURATION
+from bookingdb.cli import main as cli
+from bookingdb.cli.console import DURATION
 from tests.support import TOMORROW, World, connect, run
 
 
@@ -434,7 +434,7 @@ def test_a_database_without_bookingdb_says_how_to_install_it(empty_database: str
 def test_the_list_of_commands_is_printed_without_importing_what_they_need() -> None:
     program = """
 import sys
-from bookingdb.cli import main
+from bookingdb.cli.main import main
 
 main(["--help"], standalone_mode=False)
 print("imported:", *sys.modules)
@@ -444,8 +444,8 @@ print("imported:", *sys.modules)
 
     assert "book-hold" in listed
     assert "bookingdb.cli" in imported.split()
-    assert [name for name in imported.split() if name.startswith("bookingdb.cli_")] == []
-    heavy = {"psycopg", "rich", "icalendar", "asyncio", "sqlalchemy", "bookingdb.console", "bookingdb.adoption"}
+    assert [name for name in imported.split() if name.startswith("bookingdb.cli.")] == ["bookingdb.cli.main"]
+    heavy = {"psycopg", "rich", "icalendar", "asyncio", "sqlalchemy", "bookingdb.cli.console", "bookingdb.adoption"}
     assert heavy & set(imported.split()) == set()
 
 

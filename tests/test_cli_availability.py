@@ -18,9 +18,10 @@ from zoneinfo import ZoneInfo
 import icalendar
 import pytest
 
-from bookingdb import Bookings, Session, TimeOff, WeeklyWindow, hours, ical, timetable
-from bookingdb.cli_availability import LEGEND, SIGNS
-from bookingdb.timetable import Cell
+from bookingdb import Bookings, Session, TimeOff, WeeklyWindow
+from bookingdb.cli import day_grid, ical, week_text
+from bookingdb.cli.availability import LEGEND, SIGNS
+from bookingdb.cli.day_grid import Cell
 from tests.support import TOMORROW, World
 from tests.test_cli import answer, bookingdb
 
@@ -86,7 +87,7 @@ def times(begin: str, end: str, step: int = 60) -> list[str]:
 def test_two_weeks_are_two_tables_of_free_taken_and_off(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist("Europe/Berlin")
     bookings = Bookings(world.connection)
-    bookings.set_weekly_hours(therapist, hours.read_week(["mon-sun 09:00-12:00 14:00-17:00"]))
+    bookings.set_weekly_hours(therapist, week_text.read_week(["mon-sun 09:00-12:00 14:00-17:00"]))
     bookings.set_date_override(therapist, TOMORROW + DAY, [])
     bookings.set_date_override(therapist, TOMORROW + 2 * DAY, [("20:00", "22:00")])
     bookings.book_session(user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="10:00")
@@ -150,7 +151,7 @@ def test_the_grid_is_in_the_zone_that_was_asked_for(world: World) -> None:
     therapist = world.therapist("Europe/Berlin")
     bookings = Bookings(world.connection)
     bookings.set_policy(maximum_advance=FAR)
-    bookings.set_weekly_hours(therapist, hours.read_week(["sun 09:00-11:00"]))
+    bookings.set_weekly_hours(therapist, week_text.read_week(["sun 09:00-11:00"]))
     day = SPRING - 28 * DAY  # winter, in Berlin and in Kathmandu
 
     found = grid(world.url, therapist, "--from", day, "--days", 7, "--step", 60, "--time-zone", "Asia/Kathmandu")
@@ -169,7 +170,7 @@ def test_a_day_of_23_hours_has_a_gap(world: World) -> None:
     therapist = world.therapist("Europe/Berlin")
     bookings = Bookings(world.connection)
     bookings.set_policy(maximum_advance=FAR)
-    bookings.set_weekly_hours(therapist, hours.read_week(["mon-sun 00:00-06:00"]))
+    bookings.set_weekly_hours(therapist, week_text.read_week(["mon-sun 00:00-06:00"]))
 
     found = grid(world.url, therapist, "--from", SPRING - 2 * DAY, "--days", 7, "--step", 30)
 
@@ -217,8 +218,8 @@ def test_hours_that_occur_twice_elsewhere(world: World, zone: str, expected: lis
     day = next(
         day
         for day in (dt.date(NEXT_YEAR, 1, 1) + number * DAY for number in range(366))
-        if timetable.instant(dt.datetime.combine(day + DAY, dt.time()), tz)
-        - timetable.instant(dt.datetime.combine(day, dt.time()), tz)
+        if day_grid.instant(dt.datetime.combine(day + DAY, dt.time()), tz)
+        - day_grid.instant(dt.datetime.combine(day, dt.time()), tz)
         > DAY
     )
     therapist = world.therapist(zone)
@@ -270,7 +271,7 @@ def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) ->
         slots = bookings.list_available_slots(
             therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in.key
         )
-        drawn = timetable.timetable(
+        drawn = day_grid.timetable(
             days,
             shown_in,
             policy=policy,
@@ -316,7 +317,7 @@ def test_a_local_time_is_the_instant_that_it_is_for_the_database(world: World) -
         )
 
         assert len(strange) > 300
-        assert [timetable.instant(local, tz) for local in strange] == [instant.astimezone(UTC) for (instant,) in there]
+        assert [day_grid.instant(local, tz) for local in strange] == [instant.astimezone(UTC) for (instant,) in there]
 
 
 # --- next, find ---
@@ -447,7 +448,8 @@ def test_a_date_is_closed_has_other_hours_or_is_as_usual(world: World) -> None:
 )
 def test_weeks_that_can_be_read(text: str, windows: list[tuple[int, str, str]]) -> None:
     read = [
-        (window.weekday, f"{window.start_time:%H:%M}", f"{window.end_time:%H:%M}") for window in hours.read_week([text])
+        (window.weekday, f"{window.start_time:%H:%M}", f"{window.end_time:%H:%M}")
+        for window in week_text.read_week([text])
     ]
     assert read == windows
 
@@ -476,7 +478,7 @@ def test_weeks_that_can_be_read(text: str, windows: list[tuple[int, str, str]]) 
 )
 def test_weeks_that_cannot_be_read(world: World, text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|need windows"):
-        hours.read_week([text])
+        week_text.read_week([text])
     result = bookingdb("postgresql://127.0.0.1:1/none", "hours", "set", uuid4(), text)
     assert result.exit_code == 2
     assert result.stderr.startswith("Usage: ")
@@ -497,7 +499,7 @@ def test_what_is_written_of_a_week_is_read_as_the_same_week(seed: int) -> None:
         for _ in range(chance.randrange(30))
     ]
 
-    assert sorted(hours.read_week(hours.write_week(week)), key=repr) == sorted(week, key=repr)
+    assert sorted(week_text.read_week(week_text.write_week(week)), key=repr) == sorted(week, key=repr)
 
 
 # --- time off ---
@@ -772,7 +774,7 @@ def test_wrong_usage_exits_with_2(arguments: list[object]) -> None:
 
 
 def test_the_calendar_package_is_loaded_where_it_is_needed() -> None:
-    code = "import sys, bookingdb.cli; print('icalendar' in sys.modules, 'rich' in sys.modules)"
+    code = "import sys, bookingdb.cli.main; print('icalendar' in sys.modules, 'rich' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False False\n"
 
 
@@ -788,5 +790,5 @@ def test_time_zone_data_of_another_year_is_mentioned(world: World, monkeypatch: 
     therapist = world.therapist("Europe/Berlin")
     said = "the time zone data of this machine and of the database differ"
     assert said not in bookingdb(world.url, "slots", therapist, "--from", TOMORROW, "--days", 1).stderr
-    monkeypatch.setattr("bookingdb.cli_availability.zone_named", lambda _: ZoneInfo("Asia/Tokyo"))
+    monkeypatch.setattr("bookingdb.cli.availability.zone_named", lambda _: ZoneInfo("Asia/Tokyo"))
     assert said in bookingdb(world.url, "slots", therapist, "--from", TOMORROW, "--days", 1).stderr

@@ -28,7 +28,6 @@ from bookingdb import (
     SkippedTime,
     WeeklyWindow,
     calls,
-    calls_availability,
 )
 from bookingdb.errors import from_driver_error
 from tests.support import TOMORROW, World
@@ -150,13 +149,6 @@ NOT_DURATIONS_OF_TIME = [5, 300.0, "5 minutes", dt.time(0, 5), b"1 day"]
 
 def test_all_builders_are_here() -> None:
     builders = {getattr(calls, name) for name in calls.__all__} - {calls.Call, calls.PolicySettings}
-    for module in (calls, calls_availability):
-        defined = {
-            function
-            for name, function in vars(module).items()
-            if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
-        }
-        assert defined <= builders
 
     assert builders == set(WILL_DO)
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from bookingdb import AsyncBookings, Bookings, source
+from bookingdb import AsyncBookings, Bookings
 from bookingdb.errors import BY_CODE, BookingFailed
-from bookingdb.source import FunctionFile, SqlFile
+from bookingdb.install import source
+from bookingdb.install.source import FunctionFile, SqlFile
 
 ROOT = Path(__file__).parent.parent
 SOURCE = source.load()

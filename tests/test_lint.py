@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bookingdb import cli, installer
-from bookingdb.lint import RULES, lint
-from bookingdb.verify import Finding, verify
+from bookingdb.checks.lint import RULES, lint
+from bookingdb.checks.verify import Finding, verify
+from bookingdb.cli import main as cli
+from bookingdb.install import installer
 from tests import javascript
 from tests.hosts import Host
 from tests.support import Connection, World, connect, run, scalar

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bookingdb import Bookings, client
+from bookingdb import Bookings, execution
 from bookingdb.errors import BookingConflict, BookingFailed
 from tests.pooler import free_port
 from tests.support import TOMORROW, World
@@ -72,7 +72,7 @@ def test_a_commit_whose_answer_is_lost_is_repeated(world: World, between: Proxy,
 
 @every_way
 def test_but_not_for_ever(world: World, between: Proxy, way: ambiguous.Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_LONGEST_FIRST_RECONNECTION", 0.001)
+    monkeypatch.setattr(execution, "_LONGEST_FIRST_RECONNECTION", 0.001)
     plan = between.plan("the key", 1000, at_commit=way in ambiguous.WITH_COMMIT)
 
     with pytest.raises(BookingFailed) as caught:

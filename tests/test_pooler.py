@@ -35,19 +35,11 @@ import sqlalchemy
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bookingdb import (
-    AsyncBookings,
-    BookedSession,
-    BookingConflict,
-    BookingError,
-    BookingFailed,
-    Bookings,
-    database,
-    installer,
-    verify,
-)
+from bookingdb import AsyncBookings, BookedSession, BookingConflict, BookingError, BookingFailed, Bookings, database
+from bookingdb.checks import verify
+from bookingdb.checks.selftest import Check, selftest
 from bookingdb.errors import sqlstate_of
-from bookingdb.selftest import Check, selftest
+from bookingdb.install import installer
 from tests import pooler as poolers
 from tests.conftest import _server_of
 from tests.hosts import Host

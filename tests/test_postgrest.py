@@ -20,7 +20,8 @@ import httpx
 import jwt
 import pytest
 
-from bookingdb import installer, verify
+from bookingdb.checks import verify
+from bookingdb.install import installer
 from tests.conftest import on_supabase
 from tests.interleaving import session_of
 from tests.postgrest import APPLICATION_NAME, Login, PostgREST, serving

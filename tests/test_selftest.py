@@ -17,8 +17,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from bookingdb import source
-from bookingdb.selftest import Check, SelftestError, selftest
+from bookingdb.checks.selftest import Check, SelftestError, selftest
+from bookingdb.install import source
 from tests.conftest import url_of
 from tests.support import World, connect, run, scalar, wait_until_blocked
 
@@ -329,7 +329,7 @@ def gatekeeper(lived_in: World) -> Iterator[psycopg.Connection[tuple[object, ...
 
 def start_selftest(world: World) -> subprocess.Popen[str]:
     program = (
-        "import signal, sys; from bookingdb import database; from bookingdb.selftest import selftest\n"
+        "import signal, sys; from bookingdb import database; from bookingdb.checks.selftest import selftest\n"
         # A shell without job control has its background jobs, and so their tests, ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "url = sys.stdin.readline().strip()\n"
@@ -507,6 +507,6 @@ def test_the_janitor_is_not_told_the_password_where_others_can_read_it(
     finally:
         process.kill()
 
-    assert "bookingdb.selftest" in arguments
+    assert "bookingdb.checks.selftest" in arguments
     assert "postgresql://" not in arguments
     assert scalar(lived_in.connection, "select count(*) from bookingdb.selftest_people") == 0

@@ -11,8 +11,8 @@ from pathlib import Path
 import pglast
 import pytest
 
-from bookingdb import source
-from bookingdb.source import FunctionFile
+from bookingdb.install import source
+from bookingdb.install.source import FunctionFile
 from tests.conftest import url_of
 from tests.support import World, connect, run
 

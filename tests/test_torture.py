@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bookingdb import source
+from bookingdb.install import source
 from tests import pooler
 from tests.support import World, connect, run
 from tests.torture import (

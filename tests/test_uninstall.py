@@ -6,10 +6,11 @@ from typing import cast
 
 import pytest
 
-from bookingdb import installer, verify
-from bookingdb import uninstall as removing
-from bookingdb.installer import InstallError
-from bookingdb.uninstall import MACHINERY, Removal, uninstall
+from bookingdb.checks import verify
+from bookingdb.install import installer
+from bookingdb.install import uninstall as removing
+from bookingdb.install.installer import InstallError
+from bookingdb.install.uninstall import MACHINERY, Removal, uninstall
 from tests.interleaving import session_of, waiting
 from tests.support import Connection, World, connect, run, scalar
 from tests.test_cli import answer, bookingdb

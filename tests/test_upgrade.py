@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from bookingdb import export, installer, source, verify
+from bookingdb.checks import verify
+from bookingdb.install import export, installer, source
 from tests.hosts import Host
 from tests.life import call, expire_lot, require_sound
 from tests.refusals import outcome, refused
@@ -43,7 +44,7 @@ def by_migrate(connection: Connection) -> None:
 
 
 def by_script(connection: Connection) -> None:
-    run(connection, export.script())
+    run(connection, export.sql_script())
     assert installer.migrate(connection).is_empty
 
 

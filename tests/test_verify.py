@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from bookingdb import installer, source, verify
-from bookingdb.remedies import MIGRATE, REAPPLY, RESTORE
-from bookingdb.verify import Finding
+from bookingdb.checks import verify
+from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE
+from bookingdb.checks.verify import Finding
+from bookingdb.install import installer, source
 from tests.conftest import url_of
 from tests.support import Connection, World, connect, run, scalar
 from tests.write_catalogue import as_text

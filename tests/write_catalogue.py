@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psycopg
 
-from bookingdb import embedded, installer, source, verify
+from bookingdb.checks import verify
+from bookingdb.install import installer, source
+from bookingdb.local.binaries import find_binaries
 from tests.conftest import _server
 from tests.support import connect, run
 
@@ -25,7 +27,7 @@ def as_text(catalogue: source.Catalogue) -> str:
 def main() -> None:
     """Install where all roles that grants.sql knows exist, and write down what there is then."""
     with tempfile.TemporaryDirectory() as folder:
-        for server in _server(embedded.binaries(), Path(folder)):
+        for server in _server(find_binaries(), Path(folder)):
             with connect(psycopg.conninfo.make_conninfo(server.url(), user="postgres")) as connection:
                 run(connection, "create role anon; create role authenticated; create role service_role")
                 installer.migrate(connection)

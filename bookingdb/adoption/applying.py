@@ -13,14 +13,15 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bookingdb import installer, lint, steps, uninstall, verify
 from bookingdb.adoption import inspection, mending, planning
 from bookingdb.adoption.inspection import Application
 from bookingdb.adoption.plan_file import Decided
 from bookingdb.adoption.planning import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
-from bookingdb.installer import Connection, InstallError
-from bookingdb.source import Source
-from bookingdb.steps import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT
+from bookingdb.checks import lint, verify
+from bookingdb.install import installer, script, uninstall
+from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install.script import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT
+from bookingdb.install.source import Source
 
 # Where the application's tables wait while the migrations make theirs.
 _ASIDE = "bookingdb_adopting"
@@ -107,9 +108,9 @@ def apply(
         try:
             return _Adoption(connection, source, report).run(decided)
         except psycopg.errors.LockNotAvailable as error:
-            raise InstallError(steps.NOT_LOCKED % "adopt") from error
+            raise InstallError(script.NOT_LOCKED % "adopt") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            raise InstallError(steps.NOT_PERMITTED % ("adopt", error.diag.message_primary)) from error
+            raise InstallError(script.NOT_PERMITTED % ("adopt", error.diag.message_primary)) from error
 
 
 def _still_good(connection: Connection, source: Source, decided: Decided) -> Plan:
@@ -152,7 +153,7 @@ def comment(connection: Connection, statements: list[str]) -> None:
 
 
 def _settings(connection: Connection) -> None:
-    for name, value in {"statement_timeout": "0", **steps.SETTINGS}.items():
+    for name, value in {"statement_timeout": "0", **script.SETTINGS}.items():
         connection.execute("select set_config(%s, %s, true)", [name, value])
 
 
@@ -216,7 +217,7 @@ class _Adoption:
         self.report("adding constraints and indexes")
         self.execute(plan.changes, STRENGTHENING)
         self.report("installing functions")
-        for step in steps.functions(self.source):
+        for step in script.functions(self.source):
             self.run_step(step.place, step.statement)
         self.zone(plan)
         self.execute(plan.changes, FOLLOWING)
@@ -259,7 +260,7 @@ class _Adoption:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege, psycopg.OperationalError):
             raise
         except psycopg.Error as error:
-            raise InstallError(steps.FAILED % (place, error.diag.message_primary or error)) from error
+            raise InstallError(script.FAILED % (place, error.diag.message_primary or error)) from error
 
     def execute(self, changes: Iterable[Change], phase: int) -> None:
         """Run the changes of a phase, and remember what undoes them."""
@@ -283,7 +284,7 @@ class _Adoption:
         execute(f"create schema {_ASIDE}")
         for table in app.tables:
             execute(f"alter table public.{table} set schema {_ASIDE}")
-        for step in steps.structure(self.source.migrations):
+        for step in script.structure(self.source.migrations):
             self.run_step(step.place, step.statement)
         if app.tables:
             # Together: they refer to each other; and one that refers to another that stays gives that up.
@@ -393,9 +394,9 @@ def undo(
         try:
             return _Undoing(connection, source, report).run()
         except psycopg.errors.LockNotAvailable as error:
-            raise InstallError(steps.NOT_LOCKED % "adopt --undo") from error
+            raise InstallError(script.NOT_LOCKED % "adopt --undo") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            raise InstallError(steps.NOT_PERMITTED % ("adopt --undo", error.diag.message_primary)) from error
+            raise InstallError(script.NOT_PERMITTED % ("adopt --undo", error.diag.message_primary)) from error
         except psycopg.errors.DependentObjectsStillExist as error:
             needs = "; ".join((error.diag.message_detail or "").splitlines())
             raise InstallError(f"nothing was undone, because the application uses it: {needs}") from error

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from bookingdb.adoption import inspection, mending
 from bookingdb.adoption.inspection import Application
 from bookingdb.adoption.rows import Rows
-from bookingdb.installer import Connection
-from bookingdb.remedies import Attributes
-from bookingdb.source import Source
+from bookingdb.checks.remedies import Attributes
+from bookingdb.install.installer import Connection
+from bookingdb.install.source import Source
 
 
 @dataclass(frozen=True)

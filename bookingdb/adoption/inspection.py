@@ -13,8 +13,8 @@ from typing import Any, LiteralString
 
 from psycopg.rows import class_row, dict_row
 
-from bookingdb.installer import Connection
-from bookingdb.steps import PUBLIC_TABLES
+from bookingdb.install.installer import Connection
+from bookingdb.install.script import PUBLIC_TABLES
 
 # Where applications keep hours, besides the four tables.
 SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")

@@ -17,12 +17,12 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bookingdb import installer, steps
 from bookingdb.adoption import inspection, rows
 from bookingdb.adoption.inspection import Application
 from bookingdb.adoption.rows import Repair, literal
-from bookingdb.installer import Connection, InstallError
-from bookingdb.steps import INSTALL_LOCK, LOCK_TIMEOUT, PUBLIC_TABLES
+from bookingdb.install import installer, script
+from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install.script import INSTALL_LOCK, LOCK_TIMEOUT, PUBLIC_TABLES
 
 # So many rows are mended in a second or two; fewer are not worth a transaction of their own.
 MANY = 20_000
@@ -320,9 +320,9 @@ def _batch(connection: Connection) -> Iterator[None]:
                 raise InstallError("another installation is running; try again when it has finished")
             yield
     except psycopg.errors.LockNotAvailable as error:
-        raise InstallError(steps.NOT_LOCKED % "adopt") from error
+        raise InstallError(script.NOT_LOCKED % "adopt") from error
     except psycopg.errors.InsufficientPrivilege as error:
-        raise InstallError(steps.NOT_PERMITTED % ("adopt", error.diag.message_primary)) from error
+        raise InstallError(script.NOT_PERMITTED % ("adopt", error.diag.message_primary)) from error
 
 
 @contextmanager

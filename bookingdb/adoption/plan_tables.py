@@ -12,7 +12,7 @@ from bookingdb.adoption import inspection, reading, rows
 from bookingdb.adoption.desk import CLEARING, COLUMNS, STRENGTHENING, Desk
 from bookingdb.adoption.inspection import Column, Constraint, Policy
 from bookingdb.adoption.rows import literal
-from bookingdb.remedies import Attributes
+from bookingdb.checks.remedies import Attributes
 
 # Columns whose values both sides limit, and those that bookingdb writes.
 _VALUES: dict[str, dict[str, tuple[str, ...]]] = {

@@ -17,8 +17,8 @@ from bookingdb.adoption.plan_behaviour import BehaviourPart
 from bookingdb.adoption.plan_rows import RowsPart
 from bookingdb.adoption.plan_security import SecurityPart
 from bookingdb.adoption.plan_tables import TablesPart
-from bookingdb.installer import Connection
-from bookingdb.source import Source
+from bookingdb.install.installer import Connection
+from bookingdb.install.source import Source
 
 
 class _Planner(RowsPart, TablesPart, BehaviourPart, SecurityPart):

@@ -7,9 +7,9 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from bookingdb import installer
 from bookingdb.adoption import mending, rows
-from bookingdb.installer import Connection, InstallError
+from bookingdb.install import installer
+from bookingdb.install.installer import Connection, InstallError
 
 
 @dataclass(frozen=True)

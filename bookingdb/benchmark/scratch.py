@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bookingdb import installer
+from bookingdb.install import installer
 
 Connection = psycopg.Connection[Any]
 

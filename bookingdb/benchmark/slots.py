@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from bookingdb import installer
 from bookingdb.benchmark import scratch
+from bookingdb.install import installer
 
 Connection = psycopg.Connection[Any]
 

@@ -29,7 +29,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
-from bookingdb import embedded
+from bookingdb.local.binaries import find_binaries
 from tests.hosts import Host
 from tests.support import Connection, connect, run, scalar
 
@@ -210,7 +210,7 @@ def load(app: App, url: str, host: Host) -> None:
 def schema_dump(url: str) -> str:
     """What pg_dump writes of everything but rows: every object of the database with owner, privileges and comment."""
     named = os.environ.get("BOOKINGDB_TEST_BIN")
-    program = (Path(named) if named else embedded.binaries()) / "pg_dump"
+    program = (Path(named) if named else find_binaries()) / "pg_dump"
     command = [str(program), "--schema-only", "--dbname", url]
     printed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert printed.returncode == 0, printed.stderr

@@ -17,7 +17,7 @@ import psycopg_pool
 
 from bookingdb import AsyncBookings, Bookings
 from bookingdb.errors import BookingConflict, BookingFailed
-from bookingdb.models import BookedSession
+from bookingdb.records import BookedSession
 from tests.support import TOMORROW, World
 from tests.torture import log, proxy
 from tests.torture.figures import Figures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 
-from bookingdb import verify
+from bookingdb.checks import verify
 from tests import throwaway
 from tests.support import World, connect, run, scalar
 from tests.torture import log

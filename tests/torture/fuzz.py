@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from bookingdb import installer
+from bookingdb.install import installer
 from tests.refusals import PROMISED
 from tests.support import TOMORROW, Connection, World, connect, run
 from tests.torture import wire

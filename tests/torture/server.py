@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from bookingdb import embedded, installer
+from bookingdb.install import installer
+from bookingdb.local.binaries import find_binaries, write_wrapper_scripts
 from tests import throwaway
 from tests.pooler import free_port
 from tests.support import Connection, World, connect, run, scalar
@@ -45,16 +46,16 @@ class Server:
     def __init__(self, folder: Path, bin_dir: Path | None = None) -> None:
         """`folder` is empty; nothing runs yet."""
         self.folder = folder
-        # The names that bookingdb.unprivileged knows of a throwaway server.
+        # The names that bookingdb.local.account knows of a throwaway server.
         self.data = folder / "data"
         self.sockets = folder / "tmp"
         self.sockets.mkdir()
         self.log = folder / "Postgresql.log"
-        self.bin_dir = bin_dir or embedded.binaries()
+        self.bin_dir = bin_dir or find_binaries()
         self.port = free_port()
         self.settings = dict(SETTINGS)
         self._scripts = tempfile.TemporaryDirectory(prefix="bookingdb-scripts-")
-        self._initdb, self._postgres = embedded.wrapper_scripts(self.bin_dir, Path(self._scripts.name))
+        self._initdb, self._postgres = write_wrapper_scripts(self.bin_dir, Path(self._scripts.name))
         # SQL that breaks what is guarded in each new world, to see that this is found.
         self.sabotage = ""
         # What its processes have in their environment beside what this one has.

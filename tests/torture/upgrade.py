@@ -11,7 +11,8 @@ from typing import Any
 
 import psycopg
 
-from bookingdb import installer, verify
+from bookingdb.checks import verify
+from bookingdb.install import installer
 from tests.support import Connection, World, connect, run, scalar
 from tests.torture import log
 from tests.torture.figures import Figures

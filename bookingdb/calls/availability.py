@@ -1,0 +1,510 @@
+"""When a therapist can be booked: slots and who has one, hours and their exceptions, time off, other calendars."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from bookingdb.calls import parameters
+from bookingdb.calls.call import Argument, Call, nothing, row, row_or_none, rows
+from bookingdb.errors import InvalidTherapistId
+from bookingdb.records import (
+    AvailableDay,
+    AvailableSlot,
+    AvailableTherapist,
+    BusyEvent,
+    DateOverride,
+    OpeningPeriod,
+    SyncedBusy,
+    TimeOff,
+    WeeklyWindow,
+)
+
+
+def list_available_slots(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    *,
+    duration_minutes: int = 60,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[list[AvailableSlot]]:
+    """List the times at which a session can be booked with a therapist now, in order.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        time_zone: IANA zone of the dates, here and in the result; without it the therapist's, else the default
+            policy's.
+        step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The slots. Of an hour that the clocks show twice both are there, of one that they skip none.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
+            no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for slot in Bookings(db).list_available_slots(therapist, "2030-01-07", "2030-01-13"):
+            print(slot.local_date, slot.local_time)
+    """
+    return rows(
+        "list_available_slots",
+        AvailableSlot,
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+    )
+
+
+def list_available_days(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    *,
+    duration_minutes: int = 60,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[list[AvailableDay]]:
+    """List the dates on which a therapist has something free, in order.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        time_zone: IANA zone of the dates, here and in the result; without it the therapist's, else the default
+            policy's.
+        step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The dates with a slot, how many there are, and the first and the last.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
+            no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for day in Bookings(db).list_available_days(therapist, "2030-01-01", "2030-01-31", duration_minutes=30):
+            print(day.local_date, day.slots)
+    """
+    return rows(
+        "list_available_days",
+        AvailableDay,
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+    )
+
+
+def next_available_slot(
+    therapist_id: UUID | str,
+    *,
+    duration_minutes: int = 60,
+    after: datetime | None = None,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[AvailableSlot | None]:
+    """Return the first time at which a session can be booked with a therapist.
+
+    Args:
+        therapist_id: the therapist.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        after: the instant at or after which, a datetime with a time zone; without it now.
+        time_zone: IANA zone of date and time in the result; without it the therapist's, else the default policy's.
+        step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The slot, or None if there is none as far ahead as can be booked.
+
+    Raises:
+        InvalidTherapistId, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        slot = Bookings(db).next_available_slot(therapist, time_zone="Europe/Berlin")
+        print(slot.local_date if slot else "nothing free")
+    """
+    return row_or_none(
+        "next_available_slot",
+        AvailableSlot,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_duration_minutes=parameters.duration(duration_minutes),
+        p_after=parameters.optional_instant("p_after", after),
+        p_time_zone=parameters.zone_name(time_zone),
+        p_step_minutes=parameters.optional_integer("p_step_minutes", step_minutes),
+    )
+
+
+def find_available_therapists(
+    from_: datetime,
+    to: datetime,
+    *,
+    duration_minutes: int = 60,
+    therapist_ids: Iterable[UUID | str] | None = None,
+    limit: int = 20,
+) -> Call[list[AvailableTherapist]]:
+    """Find the therapists who can be booked between two instants, whoever is free first, first.
+
+    Args:
+        from_: the instant from which, a datetime with a time zone.
+        to: the instant at which the session is over at the latest, a datetime with a time zone, at most 366 days
+            later.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        therapist_ids: only these, None for all; whoever cannot be booked is passed over.
+        limit: how many at most, 1 to 1000.
+
+    Returns:
+        The therapists, each with the first slot.
+
+    Raises:
+        InvalidDuration, InvalidParameter: the question makes no sense.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        for found in Bookings(db).find_available_therapists(tomorrow, tomorrow + timedelta(days=7), limit=5):
+            print(found.therapist_id, found.start_time)
+    """
+    asked = Argument("uuid[]", None)
+    if therapist_ids is not None:
+        asked = parameters.ids("p_therapist_ids", therapist_ids, "Give UUIDs of therapists.")
+    return rows(
+        "find_available_therapists",
+        AvailableTherapist,
+        p_from=parameters.instant("p_from", from_),
+        p_to=parameters.instant("p_to", to),
+        p_duration_minutes=parameters.duration(duration_minutes),
+        p_therapist_ids=asked,
+        p_limit=parameters.integer("p_limit", limit),
+    )
+
+
+def list_opening_hours(
+    therapist_id: UUID | str, from_: date | str, to: date | str, *, time_zone: str | None = None
+) -> Call[list[OpeningPeriod]]:
+    """List when a therapist is there, free or not: weekly hours, and what overrides them.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        time_zone: IANA zone of the dates; without it the therapist's, else the default policy's.
+
+    Returns:
+        The periods, in order; they do not touch. A therapist who has no weekly hours, and need have none, is there
+        all the time.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidParameter: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for period in Bookings(db).list_opening_hours(therapist, "2030-01-07", "2030-01-13"):
+            print(period.start_time, period.end_time)
+    """
+    return rows(
+        "list_opening_hours",
+        OpeningPeriod,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_from=parameters.date_(from_),
+        p_to=parameters.date_(to),
+        p_time_zone=parameters.zone_name(time_zone),
+    )
+
+
+def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
+    """Return the weekly hours of a therapist, in the local time of the therapist's zone.
+
+    Args:
+        therapist_id: the therapist.
+
+    Returns:
+        The windows, in order. Without any the therapist can be booked at any time, unless the policy's
+        `require_hours` says otherwise.
+
+    Raises:
+        InvalidTherapistId: the id is not a UUID.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for window in Bookings(db).get_weekly_hours(therapist):
+            print(window.weekday, window.start_time, window.end_time)
+    """
+    return rows(
+        "get_weekly_hours",
+        WeeklyWindow,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+    )
+
+
+def set_weekly_hours(
+    therapist_id: UUID | str, hours: Iterable[WeeklyWindow | Mapping[str, Any]]
+) -> Call[list[WeeklyWindow]]:
+    """Put weekly hours in the place of all that a therapist has. What was booked stays.
+
+    Args:
+        therapist_id: the therapist.
+        hours: up to 200 windows, in the local time of the therapist's zone: each a :class:`~bookingdb.WeeklyWindow`
+            or a mapping with its fields, where times and dates may be texts (``"09:00"``, ``"2030-01-07"``) and an
+            end ``"24:00"`` is midnight. None at all: see :meth:`~bookingdb.Bookings.get_weekly_hours`.
+
+    Returns:
+        The windows, in order.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["window"]`` says which of them,
+            from 1.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).set_weekly_hours(
+            therapist, [WeeklyWindow(weekday, time(9), time(17)) for weekday in range(1, 6)])
+    """
+    return rows(
+        "set_weekly_hours",
+        WeeklyWindow,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_hours=parameters.weekly_windows("p_hours", hours),
+    )
+
+
+def list_date_overrides(therapist_id: UUID | str, from_: date | str, to: date | str) -> Call[list[DateOverride]]:
+    """List the dates on which something else holds than a therapist's weekly hours.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``, in the therapist's zone.
+        to: the last date, included.
+
+    Returns:
+        The windows that hold on these dates instead, in order; a date that is closed has one without times.
+
+    Raises:
+        InvalidTherapistId, InvalidDate: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for override in Bookings(db).list_date_overrides(therapist, "2030-12-01", "2030-12-31"):
+            print(override.override_date, override.start_time or "closed")
+    """
+    return rows(
+        "list_date_overrides",
+        DateOverride,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_from=parameters.date_(from_),
+        p_to=parameters.date_(to),
+    )
+
+
+def set_date_override(
+    therapist_id: UUID | str,
+    date: date | str,
+    hours: Iterable[tuple[time | str, time | str] | Mapping[str, Any]] | None = None,
+) -> Call[list[DateOverride]]:
+    """Let other hours than the weekly ones hold on a date. What was booked stays.
+
+    Args:
+        therapist_id: the therapist.
+        date: the date, a date or ``"YYYY-MM-DD"``, in the therapist's zone.
+        hours: windows of that date, each a start and an end, or a mapping with ``start_time`` and ``end_time``; times
+            or texts such as ``"09:00"``, an end at or before the start is on the next day. None of them (``[]``)
+            closes the date; None lets the weekly hours hold again.
+
+    Returns:
+        What overrides the weekly hours on that date now.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidParameter: the request makes no sense; ``detail["window"]`` says
+            which window, from 1.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).set_date_override(therapist, "2030-12-24", [("09:00", "12:00")])
+        Bookings(db).set_date_override(therapist, "2030-12-25", [])
+    """
+    return rows(
+        "set_date_override",
+        DateOverride,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_date=parameters.date_(date),
+        p_hours=parameters.optional_windows("p_hours", hours),
+    )
+
+
+def list_time_off(therapist_id: UUID | str, from_: datetime, to: datetime) -> Call[list[TimeOff]]:
+    """List a therapist's time off that reaches into a time, in order.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the instant from which, a datetime with a time zone.
+        to: the instant before which, a datetime with a time zone.
+
+    Returns:
+        The time off, each with the sessions that are booked in it all the same.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the question makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        now = datetime.now(UTC)
+        for time_off in Bookings(db).list_time_off(therapist, now, now + timedelta(days=90)):
+            print(time_off.start_time, time_off.end_time, time_off.reason)
+    """
+    return rows(
+        "list_time_off",
+        TimeOff,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_from=parameters.instant("p_from", from_),
+        p_to=parameters.instant("p_to", to),
+    )
+
+
+def add_time_off(
+    therapist_id: UUID | str, start: datetime, end: datetime, *, reason: str | None = None
+) -> Call[TimeOff]:
+    """Let nothing be booked with a therapist for a time. The same time once more is the same time off.
+
+    Args:
+        therapist_id: the therapist.
+        start: the instant from which, a datetime with a time zone.
+        end: the instant until which, a datetime with a time zone.
+        reason: why, up to 1000 characters.
+
+    Returns:
+        The time off, with the sessions that were booked in it before: they stay, and are to be moved or cancelled.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        time_off = Bookings(db).add_time_off(therapist, monday, monday + timedelta(days=7), reason="holiday")
+        for session_id in time_off.session_ids:
+            Bookings(db).cancel_session(session_id, reason="holiday")
+    """
+    return row(
+        "add_time_off",
+        TimeOff,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_start=parameters.instant("p_start", start),
+        p_end=parameters.instant("p_end", end),
+        p_reason=parameters.optional_text("p_reason", reason),
+    )
+
+
+def remove_time_off(time_off_id: UUID | str) -> Call[None]:
+    """Take time off back.
+
+    Args:
+        time_off_id: the time off.
+
+    Raises:
+        InvalidParameter: the id is not a UUID.
+        TimeOffNotFound: there is none with this id, or it was taken back before.
+        TherapistNotFound: its therapist cannot be booked any more.
+        NotAuthenticated, NotAllowed: the caller is neither its therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).remove_time_off(time_off.id)
+    """
+    return nothing(
+        "remove_time_off",
+        p_time_off_id=parameters.other_id("p_time_off_id", time_off_id),
+    )
+
+
+def sync_external_busy(
+    therapist_id: UUID | str,
+    source: str,
+    events: Iterable[BusyEvent | Mapping[str, Any]],
+    *,
+    from_: datetime | None = None,
+    to: datetime | None = None,
+) -> Call[SyncedBusy]:
+    """Bring the appointments that a therapist has in another calendar up to date: nothing is booked over them.
+
+    Args:
+        therapist_id: the therapist.
+        source: what you call the other calendar, 1 to 100 characters.
+        events: up to 5000 appointments: each a :class:`~bookingdb.BusyEvent` or a mapping with its fields, where
+            instants may be texts in ISO 8601 with an offset.
+        from_: with `to`: the events are all that the other calendar has from this instant, a datetime with a time
+            zone; what it had there before and has no more, goes.
+        to: with `from_`: the instant before which they are all.
+
+    Returns:
+        How many are new, changed and gone, and the sessions that the events overlap: they stay.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["event"]`` says which event,
+            from 1.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).sync_external_busy(
+            therapist, "google", [BusyEvent("a1", monday, monday + timedelta(hours=1)), BusyEvent("b2", removed=True)])
+    """
+    return row(
+        "sync_external_busy",
+        SyncedBusy,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_source=parameters.text("p_source", source),
+        p_events=parameters.events("p_events", events),
+        p_from=parameters.optional_instant("p_from", from_),
+        p_to=parameters.optional_instant("p_to", to),
+    )
+
+
+def _slots(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    duration_minutes: int,
+    time_zone: str | None,
+    step_minutes: int | None,
+) -> dict[str, Argument]:
+    return {
+        "p_therapist_id": parameters.id_(therapist_id, InvalidTherapistId),
+        "p_from": parameters.date_(from_),
+        "p_to": parameters.date_(to),
+        "p_duration_minutes": parameters.duration(duration_minutes),
+        "p_time_zone": parameters.zone_name(time_zone),
+        "p_step_minutes": parameters.optional_integer("p_step_minutes", step_minutes),
+    }

@@ -1,0 +1,111 @@
+"""How a call is put together: a statement that invokes a function, its parameters, and what reads its rows."""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from bookingdb.records import Record
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A statement ready to be run, and what becomes of its rows.
+
+    Attributes:
+        statement: SQL with placeholders like ``%(p_user_id)s``, each cast to its type.
+        parameters: their values.
+        read: makes the result from the rows.
+        needs_transaction: True where the call means nothing outside a transaction of the caller's.
+    """
+
+    statement: str
+    parameters: Mapping[str, Any]
+    read: Callable[[Rows], T]
+    needs_transaction: bool = False
+
+    def numbered(self) -> tuple[str, tuple[Any, ...]]:
+        """Return statement and parameters for drivers whose placeholders are ``$1``, ``$2`` …"""
+        numbers = {name: f"${number}" for number, name in enumerate(self.parameters, start=1)}
+        statement = re.sub(r"%\((\w+)\)s", lambda match: numbers[match[1]], self.statement)
+        return statement, tuple(self.parameters.values())
+
+
+class Argument(NamedTuple):
+    """A checked value and the SQL type it is sent as."""
+
+    type: str
+    value: Any
+
+
+def scalar(function: str, result: type[T], **arguments: Argument) -> Call[T]:
+    """Return the call of a function whose result is one value of this type."""
+
+    def read(rows: Rows) -> T:
+        value = rows[0][0]
+        assert isinstance(value, result)
+        return value
+
+    return Call(f"select {_invocation(function, arguments)}", values(arguments), read)
+
+
+def nothing(function: str, *, needs_transaction: bool = False, **arguments: Argument) -> Call[None]:
+    """Return the call of a function without a result."""
+    statement = f"select {_invocation(function, arguments)}"
+    return Call(statement, values(arguments), lambda _: None, needs_transaction)
+
+
+def row(function: str, model: type[R], **arguments: Argument) -> Call[R]:
+    """Return the call of a function whose result is one row."""
+    return Call(_selection(function, model, arguments), values(arguments), lambda rows: model.from_row(rows[0]))
+
+
+def row_or_none(function: str, model: type[R], **arguments: Argument) -> Call[R | None]:
+    """Return the call of a function whose result is one row, or none."""
+    statement = _selection(function, model, arguments)
+    return Call(statement, values(arguments), lambda rows: model.from_row(rows[0]) if rows else None)
+
+
+def rows(function: str, model: type[R], **arguments: Argument) -> Call[list[R]]:
+    """Return the call of a function whose result is any number of rows."""
+    statement = _selection(function, model, arguments)
+    return Call(statement, values(arguments), lambda rows: [model.from_row(row) for row in rows])
+
+
+@functools.cache
+def columns(model: type[Record]) -> str:
+    """Return the columns that the model is made from, of a row ``r``."""
+    return ", ".join(_column(field) for field in dataclasses.fields(model))
+
+
+def _column(field: "dataclasses.Field[Any]") -> str:
+    # Drivers cannot read an interval in every IntervalStyle.
+    return f"extract(epoch from r.{field.name})::float8" if field.type is timedelta else f"r.{field.name}"
+
+
+def _selection(function: str, model: type[Record], arguments: Mapping[str, Argument]) -> str:
+    selected = columns(model)  # type: ignore[arg-type]  # mypy holds a class against the __hash__ of its instances
+    return f"select {selected} from {_invocation(function, arguments)} as r"
+
+
+def _invocation(function: str, arguments: Mapping[str, Argument]) -> str:
+    named = ", ".join(f"{name} => {placeholder(name, argument)}" for name, argument in arguments.items())
+    return f"public.{function}({named})"
+
+
+def placeholder(name: str, argument: Argument) -> str:
+    """Return the place of an argument in a statement, with its type."""
+    return f"%({name})s::{argument.type}"
+
+
+def values(arguments: Mapping[str, Argument]) -> dict[str, Any]:
+    """Return the values of arguments, by name."""
+    return {name: argument.value for name, argument in arguments.items()}

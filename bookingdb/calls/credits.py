@@ -1,0 +1,256 @@
+"""Grants of credits, and what became of them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from bookingdb.calls import parameters
+from bookingdb.calls.call import Call, row, rows, scalar
+from bookingdb.errors import InvalidUserId
+from bookingdb.records import CreditEntry, CreditGrant, ExpiredCredits, RevokedGrant, StatementLine
+
+
+def grant_credits(
+    user_id: UUID | str,
+    amount: int,
+    *,
+    payment_reference: str | None = None,
+    expires_at: datetime | None = None,
+    idempotency_key: str | None = None,
+    category: str = "paid",
+    priority: int = 50,
+) -> Call[CreditGrant]:
+    """Give a client credits, as one lot.
+
+    Args:
+        user_id: the client.
+        amount: how many credits, 1 to 10000.
+        payment_reference: the payment they were bought with; the same payment never grants twice.
+        expires_at: the instant from which they cannot be spent any more, a datetime with a time zone.
+        idempotency_key: 1 to 255 characters; the same call with the same key grants nothing again.
+        category: ``"paid"`` or ``"promotional"``.
+        priority: 0 to 100. Credits of a lower number are spent first; of these the soonest to expire, then
+            promotional before paid, then the oldest.
+
+    Returns:
+        The lot, what is in it, and the client's credits in all lots.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: there is no such client.
+        IdempotencyKeyReused: key or payment belong to another request.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        grant = Bookings(db).grant_credits(client, 10, payment_reference="pi_3Nd2")
+        print(grant.credits_balance)
+    """
+    return row(
+        "grant_credits",
+        CreditGrant,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_amount=parameters.integer("p_amount", amount),
+        p_payment_reference=parameters.optional_text("p_payment_reference", payment_reference),
+        p_expires_at=parameters.optional_instant("p_expires_at", expires_at),
+        p_idempotency_key=parameters.key(idempotency_key),
+        p_category=parameters.text("p_category", category),
+        p_priority=parameters.integer("p_priority", priority),
+    )
+
+
+def adjust_credits(
+    user_id: UUID | str,
+    amount: int,
+    *,
+    reason: str,
+    lot_id: UUID | str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[CreditGrant]:
+    """Correct a client's credits by hand; the ledger keeps the reason.
+
+    Args:
+        user_id: the client.
+        amount: credits to add (positive) or to take (negative), up to 10000.
+        reason: why, 1 to 1000 characters.
+        lot_id: the lot to change; without it credits are added as a new lot, and taken in the order in which
+            they would be spent.
+        idempotency_key: 1 to 255 characters; the same call with the same key changes nothing again.
+
+    Returns:
+        The lot that was changed last, what is in it, and the client's credits in all lots.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is known of this user.
+        LotNotFound: the client has no such lot.
+        InsufficientCredits: there are fewer credits than are to be taken, or the lot is over.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).adjust_credits(client, -2, reason="counted twice, ticket 1234")
+    """
+    return row(
+        "adjust_credits",
+        CreditGrant,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_amount=parameters.integer("p_amount", amount),
+        p_reason=parameters.text("p_reason", reason),
+        p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def revoke_grant(
+    lot_id: UUID | str | None = None,
+    *,
+    payment_reference: str | None = None,
+    reason: str | None = None,
+) -> Call[RevokedGrant]:
+    """Take back what is left of a lot whose payment was taken back. Done again, it says the same.
+
+    Args:
+        lot_id: the lot, or
+        payment_reference: the payment it was bought with.
+        reason: why, up to 1000 characters; the ledger keeps it.
+
+    Returns:
+        How many credits were taken, and how many had been spent before.
+
+    Raises:
+        InvalidParameter: the request makes no sense, or does not say in one way which lot.
+        LotNotFound: there is no such lot.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        revoked = Bookings(db).revoke_grant(payment_reference="pi_3Nd2", reason="chargeback")
+        print(revoked.credits_revoked, revoked.credits_spent)
+    """
+    if (lot_id is None) == (payment_reference is None):
+        raise parameters.invalid("p_lot_id", "Give the lot's id or its payment reference, one of the two.")
+    return row(
+        "revoke_grant",
+        RevokedGrant,
+        p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
+        p_payment_reference=parameters.optional_text("p_payment_reference", payment_reference),
+        p_reason=parameters.optional_text("p_reason", reason),
+    )
+
+
+def expire_credits() -> Call[ExpiredCredits]:
+    """Post what is left of expired lots to the ledger, for a scheduled job.
+
+    Expired credits cannot be spent whether this has run or not, and done again it finds nothing.
+
+    Returns:
+        How many lots and credits it was this time.
+
+    Raises:
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        print(Bookings(db).expire_credits().credits)
+    """
+    return row(
+        "expire_credits",
+        ExpiredCredits,
+    )
+
+
+def get_credit_balance(user_id: UUID | str) -> Call[int]:
+    """Return how many credits a client can spend now.
+
+    Args:
+        user_id: the client.
+
+    Returns:
+        The number of credits that are active and not expired.
+
+    Raises:
+        InvalidUserId: the id is not a UUID.
+        UserNotFound: nothing is known of this user.
+        NotAuthenticated, NotAllowed: the caller may not ask for this client.
+        BookingFailed: see there.
+
+    Example::
+
+        credits = Bookings(db).get_credit_balance(client)
+    """
+    return scalar(
+        "get_credit_balance",
+        int,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+    )
+
+
+def get_credit_history(
+    user_id: UUID | str, *, limit: int = 50, before: datetime | None = None
+) -> Call[list[CreditEntry]]:
+    """List the movements of a client's credits, newest first.
+
+    Args:
+        user_id: the client.
+        limit: how many at most, 1 to 1000; more come only where the last ones share an instant.
+        before: only those written before this instant, a datetime with a time zone: the ``created_at`` of the
+            last entry of the page before.
+
+    Returns:
+        The entries.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is known of this user.
+        NotAuthenticated, NotAllowed: the caller may not ask for this client.
+        BookingFailed: see there.
+
+    Example::
+
+        for entry in Bookings(db).get_credit_history(client, limit=10):
+            print(entry.created_at, entry.kind, entry.amount)
+    """
+    return rows(
+        "get_credit_history",
+        CreditEntry,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_limit=parameters.integer("p_limit", limit),
+        p_before=parameters.optional_instant("p_before", before),
+    )
+
+
+def get_credit_statement(user_id: UUID | str, from_: datetime, to: datetime) -> Call[list[StatementLine]]:
+    """Write a statement of a client's credits: what there was, every movement, what there is. It adds up.
+
+    Args:
+        user_id: the client.
+        from_: the instant from which, a datetime with a time zone.
+        to: the instant before which, a datetime with a time zone, not before `from_`.
+
+    Returns:
+        A line ``opening`` with the balance, the ledger's entries in order, each with the balance after it, and a
+        line ``closing``. Credits of expired lots are in it until :meth:`~bookingdb.Bookings.expire_credits` ran.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is known of this user.
+        NotAuthenticated, NotAllowed: the caller may not ask for this client.
+        BookingFailed: see there.
+
+    Example::
+
+        for line in Bookings(db).get_credit_statement(client, first_of_january, first_of_february):
+            print(line.created_at, line.kind, line.amount, line.balance)
+    """
+    return rows(
+        "get_credit_statement",
+        StatementLine,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_from=parameters.instant("p_from", from_),
+        p_to=parameters.instant("p_to", to),
+    )

@@ -1,0 +1,97 @@
+"""Registering clients and therapists."""
+
+from uuid import UUID
+
+from bookingdb.calls import parameters
+from bookingdb.calls.call import Call, nothing, scalar
+from bookingdb.errors import InvalidTherapistId, InvalidUserId
+
+
+def register_client(email: str, *, full_name: str | None = None, user_id: UUID | str | None = None) -> Call[UUID]:
+    """Make sure that there is an active client with this e-mail address.
+
+    Args:
+        email: the address; upper and lower case are the same.
+        full_name: the name.
+        user_id: the id to give them, e.g. the one they log in with; without it a new one.
+
+    Returns:
+        The client's id.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        NotAuthenticated, NotAllowed: the caller may not register this client.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        client = Bookings(db).register_client("ada@example.com", full_name="Ada")
+    """
+    return scalar(
+        "register_client",
+        UUID,
+        p_email=parameters.text("p_email", email),
+        p_full_name=parameters.optional_text("p_full_name", full_name),
+        p_user_id=parameters.optional_id(user_id, InvalidUserId),
+    )
+
+
+def register_therapist(
+    email: str,
+    *,
+    full_name: str | None = None,
+    user_id: UUID | str | None = None,
+    time_zone: str | None = None,
+) -> Call[UUID]:
+    """Make sure that there is an active, verified therapist with this e-mail address.
+
+    Args:
+        email: the address; upper and lower case are the same.
+        full_name: the name.
+        user_id: the id to give them, e.g. the one they log in with; without it a new one.
+        time_zone: IANA zone in which local times of bookings with them are meant.
+
+    Returns:
+        The therapist's id.
+
+    Raises:
+        InvalidUserId, InvalidTimeZone, InvalidParameter: the request makes no sense.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        therapist = Bookings(db).register_therapist("grace@example.com", time_zone="Europe/Berlin")
+    """
+    return scalar(
+        "register_therapist",
+        UUID,
+        p_email=parameters.text("p_email", email),
+        p_full_name=parameters.optional_text("p_full_name", full_name),
+        p_user_id=parameters.optional_id(user_id, InvalidUserId),
+        p_time_zone=parameters.zone_name(time_zone),
+    )
+
+
+def set_therapist_active(therapist_id: UUID | str, active: bool) -> Call[None]:
+    """Let a therapist be booked, or not any more. Sessions already booked stay.
+
+    Args:
+        therapist_id: the therapist.
+        active: whether they can be booked from now on.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense.
+        TherapistNotFound: there is no such therapist.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).set_therapist_active(therapist, False)
+    """
+    return nothing(
+        "set_therapist_active",
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_active=parameters.boolean("p_active", active),
+    )

@@ -1,0 +1,290 @@
+"""What becomes of a session after it was booked, and which sessions there are."""
+
+from datetime import date, datetime, time
+from uuid import UUID
+
+from bookingdb.calls import parameters
+from bookingdb.calls.call import Call, columns, placeholder, row, values
+from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
+from bookingdb.records import ChangedSession, Session
+
+
+def cancel_session(
+    session_id: UUID | str,
+    *,
+    reason: str | None = None,
+    refund: bool | None = None,
+    idempotency_key: str | None = None,
+) -> Call[ChangedSession]:
+    """Cancel a session; its time is free at once for others.
+
+    The credit comes back when the therapist or a trusted caller cancels, and when the client does until the
+    session's ``free_cancellation_until``: to the lot it came from or, where that has expired, to a lot of its own
+    that lasts for a while (`refund_grace` of the policy).
+
+    Args:
+        session_id: the session.
+        reason: why, up to 1000 characters; kept with the session and in the audit log.
+        refund: whether the credit comes back; None for the rule above. For trusted callers only.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands; its `refunded` says whether the credit came back.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: it was cancelled before, or is over, or has begun and the client asks.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller has no part in the session, or may not decide about the refund.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).cancel_session(session_id, reason="ill")
+        print(session.status, session.refunded, session.credits_balance)
+    """
+    return row(
+        "cancel_session",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_reason=parameters.optional_text("p_reason", reason),
+        p_refund=parameters.optional_boolean("p_refund", refund),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def reschedule_session(
+    session_id: UUID | str,
+    *,
+    session_date: date | str | None = None,
+    session_time: time | str | None = None,
+    starts_at: datetime | None = None,
+    duration_minutes: int | None = None,
+    time_zone: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[ChangedSession]:
+    """Move a session that has not begun to another time, or leave it where it is if that is not to be had.
+
+    Args:
+        session_id: the session; it keeps its id and its credit.
+        session_date: the local date, a date or ``"YYYY-MM-DD"``.
+        session_time: the local time, a time or ``"HH:MM"`` on a 24-hour clock, without seconds.
+        starts_at: instead of date and time, the instant: a datetime with a time zone, at a full minute.
+        duration_minutes: 15 to 180 minutes; without it the session stays as long as it was.
+        time_zone: IANA zone of date and time; without it the session's own. With `starts_at`: see
+            :meth:`~bookingdb.Bookings.book_session`.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidDate, InvalidTime, SkippedTime, InvalidTimeZone, InvalidDuration,
+        InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: it was cancelled, or has begun.
+        InPast, TooSoon, TooFar: the new start is not within reach.
+        TherapistNotFound, UserNotFound: one of the two cannot take part any more.
+        BookingConflict: the new time is not to be had (see there for its two subclasses).
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller has no part in the session.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).reschedule_session(session_id, session_date="2030-01-08", session_time="11:00")
+    """
+    return row(
+        "reschedule_session",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        **parameters.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=parameters.optional_duration(duration_minutes),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def approve_session(session_id: UUID | str, *, idempotency_key: str | None = None) -> Call[ChangedSession]:
+    """Approve a session that waits for it, and take its credit now. To decline is to cancel.
+
+    Args:
+        session_id: the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: the session does not wait for approval, or has no place in the calendar.
+        InPast: it would have begun.
+        TherapistNotFound, UserNotFound: one of the two cannot take part any more.
+        InsufficientCredits: the client has no credit left.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is neither the session's therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).approve_session(session_id)
+    """
+    return _status_change("approve_session", session_id, idempotency_key)
+
+
+def confirm_session(session_id: UUID | str, *, idempotency_key: str | None = None) -> Call[ChangedSession]:
+    """Confirm a scheduled session.
+
+    Args:
+        session_id: the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: the session's status does not allow it.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is neither the session's therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).confirm_session(session_id)
+    """
+    return _status_change("confirm_session", session_id, idempotency_key)
+
+
+def start_session(session_id: UUID | str, *, idempotency_key: str | None = None) -> Call[ChangedSession]:
+    """Say that a scheduled or confirmed session has begun.
+
+    Args:
+        session_id: the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: the session's status does not allow it.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is neither the session's therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).start_session(session_id)
+    """
+    return _status_change("start_session", session_id, idempotency_key)
+
+
+def complete_session(session_id: UUID | str, *, idempotency_key: str | None = None) -> Call[ChangedSession]:
+    """Say that a session took place.
+
+    Args:
+        session_id: the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: the session's status does not allow it, or it has not begun.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is neither the session's therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).complete_session(session_id)
+    """
+    return _status_change("complete_session", session_id, idempotency_key)
+
+
+def mark_no_show(session_id: UUID | str, *, idempotency_key: str | None = None) -> Call[ChangedSession]:
+    """Say that the client did not come. The credit is kept.
+
+    Args:
+        session_id: the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: the session's status does not allow it, or it has not begun.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is neither the session's therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).mark_no_show(session_id)
+    """
+    return _status_change("mark_no_show", session_id, idempotency_key)
+
+
+def list_sessions(
+    *,
+    user_id: UUID | str | None = None,
+    therapist_id: UUID | str | None = None,
+    starts_from: datetime | None = None,
+    starts_before: datetime | None = None,
+    limit: int = 50,
+) -> Call[list[Session]]:
+    """List sessions, the latest start first: those that the caller may see (row level security decides).
+
+    Args:
+        user_id: only this client's.
+        therapist_id: only this therapist's.
+        starts_from: only those that start at or after this instant, a datetime with a time zone.
+        starts_before: only those that start before this instant, a datetime with a time zone.
+        limit: how many at most, from 1.
+
+    Returns:
+        The sessions.
+
+    Raises:
+        InvalidUserId, InvalidTherapistId, InvalidParameter: the request makes no sense.
+        BookingFailed: see there.
+
+    Example::
+
+        upcoming = Bookings(db).list_sessions(user_id=client, starts_from=datetime.now(UTC))
+    """
+    if parameters.integer("limit", limit).value < 1:
+        raise parameters.invalid("limit", "Give a whole number from 1.")
+    filters = {
+        "user_id": ("r.user_id =", parameters.optional_id(user_id, InvalidUserId)),
+        "therapist_id": ("r.therapist_id =", parameters.optional_id(therapist_id, InvalidTherapistId)),
+        "starts_from": ("r.start_time >=", parameters.optional_instant("starts_from", starts_from)),
+        "starts_before": ("r.start_time <", parameters.optional_instant("starts_before", starts_before)),
+    }
+    # Only the conditions asked for: `x is null or …` would keep Postgres from using an index.
+    asked = {name: filter_ for name, filter_ in filters.items() if filter_[1].value is not None}
+    conditions = [f"{compared} {placeholder(name, value)}" for name, (compared, value) in asked.items()]
+    return Call(
+        f"select {columns(Session)} from public.sessions as r"
+        + (f" where {' and '.join(conditions)}" if conditions else "")
+        + " order by r.start_time desc nulls last, r.id limit %(limit)s::integer",
+        values({name: value for name, (_, value) in asked.items()}) | {"limit": limit},
+        lambda rows: [Session.from_row(row) for row in rows],
+    )
+
+
+def _status_change(function: str, session_id: UUID | str, idempotency_key: str | None) -> Call[ChangedSession]:
+    return row(
+        function,
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )

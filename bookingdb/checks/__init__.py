@@ -1,0 +1,1 @@
+"""Look whether what is installed is what this version installs, and holds."""

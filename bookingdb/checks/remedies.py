@@ -1,0 +1,121 @@
+"""What `bookingdb verify` advises: commands and SQL in backticks that put a finding right."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from bookingdb.install.installer import KNOWN_ROLES
+
+MIGRATE = "Run `bookingdb migrate`"
+REAPPLY = "Run `bookingdb migrate --reapply`"
+RESTORE = "What was in it is lost: restore it from a backup"
+
+# Attributes of an object, as in sql/catalogue.json.
+Attributes = dict[str, Any]
+
+
+def run(*statements: str) -> str:
+    """Advise to run these, in order.
+
+    >>> run("drop index a", "create index a on t (b)")
+    'Run `drop index a`, then `create index a on t (b)`'
+    """
+    return "Run " + ", then ".join(f"`{statement}`" for statement in statements)
+
+
+def making(group: str, name: str, wanted: Attributes) -> str:
+    """The SQL that makes a column, constraint or index as it was installed."""
+    if group == "indexes":
+        return str(wanted["definition"])
+    alter = f"alter table {wanted['table']} add"
+    if group == "constraints":
+        return f"{alter} constraint {_bare(name)} {wanted['definition']}"
+    clauses = [
+        f"{alter} column {_bare(name)} {wanted['type']}",
+        f"default {wanted['default']}" if wanted["default"] else "",
+        "not null" if wanted["not_null"] else "",
+        f"generated {wanted['identity']} as identity" if wanted["identity"] else "",
+    ]
+    return " ".join(filter(None, clauses))
+
+
+def removing(group: str, name: str, found: Attributes) -> str:
+    """The SQL that removes an object."""
+    if group in ("columns", "constraints"):
+        return f"alter table {found['table']} drop {group.removesuffix('s')} {_bare(name)}"
+    return f"drop {found.get('kind') or {'indexes': 'index', 'types': 'type'}[group]} {name}"
+
+
+def for_difference(group: str, name: str, attribute: str, wanted: Attributes) -> str:
+    """What to do about an object of which one attribute is another."""
+    match group, attribute:
+        case "tables", "forces_row_security":
+            advice = run(f"alter table {name} no force row level security")
+        case "tables", "unlogged":
+            advice = run(f"alter table {name} set logged")
+        case "columns", _:
+            alter = f"alter table {wanted['table']} alter column {_bare(name)}"
+            advice = run(f"{alter} {_column_clause(attribute, wanted[attribute])}")
+        case "constraints", "valid":
+            advice = run(f"alter table {wanted['table']} validate constraint {_bare(name)}")
+        case "indexes", "valid":
+            advice = run(f"reindex index {name}")
+        case "constraints" | "indexes", _:
+            advice = run(removing(group, name, wanted), making(group, name, wanted))
+        # `create or replace` cannot change these.
+        case ("functions", "kind" | "arguments" | "result") | ("views", "kind" | "columns"):
+            advice = run(f"drop {wanted['kind']} {name} cascade", "bookingdb migrate --reapply")
+        case "functions" | "views", _:
+            advice = REAPPLY
+        case _:
+            advice = "Bring it back to what it was"
+    return advice
+
+
+def for_privilege(name: str, role: str, command: str, privileges: list[str]) -> str:
+    """What to do about privileges that a role lacks (command 'grant') or has too much ('revoke')."""
+    # grants.sql puts right what it names, which is no other role and, in the schema bookingdb, no sequence.
+    if role in ("PUBLIC", *KNOWN_ROLES) and not name.startswith("sequence bookingdb."):
+        return REAPPLY
+    grantee = {"PUBLIC": "public", "OWNER": "current_user"}.get(role, f'"{role}"')
+    listed = ", ".join(privilege.removesuffix(" with grant option") for privilege in privileges)
+    return run(f"{command} {listed} on {name} {'to' if command == 'grant' else 'from'} {grantee}")
+
+
+def for_violation(invariant: int, subject: UUID, context: dict[str, Any]) -> str:
+    """What to do about a row of ``bookingdb.check_invariants()``."""
+    match invariant:
+        case 1:
+            return "Cancel or move one of the two"
+        case 2:
+            return run(f"select bookingdb.sync_calendar(array['{subject}'::uuid])")
+        case 3 if context["balance"] is not None and context["ledger_sum"] == context["ledger_last"] is not None:
+            correction = f"set credits_balance = {context['ledger_sum']} where id = '{subject}'"
+            return f"{run(f'update public.user_credits {correction}')}, unless it is the ledger that is wrong"
+        case 3:
+            evidence = f"bookingdb.ledger where lot_id = '{subject}'"
+        case 4:
+            evidence = f"bookingdb.ledger where session_id = '{subject}'"
+        case 5:
+            evidence = f"public.booking_audit_log where session_id = '{subject}'"
+        case _:
+            evidence = f"bookingdb.idempotency_keys where result_id = '{subject}'"
+    return f"Look at `select * from {evidence} order by created_at`, and compare with a backup"
+
+
+def _bare(name: str) -> str:
+    """The name of a column without its table's, and of a constraint."""
+    return name.partition(" on ")[0].rpartition(".")[2]
+
+
+def _column_clause(attribute: str, value: Any) -> str:
+    match attribute:
+        case "type":
+            return f"type {value}"
+        case "not_null":
+            return "set not null" if value else "drop not null"
+        case "default":
+            return f"set default {value}" if value else "drop default"
+        case _:
+            return f"add generated {value} as identity" if value else "drop identity"

@@ -1,0 +1,447 @@
+"""Holds a database against sql/: what is missing, what somebody changed, what does not belong. Changes nothing itself.
+
+Function bodies, triggers, policies and row level security are compared with the files. The rest (tables, columns,
+constraints, indexes, types, views, the attributes of functions, privileges) is compared with ``sql/catalogue.json``,
+which was made by `snapshot` of a fresh installation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, LiteralString
+
+import psycopg
+
+from bookingdb.checks import catalogue, remedies
+from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
+from bookingdb.install import installer
+from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install.source import Attachment, Catalogue, Source, SourceError
+
+# Whom applications connect as. What other roles may do with the application's own tables is their owner's business;
+# everything else of ours is for nobody but the roles of grants.sql.
+APPLICATION_ROLES = ("PUBLIC", "anon", "authenticated")
+APPLICATION_OBJECTS = ("table public.", "sequence public.")
+
+# How much of a database can be verified.
+Extent = Literal["everything", "invariants", "nothing"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was installed, or an invariant that does not hold.
+
+    ``group`` is the kind of thing, ``object`` which one, ``problem`` what is wrong with it, ``remedy`` what to do, with
+    commands and SQL in backticks.
+
+    Example: ``Finding("triggers", "_bookingdb_audit on public.sessions", "is missing",
+    "Run `bookingdb migrate --reapply`")``
+    """
+
+    group: str
+    object: str
+    problem: str
+    remedy: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The four fields, for JSON."""
+        return asdict(self)
+
+
+def verify(connection: Connection, *, source: Source | None = None) -> list[Finding]:
+    """Compare a database with the files under sql/, then ask ``bookingdb.check_invariants()``.
+
+    Reads only, in one transaction whose settings end with it: it works on a standby and through a transaction pooler.
+
+    Args:
+        connection: an open connection, not inside a transaction, of the owner of what was installed (or a superuser).
+        source: the files to compare with; those of this package when left out.
+
+    Returns:
+        One finding for each thing that is wrong, none when all is well. What is only the consequence of another finding
+        (the columns of a missing table, say) is left out where that can be told. When something is pending, only the
+        invariants are looked at besides.
+
+    Raises:
+        SourceError: sql/ has no catalogue.json.
+
+    Example:
+        >>> with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        ...     print(len(verify(connection)))
+        0
+    """
+    source = source or installer.installed_source(connection)
+    if not source.catalogue:
+        raise SourceError("sql/catalogue.json is missing: it says what an installation consists of")
+    with connection.transaction(force_rollback=True):
+        installer.prepare(connection, read_only=True)
+        findings, extent = _installation(connection, source)
+        report_errors = True
+        if extent == "everything":
+            comparison = _Comparison(connection, source)
+            findings += comparison.findings()
+            # Functions cannot work with what is missing, or belongs to somebody else.
+            report_errors = not comparison.missing and all(finding.group != "owners" for finding in findings)
+            findings += _contents(connection, report_errors=report_errors)
+        if extent != "nothing":
+            findings += _invariants(connection, report_errors=report_errors)
+        accepted = installer.accepted_differences(connection)
+        return [finding for finding in findings if (finding.group, finding.object, finding.problem) not in accepted]
+
+
+def snapshot(connection: Connection, source: Source) -> Catalogue:
+    """Describe what is installed, in the form of ``sql/catalogue.json``."""
+    with connection.transaction(force_rollback=True):
+        installer.prepare(connection, read_only=True)
+        return catalogue.read(connection, source)
+
+
+def _installation(connection: Connection, source: Source) -> tuple[list[Finding], Extent]:
+    """What the history says, and how much can be verified after that."""
+
+    def finding(problem: str, remedy: str) -> list[Finding]:
+        return [Finding("installation", "bookingdb", problem, remedy)]
+
+    if not _value(connection, "select exists (select from pg_namespace as n where n.nspname = 'bookingdb')"):
+        return finding("is not installed", MIGRATE), "nothing"
+    try:
+        with connection.transaction():
+            plan = installer.make_plan(connection, source)
+            recorded = installer.recorded_set(connection)
+    except InstallError as error:
+        return finding(str(error), "What is installed was not compared"), "invariants"
+    except psycopg.Error as error:
+        return finding(f"cannot be examined: {_message(error)}", _after(connection, error)), "nothing"
+
+    if recorded is None:
+        return finding("has no history of its installation, though its schema exists", RESTORE), "nothing"
+    if plan.migrations or recorded[0] != source.checksum:
+        pending = ", ".join([file.name for file in plan.migrations] or ["functions, triggers, policies and grants"])
+        return finding(f"is not at the version of this package; pending: {pending}", MIGRATE), "invariants"
+    # When only roles appeared or went, everything else can be compared.
+    return finding(plan.reason, MIGRATE) if plan.reason else [], "everything"
+
+
+class _Comparison:
+    """The catalogue of a database beside the files."""
+
+    def __init__(self, connection: Connection, source: Source) -> None:
+        self.connection = connection
+        self.source = source
+        self.expected = source.catalogue
+        self.actual = catalogue.read(connection, source)
+        # Names of what is missing: what needs it is not reported as well.
+        self.missing: list[str] = []
+        self.explained: set[str] = set()
+
+    def findings(self) -> list[Finding]:
+        """Everything that differs; what others need comes first, so that consequences are recognised."""
+        return [
+            *self.extension(),
+            *self.owners(),
+            *self.group("tables"),
+            *self.group("types"),
+            *self.group("columns"),
+            *self.group("constraints"),
+            *self.group("indexes"),
+            *self.group("views"),
+            *self.group("functions"),
+            *self.bodies(),
+            *self.stray_functions(),
+            *self.attachments("triggers", self.source.triggers, installer.existing_triggers(self.connection)),
+            *self.attachments("policies", self.source.policies, installer.existing_policies(self.connection)),
+            *self.foreign_attachments(),
+            *self.companions(),
+            *self.row_security(),
+            *self.privileges(),
+        ]
+
+    def extension(self) -> Iterator[Finding]:
+        """btree_gist, in whichever schema: a database that had it elsewhere before keeps it there."""
+        if _value(self.connection, "select exists (select from pg_extension where extname = 'btree_gist')"):
+            return
+        lost = {
+            name: remedies.making(group, name, wanted)
+            for group in ("constraints", "indexes")
+            for name, wanted in self.expected[group].items()
+            if "USING gist" in wanted["definition"] and name not in self.actual[group]
+        }
+        self.explained |= lost.keys()
+        yield Finding(
+            "extension",
+            "btree_gist",
+            ", and with it ".join(["is missing", *lost]),
+            run("create extension btree_gist with schema extensions", *lost.values()),
+        )
+
+    def owners(self) -> Iterator[Finding]:
+        """Everything belongs to one role: definer functions reach the tables with the rights of their owner."""
+        owners = catalogue.owners(self.connection, self.source)
+        ((usual, _),) = Counter(owner for _, owner in owners).most_common(1)
+        for name, owner in owners:
+            is_known = name == "schema bookingdb" or any(
+                name.partition(" ")[2] in self.expected[group] for group in ("functions", "tables", "types", "views")
+            )
+            if owner != usual and is_known:
+                remedy = run(f"alter {name} owner to {usual}")
+                yield Finding("owners", name, f"belongs to {owner}, the rest to {usual}", remedy)
+
+    def group(self, group: str) -> Iterator[Finding]:
+        """Objects of a group that are missing, that differ, or that do not belong."""
+        expected, actual = self.expected[group], self.actual[group]
+        for name, wanted in expected.items():
+            if name not in actual:
+                if name not in self.explained and not self.is_consequence(wanted):
+                    yield Finding(group, name, "is missing", self.remedy_if_missing(group, name, wanted))
+                self.missing.append(name.partition("(")[0])
+                continue
+            for attribute, value in wanted.items():
+                if (found := actual[name][attribute]) != value:
+                    problem = f"{attribute.replace('_', ' ')} is {_shown(found)}, should be {_shown(value)}"
+                    yield Finding(group, name, problem, remedies.for_difference(group, name, attribute, wanted))
+        for name, found in actual.items():
+            if name not in expected and _is_intruder(group, name, found):
+                yield Finding(group, name, "is not part of bookingdb", run(remedies.removing(group, name, found)))
+
+    def is_consequence(self, attributes: Attributes) -> bool:
+        """Whether something with these attributes cannot be there, because what it needs is missing itself."""
+        text = " ".join(str(value) for value in attributes.values())
+        for name in self.missing:
+            if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text):
+                return True
+            # Constraints, indexes and policies name the columns of their table without it.
+            table, _, column = name.rpartition(".")
+            if table == attributes.get("table") and re.search(rf"\b{column}\b", attributes.get("definition", "")):
+                return True
+        return False
+
+    def remedy_if_missing(self, group: str, name: str, wanted: Attributes) -> str:
+        """What to do about an object that is not there."""
+        match group:
+            case "functions" | "views":
+                return REAPPLY
+            case "constraints" | "indexes":
+                return run(remedies.making(group, name, wanted))
+            case "columns":
+                return f"{RESTORE}, or begin anew: {run(remedies.making(group, name, wanted))}"
+            case "tables":
+                return f"{RESTORE}; {self.place_of(f'create table {name} ')} says how it is made"
+            case _:
+                return f"Make it again, as {self.place_of(f'create type {name} ')} does. {REAPPLY}"
+
+    def place_of(self, phrase: str) -> str:
+        """Which migration has this phrase."""
+        return next((f"sql/{file.path}" for file in self.source.migrations if phrase in file.text), "sql/migrations")
+
+    def bodies(self) -> Iterator[Finding]:
+        """Functions whose text is not, byte for byte, that of their file."""
+        files = {f"{file.schema}.{file.name}": file for file in self.source.functions}
+        for name, body in sorted(catalogue.bodies(self.connection, self.source).items()):
+            file = files.get(name.partition("(")[0])
+            # Overloads are told by `stray_functions`.
+            if name in self.expected["functions"] and file is not None and body != file.body:
+                yield Finding("functions", name, f"body differs from sql/{file.path}", REAPPLY)
+
+    def stray_functions(self) -> Iterator[Finding]:
+        """Overloads, and functions that no file defines."""
+        for name in installer.stray_functions(self.connection, self.source):
+            yield Finding("functions", name, "is not part of bookingdb", run(f"drop routine {name}"))
+
+    def attachments(
+        self, group: str, wanted: tuple[Attachment, ...], existing: dict[tuple[str, str], str]
+    ) -> Iterator[Finding]:
+        """Triggers or policies that are missing, that differ, or that do not belong."""
+        for item in wanted:
+            name = f"{item.name} on {item.table}"
+            found = existing.pop((item.table, item.name), None)
+            if found is None:
+                if not self.is_consequence({"table": item.table, "definition": item.definition}):
+                    yield Finding(group, name, "is missing", REAPPLY)
+            elif found.startswith(item.definition + " ["):
+                yield Finding(group, name, "is switched off, or on for some sessions only", REAPPLY)
+            elif found != item.definition:
+                yield Finding(group, name, f"differs from the file: {found}", REAPPLY)
+        for table, name in existing:
+            yield Finding(group, f"{name} on {table}", "is not part of bookingdb", REAPPLY)
+
+    def foreign_attachments(self) -> Iterator[Finding]:
+        """Triggers and rules of others on the tables of the schema bookingdb, which could undo what ours do."""
+        rows = self.connection.execute(
+            """
+            select 'trigger', quote_ident(t.tgname), t.tgrelid::regclass::text
+            from pg_trigger as t
+            inner join pg_class as c on c.oid = t.tgrelid
+            where c.relnamespace = 'bookingdb'::regnamespace and not t.tgisinternal and not starts_with(t.tgname, %s)
+            union all
+            select 'rule', quote_ident(r.rulename), r.ev_class::regclass::text
+            from pg_rewrite as r
+            inner join pg_class as c on c.oid = r.ev_class
+            where c.relnamespace = 'bookingdb'::regnamespace and r.rulename <> '_RETURN'
+            order by 1, 3, 2
+            """,
+            [installer.NAME_PREFIX],
+        )
+        for kind, name, table in rows:
+            remedy = run(f"drop {kind} {name} on {table}")
+            yield Finding(f"{kind}s", f"{name} on {table}", "is not part of bookingdb", remedy)
+
+    def companions(self) -> Iterator[Finding]:
+        """Triggers that keep an adopted application's tables in step, which are missing or switched off."""
+        if "bookingdb.adoption" not in self.actual["tables"]:
+            return
+        rows = self.connection.execute(
+            """
+            select a.object, a.adopted ->> 'statement'
+            from bookingdb.adoption as a
+            where a.kind = 'statement'
+                and starts_with(a.object, 'trigger bookingdb_')
+                and not exists (
+                    select from pg_trigger as t
+                    where format('trigger %I on %s', t.tgname, t.tgrelid::regclass) = a.object
+                        and t.tgenabled in ('O', 'A')
+                )
+            order by a.id
+            """
+        )
+        for name, statement in rows:
+            problem = "is missing, or switched off: what the application writes is no longer followed"
+            yield Finding("triggers", name.removeprefix("trigger "), problem, run(statement))
+
+    def row_security(self) -> Iterator[Finding]:
+        """Tables whose policies are not in force."""
+        secured = installer.tables_with_row_security(self.connection)
+        for table in self.source.secured_tables:
+            if table in self.actual["tables"] and table not in secured:
+                yield Finding("row level security", table, "is switched off", REAPPLY)
+
+    def privileges(self) -> Iterator[Finding]:
+        """Privileges that are missing or too many, on what is there."""
+        # Roles that appeared since have their grants pending, and those that went have none.
+        recorded = installer.recorded_set(self.connection)
+        granted = set(recorded[1]["roles"] if recorded else ()) & set(installer.present_roles(self.connection))
+        for name, wanted in self.expected["privileges"].items():
+            found = self.actual["privileges"].get(name)
+            if found is None:
+                continue
+            for role in sorted(wanted.keys() | found.keys()):
+                lacking = sorted(set(wanted.get(role, ())) - set(found.get(role, ())))
+                if lacking and role in {"OWNER", *granted}:
+                    remedy = remedies.for_privilege(name, role, "grant", lacking)
+                    yield Finding("privileges", name, f"{role} lacks {', '.join(lacking)}", remedy)
+                extra = sorted(set(found.get(role, ())) - set(wanted.get(role, ())))
+                if extra and (role in APPLICATION_ROLES or not name.startswith(APPLICATION_OBJECTS)):
+                    remedy = remedies.for_privilege(name, role, "revoke", extra)
+                    yield Finding("privileges", name, f"{role} has {', '.join(extra)}", remedy)
+
+
+# What must be in a table, or must not: a query that is true where it is wrong, the table, the problem, the remedy.
+_CONTENTS: tuple[tuple[LiteralString, str, str, str], ...] = (
+    (
+        "select exists (select from bookingdb.selftest_people)",
+        "bookingdb.selftest_people",
+        "has people of a self-test that was interrupted, or is running now",
+        "Run `bookingdb selftest`, which removes them",
+    ),
+    (
+        "select count(*) < 2 from bookingdb.time_zones",
+        "bookingdb.time_zones",
+        "knows no zone but UTC",
+        "Run `select bookingdb.refresh_time_zones()`",
+    ),
+    (
+        "select not exists (select from bookingdb.policies as p where p.therapist_id is null)",
+        "bookingdb.policies",
+        "has no default policy",
+        "Run `insert into bookingdb.policies (time_zone, minimum_duration_minutes, maximum_duration_minutes,"
+        " cancellation_window, refund_grace, hold_lifetime, buffer_before_minutes, buffer_after_minutes,"
+        " minimum_notice, maximum_advance, slot_step_minutes, slot_offset_minutes, maximum_sessions_per_day,"
+        " maximum_sessions_per_week, require_hours)"
+        " values ('UTC', 15, 180, '24 hours', '30 days', '5 minutes', 0, 0, '0', '365 days', 15, 0, 1000, 1000,"
+        " false)`",
+    ),
+    (
+        "select exists (select from bookingdb.rewritten_records)",
+        "bookingdb.rewritten_records",
+        "says that a superuser rewrote records of ledger or audit log",
+        "Look at `select * from bookingdb.rewritten_records order by id`; delete there what is accounted for",
+    ),
+)
+
+
+def _contents(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
+    """What the tables must hold. With `report_errors`, one that cannot be read is a finding, too."""
+    for query, table, problem, remedy in _CONTENTS:
+        try:
+            with connection.transaction():
+                is_wrong = _value(connection, query)
+        except psycopg.Error as error:
+            if report_errors:
+                yield Finding("contents", table, f"cannot be read: {_message(error)}", _after(connection, error))
+        else:
+            if is_wrong:
+                yield Finding("contents", table, problem, remedy)
+
+
+def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
+    """What ``check_invariants()`` says. With `report_errors`, it is a finding, too, when it cannot be asked."""
+    try:
+        with connection.transaction():
+            violations = connection.execute(
+                "select v.invariant, v.subject_id, v.problem, v.context from bookingdb.check_invariants() as v"
+                " order by v.invariant, v.subject_id"
+            ).fetchall()
+    except psycopg.Error as error:
+        if report_errors:
+            problem = f"cannot be asked: {_message(error)}"
+            yield Finding("invariants", "bookingdb.check_invariants()", problem, _after(connection, error))
+        return
+    for invariant, subject, problem, context in violations:
+        remedy = remedies.for_violation(invariant, subject, context)
+        yield Finding("invariants", f"{invariant}: {subject}", f"{problem} {json.dumps(context)}", remedy)
+
+
+def _is_intruder(group: str, name: str, found: Attributes) -> bool:
+    """Whether an object that we did not install has no business where it is.
+
+    Columns and constraints of its own are the application's right in its tables, and further indexes are anybody's
+    right, unless they refuse rows. Functions are told by `stray_functions`.
+    """
+    if group == "functions" or not str(found.get("table", name)).startswith("bookingdb."):
+        return False
+    return group != "indexes" or found["definition"].startswith("CREATE UNIQUE")
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case None | "" | []:
+            return "nothing"
+        case list():
+            return ", ".join(value)
+        case _:
+            return str(value)
+
+
+def _message(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error)
+
+
+def _after(connection: Connection, error: psycopg.Error) -> str:
+    """What to do when something could not be read."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        owner = _value(
+            connection,
+            "select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'bookingdb'",
+        )
+        return f"Verify as the owner, {owner}"
+    return REAPPLY
+
+
+def _value(connection: Connection, query: LiteralString) -> Any:
+    row = connection.execute(query).fetchone()
+    return row[0] if row is not None else None

@@ -1,0 +1,142 @@
+"""The command that takes over an application's database: adopt."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bookingdb.cli.console import database_url_option, json_option, open_database, print_json, print_table
+from bookingdb.install.source import load
+
+
+@click.command()
+@click.option("--plan", "action", flag_value="plan", help="Show what would be done; changes nothing.")
+@click.option("--apply", "plan_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False),
+              help="Do what this plan says.")  # fmt: skip
+@click.option("--undo", "action", flag_value="undo", help="Put everything back, and remove bookingdb.")
+@click.option("--report", "action", flag_value="report", help="Say what the database has since it was adopted.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan into this file.")
+@click.option("--answers", "answers_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="With --plan: take the answers of this one.")  # fmt: skip
+@click.option(
+    "--adapter", metavar="NAME|FILE", help="Who is a therapist, who a client: one of sql/adapters, or a file."
+)
+@click.option("--keep-money-writable", is_flag=True,
+              help="With --plan: clients may write their own credits as before. Dangerous.")  # fmt: skip
+@json_option
+@database_url_option
+def adopt(
+    action: str | None,
+    plan_path: Path | None,
+    output: Path | None,
+    answers_path: Path | None,
+    adapter: str | None,
+    keep_money_writable: bool,
+    as_json: bool,
+    database_url: str | None,
+) -> None:
+    """Take over the database of an application that has sessions and credits already.
+
+    Three steps: --plan writes down what was found, what would change and what only you can answer; --apply does it in
+    one transaction, and where very many rows have to be mended, these in batches before it; --undo puts it back.
+    """
+    if (action is None) == (plan_path is None):
+        raise click.UsageError("say one of --plan, --apply PLAN, --undo, --report")
+    from bookingdb.adoption import applying, plan_file, reporting  # noqa: PLC0415 (no other command needs it)
+
+    if plan_path is not None:
+        decided = plan_file.read(plan_path.read_text(encoding="utf-8"))
+        with open_database(database_url) as connection:
+            source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
+            done = applying.apply(connection, decided, source, _tell, _progress)
+        click.echo(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
+        if done.overlapping:
+            click.echo(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
+        if decided.answers.get("money.writable") == "keep":
+            click.echo("bookingdb: CLIENTS CAN STILL WRITE THEIR OWN CREDITS, as this plan says", err=True)
+        return
+    with open_database(database_url) as connection:
+        match action:
+            case "plan":
+                answers = plan_file.read(answers_path.read_text(encoding="utf-8")).answers if answers_path else {}
+                if keep_money_writable:
+                    answers["money.writable"] = "keep"
+                source = load(adapter=adapter or applying.likely_adapter(connection))
+                plan, fingerprint = applying.make_plan(connection, source, answers)
+                text = plan_file.write(plan, fingerprint, adapter)
+                if output:
+                    output.write_text(text, encoding="utf-8")
+                    click.echo(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
+                else:
+                    click.echo(text)
+                for problem in plan.problems:
+                    click.echo(f"bookingdb: {problem}", err=True)
+            case "undo":
+                undone = applying.undo(connection, None, _tell, _progress)
+                click.echo(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
+                for remark in undone.remarks:
+                    click.echo(f"bookingdb: {remark}", err=True)
+            case _:
+                mended = reporting.under_way(connection)
+                report = reporting.report(connection).to_dict() if mended is None else {"under_way": mended}
+                (_print_report if mended is None else _print_under_way)(report, as_json)
+
+
+def _tell(step: str) -> None:
+    click.echo(f"bookingdb: {step}", err=True)
+
+
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar where somebody looks at it, else a line for each tenth."""
+    if sys.stderr.isatty():
+        with click.progressbar(length=total, label=f"bookingdb: {label}", file=sys.stderr) as bar:
+            yield bar.update
+        return
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        tenth, done = done * 10 // total, done + count
+        if done * 10 // total > tenth:
+            _tell(f"{label}: {done} of {total}")
+
+    _tell(f"{label}: {total} rows")
+    yield advance
+
+
+def _file_of(adapter: str, plan_path: Path) -> str:
+    """An adapter's file is looked for beside the plan."""
+    beside = plan_path.parent / adapter
+    return str(beside) if adapter.endswith(".sql") and beside.exists() else adapter
+
+
+def _print_under_way(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    click.echo("An adoption is under way, and has not happened yet. Rows mended so far:")
+    for table, count in report["under_way"].items():
+        click.echo(f"{table}: {count}")
+    click.echo("`bookingdb adopt --apply PLAN` goes on; `bookingdb adopt --undo` puts them back.")
+
+
+def _print_report(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    click.echo(f"Adopted at {report['adopted_at']}.")
+    for table, count in report["rows_changed"].items():
+        click.echo(f"{table}: {count} rows were mended.")
+    click.echo("\nSessions without a place of their own in the calendar:")
+    print_table(report["unplaced"])
+    if report["untranslated"]:
+        click.echo("\nHours of the application that could not be understood:")
+        print_table(report["untranslated"])
+    click.echo("\nWhat differs from a new installation, because the application has it so:")
+    print_table([{"difference": line} for line in report["differences"]])
+    click.echo("\nCredits:")
+    print_table([{"client": user, **balance} for user, balance in report["balances"].items()])

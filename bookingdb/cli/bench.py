@@ -1,0 +1,223 @@
+"""The commands that measure: bench, bench slots."""
+
+import datetime as dt
+import importlib.util
+import itertools
+import json
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from bookingdb import database
+from bookingdb.cli.console import REFUSED, database_url_option, json_option, options, print_json, print_table
+from bookingdb.local.server import LocalServer, default_data_dir
+
+_WORKLOADS = (
+    "uncontended", "profile", "hot", "round-trips", "storm", "credits", "refusals", "isolation", "slots", "startup",
+)  # fmt: skip
+
+scale_options = options(
+    click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
+    click.option("--full", "scale", flag_value="full", help="At least ten rounds of everything."),
+)
+
+
+@click.group("bench", invoke_without_command=True)
+@scale_options
+@click.option(
+    "--only", multiple=True, metavar="WORKLOAD", type=click.Choice(_WORKLOADS), help="Only this one; repeat it."
+)
+@click.option("--sessions", type=click.IntRange(0), help="How many there are before the first booking.")
+@click.option("--clients", type=click.IntRange(1), help="How many can book.")
+@click.option("--therapists", type=click.IntRange(2), help="How many can be booked.")
+@click.option("--connections", multiple=True, type=click.IntRange(2, 500), help="Throughput with so many; repeat it.")
+@click.option("--no-statistics", is_flag=True, help="Load without ANALYZE, to see that no plan needs it.")
+@click.option("--rounds", type=click.IntRange(1), help="How often each contender has its turn.")
+@click.option("--transactions", type=click.IntRange(10), help="Bookings of a contender in a round.")
+@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="For this.")
+@click.option(
+    "--output", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False), help="SVG and PNG plots go there."
+)
+@database_url_option
+@click.pass_context
+def bench_group(
+    context: click.Context,
+    scale: str,
+    only: tuple[str, ...],
+    sessions: int | None,
+    clients: int | None,
+    therapists: int | None,
+    connections: tuple[int, ...],
+    no_statistics: bool,
+    rounds: int | None,
+    transactions: int | None,
+    json_file: Path | None,
+    output: Path | None,
+    database_url: str | None,
+) -> None:
+    """Measure what things cost, as ratios, in a database that is made for it and dropped afterwards.
+
+    Without a further command: bookings, side by side with the bare writes and with other ways to book. Needs a
+    superuser of a server with fsync on; where none is named and the local server does not run, one of its own.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    missing = [name for name in ("sqlalchemy", "matplotlib") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise click.ClickException(f"{' and '.join(missing)} missing: pip install 'bookingdb[bench,local]'")
+    # Only whoever measures waits for what measuring needs.
+    from bookingdb.benchmark import measurement, scratch, workloads  # noqa: PLC0415 (of the extra bench)
+    from bookingdb.benchmark.contenders import Numbers  # noqa: PLC0415 (of the extra bench)
+    from bookingdb.benchmark.report import Report  # noqa: PLC0415 (of the extra bench)
+
+    full = scale == "full"
+    size = scratch.Size(
+        clients=clients or (100_000 if full else 1_000),
+        therapists=therapists or (2_000 if full else 500),
+        sessions=sessions if sessions is not None else (1_000_000 if full else 5_000),
+    )
+    if size.clients % size.therapists:
+        raise click.UsageError("--clients must be a multiple of --therapists")
+    plan = workloads.Plan(
+        rounds=rounds or (10 if full else 2),
+        transactions=transactions or (500 if full else 60),
+        connections=connections or ((4, 16, 64) if full else (16,)),
+        transactions_each=max((transactions or (500 if full else 60)) // 4, 10),
+    )
+    report = Report()
+    names = only or tuple(workloads.WORKLOADS)
+    # Loading is a step, too.
+    with _server(database_url) as conninfo, _progress(1 + workloads.steps(plan, names)) as step:
+        step(f"loading {size.sessions:,} sessions of {size.therapists:,} therapists")
+        with scratch.made(conninfo, size, analyze=not no_statistics) as made:
+            report.machine = {
+                "cpus": os.cpu_count(),
+                "system": platform.platform(),
+                "postgres": measurement.server_version(made),
+                "sessions": size.sessions,
+                "clients": size.clients,
+                "therapists": size.therapists,
+                "rounds": plan.rounds,
+                "statistics": not no_statistics,
+                "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+                "disk": measurement.file_system(made) or "not seen from here",
+                "date": dt.datetime.now(dt.UTC).date().isoformat(),
+                "version": version("bookingdb"),
+            }
+            workloads.carry_out(workloads.Run(made, plan, report, Numbers(made), step), names)
+    if json_file is not None:
+        json_file.write_text(json.dumps(report.to_dict(), indent=2, default=str) + "\n", encoding="utf-8")
+    if output is not None:
+        from bookingdb.benchmark import plots  # noqa: PLC0415 (matplotlib takes a second)
+
+        plots.draw(report, output)
+    print_table(report.figures())
+    click.echo()
+    print_table(report.table())
+    if report.profile is not None:
+        click.echo(f"\nWhere the time goes; counting made it {report.profile.counting:.3g} times as long:")
+        print_table(report.profile.table())
+    for violation in report.violations:
+        click.echo(f"bookingdb: {violation}", err=True)
+    if report.violations:
+        sys.exit(REFUSED)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Hand out what is told of each step as it begins: a bar on a terminal, numbered lines elsewhere."""
+    done = itertools.count()
+    if not sys.stderr.isatty():
+        yield lambda what: click.echo(f"[{next(done) + 1}/{total}] {what}", err=True)
+        return
+    with click.progressbar(length=total, file=sys.stderr, item_show_func=lambda what: what or "") as bar:
+
+        def step(what: str) -> None:
+            # The bar counts what is over, and names what is being done.
+            bar.update(1 if next(done) else 0, what)
+            bar.render_progress()
+
+        yield step
+        bar.update(1)
+
+
+@contextmanager
+def _server(database_url: str | None) -> Iterator[str]:
+    """The server that is named, or the local one, or a local one for this run.
+
+    SIGTERM ends the block as Ctrl-C does, so that what was made and started goes. During that further signals are
+    ignored: whoever is in a hurry has SIGKILL.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with _running(database_url) as conninfo:
+            yield conninfo
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _running(database_url: str | None) -> Iterator[str]:
+    try:
+        target = database.resolve(database_url)
+    except database.NoDatabase:
+        server = LocalServer(default_data_dir().with_name("bench"))
+        started = server.start(0)
+        try:
+            yield server.url()
+        finally:
+            if started:
+                server.stop()
+        return
+    database.connect(target).close()
+    yield target.conninfo
+
+
+@bench_group.command()
+@click.option("--sessions", type=click.IntRange(0), default=1_000_000, show_default=True, help="How many there are.")
+@click.option("--therapists", type=click.IntRange(2), default=5_000, show_default=True, help="How many there are.")
+@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="How often both have their turn.")
+@database_url_option
+@json_option
+def slots(sessions: int, therapists: int, rounds: int, database_url: str | None, as_json: bool) -> None:
+    """Free times: against a grid, among few and many sessions, of one and thousands of therapists.
+
+    Needs a superuser of the server: sessions are written behind the triggers.
+    """
+    from bookingdb.benchmark import slots as slots_benchmark  # noqa: PLC0415 (only whoever measures waits for it)
+
+    with _server(database_url) as conninfo:
+        comparisons = slots_benchmark.slots(
+            conninfo, sessions=sessions, therapists=therapists, rounds=rounds,
+            report=lambda line: click.echo(line, err=True),
+        )  # fmt: skip
+    rows: list[dict[str, Any]] = [
+        {
+            "what": each.what,
+            "ms": round(each.milliseconds, 2),
+            "compared with": each.other,
+            "other ms": round(each.other_milliseconds, 2),
+            "times as long": round(each.ratio, 2),
+        }
+        for each in comparisons
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)

@@ -1,0 +1,146 @@
+"""The commands about credits: grant, adjust, revoke, expire, balance, history, statement."""
+
+from datetime import datetime
+
+import click
+
+from bookingdb import Bookings
+from bookingdb.cli.console import INSTANT, database_url_option, json_option, open_database, print_records, print_value
+
+
+@click.group("credits")
+def credits_group() -> None:
+    """Grant credits, and see what became of them."""
+
+
+@credits_group.command("grant")
+@click.argument("user")
+@click.argument("amount", type=int)
+@click.option("--payment-reference", metavar="TEXT", help="The payment; the same one never grants twice.")
+@click.option("--expires-at", type=INSTANT, help="When they end, e.g. 2030-12-31T23:59+01:00; default: never.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key never grants twice.")
+@click.option(
+    "--category",
+    type=click.Choice(["paid", "promotional"]),
+    default="paid",
+    show_default=True,
+    help="Promotional credits are spent before paid ones of the same priority and end.",
+)
+@click.option(
+    "--priority", type=int, default=50, show_default=True, help="0 to 100; credits of a lower number are spent first."
+)
+@database_url_option
+@json_option
+def grant_credits(
+    user: str,
+    amount: int,
+    payment_reference: str | None,
+    expires_at: datetime | None,
+    idempotency_key: str | None,
+    category: str,
+    priority: int,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Give USER (a UUID) AMOUNT credits."""
+    with open_database(database_url) as connection:
+        grant = Bookings(connection).grant_credits(
+            user,
+            amount,
+            payment_reference=payment_reference,
+            expires_at=expires_at,
+            idempotency_key=idempotency_key,
+            category=category,
+            priority=priority,
+        )
+    print_records([grant], as_json, single=True)
+
+
+@credits_group.command("balance")
+@click.argument("user")
+@database_url_option
+@json_option
+def credit_balance(user: str, database_url: str | None, as_json: bool) -> None:
+    """Print how many credits USER (a UUID) can spend now."""
+    with open_database(database_url) as connection:
+        balance = Bookings(connection).get_credit_balance(user)
+    print_value("credits_balance", balance, as_json)
+
+
+@credits_group.command("history")
+@click.argument("user")
+@click.option("--limit", type=int, default=50, show_default=True, help="How many entries at most.")
+@click.option("--before", type=INSTANT, help="Only entries older than this instant.")
+@database_url_option
+@json_option
+def credit_history(user: str, limit: int, before: datetime | None, database_url: str | None, as_json: bool) -> None:
+    """Print the ledger of USER (a UUID), newest entry first."""
+    with open_database(database_url) as connection:
+        entries = Bookings(connection).get_credit_history(user, limit=limit, before=before)
+    print_records(entries, as_json)
+
+
+# A negative amount looks like an option, which click must let pass.
+@credits_group.command("adjust", context_settings={"ignore_unknown_options": True})
+@click.argument("user")
+@click.argument("amount", type=int)
+@click.option("--reason", required=True, metavar="TEXT", help="Why; the ledger keeps it.")
+@click.option(
+    "--lot", "lot_id", metavar="UUID", help="The lot to change; default: add as a new one, take as a booking would."
+)
+@click.option("--idempotency-key", metavar="KEY", help="The same key never changes anything twice.")
+@database_url_option
+@json_option
+def adjust_credits(
+    user: str,
+    amount: int,
+    reason: str,
+    lot_id: str | None,
+    idempotency_key: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Add AMOUNT credits to those of USER (a UUID), or take them where it is negative."""
+    with open_database(database_url) as connection:
+        changed = Bookings(connection).adjust_credits(
+            user, amount, reason=reason, lot_id=lot_id, idempotency_key=idempotency_key
+        )
+    print_records([changed], as_json, single=True)
+
+
+@credits_group.command("revoke")
+@click.argument("lot", required=False)
+@click.option("--payment-reference", metavar="TEXT", help="Instead of LOT: the payment it was bought with.")
+@click.option("--reason", metavar="TEXT", help="Why; the ledger keeps it.")
+@database_url_option
+@json_option
+def revoke_grant(
+    lot: str | None, payment_reference: str | None, reason: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """Take back what is left of LOT (a UUID), and say what had been spent: the payment was taken back."""
+    with open_database(database_url) as connection:
+        revoked = Bookings(connection).revoke_grant(lot, payment_reference=payment_reference, reason=reason)
+    print_records([revoked], as_json, single=True)
+
+
+@credits_group.command("expire")
+@database_url_option
+@json_option
+def expire_credits(database_url: str | None, as_json: bool) -> None:
+    """Post what is left of expired lots to the ledger; for a scheduled job."""
+    with open_database(database_url) as connection:
+        expired = Bookings(connection).expire_credits()
+    print_records([expired], as_json, single=True)
+
+
+@credits_group.command("statement")
+@click.argument("user")
+@click.option("--from", "from_", required=True, type=INSTANT, help="The instant from which, e.g. 2030-01-01T00:00Z.")
+@click.option("--to", required=True, type=INSTANT, help="The instant before which, e.g. 2030-02-01T00:00Z.")
+@database_url_option
+@json_option
+def credit_statement(user: str, from_: datetime, to: datetime, database_url: str | None, as_json: bool) -> None:
+    """Print a statement of USER (a UUID): the balance before, every movement, the balance after."""
+    with open_database(database_url) as connection:
+        lines = Bookings(connection).get_credit_statement(user, from_, to)
+    print_records(lines, as_json)

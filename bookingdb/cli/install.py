@@ -1,0 +1,225 @@
+"""The commands about the installation: migrate, export, status, verify, lint, selftest, uninstall."""
+
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from bookingdb import database
+from bookingdb.checks import lint, selftest, verify
+from bookingdb.cli.console import REFUSED, database_url_option, json_option, open_database, print_json, print_table
+from bookingdb.install import export, installer
+from bookingdb.install import uninstall as removing
+
+
+def mention(remark: str | None) -> None:
+    """Print a remark on standard error, if there is one."""
+    if remark:
+        click.echo(f"bookingdb: {remark}", err=True)
+
+
+@click.command()
+@database_url_option
+@click.option("--dry-run", is_flag=True, help="Print the SQL that would run, and change nothing.")
+@click.option(
+    "--reapply",
+    is_flag=True,
+    help="Apply functions, triggers, policies and grants again: puts back what was changed by hand.",
+)
+@json_option
+def migrate(database_url: str | None, dry_run: bool, reapply: bool, as_json: bool) -> None:
+    """Install bookingdb, or bring it to this version: everything in one transaction, or nothing."""
+    with open_database(database_url) as connection:
+        report = installer.migrate(connection, dry_run=dry_run, reapply=reapply)
+        if not dry_run:
+            mention(installer.missing_role(connection))
+    if as_json:
+        print_json(
+            {
+                "migrations": report.migrations,
+                "functions_applied": report.reason is not None,
+                "reason": report.reason,
+                "dry_run": dry_run,
+                "statements": report.statements if dry_run else len(report.statements),
+            }
+        )
+    elif report.is_empty:
+        click.echo("Nothing to do: the database is up to date." if not dry_run else "-- Nothing to do.")
+    elif dry_run:
+        click.echo(report.script)
+    else:
+        for name in report.migrations:
+            click.echo(f"Applied migration {name}.")
+        click.echo(f"Applied functions, triggers, policies and grants ({report.reason}).")
+
+
+@click.command("export")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["sql", "supabase"]),
+    default="sql",
+    show_default=True,
+    help="One script for an SQL editor or psql, or a migration for the Supabase CLI.",
+)
+@click.option(
+    "--output",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="sql: the file, default: standard output. supabase: the folder, default: supabase/migrations.",
+)
+@json_option
+def export_sql(output_format: str, output: Path | None, as_json: bool) -> None:
+    """Write the SQL that does what migrate does, to be brought in by other means; needs no database.
+
+    It installs this version or upgrades to it, in one statement, and may be run again. In the supabase format every
+    version that is exported adds one migration file to the folder.
+    """
+    if output_format == "supabase":
+        exported = export.write_migration(output or export.SUPABASE_FOLDER)
+    elif output is not None:
+        output.write_text(export.sql_script(), encoding="utf-8", newline="\n")
+        exported = export.Exported(output, written=True)
+    else:
+        script = export.sql_script()
+        if as_json:
+            print_json({"path": None, "written": False, "script": script})
+        else:
+            click.echo(script, nl=False)
+        return
+    if as_json:
+        print_json({"path": exported.path, "written": exported.written, "script": None})
+    else:
+        click.echo(f"{'Wrote' if exported.written else 'Nothing to write, this version is in'} {exported.path}")
+
+
+@click.command("status")
+@database_url_option
+@json_option
+def installation_status(database_url: str | None, as_json: bool) -> None:
+    """Show what was installed, when and by whom, and what is pending."""
+    with open_database(database_url) as connection:
+        found = installer.status(connection)
+        mention(installer.missing_role(connection))
+    pending = [file.name for file in found.pending.migrations]
+    if as_json:
+        print_json(
+            {
+                "history": found.history,
+                "pending_migrations": pending,
+                "functions_pending": found.pending.reason is not None,
+                "reason": found.pending.reason,
+            }
+        )
+        return
+    print_table(
+        [
+            {
+                "applied": row["applied_at"],
+                "what": row["kind"],
+                "name": row["name"],
+                "version": row["version"],
+                "by": row["applied_by"],
+                "checksum": row["checksum"][:12],
+            }
+            for row in found.history
+        ],
+        "Nothing is installed.",
+    )
+    for name in pending:
+        click.echo(f"Pending: migration {name}.")
+    if found.pending.reason:
+        click.echo(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
+    click.echo("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
+
+
+@click.command("verify")
+@database_url_option
+@json_option
+def verify_installation(database_url: str | None, as_json: bool) -> None:
+    """Compare the database with what this package installs, and check the invariants; exit 1 on a finding."""
+    with open_database(database_url) as connection:
+        findings = verify.verify(connection)
+    report_findings(findings, as_json, "Verified")
+
+
+@click.command("lint")
+@database_url_option
+@json_option
+def lint_installation(database_url: str | None, as_json: bool) -> None:
+    """Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding."""
+    with open_database(database_url) as connection:
+        findings = lint.lint(connection)
+    report_findings(findings, as_json, "Linted", {rule.name: f"{rule.name}: {rule.title}" for rule in lint.RULES})
+
+
+def report_findings(
+    findings: Sequence[verify.Finding], as_json: bool, done: str, headings: Mapping[str, str] | None = None
+) -> None:
+    """Print findings by group, or that there are none after what was `done`; exit 1 when there are.
+
+    `headings` are of groups that have another one than their name.
+    """
+    if as_json:
+        print_json([finding.to_dict() for finding in findings])
+    else:
+        for group, members in itertools.groupby(findings, key=lambda finding: finding.group):
+            click.secho((headings or {}).get(group, group), bold=True)
+            for finding in members:
+                click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}")
+        click.echo(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")
+    if findings:
+        sys.exit(REFUSED)
+
+
+@click.command("selftest")
+@database_url_option
+@json_option
+def run_selftest(database_url: str | None, as_json: bool) -> None:
+    """Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails."""
+    checks: list[selftest.Check] = []
+
+    def report(check: selftest.Check) -> None:
+        checks.append(check)
+        if not as_json:
+            mark = click.style("ok    ", fg="green") if check.passed else click.style("FAILED", fg="red")
+            click.echo(f"{mark} {check.name}{': ' if check.detail else ''}{check.detail}")
+
+    with open_database(database_url) as connection:
+        passed = selftest.selftest(connection, database.resolve(database_url).conninfo, report)
+    if as_json:
+        print_json([{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks])
+    if not passed:
+        sys.exit(REFUSED)
+
+
+@click.command()
+@database_url_option
+@click.option("--keep-data", is_flag=True, help="Leave the tables with their rows; print what is left.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL that would run and what would be left; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def uninstall(database_url: str | None, keep_data: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows."""
+    with open_database(database_url) as connection:
+        if not (keep_data or dry_run or yes):
+            click.confirm("Delete all users, sessions and credits with everything else?", abort=True, err=True)
+        removal = removing.uninstall(connection, keep_data=keep_data, dry_run=dry_run)
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "statements": removal.statements if dry_run else len(removal.statements),
+                "left": removal.left,
+            }
+        )
+        return
+    if dry_run:
+        click.echo(removal.script)
+    left = [f"  {what} ({remark})" for what, remark in removal.left.items()]
+    title = "Left in the database:" if left else "Nothing is left."
+    for line in [title, *left]:
+        # After a dry run the output is SQL, and this a comment in it.
+        click.echo(f"-- {line}" if dry_run else line)

@@ -1,0 +1,203 @@
+"""The command `bookingdb`: parse, call, print.
+
+Exit codes: 0 done; 1 refused, or something was found; 2 wrong usage, or no database that answers.
+Results go to standard output; errors (one line, no traceback) and which database was used, to standard error.
+
+What a command does is in its own module, which is imported when the command is called for: whoever asks for help or
+for another command does not wait for it.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import click
+
+from bookingdb.errors import BookingError
+
+UNREACHABLE = 2
+
+
+class Later(NamedTuple):
+    """A command that is not imported yet.
+
+    Attributes:
+        place: ``module:attribute``, the module in this package.
+        summary: the first sentence of its help, which the list of all commands shows.
+    """
+
+    place: str
+    summary: str
+
+    def load(self) -> click.Command:
+        """Import it."""
+        module, _, attribute = self.place.partition(":")
+        command = getattr(import_module(f"bookingdb.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+class Commands(click.Group):
+    """A group of commands whose errors become one line on standard error and an exit code.
+
+    Some of them may be imported later, when they are called for; their list is printed without.
+    """
+
+    def __init__(self, *arguments: Any, later: Mapping[str, Later] | None = None, **others: Any) -> None:
+        """Remember by name what is to be imported `later`; what else there is, is click's."""
+        super().__init__(*arguments, **others)
+        self.later = later or {}
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(context), *self.later})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a command, imported."""
+        return self.later[name].load() if name in self.later else super().get_command(context, name)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of all commands, without importing any."""
+        here = {name: click.Command(name, help=command.summary) for name, command in self.later.items()}
+        click.Group(commands={**self.commands, **here}).format_commands(context, formatter)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; the module lists the exit codes. With BOOKINGDB_DEBUG=1 errors show where."""
+        try:
+            return super().invoke(context)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click's own: it knows what to do with them
+        except BrokenPipeError:
+            raise  # a reader such as `head` has seen enough; click knows that, too
+        except Exception as error:
+            if os.environ.get("BOOKINGDB_DEBUG"):
+                raise
+            message, exit_code = explain(error)
+            click.echo(f"bookingdb: {message}", err=True)
+            sys.exit(exit_code)
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """What to say about `error`, and the exit code.
+
+    Example: ``explain(NoDatabase("no database"))`` is ``("no database", 2)``
+    """
+    import psycopg  # noqa: PLC0415 (only what has failed waits for it)
+
+    from bookingdb import database  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.checks import selftest  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.cli.console import REFUSED  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.install import export, installer  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.install.source import SourceError  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.local.binaries import LocalServerError  # noqa: PLC0415 (only what has failed waits for it)
+
+    line = " ".join(str(error).split())
+    match error:
+        case database.DatabaseUnreachable() | database.NoDatabase():
+            message, exit_code = line, UNREACHABLE
+        case LocalServerError():
+            message, exit_code = str(error), REFUSED  # the end of the server's log may follow
+        case BookingError():
+            message, exit_code = f"{error.code}: {line}", REFUSED
+        case installer.InstallError() | export.ExportError() | SourceError() | selftest.SelftestError():
+            message, exit_code = line, REFUSED
+        case psycopg.OperationalError() if (error.sqlstate or "08").startswith(("08", "57P")):
+            message, exit_code = f"the database went away: {line}", UNREACHABLE
+        case psycopg.Error():
+            # Later lines point into a statement that the user did not write.
+            first = str(error).partition("\n")[0]
+            message, exit_code = f"the database refused: {first} ({error.sqlstate})", REFUSED
+        case OSError(filename=str(name)):
+            message, exit_code = f"{name}: {error.strerror}", REFUSED
+        case _:
+            message = f"unexpected {type(error).__name__}: {line} (BOOKINGDB_DEBUG=1 shows where)"
+            exit_code = REFUSED
+    return message, exit_code
+
+
+COMMANDS: Final[Mapping[str, Later]] = {
+    "migrate": Later(
+        "install:migrate",
+        "Install bookingdb, or bring it to this version: everything in one transaction, or nothing.",
+    ),
+    "export": Later(
+        "install:export_sql",
+        "Write the SQL that does what migrate does, to be brought in by other means; needs no database.",
+    ),
+    "status": Later(
+        "install:installation_status", "Show what was installed, when and by whom, and what is pending."
+    ),
+    "verify": Later(
+        "install:verify_installation",
+        "Compare the database with what this package installs, and check the invariants; exit 1 on a finding.",
+    ),
+    "lint": Later(
+        "install:lint_installation",
+        "Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding.",
+    ),
+    "selftest": Later(
+        "install:run_selftest",
+        "Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails.",
+    ),
+    "uninstall": Later(
+        "install:uninstall",
+        "Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows.",
+    ),
+    "adopt": Later(
+        "adopt:adopt", "Take over the database of an application that has sessions and credits already."
+    ),
+    "local": Later("local:local", "Start and stop a Postgres of your own on this machine."),
+    "register": Later(
+        "register:register", "Register clients and therapists; the same person again is the same id."
+    ),
+    "credits": Later("credits:credits_group", "Grant credits, and see what became of them."),
+    "policy": Later("policy:policy", "Show and change what holds for bookings, by default and with a therapist."),
+    "hold": Later("sessions:hold", "Keep a time for a client against everybody else for a while, at no cost."),
+    "release": Later("sessions:release", "Give HOLD (a UUID) up; one that is over stays so."),
+    "book-hold": Later("sessions:book_hold", "Turn HOLD (a UUID) into a session and take one credit for it."),
+    "book": Later("sessions:book", "Book a session and take one credit for it."),
+    "book-series": Later(
+        "sessions:book_series",
+        "Book sessions at the same local time and take a credit for each: all of them or none.",
+    ),
+    "sessions": Later("sessions:list_sessions", "List sessions, the latest start first."),
+    "check": Later("sessions:check", "Say whether a therapist is free; exit 1 when not."),
+    "reschedule": Later(
+        "sessions:reschedule", "Move SESSION (a UUID) to another time, or leave it where it is if that is taken."
+    ),
+    "cancel": Later("sessions:cancel", "Cancel SESSION (a UUID); its time is free at once."),
+    "approve": Later("sessions:approve", "Approve SESSION (a UUID), which waits for it, and take its credit."),
+    "confirm": Later("sessions:confirm", "Confirm SESSION (a UUID)."),
+    "start": Later("sessions:start", "Say that SESSION (a UUID) has begun."),
+    "complete": Later("sessions:complete", "Say that SESSION (a UUID) took place."),
+    "no-show": Later("sessions:no_show", "Say that the client did not come to SESSION (a UUID)."),
+    "slots": Later(
+        "availability:slots",
+        "Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.",
+    ),
+    "next": Later(
+        "availability:next_slot",
+        "Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked.",
+    ),
+    "find": Later("availability:find", "Find therapists who are free, whoever is free first, first."),
+    "hours": Later(
+        "availability:hours_group", "Show and change when a therapist works, in the therapist's local time."
+    ),
+    "time-off": Later("availability:time_off_group", "List, add and remove time off."),
+    "ics": Later(
+        "availability:ics", "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID)."
+    ),
+    "bench": Later(
+        "bench:bench_group",
+        "Measure what things cost, as ratios, in a database that is made for it and dropped afterwards.",
+    ),
+}
+
+
+@click.group(cls=Commands, later=COMMANDS)
+@click.version_option(package_name="bookingdb")
+def main() -> None:
+    """Appointment booking with prepaid credits, in your own Postgres."""
+

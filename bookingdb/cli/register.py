@@ -1,0 +1,56 @@
+"""The commands about people: register client, register therapist."""
+
+import click
+
+from bookingdb import Bookings
+from bookingdb.cli.console import Command, database_url_option, json_option, open_database, print_value
+
+
+@click.group()
+def register() -> None:
+    """Register clients and therapists; the same person again is the same id."""
+
+
+def person_options(command: Command) -> Command:
+    """Give a command the e-mail address and the options of a person."""
+    for option in (
+        click.option("--id", "user_id", metavar="UUID", help="The id to give them; default: a new one."),
+        click.option("--name", "full_name", help="Their full name."),
+        click.argument("email"),
+    ):
+        command = option(command)
+    return command
+
+
+@register.command("client")
+@person_options
+@database_url_option
+@json_option
+def register_client(
+    email: str, full_name: str | None, user_id: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """Register a client and print the id."""
+    with open_database(database_url) as connection:
+        client = Bookings(connection).register_client(email, full_name=full_name, user_id=user_id)
+    print_value("id", client, as_json)
+
+
+@register.command("therapist")
+@person_options
+@click.option("--time-zone", metavar="ZONE", help="IANA zone in which their sessions' local times are meant.")
+@database_url_option
+@json_option
+def register_therapist(
+    email: str,
+    full_name: str | None,
+    user_id: str | None,
+    time_zone: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Register a therapist and print the id."""
+    with open_database(database_url) as connection:
+        therapist = Bookings(connection).register_therapist(
+            email, full_name=full_name, user_id=user_id, time_zone=time_zone
+        )
+    print_value("id", therapist, as_json)

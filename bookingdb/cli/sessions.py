@@ -1,0 +1,240 @@
+"""The commands about sessions, from the hold to the no-show."""
+
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from bookingdb import Bookings, Session
+from bookingdb.cli.console import (
+    DURATION,
+    INSTANT,
+    REFUSED,
+    database_url_option,
+    json_option,
+    open_database,
+    options,
+    print_json,
+    print_records,
+    print_table,
+    print_value,
+)
+
+people_options = options(
+    click.option("--user", required=True, metavar="UUID", help="The client."),
+    click.option("--therapist", required=True, metavar="UUID", help="The therapist."),
+)
+when_options = options(
+    click.option("--date", "session_date", metavar="YYYY-MM-DD", help="The local date."),
+    click.option("--time", "session_time", metavar="HH:MM", help="The local time."),
+    click.option("--starts-at", type=INSTANT, help="Instead of both: the instant, e.g. 2030-01-07T10:00+01:00."),
+)
+duration_option = click.option(
+    "--duration", "duration_minutes", type=int, default=60, show_default=True, help="Minutes, 15-180."
+)
+zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the therapist's.")
+text_options = options(
+    click.option("--type", "session_type", default="video", show_default=True, help="The kind of session."),
+    click.option("--notes", default="", help="Kept with the session."),
+    click.option("--title", default="Therapy Session", show_default=True, help="What the session is called."),
+)
+key_option = click.option("--idempotency-key", metavar="KEY", help="The same key is answered as the first time.")
+database_options = options(database_url_option, json_option)
+
+
+@click.command("book")
+@people_options
+@when_options
+@duration_option
+@text_options
+@zone_option
+@key_option
+@click.option("--override-hours", is_flag=True, help="Also outside of the therapist's hours; the audit log says so.")
+@database_options
+def book(
+    user: str, therapist: str, override_hours: bool, database_url: str | None, as_json: bool, **given: Any
+) -> None:
+    """Book a session and take one credit for it."""
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        book_it = bookings.book_session_with_override if override_hours else bookings.book_session
+        session = book_it(user_id=user, therapist_id=therapist, **given)
+    print_records([session], as_json, single=True)
+
+
+@click.command("book-series")
+@people_options
+@click.option("--date", "session_date", required=True, metavar="YYYY-MM-DD", help="The local date of the first.")
+@click.option("--time", "session_time", required=True, metavar="HH:MM", help="The local time of each.")
+@click.option("--occurrences", required=True, type=int, metavar="N", help="How many, 1 to 52.")
+@click.option(
+    "--every",
+    default="1 week",
+    show_default=True,
+    metavar="TEXT",
+    help="From one to the next: days, weeks, months or a year, e.g. '14 days'.",
+)
+@duration_option
+@text_options
+@zone_option
+@key_option
+@database_options
+def book_series(user: str, therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Book sessions at the same local time and take a credit for each: all of them or none."""
+    with open_database(database_url) as connection:
+        sessions = Bookings(connection).book_series(user_id=user, therapist_id=therapist, **given)
+    print_sessions(sessions, as_json)
+
+
+@click.command("sessions")
+@click.option("--user", metavar="UUID", help="Only this client's.")
+@click.option("--therapist", metavar="UUID", help="Only this therapist's.")
+@click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
+@click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
+@click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
+@database_url_option
+@json_option
+def list_sessions(
+    user: str | None, therapist: str | None, database_url: str | None, as_json: bool, **options: Any
+) -> None:
+    """List sessions, the latest start first."""
+    with open_database(database_url) as connection:
+        sessions = Bookings(connection).list_sessions(user_id=user, therapist_id=therapist, **options)
+    print_sessions(sessions, as_json)
+
+
+@click.command("check")
+@click.option("--therapist", required=True, metavar="UUID", help="The therapist.")
+@click.option("--date", "session_date", required=True, metavar="YYYY-MM-DD", help="The local date.")
+@click.option("--from", "start_time", required=True, metavar="HH:MM", help="The local start.")
+@click.option(
+    "--to", "end_time", required=True, metavar="HH:MM", help="The local end; at or before the start: on the next day."
+)
+@click.option("--time-zone", metavar="ZONE", help="IANA zone of these; default: the therapist's.")
+@click.option("--exclude", "exclude_session_id", metavar="UUID", help="A session that does not count.")
+@database_url_option
+@json_option
+def check(therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
+    """Say whether a therapist is free; exit 1 when not."""
+    with open_database(database_url) as connection:
+        taken = Bookings(connection).check_booking_conflict(therapist_id=therapist, **options)
+    if as_json:
+        print_json({"conflict": taken})
+    else:
+        click.echo("taken" if taken else "free")
+    if taken:
+        sys.exit(REFUSED)
+
+
+@click.command("hold")
+@people_options
+@when_options
+@duration_option
+@click.option("--ttl", type=DURATION, help="For how long, 10s to 1h, e.g. 5m; default: the policy's.")
+@zone_option
+@key_option
+@database_options
+def hold(
+    user: str, therapist: str, ttl: timedelta | None, database_url: str | None, as_json: bool, **given: Any
+) -> None:
+    """Keep a time for a client against everybody else for a while, at no cost."""
+    with open_database(database_url) as connection:
+        held = Bookings(connection).hold_slot(user_id=user, therapist_id=therapist, ttl=ttl, **given)
+    print_records([held], as_json, single=True)
+
+
+@click.command("release")
+@click.argument("hold_id", metavar="HOLD")
+@database_options
+def release(hold_id: str, database_url: str | None, as_json: bool) -> None:
+    """Give HOLD (a UUID) up; one that is over stays so. Prints its id."""
+    with open_database(database_url) as connection:
+        Bookings(connection).release_hold(hold_id)
+    print_value("released", hold_id, as_json)
+
+
+@click.command("book-hold")
+@click.argument("hold_id", metavar="HOLD")
+@text_options
+@key_option
+@database_options
+def book_hold(hold_id: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Turn HOLD (a UUID) into a session and take one credit for it."""
+    with open_database(database_url) as connection:
+        session = Bookings(connection).book_hold(hold_id, **given)
+    print_records([session], as_json, single=True)
+
+
+@click.command("cancel")
+@click.argument("session")
+@click.option("--reason", metavar="TEXT", help="Why; kept with the session.")
+@click.option("--refund/--no-refund", default=None, help="Return the credit or keep it; default: as was agreed.")
+@key_option
+@database_options
+def cancel(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Cancel SESSION (a UUID); its time is free at once."""
+    with open_database(database_url) as connection:
+        cancelled = Bookings(connection).cancel_session(session, **given)
+    print_records([cancelled], as_json, single=True)
+
+
+@click.command("reschedule")
+@click.argument("session")
+@when_options
+@click.option("--duration", "duration_minutes", type=int, help="Minutes, 15-180; default: as long as it was.")
+@click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the session's own.")
+@key_option
+@database_options
+def reschedule(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Move SESSION (a UUID) to another time, or leave it where it is if that is taken."""
+    with open_database(database_url) as connection:
+        moved = Bookings(connection).reschedule_session(session, **given)
+    print_records([moved], as_json, single=True)
+
+
+def status_command(name: str, method: str, what: str) -> click.Command:
+    """Make a command that calls a method with a session and prints how it stands then."""
+
+    @click.command(name, help=what)
+    @click.argument("session")
+    @key_option
+    @database_options
+    def change(session: str, idempotency_key: str | None, database_url: str | None, as_json: bool) -> None:
+        with open_database(database_url) as connection:
+            changed = getattr(Bookings(connection), method)(session, idempotency_key=idempotency_key)
+        print_records([changed], as_json, single=True)
+
+    return change
+
+
+def print_sessions(sessions: Sequence[Session], as_json: bool) -> None:
+    """Print sessions as JSON with all their fields, or as a table of what fits into a line."""
+    if as_json:
+        print_records(sessions, as_json)
+        return
+    print_table(
+        [
+            {
+                "id": session.id,
+                "date": session.scheduled_date,
+                "time": session.scheduled_time,
+                "zone": session.time_zone,
+                "minutes": session.duration_minutes,
+                "status": session.status,
+                "client": session.user_id,
+                "therapist": session.therapist_id,
+            }
+            for session in sessions
+        ]
+    )
+
+
+approve = status_command(
+    "approve", "approve_session", "Approve SESSION (a UUID), which waits for it, and take its credit."
+)
+confirm = status_command("confirm", "confirm_session", "Confirm SESSION (a UUID).")
+start = status_command("start", "start_session", "Say that SESSION (a UUID) has begun.")
+complete = status_command("complete", "complete_session", "Say that SESSION (a UUID) took place.")
+no_show = status_command("no-show", "mark_no_show", "Say that the client did not come to SESSION (a UUID).")

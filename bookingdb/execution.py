@@ -1,0 +1,263 @@
+"""Run a call on whatever connection there is, synchronously or not.
+
+The steps are the same for every call: find out whose the transaction is, run the statement, turn the driver's error
+into ours and, if the transaction is our own, try again what Postgres asks to be tried again: serialization failures
+and deadlocks.
+
+A connection that is lost while a call waits for its answer leaves open whether the call was done. Where the
+connection was opened for the call (a URL, a pool) and the call has an idempotency key, it is asked again with that
+key on a new connection, up to seven times within some six seconds, and answered with the one result. Without a
+key, and on a connection of yours, that is for you to do: the error is :class:`~bookingdb.errors.BookingFailed`. A
+database that cannot be reached in the first place is reported at once.
+
+What `db` may be, and whose the transaction is:
+
+==========================================  ============================================================
+`db`                                        transaction
+==========================================  ============================================================
+a URL or conninfo string                    ours: a connection of its own for each call
+a psycopg_pool pool                         ours: a connection of the pool for each call
+a psycopg connection, autocommit, idle      ours: the statement is the transaction
+a psycopg connection otherwise              the caller's: nothing is committed or rolled back
+a SQLAlchemy Connection or Session          the caller's, also with isolation level AUTOCOMMIT
+==========================================  ============================================================
+
+After an error in a transaction of the caller's, Postgres lets that transaction only be rolled back. If it is
+to go on, the call belongs in a savepoint: ``connection.transaction()``, ``session.begin_nested()``.
+"""
+
+import functools
+import inspect
+import random
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from bookingdb.calls.call import Call, Rows
+from bookingdb.errors import RETRYABLE, driver_error, from_driver_error, sqlstate_of
+
+if TYPE_CHECKING:
+    import psycopg
+    import psycopg_pool
+    import sqlalchemy.ext.asyncio
+    import sqlalchemy.orm
+
+SyncDatabase: TypeAlias = (
+    "str | psycopg.Connection[Any] | psycopg_pool.ConnectionPool[Any]"
+    " | sqlalchemy.Connection | sqlalchemy.orm.Session | sqlalchemy.orm.scoped_session[Any]"
+)
+AsyncDatabase: TypeAlias = (
+    "str | psycopg.AsyncConnection[Any] | psycopg_pool.AsyncConnectionPool[Any]"
+    " | sqlalchemy.ext.asyncio.AsyncConnection | sqlalchemy.ext.asyncio.AsyncSession"
+    " | sqlalchemy.ext.asyncio.async_scoped_session[Any]"
+)
+"""What the two classes take for `db`. In quotes: none of these packages need be there at run time."""
+
+_RETRIES: Final = 5
+_LONGEST_FIRST_PAUSE: Final = 0.02  # seconds; twice as long before each further try
+# After a lost connection: a server that recovers, or another that takes over, needs longer than a deadlock.
+_RECONNECTIONS: Final = 7
+_LONGEST_FIRST_RECONNECTION: Final = 0.05
+# What a server says before it closes the connection (57P01 to 57P05, 08nnn); a lost connection itself says nothing.
+_FAREWELLS: Final = ("57P", "08")
+# Whatever the connection's prepare_threshold is. Behind a transaction pooler the next transaction may be on another
+# connection to the server, where what was prepared is missing, or is another client's statement of the same name.
+_PREPARE: Final = False
+
+
+class Kind(Enum):
+    """What `db` is."""
+
+    URL = auto()
+    POOL = auto()
+    CONNECTION = auto()
+    SQLALCHEMY_CONNECTION = auto()
+    SQLALCHEMY_SESSION = auto()
+
+
+# By which attributes a kind is known, and which of its methods is a coroutine function if it is asynchronous.
+_MARKS: Final = (
+    (Kind.CONNECTION, ("pgconn", "cursor"), "commit"),
+    (Kind.POOL, ("getconn", "connection"), "getconn"),
+    (Kind.SQLALCHEMY_CONNECTION, ("exec_driver_sql", "dialect"), "exec_driver_sql"),
+    (Kind.SQLALCHEMY_SESSION, ("get_bind", "connection"), "connection"),
+)
+
+
+def kind_of(db: object, *, asynchronous: bool) -> Kind:
+    """Tell what `db` is.
+
+    Raises:
+        TypeError: it is nothing that calls can run on, or not in this way.
+    """
+    if isinstance(db, str):
+        return Kind.URL
+    for kind, attributes, method in _MARKS:
+        if not isinstance(db, type) and all(hasattr(db, attribute) for attribute in attributes):
+            if inspect.iscoroutinefunction(getattr(db, method)) == asynchronous:
+                return kind
+            other = "Bookings" if asynchronous else "AsyncBookings"
+            raise TypeError(f"db is a {_name(db)}: that is for {other}")
+    raise TypeError(
+        "db must be a database URL, a psycopg connection, a psycopg_pool pool, or a SQLAlchemy Connection or "
+        f"Session, not {_name(db)}"
+    )
+
+
+def _name(db: object) -> str:
+    return f"{type(db).__module__}.{type(db).__qualname__}"
+
+
+def _is_ours(kind: Kind, db: Any) -> bool:
+    """Tell whether the transaction of a statement is ours, begun for it and ended with it; asked between statements."""
+    if kind is not Kind.CONNECTION:
+        return kind in (Kind.URL, Kind.POOL)
+    from psycopg.pq import PipelineStatus, TransactionStatus  # noqa: PLC0415 (it is the caller's, hence loaded)
+
+    return bool(
+        db.autocommit
+        and db.pgconn.transaction_status == TransactionStatus.IDLE
+        # In a pipeline everything up to the next sync is one transaction, whatever its status says.
+        and db.pgconn.pipeline_status == PipelineStatus.OFF
+    )
+
+
+class Tries:
+    """Which errors of a call are followed by a further try, and after how long."""
+
+    def __init__(self, kind: Kind, db: Any, call: Call[Any]) -> None:
+        """Nothing has been tried yet; most calls need one try."""
+        if call.needs_transaction and _is_ours(kind, db):
+            raise RuntimeError("this call means something only in a transaction of yours: give a connection in one")
+        self._kind, self._db, self._call = kind, db, call
+        self._is_connected = False
+        self.was_lost = False
+
+    @functools.cached_property
+    def _pauses(self) -> Iterator[float]:
+        # After an error a transaction of ours is over, and one of the caller's is not.
+        return _pauses(_RETRIES if _is_ours(self._kind, self._db) else 0, _LONGEST_FIRST_PAUSE)
+
+    @functools.cached_property
+    def _reconnections(self) -> Iterator[float]:
+        is_ours_to_open = self._kind in (Kind.URL, Kind.POOL)
+        has_key = self._call.parameters.get("p_idempotency_key") is not None
+        return _pauses(_RECONNECTIONS if is_ours_to_open and has_key else 0, _LONGEST_FIRST_RECONNECTION)
+
+    def connected(self) -> None:
+        """Say that this try has a connection of ours: from here on it may have been done."""
+        self._is_connected = True
+
+    def next_pause(self, error: Exception) -> float:
+        """Return the seconds after which to try again, or raise our error for the driver's."""
+        pause = None
+        if sqlstate_of(error) in RETRYABLE:
+            pause = next(self._pauses, None)
+        elif self._is_lost(error):
+            self.was_lost = True
+            pause = next(self._reconnections, None)
+        if pause is None:
+            raise from_driver_error(error) from driver_error(error)
+        self._is_connected = False
+        return pause
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Tell whether the connection went while the call was under way, or did and is not to be had again yet."""
+        if not self._is_connected and not (self._kind is Kind.URL and self.was_lost):
+            return False  # a pool has waited for a connection long enough
+        from psycopg import OperationalError  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+        sqlstate = sqlstate_of(error)
+        return isinstance(error, OperationalError) and (sqlstate is None or sqlstate.startswith(_FAREWELLS))
+
+
+def _pauses(tries: int, longest: float) -> Iterator[float]:
+    """Return the seconds to wait before each further try: `longest` at most, then twice as long each time."""
+    # At random, lest those who met once meet again.
+    return (random.uniform(0, longest * 2**number) for number in range(tries))
+
+
+def _for_sqlalchemy(connection: Any, call: Call[Any]) -> tuple[str, Any]:
+    """Return statement and parameters with the placeholders of the driver under SQLAlchemy."""
+    match connection.dialect.paramstyle:
+        case "pyformat":
+            return call.statement, dict(call.parameters)
+        case "numeric_dollar":
+            return call.numbered()
+        case _:
+            dialect = connection.dialect
+            raise TypeError(f"of SQLAlchemy's drivers psycopg, psycopg2 and asyncpg will do, not {dialect.driver}")
+
+
+def _for_psycopg(cursor: object, call: Call[Any]) -> tuple[str, Any]:
+    """Return statement and parameters with the placeholders of the cursor, which the connection chooses."""
+    from psycopg import AsyncRawCursor, RawCursor  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+    return call.numbered() if isinstance(cursor, RawCursor | AsyncRawCursor) else (call.statement, call.parameters)
+
+
+def _fetch(connection: Any, call: Call[Any]) -> Rows:
+    from psycopg.rows import tuple_row  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(*_for_psycopg(cursor, call), prepare=_PREPARE)
+        rows: Rows = cursor.fetchall()
+        return rows
+
+
+def execute(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
+    """Run the call once, and return its rows; the driver's errors come as they are."""
+    match kind:
+        case Kind.URL:
+            import psycopg  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+            with psycopg.connect(db, autocommit=True) as connection:
+                tries.connected()
+                return _fetch(connection, call)
+        case Kind.POOL:
+            if tries.was_lost:
+                db.check()  # most often the others were lost with it
+            with db.connection() as connection:
+                tries.connected()
+                return _fetch(connection, call)
+        case Kind.CONNECTION:
+            return _fetch(db, call)
+        case Kind.SQLALCHEMY_CONNECTION:
+            rows: Rows = db.exec_driver_sql(*_for_sqlalchemy(db, call)).fetchall()
+            return rows
+        case Kind.SQLALCHEMY_SESSION:
+            return execute(Kind.SQLALCHEMY_CONNECTION, db.connection(), call, tries)
+
+
+async def _fetch_async(connection: Any, call: Call[Any]) -> Rows:
+    from psycopg.rows import tuple_row  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(*_for_psycopg(cursor, call), prepare=_PREPARE)
+        rows: Rows = await cursor.fetchall()
+        return rows
+
+
+async def execute_async(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
+    """Run the call once, and return its rows; the driver's errors come as they are."""
+    match kind:
+        case Kind.URL:
+            from psycopg import AsyncConnection  # noqa: PLC0415 (importing bookingdb must not load a driver)
+
+            async with await AsyncConnection.connect(db, autocommit=True) as connection:
+                tries.connected()
+                return await _fetch_async(connection, call)
+        case Kind.POOL:
+            if tries.was_lost:
+                await db.check()  # most often the others were lost with it
+            async with db.connection() as connection:
+                tries.connected()
+                return await _fetch_async(connection, call)
+        case Kind.CONNECTION:
+            return await _fetch_async(db, call)
+        case Kind.SQLALCHEMY_CONNECTION:
+            result = await db.exec_driver_sql(*_for_sqlalchemy(db, call))
+            rows: Rows = result.fetchall()
+            return rows
+        case Kind.SQLALCHEMY_SESSION:
+            return await execute_async(Kind.SQLALCHEMY_CONNECTION, await db.connection(), call, tries)

@@ -1,0 +1,380 @@
+"""Applies sql/ to a database: one transaction, everything or nothing.
+
+Works through a transaction pooler: the only lock is a transaction-level advisory lock, every setting is local to the
+transaction, and no statement is prepared.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+
+from bookingdb.install import script
+from bookingdb.install.script import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, NAME_PREFIX, PUBLIC_TABLES
+from bookingdb.install.source import DEFAULT_ADAPTER, FunctionFile, Source, SqlFile, load, own_adapter
+
+Connection = psycopg.Connection[Any]
+
+# How long, in seconds, a try to lock all tables takes at most; less than deadlock_timeout in any case.
+_LOCK_PATIENCE = 0.5
+# The order in which a booking comes to the tables that it writes.
+_WRITE_ORDER = (
+    "bookingdb.calendar", "public.user_credits", "bookingdb.ledger", "public.sessions", "public.booking_audit_log",
+    "bookingdb.outbox", "bookingdb.idempotency_keys",
+)  # fmt: skip
+
+
+class InstallError(Exception):
+    """The database cannot be brought to this version; it is as it was. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a database lacks: migrations not applied yet, and why the function set must be applied (if it must)."""
+
+    migrations: tuple[SqlFile, ...]
+    reason: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the database is up to date."""
+        return not self.migrations and self.reason is None
+
+
+@dataclass
+class Report:
+    """What `migrate` did (or, after a dry run, would do).
+
+    ``migrations`` are names of files, ``reason`` says why functions, triggers, policies and grants were applied (None:
+    they were not), ``statements`` is the SQL that ran, in order.
+    """
+
+    migrations: list[str] = field(default_factory=list)
+    reason: str | None = None
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to do."""
+        return not self.migrations and self.reason is None
+
+    @property
+    def script(self) -> str:
+        """The statements as a file for psql: one transaction, which does what `migrate` does."""
+        settings = (f"set local {name} = {script.literal(value)}" for name, value in script.SETTINGS.items())
+        statements = ("begin", *settings, *self.statements, "commit")
+        return "\n".join(statement.rstrip().removesuffix(";") + ";\n" for statement in statements)
+
+
+@dataclass(frozen=True)
+class Status:
+    """The installed version of a database beside this package's: history rows (newest first) and what is pending."""
+
+    history: list[dict[str, Any]]
+    pending: Plan
+
+
+def migrate(
+    connection: Connection,
+    *,
+    source: Source | None = None,
+    dry_run: bool = False,
+    reapply: bool = False,
+    wait: float = 300,
+) -> Report:
+    """Bring a database to this package's version, in one transaction.
+
+    Args:
+        connection: an open connection, not inside a transaction; it should be the owner of what was installed before.
+        source: the files to apply; those of this package when left out.
+        dry_run: only report the SQL that would run.
+        reapply: apply functions, triggers, policies and grants even though they are recorded as up to date; puts back
+            what was changed by hand.
+        wait: how long, in seconds, to wait for another installation to finish.
+
+    Raises:
+        InstallError: the database is newer than the package, an applied migration's file was changed, tables of the
+            same names are in the way, the role may not install, another installation did not finish in time.
+
+    Example:
+        >>> with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        ...     print(migrate(connection).migrations)
+        ['0001_core']
+    """
+    source = source or installed_source(connection)
+    if dry_run:
+        with connection.transaction(force_rollback=True):
+            prepare(connection)
+            plan = make_plan(connection, source, reapply=reapply)
+            if plan.is_empty:
+                return Report()
+            _refuse_obstacles(connection, source)
+            names = [file.name for file in plan.migrations]
+            return Report(names, plan.reason, [step.statement for step in script.steps(source, plan.migrations)])
+
+    deadline = time.monotonic() + wait
+    while True:
+        report: Report | None = None
+        with connection.transaction():
+            prepare(connection)
+            plan = make_plan(connection, source, reapply=reapply)
+            if not plan.is_empty and _scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
+                # The plan is made again under the lock: somebody may have done the work while we waited.
+                plan = make_plan(connection, source, reapply=reapply)
+                report = _apply(connection, source, plan) if not plan.is_empty else None
+        if connection.closed:
+            # The end of a transaction on a connection that is known to be lost raises nothing, and commits nothing.
+            raise psycopg.OperationalError("the connection was lost before the installation was committed")
+        if plan.is_empty or report is not None:
+            return report or Report()
+        if time.monotonic() > deadline:
+            raise InstallError(f"another installation did not finish within {wait:.0f} seconds; try again later")
+        # Polled, in a transaction of its own each time: a waiter holds no snapshot that blocks the one at work.
+        time.sleep(0.1)
+
+
+def status(connection: Connection, *, source: Source | None = None) -> Status:
+    """Tell what is installed and what is pending, without changing anything.
+
+    Raises:
+        InstallError: as `migrate`.
+    """
+    source = source or installed_source(connection)
+    with connection.transaction(force_rollback=True):
+        prepare(connection, read_only=True)
+        history: list[dict[str, Any]] = []
+        if _is_installed(connection):
+            cursor = connection.cursor(row_factory=dict_row)
+            history = cursor.execute(
+                "select id, kind, name, checksum, version, details, applied_by, applied_at"
+                " from bookingdb.history order by id desc"
+            ).fetchall()
+        return Status(history, make_plan(connection, source))
+
+
+def make_plan(connection: Connection, source: Source, *, reapply: bool = False) -> Plan:
+    """Compare a database's history with the files.
+
+    Raises:
+        InstallError: the two contradict each other.
+    """
+    if not _is_installed(connection):
+        return Plan(source.migrations, script.REASON_AT_FIRST)
+    row = connection.execute(script.plan_query(source, reapply=reapply)).fetchone()
+    assert row is not None
+    problem, pending, reason = row
+    if problem:
+        raise InstallError(problem)
+    return Plan(tuple(file for file in source.migrations if file.name in pending), reason)
+
+
+def recorded_set(connection: Connection) -> tuple[str, dict[str, Any]] | None:
+    """The function set applied last: its checksum, and adapter, signatures and roles as they were then."""
+    if not _is_installed(connection):
+        return None
+    row = connection.execute(
+        "select h.checksum, h.details from bookingdb.history as h where h.kind = 'functions' order by h.id desc limit 1"
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def installed_source(connection: Connection) -> Source:
+    """The files of this package, with the adapter that this database was installed with.
+
+    Raises:
+        SourceError: the adapter is not one of this package's, and its text was not recorded.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            recorded = recorded_set(connection)
+            name = recorded[1]["adapter"] if recorded else DEFAULT_ADAPTER
+            own = None
+            if name != DEFAULT_ADAPTER and _scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
+                own = connection.execute(
+                    "select a.adopted ->> 'text' from bookingdb.adoption as a where a.kind = 'adapter'"
+                ).fetchone()
+    except psycopg.Error:
+        # Who may not look is told so by whatever comes next.
+        return load()
+    return replace(load(), adapter=own_adapter(Path(f"{name}.sql"), own[0])) if own else load(adapter=name)
+
+
+def is_adopted(connection: Connection) -> bool:
+    """Whether the tables are an application's, taken over by `bookingdb adopt`."""
+    if not _scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
+        return False
+    return bool(_scalar(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"))
+
+
+def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
+    """What an adopted database has otherwise than a new one, because its application has it so.
+
+    Group, object and problem of each, as `verify` and `lint` tell them.
+    """
+    try:
+        with connection.transaction():
+            rows = connection.execute(
+                "select a.original ->> 'group', a.object, a.original ->> 'problem' from bookingdb.adoption as a"
+                " where a.kind = 'difference'"
+            ).fetchall()
+    except psycopg.Error:
+        # There is no such table, or no right to read it.
+        return set()
+    return set(rows)
+
+
+def prepare(connection: Connection, *, read_only: bool = False) -> None:
+    """Make the transaction's settings independent of those of the role, the database and the pooler."""
+    # Another isolation level would look at the history as it was before the lock.
+    connection.execute("set transaction isolation level read committed")
+    connection.execute("set transaction read only" if read_only else "set transaction read write")
+    settings = {"statement_timeout": "0", **script.SETTINGS}
+    connection.execute("select " + ", ".join(["set_config(%s, %s, true)"] * len(settings)), sum(settings.items(), ()))
+
+
+def _apply(connection: Connection, source: Source, plan: Plan) -> Report:
+    _refuse_obstacles(connection, source)
+    report = Report([file.name for file in plan.migrations], plan.reason)
+    if plan.migrations and _is_installed(connection):
+        _lock_tables(connection, plan)
+    connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT * 1000:.0f}ms"])
+    for step in script.steps(source, plan.migrations):
+        report.statements.append(step.statement)
+        try:
+            connection.execute(step.statement)
+        except psycopg.errors.LockNotAvailable as error:
+            raise InstallError(script.NOT_LOCKED % step.place) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise InstallError(script.NOT_PERMITTED % (step.place, error.diag.message_primary)) from error
+        except psycopg.Error as error:
+            raise InstallError(script.FAILED % (step.place, error.diag.message_primary or error)) from error
+    if strays := stray_functions(connection, source):
+        raise InstallError(script.STRAYS % ", ".join(strays))
+    return report
+
+
+def _lock_tables(connection: Connection, plan: Plan) -> None:
+    """Take the tables that the migrations name at once, before these take them in an order of their own.
+
+    Whoever waits for long while holding some of them would deadlock with a booking that holds others: they are taken
+    in the order in which bookings write, and each try takes less than Postgres's deadlock_timeout, and gives back what
+    it has.
+
+    Raises:
+        InstallError: not within `LOCK_TIMEOUT` seconds of trying.
+    """
+    named = {name for file in plan.migrations for name in re.findall(r"\b(?:public|bookingdb)\.[a-z_]+", file.text)}
+    rows = connection.execute(
+        "select format('%I.%I', n.nspname, c.relname) from pg_class as c"
+        " inner join pg_namespace as n on n.oid = c.relnamespace"
+        " where c.relkind = 'r' and n.nspname in ('public', 'bookingdb') order by 1"
+    )
+    order = {name: place for place, name in enumerate(_WRITE_ORDER)}
+    tables = sorted((name for (name,) in rows if name in named), key=lambda name: order.get(name, -1))
+    if not tables:
+        return
+    names = ", ".join(tables)
+    before_deadlock = _scalar(
+        connection, "select extract(epoch from current_setting('deadlock_timeout')::interval)::float8 / 2"
+    )
+    patience = min(_LOCK_PATIENCE, before_deadlock)
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            with connection.transaction():
+                # Of all of them together.
+                connection.execute("select set_config('statement_timeout', %s, true)", [f"{patience * 1000:.0f}ms"])
+                connection.execute(f"lock table {names} in access exclusive mode")
+        except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
+            if time.monotonic() > deadline:
+                raise InstallError(script.NOT_LOCKED % f"sql/{plan.migrations[0].path}") from error
+            time.sleep(random.uniform(0, patience))
+        else:
+            connection.execute("select set_config('statement_timeout', '0', true)")
+            return
+
+
+def _refuse_obstacles(connection: Connection, source: Source) -> None:
+    """Refuse to install beside an application that already has such tables or functions."""
+    if not _is_installed(connection) and (obstacle := _scalar(connection, script.obstacle_query(source))):
+        raise InstallError(obstacle)
+
+
+def existing_triggers(connection: Connection) -> dict[tuple[str, str], str]:
+    """Definitions of our triggers by table and name, quoted where they must be; one that is switched off says so."""
+    rows = connection.execute(script.EXISTING_TRIGGERS)
+    return {(table, name): definition for table, name, definition in rows}
+
+
+def existing_policies(connection: Connection) -> dict[tuple[str, str], str]:
+    """Definitions of the policies on our tables, by table and name, quoted where they must be, as in policies.sql."""
+    rows = connection.execute(script.EXISTING_POLICIES)
+    return {(table, name): definition for table, name, definition in rows}
+
+
+def tables_with_row_security(connection: Connection) -> set[str]:
+    """The tables, as ``schema.name``, that have row level security switched on."""
+    rows = connection.execute(
+        "select n.nspname || '.' || c.relname from pg_class as c"
+        " inner join pg_namespace as n on n.oid = c.relnamespace where c.relrowsecurity"
+    )
+    return {name for (name,) in rows}
+
+
+def stray_functions(connection: Connection, source: Source) -> list[str]:
+    """List functions of ours that no file defines: others in bookingdb, overloads, those of files that are gone."""
+    return [name for (name,) in connection.execute(script.strays_query(source))]
+
+
+def _is_installed(connection: Connection) -> bool:
+    return bool(_scalar(connection, script.IS_INSTALLED))
+
+
+def present_roles(connection: Connection) -> list[str]:
+    """Those of KNOWN_ROLES that the server has, sorted."""
+    return list(_scalar(connection, f"select {script.PRESENT_ROLES}"))
+
+
+def missing_role(connection: Connection) -> str | None:
+    """What to do about the role for application servers where the installing role could not create it, else None."""
+    if "bookingdb_service" in present_roles(connection):
+        return None
+    return (
+        "the role bookingdb_service is missing, which is for an application's own server; everything else works without"
+        " it. To have it, let a superuser run `create role bookingdb_service nologin`, then run `bookingdb migrate`"
+    )
+
+
+def _scalar(connection: Connection, query: LiteralString, *parameters: Any) -> Any:
+    row = connection.execute(query, parameters or None).fetchone()
+    assert row is not None
+    return row[0]
+
+
+__all__ = [
+    "INSTALL_LOCK",
+    "KNOWN_ROLES",
+    "NAME_PREFIX",
+    "PUBLIC_TABLES",
+    "Connection",
+    "FunctionFile",
+    "InstallError",
+    "Plan",
+    "Report",
+    "Status",
+    "accepted_differences",
+    "installed_source",
+    "is_adopted",
+    "make_plan",
+    "migrate",
+    "missing_role",
+    "status",
+    "stray_functions",
+]

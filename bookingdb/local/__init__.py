@@ -1,0 +1,1 @@
+"""A Postgres of your own on this machine."""
