@@ -57,13 +57,13 @@ MEASURED := .cache/performance
 performance: $(VENV)/developing
 	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
 	for sessions in $(SIZES); do \
-		$(BIN)/bookingdb bench --full --sessions $$sessions --json $(MEASURED)/$$sessions.json $(ARGS) || exit 1; \
+		$(BIN)/python -m tests.benchmark --full --sessions $$sessions --json $(MEASURED)/$$sessions.json $(ARGS) || exit 1; \
 	done
 	for sessions in $(STALE); do \
-		$(BIN)/bookingdb bench --full --sessions $$sessions --no-statistics --only uncontended \
+		$(BIN)/python -m tests.benchmark --full --sessions $$sessions --no-statistics --only uncontended \
 			--json $(MEASURED)/$$sessions-stale.json $(ARGS) || exit 1; \
 	done
-	$(BIN)/python -m tests.write_performance $(MEASURED)/*.json
+	$(BIN)/python -m tests.benchmark.write_performance $(MEASURED)/*.json
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

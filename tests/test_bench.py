@@ -13,17 +13,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 
-from bookingdb.benchmark import contention, measurement, profiling, scratch, slots
-from bookingdb.benchmark.contenders import Numbers, single_round_trip
-from bookingdb.benchmark.report import Report, Target, from_dict
-from bookingdb.benchmark.scratch import Scratch, Size
 from bookingdb.local.server import LocalServer
-from tests import write_performance
+from tests.benchmark import __main__ as command
+from tests.benchmark import contention, measurement, profiling, scratch, slots, write_performance
+from tests.benchmark.contenders import Numbers, single_round_trip
+from tests.benchmark.report import Report, Target, from_dict
+from tests.benchmark.scratch import Scratch, Size
 from tests.support import Connection, connect, run, scalar
-from tests.test_cli import bookingdb
 from tests.torture import server as careful
 
+ROOT = Path(__file__).parent.parent
 SMALL = Size(clients=100, therapists=20, sessions=200)
 # By the table in the schema of the floor.
 WRITTEN = """
@@ -43,16 +44,23 @@ def careful_url() -> Iterator[str]:
         yield own.url()
 
 
+def benchmark(url: str, *arguments: object) -> Result:
+    result = CliRunner().invoke(command.main, [*map(str, arguments), "--database-url", url])
+    assert "Traceback" not in result.output
+    return result
+
+
 @pytest.fixture
 def made(careful_url: str) -> Iterator[Scratch]:
     with scratch.made(careful_url, SMALL) as found:
         yield found
 
 
+@pytest.mark.slow
 def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_url: str, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    done = bookingdb(
-        careful_url, "bench", "--only", "uncontended", "--only", "isolation", "--only", "slots",
+    done = benchmark(
+        careful_url, "--only", "uncontended", "--only", "isolation", "--only", "slots",
         "--only", "profile", "--rounds", 1,
         "--transactions", 20, "--connections", 2, "--connections", 16, "--clients", 100, "--therapists", 20,
         "--sessions", 200, "--json", file, "--output", tmp_path,
@@ -105,6 +113,7 @@ def test_a_database_of_somebody_else_is_left_alone(careful_url: str) -> None:
             run(connection, f"drop database {scratch.NAME}")
 
 
+@pytest.mark.slow
 def test_the_database_of_a_run_that_goes_on_is_not_dropped(careful_url: str) -> None:
     with scratch.empty(careful_url, scratch.NAME) as own:
         with pytest.raises(scratch.NotScratch, match="another benchmark"), scratch.empty(careful_url, scratch.NAME):
@@ -239,6 +248,7 @@ def test_without_statistics_nothing_is_ever_analysed(careful_url: str, sessions:
         contention.booking(made, Numbers(made).parameters(0))(connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drops_the_scratch_database(careful_url: str, number: int, tmp_path: Path) -> None:
     assert interrupted(number, tmp_path, BOOKINGDB_DATABASE_URL=careful_url) == 1
@@ -246,6 +256,7 @@ def test_a_signal_drops_the_scratch_database(careful_url: str, number: int, tmp_
         assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_benchmarks_own_server(tmp_path: Path) -> None:
     own = LocalServer(tmp_path / "bookingdb" / "bench")
     try:
@@ -261,10 +272,10 @@ def interrupted(number: int, folder: Path, **environment: str) -> int:
     without = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "BOOKINGDB_"))}
     with subprocess.Popen(
         [
-            sys.executable, "-m", "bookingdb.cli", "bench", "--only", "round-trips", "--clients", "100",
+            sys.executable, "-m", "tests.benchmark", "--only", "round-trips", "--clients", "100",
             "--therapists", "20", "--sessions", "200", "--transactions", "100000",
         ],
-        env={**without, "XDG_DATA_HOME": str(folder), **environment}, cwd=folder, stdout=subprocess.DEVNULL,
+        env={**without, "XDG_DATA_HOME": str(folder), **environment}, cwd=ROOT, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
@@ -276,16 +287,6 @@ def interrupted(number: int, folder: Path, **environment: str) -> int:
         process.send_signal(number)
         process.stderr.read()
         return process.wait(60)
-
-
-def test_what_is_missing_is_named_with_what_installs_it(careful_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As Python itself says that there is no such package.
-    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
-
-    done = bookingdb(careful_url, "bench")
-
-    assert done.exit_code == 1
-    assert "sqlalchemy missing: pip install 'bookingdb[bench,local]'" in done.output
 
 
 def test_people_have_ids_that_an_index_can_tell_apart(made: Scratch) -> None:
@@ -392,6 +393,7 @@ def test_the_figures_come_between_the_markers_and_nothing_else_changes() -> None
         write_performance.put("| new |", "no markers")
 
 
+@pytest.mark.slow
 def test_slots_measure_both_sides_and_leave_nothing_behind(server_url: str) -> None:
     reports: list[str] = []
     comparisons = slots.slots(server_url, sessions=2_000, therapists=20, report=reports.append, rounds=2)
@@ -405,7 +407,7 @@ def test_slots_measure_both_sides_and_leave_nothing_behind(server_url: str) -> N
 
 
 def test_the_command_for_slots_prints_the_ratios(server_url: str) -> None:
-    done = bookingdb(server_url, "bench", "slots", "--sessions", 2_000, "--therapists", 20, "--rounds", 2, "--json")
+    done = benchmark(server_url, "slots", "--sessions", 2_000, "--therapists", 20, "--rounds", 2, "--json")
 
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)

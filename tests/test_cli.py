@@ -451,18 +451,26 @@ print("imported:", *sys.modules)
 
 def test_commands_are_listed_with_the_help_that_they_have() -> None:
     context = click.Context(cli.main, info_name="bookingdb")
-    commands = {name: cli.main.get_command(context, name) for name in cli.main.list_commands(context)}
+    found = {name: cli.main.get_command(context, name) for name in cli.main.list_commands(context)}
+    commands = {name: command for name, command in found.items() if command and not command.hidden}
 
-    assert {name: command.name for name, command in commands.items() if command} == {name: name for name in commands}
+    assert {name: command.name for name, command in commands.items()} == {name: name for name in commands}
     assert {name: later.summary for name, later in cli.COMMANDS.items()} == {
-        name: command.get_short_help_str(1000) for name, command in commands.items() if command
+        name: command.get_short_help_str(1000) for name, command in commands.items()
     }
     # As click lists commands that are all there.
-    with_all = click.Group("bookingdb", commands={name: command for name, command in commands.items() if command})
+    with_all = click.Group("bookingdb", commands=commands)
     ours, of_click = context.make_formatter(), context.make_formatter()
     cli.main.format_commands(context, ours)
     with_all.format_commands(context, of_click)
     assert ours.getvalue() == of_click.getvalue()
+
+
+def test_bench_says_where_it_went() -> None:
+    done = CliRunner().invoke(cli.main, ["bench", "slots", "--sessions", "10"])
+
+    assert done.exit_code == 1
+    assert "no longer installed: in a checkout, run `python -m tests.benchmark`" in done.stderr
 
 
 def test_every_command_of_a_module_is_in_the_list() -> None:

@@ -189,10 +189,6 @@ COMMANDS: Final[Mapping[str, Later]] = {
     "ics": Later(
         "availability:ics", "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID)."
     ),
-    "bench": Later(
-        "bench:bench_group",
-        "Measure what things cost, as ratios, in a database that is made for it and dropped afterwards.",
-    ),
 }
 
 
@@ -201,3 +197,9 @@ COMMANDS: Final[Mapping[str, Later]] = {
 def main() -> None:
     """Appointment booking with prepaid credits, in your own Postgres."""
 
+
+@main.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("_arguments", nargs=-1)
+def bench(_arguments: tuple[str, ...]) -> None:
+    """Say where the benchmark went. The next version has no such command."""
+    raise click.ClickException("the benchmark is no longer installed: in a checkout, run `python -m tests.benchmark`")

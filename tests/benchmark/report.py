@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bookingdb.benchmark.measurement import Figures, Ratio, ratio
-from bookingdb.benchmark.profiling import Part, Profile
+from tests.benchmark.measurement import Figures, Ratio, ratio
+from tests.benchmark.profiling import Part, Profile
 
 _HOLDS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "at most": operator.le, "at least": operator.ge, "exactly": operator.eq,

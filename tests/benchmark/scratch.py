@@ -2,10 +2,10 @@
 
 import datetime as dt
 import hashlib
-import importlib.resources
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from bookingdb.install import installer
 
 Connection = psycopg.Connection[Any]
 
+_SQL: Final = Path(__file__).parent / "sql"
 NAME: Final = "bookingdb_bench_booking"
 # Written on every scratch database, so that one of somebody else's with this name is not dropped.
-_MARK: Final = "scratch database of bookingdb bench"
+_MARK: Final = "scratch database of bookingdb's benchmark"
 
 
 class NotScratch(installer.InstallError):
@@ -68,7 +69,7 @@ def id_of(kind: str, number: int | str) -> UUID:
 
 def text(name: str, **values: object) -> str:
     """Return an SQL file of the benchmark, its fields in braces filled in."""
-    found = importlib.resources.files("bookingdb.benchmark").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    found = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
     for field, value in values.items():
         found = found.replace(f"{{{field}}}", str(value))
     return found
@@ -141,7 +142,7 @@ def _require_scratch(maintenance: Connection, name: str) -> None:
         "select shobj_description(d.oid, 'pg_database') from pg_database as d where d.datname = %s", (name,)
     ).fetchone()
     if found is not None and found[0] != _MARK:
-        raise NotScratch(f"there is a database {name} that bookingdb bench did not make: it is left alone")
+        raise NotScratch(f"there is a database {name} that the benchmark did not make: it is left alone")
 
 
 def _fill(connection: Connection, scratch: Scratch, analyze: bool) -> None:

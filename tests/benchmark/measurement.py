@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import psycopg
 
-from bookingdb.benchmark.contenders import Contender, Numbers
-from bookingdb.benchmark.scratch import Connection, Scratch
 from bookingdb.local.binaries import LocalServerError, find_binaries
+from tests.benchmark.contenders import Contender, Numbers
+from tests.benchmark.scratch import Connection, Scratch
 
 # Within these a connection parses, plans, and makes up its mind whether to keep the plan: what follows is the steady
 # state of an application whose connections live for hours.

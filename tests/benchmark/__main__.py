@@ -1,7 +1,6 @@
-"""The commands that measure: bench, bench slots."""
+"""The benchmark's commands: ``python -m tests.benchmark`` and, of free times, ``python -m tests.benchmark slots``."""
 
 import datetime as dt
-import importlib.util
 import itertools
 import json
 import os
@@ -19,11 +18,12 @@ import click
 
 from bookingdb import database
 from bookingdb.cli.console import REFUSED, database_url_option, json_option, options, print_json, print_table
+from bookingdb.cli.main import Commands
 from bookingdb.local.server import LocalServer, default_data_dir
-
-_WORKLOADS = (
-    "uncontended", "profile", "hot", "round-trips", "storm", "credits", "refusals", "isolation", "slots", "startup",
-)  # fmt: skip
+from tests.benchmark import measurement, scratch, workloads
+from tests.benchmark import slots as slots_benchmark
+from tests.benchmark.contenders import Numbers
+from tests.benchmark.report import Report
 
 scale_options = options(
     click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
@@ -31,10 +31,14 @@ scale_options = options(
 )
 
 
-@click.group("bench", invoke_without_command=True)
+@click.group(cls=Commands, invoke_without_command=True)
 @scale_options
 @click.option(
-    "--only", multiple=True, metavar="WORKLOAD", type=click.Choice(_WORKLOADS), help="Only this one; repeat it."
+    "--only",
+    multiple=True,
+    metavar="WORKLOAD",
+    type=click.Choice(tuple(workloads.WORKLOADS)),
+    help="Only this one; repeat it.",
 )
 @click.option("--sessions", type=click.IntRange(0), help="How many there are before the first booking.")
 @click.option("--clients", type=click.IntRange(1), help="How many can book.")
@@ -49,7 +53,7 @@ scale_options = options(
 )
 @database_url_option
 @click.pass_context
-def bench_group(
+def main(
     context: click.Context,
     scale: str,
     only: tuple[str, ...],
@@ -71,14 +75,6 @@ def bench_group(
     """
     if context.invoked_subcommand is not None:
         return
-    missing = [name for name in ("sqlalchemy", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise click.ClickException(f"{' and '.join(missing)} missing: pip install 'bookingdb[bench,local]'")
-    # Only whoever measures waits for what measuring needs.
-    from bookingdb.benchmark import measurement, scratch, workloads  # noqa: PLC0415 (of the extra bench)
-    from bookingdb.benchmark.contenders import Numbers  # noqa: PLC0415 (of the extra bench)
-    from bookingdb.benchmark.report import Report  # noqa: PLC0415 (of the extra bench)
-
     full = scale == "full"
     size = scratch.Size(
         clients=clients or (100_000 if full else 1_000),
@@ -117,7 +113,7 @@ def bench_group(
     if json_file is not None:
         json_file.write_text(json.dumps(report.to_dict(), indent=2, default=str) + "\n", encoding="utf-8")
     if output is not None:
-        from bookingdb.benchmark import plots  # noqa: PLC0415 (matplotlib takes a second)
+        from tests.benchmark import plots  # noqa: PLC0415 (matplotlib takes a second)
 
         plots.draw(report, output)
     print_table(report.figures())
@@ -189,7 +185,7 @@ def _running(database_url: str | None) -> Iterator[str]:
     yield target.conninfo
 
 
-@bench_group.command()
+@main.command()
 @click.option("--sessions", type=click.IntRange(0), default=1_000_000, show_default=True, help="How many there are.")
 @click.option("--therapists", type=click.IntRange(2), default=5_000, show_default=True, help="How many there are.")
 @click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="How often both have their turn.")
@@ -200,8 +196,6 @@ def slots(sessions: int, therapists: int, rounds: int, database_url: str | None,
 
     Needs a superuser of the server: sessions are written behind the triggers.
     """
-    from bookingdb.benchmark import slots as slots_benchmark  # noqa: PLC0415 (only whoever measures waits for it)
-
     with _server(database_url) as conninfo:
         comparisons = slots_benchmark.slots(
             conninfo, sessions=sessions, therapists=therapists, rounds=rounds,
@@ -221,3 +215,7 @@ def slots(sessions: int, therapists: int, rounds: int, database_url: str | None,
         print_json(rows)
     else:
         print_table(rows)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.benchmark")

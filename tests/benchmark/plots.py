@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from bookingdb.benchmark.report import Report
+from tests.benchmark.report import Report
 
 
 def draw(report: Report, folder: Path) -> list[Path]:
     """Write a plot of the ratios with their quartiles and targets, and return the files."""
-    import matplotlib as mpl  # noqa: PLC0415 (of the extra bench)
+    import matplotlib as mpl  # noqa: PLC0415 (it takes a second)
 
     mpl.use("agg")
-    from matplotlib import pyplot  # noqa: PLC0415 (of the extra bench)
+    from matplotlib import pyplot  # noqa: PLC0415 (after the choice of what draws)
 
     shown = [each for each in report.comparisons if each.against]
     figure, axes = pyplot.subplots(figsize=(9, 1 + 0.3 * len(shown)))

@@ -1,4 +1,4 @@
-"""Writes what `bookingdb bench --json` measured into docs/performance.md: ``make performance``."""
+"""Writes what ``python -m tests.benchmark --json`` measured into docs/performance.md: ``make performance``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bookingdb.benchmark.measurement import ratio
-from bookingdb.benchmark.report import Comparison, Report, Target, from_dict
+from tests.benchmark.measurement import ratio
+from tests.benchmark.report import Comparison, Report, Target, from_dict
 from tests.torture.figures import table
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by make performance -->", "<!-- end of figures -->"
 # By measure: where it is measured, how it may grow with the sessions, and how without statistics.
 WATCHED = {
@@ -119,7 +119,7 @@ def main() -> None:
     """Read the files that are named, and write the document anew."""
     files = sys.argv[1:]
     if not files:
-        sys.exit("usage: python -m tests.write_performance FILE...")
+        sys.exit("usage: python -m tests.benchmark.write_performance FILE...")
     reports = [from_dict(json.loads(Path(file).read_text(encoding="utf-8"))) for file in files]
     DOCUMENT.write_text(put(written(reports), DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{DOCUMENT}: {len(reports)} runs")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bookingdb.benchmark.contenders import Contender, Numbers
-from bookingdb.benchmark.measurement import WARM_UP
-from bookingdb.benchmark.scratch import Connection, Scratch
+from tests.benchmark.contenders import Contender, Numbers
+from tests.benchmark.measurement import WARM_UP
+from tests.benchmark.scratch import Connection, Scratch
 
 COMMIT: Final = "commit"
 OUTSIDE: Final = "the statement itself, and the way to the server and back"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bookingdb.benchmark.scratch import Connection, Scratch, text
+from tests.benchmark.scratch import Connection, Scratch, text
 
 Book = Callable[[Connection, Mapping[str, Any]], None]
 

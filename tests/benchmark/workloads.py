@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import psycopg
 
-from bookingdb.benchmark import contention, measurement, profiling, slots, transactions
-from bookingdb.benchmark.contenders import Numbers, OfOneTherapist, single_round_trip
-from bookingdb.benchmark.report import Comparison, Report, Target
-from bookingdb.benchmark.scratch import Connection, Scratch, id_of
+from tests.benchmark import contention, measurement, profiling, slots, transactions
+from tests.benchmark.contenders import Numbers, OfOneTherapist, single_round_trip
+from tests.benchmark.report import Comparison, Report, Target
+from tests.benchmark.scratch import Connection, Scratch, id_of
 
 _SINGLE: Final = ("floor", "floor, statements", "bookingdb", "ad-hoc")
 

@@ -12,10 +12,13 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import psycopg
+import sqlalchemy as sa
+from sqlalchemy import orm as mapping
 
-from bookingdb.benchmark.contenders import Numbers, single_round_trip
-from bookingdb.benchmark.measurement import WARM_UP, BenchmarkError, Figures, latencies
-from bookingdb.benchmark.scratch import Scratch, id_of
+from bookingdb import Bookings
+from tests.benchmark.contenders import Numbers, single_round_trip
+from tests.benchmark.measurement import WARM_UP, BenchmarkError, Figures, latencies
+from tests.benchmark.scratch import Scratch, id_of
 
 Book = Callable[[Mapping[str, Any]], None]
 
@@ -43,8 +46,6 @@ def function(scratch: Scratch, *, prepare: bool) -> Book:
 
 def client(scratch: Scratch) -> Book:
     """Book with the Python client on a connection of psycopg."""
-    from bookingdb import Bookings  # noqa: PLC0415 (the client is one of several contenders)
-
     bookings = Bookings(scratch.connect())
 
     def book(parameters: Mapping[str, Any]) -> None:
@@ -109,9 +110,6 @@ def transaction(scratch: Scratch, *, serializable: bool) -> Book:
 
 def orm(scratch: Scratch) -> Book:
     """Book with mapped classes of SQLAlchemy, rows locked with FOR UPDATE."""
-    import sqlalchemy as sa  # noqa: PLC0415 (of the extra bench)
-    from sqlalchemy import orm as mapping  # noqa: PLC0415 (of the extra bench)
-
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(scratch.conninfo), pool_size=1)
     metadata = sa.MetaData()
     registry = mapping.registry()

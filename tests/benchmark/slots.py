@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from bookingdb.benchmark import scratch
 from bookingdb.install import installer
+from tests.benchmark import scratch
 
 Connection = psycopg.Connection[Any]
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
-from bookingdb.benchmark.contenders import single_round_trip
-from bookingdb.benchmark.scratch import Connection, Scratch
+from tests.benchmark.contenders import single_round_trip
+from tests.benchmark.scratch import Connection, Scratch
 
 OK: Final = "booked"
 Attempt = Callable[[Connection], None]
