@@ -11,16 +11,29 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from bookingdb.install import script
-from bookingdb.install.script import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, NAME_PREFIX, PUBLIC_TABLES
+from bookingdb.install.script import KNOWN_ROLES, NAME_PREFIX, PUBLIC_TABLES
+from bookingdb.install.session import (
+    FAILED,
+    INSTALL_LOCK,
+    LOCK_TIMEOUT,
+    NOT_LOCKED,
+    SETTINGS,
+    Connection,
+    InstallError,
+    configure,
+    limit_lock_wait,
+    literal,
+    prepare,
+    refusals,
+    scalar,
+)
 from bookingdb.install.source import DEFAULT_ADAPTER, FunctionFile, Source, SqlFile, load, own_adapter
-
-Connection = psycopg.Connection[Any]
 
 # How long, in seconds, a try to lock all tables takes at most; less than deadlock_timeout in any case.
 _LOCK_PATIENCE = 0.5
@@ -29,10 +42,6 @@ _WRITE_ORDER = (
     "bookingdb.calendar", "public.user_credits", "bookingdb.ledger", "public.sessions", "public.booking_audit_log",
     "bookingdb.outbox", "bookingdb.idempotency_keys",
 )  # fmt: skip
-
-
-class InstallError(Exception):
-    """The database cannot be brought to this version; it is as it was. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class Report:
     @property
     def script(self) -> str:
         """The statements as a file for psql: one transaction, which does what `migrate` does."""
-        settings = (f"set local {name} = {script.literal(value)}" for name, value in script.SETTINGS.items())
+        settings = (f"set local {name} = {literal(value)}" for name, value in SETTINGS.items())
         statements = ("begin", *settings, *self.statements, "commit")
         return "\n".join(statement.rstrip().removesuffix(";") + ";\n" for statement in statements)
 
@@ -125,7 +134,7 @@ def migrate(
         with connection.transaction():
             prepare(connection)
             plan = make_plan(connection, source, reapply=reapply)
-            if not plan.is_empty and _scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
+            if not plan.is_empty and scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
                 # The plan is made again under the lock: somebody may have done the work while we waited.
                 plan = make_plan(connection, source, reapply=reapply)
                 report = _apply(connection, source, plan) if not plan.is_empty else None
@@ -196,7 +205,7 @@ def installed_source(connection: Connection) -> Source:
             recorded = recorded_set(connection)
             name = recorded[1]["adapter"] if recorded else DEFAULT_ADAPTER
             own = None
-            if name != DEFAULT_ADAPTER and _scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
+            if name != DEFAULT_ADAPTER and scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
                 own = connection.execute(
                     "select a.adopted ->> 'text' from bookingdb.adoption as a where a.kind = 'adapter'"
                 ).fetchone()
@@ -208,9 +217,9 @@ def installed_source(connection: Connection) -> Source:
 
 def is_adopted(connection: Connection) -> bool:
     """Whether the tables are an application's, taken over by `bookingdb adopt`."""
-    if not _scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
+    if not scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
         return False
-    return bool(_scalar(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"))
+    return bool(scalar(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"))
 
 
 def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
@@ -230,31 +239,19 @@ def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
     return set(rows)
 
 
-def prepare(connection: Connection, *, read_only: bool = False) -> None:
-    """Make the transaction's settings independent of those of the role, the database and the pooler."""
-    # Another isolation level would look at the history as it was before the lock.
-    connection.execute("set transaction isolation level read committed")
-    connection.execute("set transaction read only" if read_only else "set transaction read write")
-    settings = {"statement_timeout": "0", **script.SETTINGS}
-    connection.execute("select " + ", ".join(["set_config(%s, %s, true)"] * len(settings)), sum(settings.items(), ()))
-
-
 def _apply(connection: Connection, source: Source, plan: Plan) -> Report:
     _refuse_obstacles(connection, source)
     report = Report([file.name for file in plan.migrations], plan.reason)
     if plan.migrations and _is_installed(connection):
         _lock_tables(connection, plan)
-    connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT * 1000:.0f}ms"])
+    limit_lock_wait(connection)
     for step in script.steps(source, plan.migrations):
         report.statements.append(step.statement)
         try:
-            connection.execute(step.statement)
-        except psycopg.errors.LockNotAvailable as error:
-            raise InstallError(script.NOT_LOCKED % step.place) from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise InstallError(script.NOT_PERMITTED % (step.place, error.diag.message_primary)) from error
+            with refusals(step.place):
+                connection.execute(step.statement)
         except psycopg.Error as error:
-            raise InstallError(script.FAILED % (step.place, error.diag.message_primary or error)) from error
+            raise InstallError(FAILED % (step.place, error.diag.message_primary or error)) from error
     if strays := stray_functions(connection, source):
         raise InstallError(script.STRAYS % ", ".join(strays))
     return report
@@ -281,7 +278,7 @@ def _lock_tables(connection: Connection, plan: Plan) -> None:
     if not tables:
         return
     names = ", ".join(tables)
-    before_deadlock = _scalar(
+    before_deadlock = scalar(
         connection, "select extract(epoch from current_setting('deadlock_timeout')::interval)::float8 / 2"
     )
     patience = min(_LOCK_PATIENCE, before_deadlock)
@@ -290,20 +287,20 @@ def _lock_tables(connection: Connection, plan: Plan) -> None:
         try:
             with connection.transaction():
                 # Of all of them together.
-                connection.execute("select set_config('statement_timeout', %s, true)", [f"{patience * 1000:.0f}ms"])
+                configure(connection, "statement_timeout", f"{patience * 1000:.0f}ms")
                 connection.execute(f"lock table {names} in access exclusive mode")
         except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
             if time.monotonic() > deadline:
-                raise InstallError(script.NOT_LOCKED % f"sql/{plan.migrations[0].path}") from error
+                raise InstallError(NOT_LOCKED % f"sql/{plan.migrations[0].path}") from error
             time.sleep(random.uniform(0, patience))
         else:
-            connection.execute("select set_config('statement_timeout', '0', true)")
+            configure(connection, "statement_timeout", "0")
             return
 
 
 def _refuse_obstacles(connection: Connection, source: Source) -> None:
     """Refuse to install beside an application that already has such tables or functions."""
-    if not _is_installed(connection) and (obstacle := _scalar(connection, script.obstacle_query(source))):
+    if not _is_installed(connection) and (obstacle := scalar(connection, script.obstacle_query(source))):
         raise InstallError(obstacle)
 
 
@@ -334,12 +331,12 @@ def stray_functions(connection: Connection, source: Source) -> list[str]:
 
 
 def _is_installed(connection: Connection) -> bool:
-    return bool(_scalar(connection, script.IS_INSTALLED))
+    return bool(scalar(connection, script.IS_INSTALLED))
 
 
 def present_roles(connection: Connection) -> list[str]:
     """Those of KNOWN_ROLES that the server has, sorted."""
-    return list(_scalar(connection, f"select {script.PRESENT_ROLES}"))
+    return list(scalar(connection, f"select {script.PRESENT_ROLES}"))
 
 
 def missing_role(connection: Connection) -> str | None:
@@ -350,12 +347,6 @@ def missing_role(connection: Connection) -> str | None:
         "the role bookingdb_service is missing, which is for an application's own server; everything else works without"
         " it. To have it, let a superuser run `create role bookingdb_service nologin`, then run `bookingdb migrate`"
     )
-
-
-def _scalar(connection: Connection, query: LiteralString, *parameters: Any) -> Any:
-    row = connection.execute(query, parameters or None).fetchone()
-    assert row is not None
-    return row[0]
 
 
 __all__ = [
@@ -375,6 +366,7 @@ __all__ = [
     "make_plan",
     "migrate",
     "missing_role",
+    "prepare",
     "status",
     "stray_functions",
 ]

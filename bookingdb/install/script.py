@@ -11,40 +11,23 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from typing import Any
 
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bookingdb.install.session import FAILED, INSTALL_LOCK, LOCK_TIMEOUT, NOT_LOCKED, NOT_PERMITTED, SETTINGS, literal
 from bookingdb.install.source import Attachment, Source, SqlFile
 
-# The key of the advisory lock that lets one installation run at a time.
-INSTALL_LOCK = 7238106512347101
 # Roles of the host that grants.sql names; when one appears, the grants are applied again.
 KNOWN_ROLES = ("anon", "authenticated", "service_role", "bookingdb_service")
 # The oldest Postgres the files are written for (server_version_num).
 MINIMUM_SERVER_VERSION = 140000
-# Strong locks that are not granted within this many seconds are given up, rather than stalling the application behind.
-LOCK_TIMEOUT = 10.0
 # Triggers of ours begin with this; nothing else's should.
 NAME_PREFIX = "_bookingdb"
 # The tables of ours that applications see; everything in the schema bookingdb is ours anyway.
 PUBLIC_TABLES = ("users", "sessions", "user_credits", "booking_audit_log")
 
-# What the statements below rely on, whatever the role, the database or the pooler have set.
-SETTINGS = {
-    "search_path": "",
-    "client_min_messages": "warning",
-    "check_function_bodies": "on",
-    # Definitions in the catalogue are compared as text.
-    "quote_all_identifiers": "off",
-    "standard_conforming_strings": "on",
-}
-
-# Refusals. Python and Postgres (format) both put the values where %s stands.
 REASON_AT_FIRST = "first installation"
+# A refusal. Python and Postgres (format) both put the names where %s stands.
 STRAYS = "functions that no file of this version defines: %s; drop them first"
-NOT_LOCKED = f"%s: the tables are in use and could not be locked within {LOCK_TIMEOUT:.0f} seconds; try again"
-NOT_PERMITTED = "%s: %s; install as the owner of the database"
-FAILED = "%s: %s"
 
 
 # Whether there is a history to read. The table is in it for a reason: without one, a session that has just waited for
@@ -63,15 +46,6 @@ class Step:
     place: str
     statement: str
     migration: str | None = None
-
-
-def literal(value: Any) -> str:
-    """Write a value as SQL.
-
-    >>> literal("it's")
-    "'it''s'"
-    """
-    return sql.Literal(value).as_string(None).strip()
 
 
 def steps(source: Source, migrations: Iterable[SqlFile]) -> Iterator[Step]:
@@ -405,3 +379,6 @@ $attachments$"""
 def _history_row(kind: str, name: str, checksum: str, details: str) -> str:
     values = ", ".join(literal(value) for value in (kind, name, checksum, package_version("bookingdb")))
     return f"insert into bookingdb.history (kind, name, checksum, version, details) values ({values}, {details})"
+
+
+__all__ = ["FAILED", "INSTALL_LOCK", "LOCK_TIMEOUT", "NOT_LOCKED", "NOT_PERMITTED", "SETTINGS", "Step", "literal"]

@@ -9,8 +9,17 @@ import psycopg
 from psycopg import sql
 
 from bookingdb.install import installer
-from bookingdb.install.installer import Connection, InstallError
-from bookingdb.install.script import INSTALL_LOCK, KNOWN_ROLES, LOCK_TIMEOUT, NAME_PREFIX, PUBLIC_TABLES
+from bookingdb.install.script import KNOWN_ROLES, NAME_PREFIX, PUBLIC_TABLES
+from bookingdb.install.session import (
+    INSTALL_LOCK,
+    LOCK_TIMEOUT,
+    Connection,
+    InstallError,
+    kept_for_dependents,
+    limit_lock_wait,
+    prepare,
+    scalar,
+)
 from bookingdb.install.source import Source
 
 # Tables whose rows mean nothing without the functions, or can be made again. Rows of all others exist nowhere else.
@@ -63,27 +72,25 @@ def uninstall(
     source = source or installer.installed_source(connection)
     removal = Removal()
     with connection.transaction(force_rollback=dry_run):
-        installer.prepare(connection)
-        if _value(connection, "select to_regclass('bookingdb.history')") is None:
+        prepare(connection)
+        if scalar(connection, "select to_regclass('bookingdb.history')") is None:
             raise InstallError("bookingdb is not installed in this database")
-        connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT:.0f}s"])
+        limit_lock_wait(connection)
         try:
             connection.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
             if installer.is_adopted(connection):
                 raise InstallError(
                     "this database is an application's that was adopted: `bookingdb adopt --undo` puts it back"
                 )
-            for statement in _statements(connection, source, keep_data):
-                connection.execute(statement)
-                removal.statements.append(statement)
+            with kept_for_dependents("nothing was removed"):
+                for statement in _statements(connection, source, keep_data):
+                    connection.execute(statement)
+                    removal.statements.append(statement)
         except psycopg.errors.LockNotAvailable as error:
             raise InstallError(
                 "the tables are in use and could not be locked within"
                 f" {LOCK_TIMEOUT:.0f} seconds; try again, nothing was removed"
             ) from error
-        except psycopg.errors.DependentObjectsStillExist as error:
-            needs = "; ".join((error.diag.message_detail or "").splitlines())
-            raise InstallError(f"nothing was removed, because the application uses it: {needs}") from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise InstallError(f"{error.diag.message_primary}; uninstall as the owner, nothing was removed") from error
         removal.left = _left(connection)
@@ -212,13 +219,8 @@ def _left(connection: Connection) -> dict[str, str]:
         query = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, name))
         (rows,) = connection.execute(query).fetchone() or (0,)
         left[f"table {schema}.{name}"] = "1 row" if rows == 1 else f"{rows} rows"
-    if _value(connection, "select exists (select from pg_extension where extname = 'btree_gist')"):
+    if scalar(connection, "select exists (select from pg_extension where extname = 'btree_gist')"):
         left["extension btree_gist"] = "others may use it"
-    if _value(connection, "select to_regrole('bookingdb_service')") is not None:
+    if scalar(connection, "select to_regrole('bookingdb_service')") is not None:
         left["role bookingdb_service"] = "belongs to the whole server"
     return left
-
-
-def _value(connection: Connection, query: LiteralString) -> Any:
-    row = connection.execute(query).fetchone()
-    return row[0] if row is not None else None
