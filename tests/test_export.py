@@ -265,8 +265,8 @@ def test_killed_in_the_middle_it_leaves_nothing(
     owned: Connection, owned_database: str, server_url: str, folder: Path
 ) -> None:
     before = contents(owned)
-    # The last function of the set waits for somebody.
-    path = add_function(folder, "public.zzz", 1)
+    # What comes after the functions waits for somebody.
+    path = folder / "grants.sql"
     path.write_text(path.read_text() + "select pg_advisory_xact_lock(42);\n")
     with (
         connect(server_url) as administrator,
@@ -378,18 +378,18 @@ def test_files_that_contradict_the_history(world: World, folder: Path) -> None:
 
 
 def test_a_function_that_no_file_defines(world: World, folder: Path) -> None:
-    path = add_function(folder, "public.number", 1)
+    add_function(folder, "public.number", 1)
     migrate(world.connection, source=source.load(folder))
-    path.unlink()
+    add_function(folder, "bookingdb.number", 1)  # without its face
     add_function(folder, "public.another", 1)
     message = "functions that no file of this version defines: public.number(); drop them first"
     assert refusal(world.connection, source.load(folder)) == message
 
 
 def test_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
-    path = folder / "functions" / "bookingdb" / "utc.sql"
+    path = folder / "functions" / "errors" / "utc.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
-    assert refusal(world.connection, source.load(folder)).startswith("sql/functions/bookingdb/utc.sql: syntax error")
+    assert refusal(world.connection, source.load(folder)).startswith("sql/functions/errors/utc.sql: syntax error")
 
 
 def test_tables_that_cannot_be_locked(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -449,7 +449,7 @@ def test_a_schema_for_extensions_that_belongs_to_somebody_else(
 def change(folder: Path) -> None:
     """Of a copy of sql/, make the next version: a new function, and the error messages in another language."""
     add_function(folder, "bookingdb.number", 1)
-    path = folder / "functions" / "bookingdb" / "raise_error.sql"
+    path = folder / "functions" / "errors" / "raise_error.sql"
     path.write_text(path.read_text().replace("Therapist not found", "Therapeut nicht gefunden"))
 
 
@@ -464,7 +464,7 @@ def change_with_migration(folder: Path) -> None:
         " drop function if exists bookingdb.refuse_change() cascade;"
         " drop function if exists bookingdb.actor_id() cascade",
     )
-    path = folder / "functions" / "bookingdb" / "utc.sql"
+    path = folder / "functions" / "errors" / "utc.sql"
     path.write_text(path.read_text().replace("returns text", "returns varchar"))
 
 
@@ -746,14 +746,14 @@ def test_the_supabase_cli_pushes_an_upgrade_and_replays_all(
 
 
 def test_a_push_that_fails_leaves_nothing_and_says_why(new_project: str, tmp_path: Path, folder: Path) -> None:
-    path = folder / "functions" / "public" / "set_therapist_active.sql"
+    path = folder / "functions" / "people" / "set_therapist_active.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
     project = Project(tmp_path / "project", new_project)
     exported = write_migration(project.migrations, source.load(folder)).path
 
     output = project.supabase("db", "push", exit_code=1)
 
-    assert "sql/functions/public/set_therapist_active.sql: syntax error at or near" in output
+    assert "sql/functions/people/set_therapist_active.sql: syntax error at or near" in output
     with connect(new_project) as connection:
         assert run(connection, "select from supabase_migrations.schema_migrations") == []
         assert run(connection, "select from pg_namespace where nspname = 'bookingdb'") == []

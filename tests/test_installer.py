@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import threading
@@ -367,9 +368,9 @@ def test_a_migration_that_comes_too_late(world: World, folder: Path) -> None:
 def test_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
     before = contents(world.connection)
     add_migration(folder, "0998_later", "create table bookingdb.later ()")
-    path = folder / "functions" / "bookingdb" / "utc.sql"
+    path = folder / "functions" / "errors" / "utc.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
-    with pytest.raises(InstallError, match=r"^sql/functions/bookingdb/utc\.sql: syntax error at or near \"begn\""):
+    with pytest.raises(InstallError, match=r"^sql/functions/errors/utc\.sql: syntax error at or near \"begn\""):
         migrate(world.connection, source=source.load(folder))
     assert contents(world.connection) == before
 
@@ -424,12 +425,14 @@ def add_migration(folder: Path, name: str, statement: str) -> None:
 
 
 def add_function(folder: Path, name: str, result: int) -> Path:
-    """A function without arguments that returns a number."""
-    path = folder / "functions" / Path(*name.split(".")).with_suffix(".sql")
+    """A function without arguments that returns a number: of the engine, or one that has a face in public, too."""
+    schema, _, name = name.partition(".")
+    path = folder / "functions" / "checks" / f"{name}.sql"
     path.write_text(
-        f"create or replace function {name}() returns integer language plpgsql immutable security invoker"
-        f" set search_path = pg_catalog, pg_temp as $function$\nbegin\n    return {result};\nend;\n$function$;\n\n"
-        f"comment on function {name}() is\n'A number.';\n"
+        ("-- Public.\n" if schema == "public" else "")
+        + f"create or replace function bookingdb.{name}()\nreturns integer\nlanguage plpgsql\nimmutable\n"
+        "security invoker\nset search_path = pg_catalog, pg_temp\nas $function$\n"
+        f"begin\n    return {result};\nend;\n$function$;\n\ncomment on function bookingdb.{name}() is\n'A number.';\n"
     )
     return path
 
@@ -453,7 +456,10 @@ def test_changed_functions_are_applied_again_and_recorded(world: World, folder: 
 def test_a_function_without_file_is_refused_until_a_migration_drops_it(world: World, folder: Path, name: str) -> None:
     path = add_function(folder, name, 1)
     migrate(world.connection, source=source.load(folder))
-    path.unlink()
+    if name.startswith("public."):
+        add_function(folder, "bookingdb.number", 1)  # without its face
+    else:
+        path.unlink()
     before = contents(world.connection)
     with pytest.raises(InstallError, match=rf"no file of this version defines: {name}\(\); drop them first"):
         migrate(world.connection, source=source.load(folder))
@@ -466,7 +472,7 @@ def test_a_function_without_file_is_refused_until_a_migration_drops_it(world: Wo
 
 
 def test_another_return_type_needs_a_migration_and_triggers_come_back(world: World, folder: Path) -> None:
-    path = folder / "functions" / "bookingdb" / "utc.sql"
+    path = folder / "functions" / "errors" / "utc.sql"
     path.write_text(path.read_text().replace("returns text", "returns varchar"))
     with pytest.raises(InstallError, match=r"utc\.sql: cannot change return type of existing function"):
         migrate(world.connection, source=source.load(folder))
@@ -596,12 +602,12 @@ def test_every_file_but_the_migrations_counts_for_the_checksum(folder: Path) -> 
     seen = {source.load(folder).checksum}
     for path in (
         "adapters/standalone.sql",
-        "functions/bookingdb/utc.sql",
+        "functions/errors/utc.sql",
         "triggers.sql",
-        "policies.sql",
+        "row_security.sql",
         "grants.sql",
     ):
-        (folder / path).write_text((folder / path).read_text() + "\n-- a remark\n")
+        (folder / path).write_text(re.sub(r"(;|begin)\n", r"\1 -- a remark\n", (folder / path).read_text(), count=1))
         seen.add(source.load(folder).checksum)
     assert len(seen) == 6
     before = source.load(folder)
@@ -616,16 +622,18 @@ def test_files_that_are_not_as_they_must_be(folder: Path) -> None:
     with pytest.raises(SourceError, match=r"adapters/mine\.sql: No such file"):
         source.load(folder, adapter="mine")
 
-    path = folder / "functions" / "bookingdb" / "utc.sql"
+    path = folder / "functions" / "errors" / "utc.sql"
     text = path.read_text()
     path.write_text(text.replace("comment on", "-- comment on"))
-    (function,) = (function for function in source.load(folder).functions if function.name == "utc")
-    with pytest.raises(SourceError, match=r"sql/functions/bookingdb/utc\.sql has no comment on its function"):
-        _ = function.signature
-    path.write_text(text.replace("$function$", "$body$"))
-    (function,) = (function for function in source.load(folder).functions if function.name == "utc")
-    with pytest.raises(SourceError, match=r"utc\.sql must quote one function body with \$function\$"):
-        _ = function.body
+    with pytest.raises(SourceError, match=r"sql/functions/errors/utc\.sql is not laid out as all function files are"):
+        source.load(folder)
+    path.write_text(text)
+    path.rename(folder / "functions" / "utc.sql")
+    (folder / "functions" / "elsewhere").mkdir()
+    (folder / "functions" / "utc.sql").rename(folder / "functions" / "elsewhere" / "utc.sql")
+    with pytest.raises(SourceError, match="sql/functions/elsewhere is no room"):
+        source.load(folder)
+    (folder / "functions" / "elsewhere" / "utc.sql").rename(path)
 
     (folder / "triggers.sql").write_text("create trigger nowhere;\n")
     with pytest.raises(SourceError, match="cannot tell name and table of: create trigger nowhere"):

@@ -118,7 +118,7 @@ class BehaviourPart(Desk):
 
     def functions(self) -> None:
         """Functions that ours replace, and those that give credits away."""
-        ours = {file.name: file for file in self.source.functions if file.schema == "public"}
+        ours = {file.name: file for file in self.source.public_functions}
         self.givers = reading.givers(inspection.bodies(self.connection), "user_credits", frozenset(ours))
         for name, table, source, is_definer in inspection.triggers_elsewhere(self.connection):
             seen = reading.effects(source)

@@ -244,5 +244,5 @@ def parameters(source: Source) -> dict[str, list[str]]:
     """What a query that begins with `OURS` is given."""
     return {
         "tables": list(PUBLIC_TABLES),
-        "functions": [function.name for function in source.functions if function.schema == "public"],
+        "functions": [function.name for function in source.public_functions],
     }

@@ -311,7 +311,7 @@ def existing_triggers(connection: Connection) -> dict[tuple[str, str], str]:
 
 
 def existing_policies(connection: Connection) -> dict[tuple[str, str], str]:
-    """Definitions of the policies on our tables, by table and name, quoted where they must be, as in policies.sql."""
+    """Definitions of the row policies on our tables, by table and name, quoted where they must be."""
     rows = connection.execute(script.EXISTING_POLICIES)
     return {(table, name): definition for table, name, definition in rows}
 

@@ -69,9 +69,9 @@ def functions(source: Source) -> Iterator[Step]:
         yield Step(f"sql/{function.path}", function.text)
     yield Step(f"sql/{source.triggers_file.path}", _attachments(source.triggers, EXISTING_TRIGGERS))
     yield Step(
-        f"sql/{source.policies_file.path}", _attachments(source.policies, EXISTING_POLICIES, source.secured_tables)
+        f"sql/{source.row_security_file.path}", _attachments(source.policies, EXISTING_POLICIES, source.secured_tables)
     )
-    yield Step(f"sql/{source.grants.path}", source.grants.text)
+    yield Step(f"sql/{source.grants_file.path}", source.grants)
     yield Step("adoption", GRANT_AGAIN)
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
@@ -263,7 +263,7 @@ def _values(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _public_names(source: Source) -> list[str]:
-    return [function.name for function in source.functions if function.schema == "public"]
+    return [function.name for function in source.public_functions]
 
 
 # An expression: the roles of grants.sql that the server has.
@@ -307,7 +307,7 @@ begin
 end;
 $again$"""
 
-# The policies on our tables, in the same form, as in policies.sql.
+# The policies on our tables, in the same form, as in row_security.sql.
 _POLICY = """
                     format(
                         'create policy %I on %I.%I%s for %s to %s',

@@ -1,7 +1,7 @@
 """What the files under sql/ say: the one reading of them that the installer and the verifier share.
 
 A source tree holds migrations (append-only, applied once) and a set that is applied as a whole whenever its checksum
-changes: an adapter, the functions, triggers, policies and grants.
+changes: an adapter, the functions, triggers, row security and grants.
 """
 
 from __future__ import annotations
@@ -9,63 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bookingdb.install.functions import ROOMS, FunctionFile, SourceError, SqlFile, composite_types, face
+
+__all__ = [
+    "DEFAULT_ADAPTER",
+    "Attachment",
+    "Catalogue",
+    "FunctionFile",
+    "Source",
+    "SourceError",
+    "SqlFile",
+    "folder",
+    "load",
+    "normalise",
+    "own_adapter",
+    "statements",
+]
+
 DEFAULT_ADAPTER = "standalone"
 
 # What an installation consists of: groups of objects, by name, with their attributes (see verify.snapshot).
 Catalogue = dict[str, dict[str, dict[str, Any]]]
-
-
-class SourceError(Exception):
-    """The files under sql/ are not laid out as they must be; the message names the file."""
-
-
-@dataclass(frozen=True)
-class SqlFile:
-    """A file of sql/: its path below that folder, and its text with line ends normalised to LF."""
-
-    path: str
-    text: str
-
-    @property
-    def name(self) -> str:
-        """The file's name without folder and ending, for example ``0001_core``."""
-        return Path(self.path).stem
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the text, in hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class FunctionFile(SqlFile):
-    """A file that defines exactly one function and its comment."""
-
-    @property
-    def schema(self) -> str:
-        """The schema of the function, which is the name of the file's folder."""
-        return Path(self.path).parent.name
-
-    @cached_property
-    def signature(self) -> str:
-        """Schema, name and argument types, as the comment gives them: ``public.get_credit_balance(uuid)``."""
-        found = re.search(r"^comment on function (\w+\.\w+\([^)]*\)) is$", self.text, re.MULTILINE)
-        if found is None:
-            raise SourceError(f"sql/{self.path} has no comment on its function")
-        return re.sub(r"\(\s+|\s+\)", lambda paren: paren[0].strip(), " ".join(found[1].split()))
-
-    @cached_property
-    def body(self) -> str:
-        """The text between the dollar quotes: what Postgres keeps as ``prosrc``, byte for byte."""
-        parts = self.text.split("$function$")
-        if len(parts) != 3:
-            raise SourceError(f"sql/{self.path} must quote one function body with $function$")
-        return parts[1]
 
 
 @dataclass(frozen=True)
@@ -107,15 +77,15 @@ class Source:
     adapter: SqlFile
     functions: tuple[FunctionFile, ...]
     triggers_file: SqlFile
-    policies_file: SqlFile
-    grants: SqlFile
+    row_security_file: SqlFile
+    grants_file: SqlFile
     catalogue: Catalogue
 
     @cached_property
     def checksum(self) -> str:
         """SHA-256 over everything but the migrations: the set that is applied as a whole."""
         digest = hashlib.sha256()
-        for file in (self.adapter, *self.functions, self.triggers_file, self.policies_file, self.grants):
+        for file in (self.adapter, *self.functions, self.triggers_file, self.row_security_file, self.grants_file):
             digest.update(f"{file.path}\n{file.checksum}\n".encode())
         return digest.hexdigest()
 
@@ -126,6 +96,30 @@ class Source:
         for file in self.migrations:
             digest.update(f"{file.path}\n{file.checksum}\n".encode())
         return digest.hexdigest()
+
+    @cached_property
+    def public_functions(self) -> tuple[FunctionFile, ...]:
+        """The faces: the functions of the schema public."""
+        return tuple(function for function in self.functions if function.schema == "public")
+
+    @cached_property
+    def engine(self) -> tuple[FunctionFile, ...]:
+        """The functions of the schema bookingdb, room by room."""
+        return tuple(function for function in self.functions if function.schema == "bookingdb")
+
+    @cached_property
+    def grants(self) -> str:
+        """The statement that takes away and gives every privilege.
+
+        Who may execute which function stands in the headers of the functions.
+        """
+        called = [f for f in self.engine if f.header.access]
+        faces = {function.name: function.signature for function in self.public_functions}
+        return _filled_in(
+            self.grants_file,
+            faces=list(faces.values()),
+            called=[function.signature for function in called],
+        )
 
     @cached_property
     def views(self) -> tuple[str, ...]:
@@ -147,7 +141,7 @@ class Source:
         """All row level security policies."""
         return tuple(
             _attachment("policy", s, r"create policy (\S+) on (\S+)")
-            for s in statements(self.policies_file.text)
+            for s in statements(self.row_security_file.text)
             if s.startswith("create policy")
         )
 
@@ -155,7 +149,7 @@ class Source:
     def secured_tables(self) -> tuple[str, ...]:
         """The tables with row level security, as ``schema.name``."""
         pattern = re.compile(r"alter table (\S+) enable row level security$")
-        return tuple(m[1] for s in statements(self.policies_file.text) if (m := pattern.match(s)))
+        return tuple(m[1] for s in statements(self.row_security_file.text) if (m := pattern.match(s)))
 
 
 def _attachment(kind: str, statement: str, pattern: str) -> Attachment:
@@ -163,6 +157,18 @@ def _attachment(kind: str, statement: str, pattern: str) -> Attachment:
     if found is None:
         raise SourceError(f"cannot tell name and table of: {statement}")
     return Attachment(kind, found[1], found[2], statement)
+
+
+def _filled_in(file: SqlFile, **lists: list[str]) -> str:
+    """Put lists of names in the place of their comments: ``array[/* NAME */]`` gets the list of that name."""
+    text = file.text
+    for name, items in lists.items():
+        place = f"array[/* {name} */]"
+        if text.count(place) != 1:
+            raise SourceError(f"sql/{file.path} must have {place} once")
+        listed = ",".join(f"\n        '{item}'" for item in items)
+        text = text.replace(place, f"array[{listed}\n    ]")
+    return text
 
 
 def folder() -> Path:
@@ -212,14 +218,26 @@ def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
             raise SourceError(f"cannot read {path}: {error.strerror}") from error
         return SqlFile(path.relative_to(base).as_posix(), text.replace("\r\n", "\n"))
 
-    files = [read(path) for path in sorted((base / "functions").glob("*/*.sql"))]
+    def functions() -> Iterator[FunctionFile]:
+        rooms = base / "functions"
+        if strangers := sorted({path.parent.name for path in rooms.glob("*/*.sql")} - set(ROOMS)):
+            raise SourceError(f"sql/functions/{strangers[0]} is no room that bookingdb.install.functions.ROOMS lists")
+        for room in ROOMS:
+            for path in sorted((rooms / room).glob("*.sql")):
+                file = read(path)
+                yield FunctionFile(file.path, file.text)
+
+    migrations = tuple(read(path) for path in sorted((base / "migrations").glob("*.sql")))
+    types = composite_types(migrations)
+    engine = tuple(functions())
+    faces = (face(function, types) for function in engine if function.is_public)
     catalogue = base / "catalogue.json"
     return Source(
-        migrations=tuple(read(path) for path in sorted((base / "migrations").glob("*.sql"))),
+        migrations=migrations,
         adapter=own_adapter(Path(adapter)) if adapter.endswith(".sql") else read(base / "adapters" / f"{adapter}.sql"),
-        functions=tuple(FunctionFile(file.path, file.text) for file in files),
+        functions=(*engine, *sorted(faces, key=lambda function: function.name)),
         triggers_file=read(base / "triggers.sql"),
-        policies_file=read(base / "policies.sql"),
-        grants=read(base / "grants.sql"),
+        row_security_file=read(base / "row_security.sql"),
+        grants_file=read(base / "grants.sql"),
         catalogue=json.loads(catalogue.read_text(encoding="utf-8")) if catalogue.exists() else {},
     )

@@ -195,7 +195,7 @@ def _asked(connection: Connection, queries: tuple[LiteralString, ...], parameter
 def _parameters(source: Source) -> dict[str, Any]:
     return {
         "prefix": NAME_PREFIX,
-        "signatures": [function.signature for function in source.functions if function.schema == "public"],
+        "signatures": [function.signature for function in source.public_functions],
         "roles": list(KNOWN_ROLES),
         "machinery": [f"bookingdb.{name}" for name in MACHINERY],
         "tables": list(PUBLIC_TABLES),

@@ -1,0 +1,20 @@
+-- Asked by row security.
+create or replace function bookingdb.actor_id()
+returns uuid
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_sub constant text := bookingdb.jwt_claims() ->> 'sub';
+begin
+    if v_sub ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+        return v_sub::uuid;
+    end if;
+    return null;
+end;
+$function$;
+
+comment on function bookingdb.actor_id() is
+'The user whom the caller''s JWT names (claim sub), or null. Used by the row level security policies, so callers can execute it; it tells them only about themselves.';

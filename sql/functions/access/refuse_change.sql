@@ -1,0 +1,39 @@
+create or replace function bookingdb.refuse_change()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    -- is_superuser speaks of the calling role; current_user is the owner of this function.
+    if tg_op <> 'TRUNCATE' then
+        -- Only what was written since the person was listed: listing a real client opens nothing.
+        if tg_op = 'DELETE' and exists (
+            select from bookingdb.selftest_people as p
+            where p.id = old.user_id and p.created_at <= old.created_at
+        ) then
+            return old;
+        end if;
+        if current_setting('is_superuser')::boolean then
+            insert into bookingdb.rewritten_records (table_name, operation, old_row, new_row, rewritten_by)
+            values (
+                format('%I.%I', tg_table_schema, tg_table_name), tg_op, to_jsonb(old), to_jsonb(new),
+                bookingdb.effective_role()
+            );
+            return case tg_op when 'DELETE' then old else new end;
+        end if;
+    end if;
+
+    raise exception using
+        errcode = 'insufficient_privilege',
+        message = format('%s of %I.%I is refused', tg_op, tg_table_schema, tg_table_name),
+        hint = case tg_op
+            when 'TRUNCATE' then 'TRUNCATE fires no row trigger and would break the invariants: DELETE instead.'
+            else 'The table is append-only: write a new entry that corrects the old one.'
+        end;
+end;
+$function$;
+
+comment on function bookingdb.refuse_change() is
+'Trigger that keeps ledger and audit log append-only for everybody but a superuser, of whom it keeps what was rewritten (rewritten_records), and refuses TRUNCATE to everybody. Raises: 42501.';

@@ -1,0 +1,59 @@
+create or replace function bookingdb.adopted_schedules(p_table regclass, p_columns jsonb, p_therapist_id uuid)
+returns table (
+    therapist_id uuid,
+    row_key jsonb,
+    content jsonb,
+    document jsonb,
+    problems text[]
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return query
+    select
+        a.therapist_id,
+        a.row_key,
+        a.content,
+        a.document,
+        array(
+            select 'the therapist''s id is no UUID'
+            where a.therapist_id is null
+            union all
+            select 'the therapist has several schedules'
+            where a.therapist_id is not null and a.schedules > 1
+            union all
+            select 'it does not say whether it is active'
+            where a.active <> 'true'
+            union all
+            select format('the table has no column "%s"', p_columns ->> 'document')
+            where not a.content ? (p_columns ->> 'document')
+            union all
+            select w.problem
+            from bookingdb.schedule_windows(a.document) as w
+            where w.problem is not null
+        )
+    from (
+        select
+            r.therapist_id,
+            r.row_key,
+            r.content,
+            r.content -> (p_columns ->> 'document') as document,
+            v.active,
+            count(*) over (partition by r.therapist_id) as schedules
+        from bookingdb.adopted_rows(p_table, p_columns, p_therapist_id) as r
+        cross join lateral (
+            select case
+                when p_columns ? 'active' then coalesce(lower(r.content ->> (p_columns ->> 'active')), '')
+                else 'true'
+            end as active
+        ) as v
+        where v.active <> 'false'
+    ) as a;
+end;
+$function$;
+
+comment on function bookingdb.adopted_schedules(regclass, jsonb, uuid) is
+'The schedules in an application''s table, of one therapist or (null) of all, and why they cannot be taken over. p_columns says which columns have the therapist and the document, and active, where there is such a column: rows in which it is false are passed over. Raises: 42703, 42501 (the owner of bookingdb may not read the table).';

@@ -1,0 +1,28 @@
+-- Public.
+create or replace function bookingdb.get_weekly_hours(p_therapist_id uuid)
+returns setof bookingdb.weekly_window
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise_anyone();
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
+
+    return query
+    select w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to
+    from bookingdb.weekly_hours as w
+    where w.therapist_id = p_therapist_id
+    order by w.weekday, w.start_time, w.valid_from nulls first, w.id;
+end;
+$function$;
+
+comment on function bookingdb.get_weekly_hours(uuid) is
+'A therapist''s weekly hours in its local time, in order: weekday 1 (Monday) to 7, a window''s start and end (at or before the start: on the next day), from and to which date it holds. No row: there are none, and the therapist can be booked at any time unless the policy says require_hours. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';

@@ -1,0 +1,55 @@
+-- Public.
+create or replace function bookingdb.list_available_slots(
+    p_therapist_id uuid,
+    p_from date,
+    p_to date,
+    p_duration_minutes integer default 60,
+    p_time_zone text default null,
+    p_step_minutes integer default null
+)
+returns setof bookingdb.available_slot
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+set timezone = 'UTC'
+as $function$
+declare
+    v_time_zone text;
+    v_policy bookingdb.effective_policy;
+    v_length interval;
+    v_span tstzrange;
+    v_offset interval;
+begin
+    perform bookingdb.authorise_anyone();
+    v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
+    v_length := make_interval(mins => p_duration_minutes);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
+
+    -- Both dates are whole days of the zone that was asked for; what notice and horizon leave of them.
+    v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone) * bookingdb.bookable_span(v_policy);
+    if isempty(v_span) then
+        return;
+    end if;
+    v_offset := bookingdb.steady_offset(p_from, p_to, v_time_zone);
+    return query
+    select l.start, l.start + v_length, l.local::date, l.local::time
+    from (
+        select s.start, coalesce(s.start at time zone v_offset, s.start at time zone v_time_zone) as local
+        from bookingdb.free_times(array[v_policy], v_span, v_length, null, true) as f
+        cross join lateral bookingdb.slot_starts(
+            f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes),
+            v_policy.slot_offset_minutes
+        ) as s (start)
+        -- Worked out once, and not wherever it is named.
+        offset 0
+    ) as l
+    order by l.start;
+end;
+$function$;
+
+comment on function bookingdb.list_available_slots(uuid, date, date, integer, text, integer) is
+'The times at which a session of p_duration_minutes can be booked with a therapist now, from p_from to p_to (both included, at most 366 days), every p_step_minutes (else the policy''s) of the therapist''s clock, in order; dates and times are those of p_time_zone, else of the therapist''s zone. Of an hour that occurs twice both are listed. For every logged-in user and for trusted callers.';

@@ -1,0 +1,36 @@
+-- Public.
+create or replace function bookingdb.list_time_off(p_therapist_id uuid, p_from timestamptz, p_to timestamptz)
+returns setof bookingdb.absence
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise_therapist(p_therapist_id);
+    perform bookingdb.require_instant('p_from', p_from);
+    perform bookingdb.require_instant('p_to', p_to);
+    if p_to < p_from then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
+    end if;
+
+    return query
+    select
+        c.id,
+        lower(c.period),
+        upper(c.period),
+        c.reason,
+        bookingdb.sessions_within(c.therapist_id, array[c.period])
+    from bookingdb.calendar as c
+    where c.therapist_id = p_therapist_id
+        and c.kind = 'time_off'
+        and c.blocked && tstzrange(p_from, p_to)
+    order by lower(c.period), c.id;
+end;
+$function$;
+
+comment on function bookingdb.list_time_off(uuid, timestamptz, timestamptz) is
+'A therapist''s time off that reaches into the time from p_from to p_to, in order, each with the ids of the sessions that are booked in it all the same. For the therapist itself and for trusted callers. Raises: invalid_parameter.';

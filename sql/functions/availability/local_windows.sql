@@ -1,0 +1,65 @@
+create or replace function bookingdb.local_windows(p_parameter text, p_windows jsonb)
+returns setof bookingdb.weekly_window
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    c_names constant text[] := array['weekday', 'start_time', 'end_time', 'valid_from', 'valid_to'];
+    v_window jsonb;
+    v_number bigint;
+    v_is_valid boolean;
+    v_read bookingdb.weekly_window;
+begin
+    if p_windows is null or jsonb_typeof(p_windows) <> 'array' or jsonb_array_length(p_windows) > 200 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', p_parameter, 'maximum_windows', 200
+        ));
+    end if;
+
+    for v_window, v_number in
+        select w.value, w.ordinality
+        from jsonb_array_elements(p_windows) with ordinality as w
+    loop
+        begin
+            v_is_valid := jsonb_typeof(v_window) = 'object'
+                and not exists (select from jsonb_object_keys(v_window) as k where k <> all (c_names))
+                -- Seconds are shown by Postgres, and none are allowed; 24:00 is the midnight at which a day ends.
+                and coalesce(v_window ->> 'start_time' ~ '^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$', false)
+                and coalesce(v_window ->> 'end_time' ~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(:00)?$', false)
+                and coalesce(v_window ->> 'weekday' ~ '^[1-7]$', true)
+                and coalesce(v_window ->> 'valid_from' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', true)
+                and coalesce(v_window ->> 'valid_to' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', true);
+            if v_is_valid then
+                v_read := row(
+                    v_window ->> 'weekday',
+                    v_window ->> 'start_time',
+                    -- Written 24:00, it is on the next day, as 00:00 is.
+                    regexp_replace(v_window ->> 'end_time', '^24:00', '00:00'),
+                    v_window ->> 'valid_from',
+                    v_window ->> 'valid_to'
+                );
+                v_is_valid := not (
+                    v_read.valid_from > v_read.valid_to
+                    or least(v_read.valid_from, v_read.valid_to) < date '1900-01-01'
+                );
+            end if;
+        exception
+            -- The 30th of February.
+            when data_exception then
+                v_is_valid := false;
+        end;
+        -- What is not there passes.
+        if not coalesce(v_is_valid, true) then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', p_parameter, 'window', v_number
+            ));
+        end if;
+        return next v_read;
+    end loop;
+end;
+$function$;
+
+comment on function bookingdb.local_windows(text, jsonb) is
+'The windows in a JSON array of objects with start_time and end_time (HH:MM), and weekday, valid_from and valid_to (YYYY-MM-DD) where they are given. Raises: invalid_parameter (DETAIL says which window, counted from 1).';

@@ -1,0 +1,36 @@
+-- Public.
+create or replace function bookingdb.set_weekly_hours(p_therapist_id uuid, p_hours jsonb)
+returns setof bookingdb.weekly_window
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise_therapist(p_therapist_id);
+    if exists (select from bookingdb.local_windows('p_hours', p_hours) as w where w.weekday is null) then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_hours', 'missing', 'weekday'
+        ));
+    end if;
+
+    -- A booking in flight sees the old hours or the new ones.
+    perform bookingdb.lock_people(array[p_therapist_id]);
+    delete from bookingdb.weekly_hours as w
+    where w.therapist_id = p_therapist_id;
+    insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time, valid_from, valid_to)
+    select p_therapist_id, w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to
+    from bookingdb.local_windows('p_hours', p_hours) as w;
+    perform bookingdb.tell_of_availability(p_therapist_id);
+
+    return query
+    select h.weekday, h.start_time, h.end_time, h.valid_from, h.valid_to
+    from bookingdb.get_weekly_hours(p_therapist_id) as h;
+end;
+$function$;
+
+comment on function bookingdb.set_weekly_hours(uuid, jsonb) is
+'Puts weekly hours in the place of all that a therapist has, and returns them. p_hours: an array of up to 200 objects such as {"weekday": 1, "start_time": "09:00", "end_time": "17:00"}, with "valid_from" and "valid_to" (dates, both included) where a window does not hold for ever; local time of the therapist''s zone, an end at or before the start is on the next day. What was booked stays. For the therapist itself and for trusted callers. Raises: invalid_parameter.';

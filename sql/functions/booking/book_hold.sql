@@ -1,0 +1,93 @@
+-- Public.
+create or replace function bookingdb.book_hold(
+    p_hold_id uuid,
+    p_session_type varchar default 'video',
+    p_notes text default '',
+    p_title text default 'Therapy Session',
+    p_idempotency_key text default null
+)
+returns bookingdb.booked_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    c_function_name constant text := 'book_hold';
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(
+        p_hold_id, p_session_type, p_notes, p_title
+    ));
+    v_hold bookingdb.holds;
+    v_period tstzrange;
+    v_policy bookingdb.effective_policy;
+    v_rule text;
+    v_answer bookingdb.idempotency_keys;
+    v_booked bookingdb.booked_session;
+begin
+    perform bookingdb.authorise_anyone();
+    perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
+    v_hold := bookingdb.open_hold(p_hold_id);
+
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash);
+        if v_answer.result_id is not null then
+            return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
+        end if;
+    end if;
+
+    -- The calendar row is the hold, and becomes the session's as it stands: nobody can have come between. (Whoever
+    -- finds it expired and in the way removes it.)
+    update bookingdb.calendar as c
+    set kind = 'session',
+        expires_at = null
+    where c.id = p_hold_id and c.kind = 'hold' and c.expires_at > clock_timestamp();
+    if not found then
+        perform bookingdb.raise_error('hold_expired', jsonb_build_object(
+            'hold_id', p_hold_id,
+            'reason', case
+                when exists (select from public.sessions as s where s.id = p_hold_id) then 'booked'
+                when v_hold.released_at is not null then 'released'
+                else 'expired'
+            end,
+            'expires_at', bookingdb.utc(v_hold.expires_at)
+        ));
+    end if;
+
+    -- Notice, hours, buffers and limits were looked at when the time was held. Since then the people may have become
+    -- unavailable, and the therapist may have taken the time off.
+    perform bookingdb.require_people(v_hold.therapist_id, v_hold.user_id);
+    v_policy := bookingdb.policy_of(v_hold.therapist_id);
+    perform bookingdb.require_duration(v_hold.duration_minutes, v_policy);
+    perform bookingdb.require_to_come(v_hold.start_time);
+    v_period := tstzrange(v_hold.start_time, v_hold.end_time);
+    select b.kind
+    into v_rule
+    from bookingdb.busy_times(
+        v_policy, tstzrange(v_hold.start_time, v_hold.start_time, '[]'), v_hold.end_time - v_hold.start_time, p_hold_id
+    ) as b
+    where b.kind in ('time_off', 'external') and b.period && v_period
+    order by lower(b.period)
+    limit 1;
+    if found then
+        perform bookingdb.raise_error('booking_conflict', bookingdb.refusal_context(
+            v_rule, v_policy, v_period, p_hold_id, true
+        ));
+    end if;
+
+    v_booked := bookingdb.write_session(
+        p_hold_id, v_hold.user_id, v_policy, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone, v_period,
+        p_session_type, p_notes, p_title, null, false
+    );
+    perform bookingdb.tell_of_hold('hold.booked', p_hold_id);
+    perform bookingdb.remember_answer(
+        c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
+    );
+    return v_booked;
+end;
+$function$;
+
+comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
+'Turns a hold into a session, which has the hold''s id, and takes one credit for it. Once: a second call gets hold_expired, or with the same idempotency key the same answer. For the user whose hold it is and for trusted callers. Raises: hold_expired (also when it was released or booked), booking_conflict (time off or an external appointment was added since).';

@@ -1,0 +1,107 @@
+create or replace function bookingdb.book_once(
+    p_function_name text,
+    p_user_id uuid,
+    p_therapist_id uuid,
+    p_session_date date,
+    p_session_time time,
+    p_duration_minutes integer,
+    p_session_type varchar,
+    p_notes text,
+    p_title text,
+    p_time_zone text,
+    p_idempotency_key text,
+    p_override_hours boolean
+)
+returns bookingdb.booked_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_request_hash bytea;
+    v_answer bookingdb.idempotency_keys;
+    v_locked boolean;
+    v_time_zone text;
+    v_start timestamptz;
+    v_period tstzrange;
+    v_policy bookingdb.effective_policy;
+    v_booked bookingdb.booked_session;
+begin
+    -- 2. Formats and ranges. (1., who is asking, is the caller's.)
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
+        perform bookingdb.raise_error('invalid_duration');
+    end if;
+    perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
+
+    -- 3. The locks, where nobody has them: every statement from here on sees what the last holder committed, so that
+    -- nothing need be read twice.
+    v_locked := bookingdb.try_lock_people(array[p_therapist_id, p_user_id]);
+
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
+    v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    -- Minutes on an instant: a session may cross midnight or a clock change and is as long as it says.
+    v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
+
+    -- 4. A key that was answered before is answered again, also when the time has passed meanwhile.
+    if p_idempotency_key is not null then
+        v_request_hash := bookingdb.request_hash(jsonb_build_array(
+            p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
+            p_time_zone
+        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end);
+        v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
+    end if;
+
+    if not v_locked and v_answer.result_id is null then
+        -- 5. Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
+        -- instead. The look at the calendar comes first: whose booking it sees has left its answer, too.
+        if exists (
+            select from bookingdb.calendar as c
+            where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
+        ) then
+            if p_idempotency_key is not null then
+                v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
+            end if;
+            if v_answer.result_id is null then
+                perform bookingdb.require_people(p_therapist_id, p_user_id);
+                perform bookingdb.require_duration(p_duration_minutes, v_policy);
+                perform bookingdb.require_free_time(v_policy, v_period, null, not p_override_hours);
+            end if;
+        end if;
+        perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
+
+        -- The same request may have been answered while we waited, the policy changed.
+        if p_idempotency_key is not null then
+            v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
+        end if;
+        v_policy := bookingdb.policy_of(p_therapist_id);
+    end if;
+
+    if v_answer.result_id is not null then
+        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
+    end if;
+
+    -- 6. to 9. People, rules, conflicts, the calendar row, the credit, the session.
+    v_booked := bookingdb.book_slot(
+        p_user_id, v_policy, p_session_date, p_session_time, v_time_zone, v_period, p_session_type, p_notes, p_title,
+        null, not p_override_hours
+    );
+    if p_idempotency_key is not null then
+        perform bookingdb.remember_answer(
+            p_function_name, p_user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
+        );
+    end if;
+
+    -- 10.
+    return v_booked;
+end;
+$function$;
+
+comment on function bookingdb.book_once(
+    text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean
+) is
+'A booking from its second step on, for a caller that was authorised; once for an idempotency key. Raises: invalid_therapist_id, invalid_duration.';

@@ -1,0 +1,42 @@
+-- Public.
+create or replace function bookingdb.book_session_with_override(
+    p_user_id uuid,
+    p_therapist_id uuid,
+    p_session_date date,
+    p_session_time time,
+    p_duration_minutes integer default 60,
+    p_session_type varchar default 'video',
+    p_notes text default '',
+    p_title text default 'Therapy Session',
+    p_time_zone text default null,
+    p_override_hours boolean default true,
+    p_idempotency_key text default null
+)
+returns bookingdb.booked_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise_trusted();
+    if p_user_id is null then
+        perform bookingdb.raise_error('invalid_user_id');
+    end if;
+    if p_override_hours is null then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_override_hours'));
+    end if;
+    return bookingdb.book_once(
+        'book_session_with_override', p_user_id, p_therapist_id, p_session_date, p_session_time, p_duration_minutes,
+        p_session_type, p_notes, p_title, p_time_zone, p_idempotency_key, p_override_hours
+    );
+end;
+$function$;
+
+comment on function bookingdb.book_session_with_override(
+    uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text
+) is
+'Books a session also outside of the therapist''s hours (p_override_hours), which the audit log then says; calendar, buffers, notice, limits and credits count as always. Like create_session_with_credit_deduction() otherwise. For trusted callers. Raises: invalid_user_id, invalid_parameter.';

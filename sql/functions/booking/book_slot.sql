@@ -1,0 +1,36 @@
+create or replace function bookingdb.book_slot(
+    p_user_id uuid,
+    p_policy bookingdb.effective_policy,
+    p_session_date date,
+    p_session_time time,
+    p_time_zone text,
+    p_period tstzrange,
+    p_session_type varchar,
+    p_notes text,
+    p_title text,
+    p_series_id uuid,
+    p_with_hours boolean
+)
+returns bookingdb.booked_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_session_id constant uuid := gen_random_uuid();
+begin
+    -- People, time rules, conflicts and the calendar row, then credit and session.
+    perform bookingdb.occupy_free_time(v_session_id, p_policy, p_user_id, p_period, null, p_with_hours);
+    return bookingdb.write_session(
+        v_session_id, p_user_id, p_policy, p_session_date, p_session_time, p_time_zone, p_period, p_session_type,
+        p_notes, p_title, p_series_id,
+        not p_with_hours and not bookingdb.is_free(p_policy, p_period, v_session_id, true, false)
+    );
+end;
+$function$;
+
+comment on function bookingdb.book_slot(
+    uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, boolean
+) is
+'The booking itself, of a period whose start local_instant() worked out from the local time, by a caller who holds the locks of both people: people, time rules, conflicts, credit, session. p_with_hours false: outside of hours, too, which the session then says.';

@@ -1,0 +1,25 @@
+create or replace function bookingdb.booked_session(p_session_id uuid, p_credits_balance integer)
+returns bookingdb.booked_session
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_booked bookingdb.booked_session;
+begin
+    select s.id, s.user_id, s.therapist_id, s.title, s.description, s.scheduled_date, s.scheduled_time,
+        s.start_time, s.end_time, s.duration_minutes, s.session_type, s.status, s.created_at, s.time_zone,
+        p_credits_balance
+    into v_booked
+    from public.sessions as s
+    where s.id = p_session_id;
+    if not found then
+        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
+    end if;
+    return v_booked;
+end;
+$function$;
+
+comment on function bookingdb.booked_session(uuid, integer) is
+'A session as it stands, as a booking answers with it, and the given balance. Raises: session_not_found.';

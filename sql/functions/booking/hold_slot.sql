@@ -1,0 +1,103 @@
+-- Public.
+create or replace function bookingdb.hold_slot(
+    p_user_id uuid,
+    p_therapist_id uuid,
+    p_session_date date,
+    p_session_time time,
+    p_duration_minutes integer default 60,
+    p_ttl interval default null,
+    p_time_zone text default null,
+    p_idempotency_key text default null
+)
+returns bookingdb.held_slot
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    c_function_name constant text := 'hold_slot';
+    v_request_hash bytea;
+    v_answer bookingdb.idempotency_keys;
+    v_policy bookingdb.effective_policy;
+    v_time_zone text;
+    v_start timestamptz;
+    v_period tstzrange;
+    v_now timestamptz;
+    v_expires_at timestamptz;
+    v_hold_id uuid := gen_random_uuid();
+    v_given_up_id uuid;
+begin
+    perform bookingdb.authorise(p_user_id);
+
+    if p_therapist_id is null then
+        perform bookingdb.raise_error('invalid_therapist_id');
+    end if;
+    if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
+        perform bookingdb.raise_error('invalid_duration');
+    end if;
+    -- Compared in seconds: a month has no length of its own.
+    if extract(epoch from p_ttl) not between 10 and 3600 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_ttl', 'minimum', '10 seconds', 'maximum', '1 hour'
+        ));
+    end if;
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
+    v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
+
+    perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
+
+    if p_idempotency_key is not null then
+        v_request_hash := bookingdb.request_hash(jsonb_build_array(
+            p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text,
+            p_time_zone
+        ));
+        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
+        if v_answer.result_id is not null then
+            return bookingdb.held_slot(v_answer.result_id);
+        end if;
+    end if;
+
+    perform bookingdb.require_people(p_therapist_id, p_user_id);
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    perform bookingdb.require_duration(p_duration_minutes, v_policy);
+
+    -- One hold of a client with a therapist: a new one takes the place of the old, which stays where this one fails.
+    v_now := clock_timestamp();
+    delete from bookingdb.calendar as c
+    where c.kind = 'hold' and c.client_id = p_user_id and c.therapist_id = p_therapist_id
+    returning c.id
+    into v_given_up_id;
+    update bookingdb.holds as h
+    set released_at = v_now
+    where h.id = v_given_up_id and h.expires_at > v_now;
+    if found then
+        perform bookingdb.tell_of_hold('hold.released', v_given_up_id);
+    end if;
+
+    v_expires_at := bookingdb.later(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
+    perform bookingdb.occupy_free_time(v_hold_id, v_policy, p_user_id, v_period, v_expires_at, true);
+    insert into bookingdb.holds (
+        id, user_id, therapist_id, scheduled_date, scheduled_time, time_zone, duration_minutes, start_time, end_time,
+        expires_at
+    )
+    values (
+        v_hold_id, p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone, p_duration_minutes, v_start,
+        upper(v_period), v_expires_at
+    );
+    perform bookingdb.tell_of_hold('hold.placed', v_hold_id);
+
+    perform bookingdb.remember_answer(
+        c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_hold_id, bookingdb.credits_balance(p_user_id)
+    );
+    return bookingdb.held_slot(v_hold_id);
+end;
+$function$;
+
+comment on function bookingdb.hold_slot(uuid, uuid, date, time, integer, interval, text, text) is
+'Keeps a time for a client against everybody else until expires_at, at no cost: p_ttl from now (10 seconds to 1 hour; default: hold_lifetime of the policy, 5 minutes). A client has one hold with a therapist: another gives it up. book_hold() makes it a session, release_hold() gives it up. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_duration, invalid_parameter.';

@@ -1,0 +1,69 @@
+create or replace function bookingdb.occupy_free_time(
+    p_id uuid,
+    p_policy bookingdb.effective_policy,
+    p_client_id uuid,
+    p_period tstzrange,
+    p_expires_at timestamptz,
+    p_with_hours boolean
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_minutes constant integer := extract(epoch from upper(p_period) - lower(p_period))::integer / 60;
+    v_blocked constant tstzrange := bookingdb.blocked_time(p_policy, p_period);
+begin
+    -- The short way, one statement: both people are there, and nothing at all is in the calendar, as it almost always
+    -- is. Under the locks of both people that is the truth, but for an old snapshot. Four look-ups in the calendar,
+    -- because four indexes cover them.
+    if bookingdb.bookable_span(p_policy) @> lower(p_period)
+        and bookingdb.is_open(p_policy, p_period, null, p_with_hours, true)
+        and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
+        select
+            p_id, case when p_expires_at is null then 'session' else 'hold' end, p_policy.therapist_id, p_client_id,
+            p_period, v_blocked, p_expires_at
+        where exists (select from bookingdb.therapists as t where t.id = p_policy.therapist_id)
+            and exists (select from bookingdb.clients as c where c.id = p_client_id)
+            and not exists (
+                select from bookingdb.calendar as c
+                where c.therapist_id = p_policy.therapist_id
+                    and c.blocked && v_blocked
+                    and c.kind in ('session', 'hold')
+            )
+            and not exists (
+                select from bookingdb.calendar as c
+                where c.client_id = p_client_id and c.period && p_period and c.kind in ('session', 'hold')
+            )
+            and not exists (
+                select from bookingdb.calendar as c
+                where c.therapist_id = p_policy.therapist_id
+                    and c.blocked && v_blocked
+                    and c.kind in ('time_off', 'external')
+            )
+            and not exists (
+                select from bookingdb.calendar as c
+                where c.client_id = p_client_id and c.external_source = 'adoption' and c.period && p_period
+            );
+        if found then
+            perform bookingdb.require_duration(v_minutes, p_policy);
+            return;
+        end if;
+    end if;
+
+    -- The long way finds out what it is, and whether it is in the way: a hold that ran out is not, and an absence needs
+    -- no distance.
+    perform bookingdb.require_people(p_policy.therapist_id, p_client_id);
+    perform bookingdb.require_duration(v_minutes, p_policy);
+    perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours);
+    perform bookingdb.occupy_time(p_id, p_policy.therapist_id, p_client_id, p_period, v_blocked, p_expires_at);
+end;
+$function$;
+
+comment on function bookingdb.occupy_free_time(
+    uuid, bookingdb.effective_policy, uuid, tstzrange, timestamptz, boolean
+) is
+'Gives a new session, or a hold that lives until p_expires_at, its row in the calendar if both people are there, the time rules allow it and nobody has the time. The caller holds the locks of both people (lock_people). p_with_hours false: without regard to hours.';

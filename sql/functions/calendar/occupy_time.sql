@@ -1,0 +1,90 @@
+create or replace function bookingdb.occupy_time(
+    p_id uuid,
+    p_therapist_id uuid,
+    p_client_id uuid,
+    p_period tstzrange,
+    p_blocked tstzrange,
+    p_expires_at timestamptz
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    -- What ends by itself is a hold.
+    v_kind constant text := case when p_expires_at is null then 'session' else 'hold' end;
+    v_expired_ids uuid[];
+    v_constraint text;
+    v_lock_timeout text;
+begin
+    if bookingdb.client_conflict(p_client_id, p_period, p_id) then
+        perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_therapist_id, p_period));
+    end if;
+
+    -- A hold that ran out blocks nobody, but its row would still hit the constraint.
+    v_expired_ids := array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.therapist_id = p_therapist_id
+            and c.blocked && p_blocked
+            and c.kind = 'hold'
+            and c.expires_at <= clock_timestamp()
+    ) || array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_client_id
+            and c.period && p_period
+            and c.kind = 'hold'
+            and c.expires_at <= clock_timestamp()
+    );
+    if cardinality(v_expired_ids) > 0 then
+        -- Somebody who shares only one of a hold's people with us may be removing it, too: everybody in one order.
+        begin
+            v_lock_timeout := bookingdb.limit_wait();
+            perform c.id
+            from bookingdb.calendar as c
+            where c.id = any (v_expired_ids) and c.kind = 'hold'
+            order by lower(c.period), c.id
+            for update;
+            perform set_config('lock_timeout', v_lock_timeout, true);
+        exception
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+        end;
+        delete from bookingdb.calendar as c
+        where c.id = any (v_expired_ids) and c.kind = 'hold';
+    end if;
+
+    if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+        -- Under the locks of both people the look-ups saw everything: no subtransaction is needed.
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
+        values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_blocked, p_expires_at);
+        return;
+    end if;
+
+    -- REPEATABLE READ and SERIALIZABLE look at an old snapshot; what it hides, the constraints find.
+    begin
+        insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
+        values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_blocked, p_expires_at);
+    exception
+        when exclusion_violation then
+            get stacked diagnostics v_constraint = constraint_name;
+            if v_constraint = 'calendar_client_excl' then
+                perform bookingdb.raise_error('client_conflict', bookingdb.period_context(
+                    p_therapist_id, p_period
+                ));
+            end if;
+            perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
+                p_therapist_id, p_period
+            ));
+        when unique_violation then
+            -- The client's own hold with this therapist: seen when the caller begins anew.
+            perform bookingdb.raise_error('busy');
+    end;
+end;
+$function$;
+
+comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz) is
+'Gives a session, or a hold that lives until p_expires_at, its row in the calendar; p_blocked is the period with its buffers (blocked_time). The caller holds the locks of both people (lock_people) and found the therapist free (is_free). Raises: client_conflict, busy, booking_conflict (what an old snapshot hid).';

@@ -1,0 +1,121 @@
+create or replace function bookingdb.sync_calendar(p_session_ids uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_changed_ids uuid[];
+    v_people uuid[];
+    v_kept_ids uuid[];
+    v_kept_blocked tstzrange[];
+    v_session record;
+    v_period tstzrange;
+    v_policy bookingdb.effective_policy;
+begin
+    -- Which of these sessions should occupy another time than their calendar rows say? None, when a function of ours
+    -- wrote them: it wrote the calendar first. (What stands in for a session that overlapped others when the database
+    -- was adopted says its time, too.)
+    select
+        array_agg(i.id),
+        array_agg(s.therapist_id) || array_agg(s.user_id)
+    into v_changed_ids, v_people
+    from unnest(p_session_ids) as i (id)
+    -- Each by its id, whatever the statistics say.
+    left join lateral (
+        select n.id, n.therapist_id, n.user_id, n.start_time, n.end_time
+        from public.sessions as n
+        where n.id = i.id
+            and bookingdb.occupies_time(n.status)
+            and (n.therapist_id is not null or n.user_id is not null)
+            and n.start_time < n.end_time
+            and isfinite(n.start_time)
+            and isfinite(n.end_time)
+        offset 0
+    ) as s on true
+    left join lateral (
+        select k.id, k.therapist_id, k.client_id, k.period
+        from bookingdb.calendar as k
+        where k.id = i.id and (k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption'))
+        offset 0
+    ) as c on true
+    where (s.id is null) <> (c.id is null)
+        or s.therapist_id is distinct from c.therapist_id
+        or s.user_id is distinct from c.client_id
+        or s.start_time is distinct from lower(c.period)
+        or s.end_time is distinct from upper(c.period);
+
+    if v_changed_ids is null then
+        return;
+    end if;
+
+    perform bookingdb.lock_people(v_people);
+
+    -- As a whole: first every old time is given up, then every new one is taken. A row at a time, sessions that move
+    -- into each other's place would be refused.
+    with given_up as (
+        delete from bookingdb.calendar as c
+        where c.id = any (v_changed_ids)
+            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+        returning c.id, c.kind, c.therapist_id, c.period, c.blocked
+    )
+    select array_agg(g.id), array_agg(g.blocked)
+    into v_kept_ids, v_kept_blocked
+    from given_up as g
+    -- Each by its id, as above.
+    cross join lateral (
+        select n.therapist_id, n.start_time, n.end_time
+        from public.sessions as n
+        where n.id = g.id
+        offset 0
+    ) as s
+    where g.kind = 'session'
+        and s.therapist_id is not distinct from g.therapist_id
+        and s.start_time = lower(g.period)
+        and s.end_time = upper(g.period);
+
+    -- From here on they are sessions like all others.
+    delete from bookingdb.overlapping_sessions as o
+    where o.session_id = any (v_changed_ids);
+
+    for v_session in
+        select
+            s.id,
+            s.therapist_id,
+            s.user_id,
+            s.start_time,
+            s.end_time,
+            k.blocked
+        from public.sessions as s
+        left join unnest(v_kept_ids, v_kept_blocked) as k (id, blocked) on k.id = s.id
+        where s.id = any (v_changed_ids)
+            and bookingdb.occupies_time(s.status)
+            and (s.therapist_id is not null or s.user_id is not null)
+            and s.start_time < s.end_time
+            and isfinite(s.start_time)
+            and isfinite(s.end_time)
+        order by s.start_time, s.id
+    loop
+        v_period := tstzrange(v_session.start_time, v_session.end_time);
+        -- Where only the client is another one, the therapist has the time already, with the buffers that held then.
+        if v_session.blocked is null then
+            v_policy := bookingdb.policy_of(v_session.therapist_id);
+            v_session.blocked := bookingdb.blocked_time(v_policy, v_period);
+            -- Hours and limits are for bookings: whoever writes directly means it, but two at a time is impossible.
+            if v_session.therapist_id is not null
+                and not bookingdb.is_free(v_policy, v_period, v_session.id, false, false) then
+                perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
+                    v_session.therapist_id, v_period
+                ));
+            end if;
+        end if;
+        perform bookingdb.occupy_time(
+            v_session.id, v_session.therapist_id, v_session.user_id, v_period, v_session.blocked, null
+        );
+    end loop;
+end;
+$function$;
+
+comment on function bookingdb.sync_calendar(uuid[]) is
+'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Those in overlapping_sessions are left alone while they are as they were. Raises: booking_conflict.';

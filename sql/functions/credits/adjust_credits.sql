@@ -1,0 +1,166 @@
+-- Public.
+create or replace function bookingdb.adjust_credits(
+    p_user_id uuid,
+    p_amount integer,
+    p_reason text,
+    p_lot_id uuid default null,
+    p_idempotency_key text default null
+)
+returns bookingdb.credit_grant
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    c_function_name constant text := 'adjust_credits';
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_amount, p_reason, p_lot_id));
+    v_answer bookingdb.idempotency_keys;
+    v_now timestamptz;
+    v_left integer;
+    v_part integer;
+    v_lot public.user_credits;
+    v_lot_id uuid;
+    v_status text;
+    v_grant bookingdb.credit_grant;
+    v_lock_timeout text;
+begin
+    perform bookingdb.authorise_trusted();
+
+    if p_user_id is null then
+        perform bookingdb.raise_error('invalid_user_id');
+    end if;
+    if p_amount is null or p_amount = 0 or p_amount not between -10000 and 10000 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_amount', 'minimum', -10000, 'maximum', 10000
+        ));
+    end if;
+    perform bookingdb.require_length('p_reason', coalesce(p_reason, ''), 1, 1000);
+    -- White space is none.
+    perform bookingdb.require_length('p_reason', btrim(p_reason, e' \t\r\n'), 1, 1000);
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+
+    perform bookingdb.lock_people(array[p_user_id]);
+
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
+        v_lot_id := v_answer.result_id;
+    end if;
+
+    if v_lot_id is null then
+        perform bookingdb.require_credit_account(p_user_id);
+        if p_lot_id is not null and not exists (
+            select from public.user_credits as c
+            where c.id = p_lot_id and c.user_id = p_user_id and c.user_type = 'user'
+        ) then
+            perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
+        end if;
+
+        if p_amount > 0 and p_lot_id is null then
+            v_lot_id := gen_random_uuid();
+            insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
+            values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
+            perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot_id, p_amount);
+            begin
+                -- Waits for whoever holds the client's own row (the foreign key).
+                insert into public.user_credits (
+                    id, user_id, user_type, credits_balance, credits_purchased, status
+                )
+                values (v_lot_id, p_user_id, 'user', p_amount, p_amount, 'active');
+            exception
+                when lock_not_available then
+                    perform bookingdb.raise_error('busy');
+            end;
+            if not found then
+                -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
+                raise exception using errcode = 'internal_error', message = 'Booking failed';
+            end if;
+        else
+            -- What is added goes to the lot named; what is taken comes from it, else from the lots in the order in
+            -- which they would be spent.
+            v_left := p_amount;
+            v_now := clock_timestamp();
+            begin
+                v_lock_timeout := bookingdb.limit_wait();
+                for v_lot in
+                    select c.*
+                    from public.user_credits as c
+                    where c.user_id = p_user_id
+                        and c.user_type = 'user'
+                        and c.status = 'active'
+                        and (c.expires_at is null or c.expires_at > v_now)
+                        and (c.id = p_lot_id or p_lot_id is null)
+                        and (c.credits_balance > 0 or p_amount > 0)
+                    order by c.priority, c.expires_at asc nulls last, c.category desc, c.created_at, c.id
+                    for update
+                loop
+                    exit when v_left = 0;
+                    -- It ran out while we waited for it.
+                    continue when v_lot.expires_at <= clock_timestamp();
+                    v_part := greatest(v_left, -v_lot.credits_balance);
+                    -- A lot that was written directly may have room for less than is added.
+                    if v_part > 2147483647 - v_lot.credits_balance then
+                        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                            'parameter', 'p_amount', 'lot_id', v_lot.id, 'lot_balance', v_lot.credits_balance
+                        ));
+                    end if;
+                    insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
+                    values (
+                        p_user_id, v_lot.id, 'adjustment', v_part, v_lot.credits_balance + v_part, bookingdb.actor(),
+                        p_reason
+                    );
+                    update public.user_credits as c
+                    set credits_balance = c.credits_balance + v_part,
+                        updated_at = now()
+                    where c.id = v_lot.id;
+                    if not found then
+                        raise exception using errcode = 'internal_error', message = 'Booking failed';
+                    end if;
+                    perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot.id, v_part);
+                    v_left := v_left - v_part;
+                    v_lot_id := v_lot.id;
+                end loop;
+                perform set_config('lock_timeout', v_lock_timeout, true);
+            exception
+                when lock_not_available then
+                    perform bookingdb.raise_error('busy');
+            end;
+            if v_left <> 0 then
+                -- What is over cannot be adjusted, whatever is in it.
+                select case c.status when 'active' then 'expired' else c.status end
+                into v_status
+                from public.user_credits as c
+                where c.id = p_lot_id and (c.status <> 'active' or c.expires_at <= clock_timestamp());
+                if found then
+                    perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                        'parameter', 'p_lot_id', 'lot_id', p_lot_id, 'status', v_status
+                    ));
+                end if;
+                -- The balance as it was: what was taken above is undone with the error.
+                perform bookingdb.raise_error('insufficient_credits', jsonb_build_object(
+                    'credits_balance', bookingdb.credits_balance(p_user_id)::bigint + v_left - p_amount,
+                    'lot_id', p_lot_id
+                ));
+            end if;
+        end if;
+    end if;
+
+    v_grant := row(
+        v_lot_id,
+        coalesce((select c.credits_balance from public.user_credits as c where c.id = v_lot_id), 0),
+        coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id))
+    );
+    if v_answer.result_id is null then
+        perform bookingdb.remember_answer(
+            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_lot_id, v_grant.credits_balance
+        );
+    end if;
+    return v_grant;
+end;
+$function$;
+
+comment on function bookingdb.adjust_credits(uuid, integer, text, uuid, text) is
+'Adds p_amount credits to a client''s lot (without p_lot_id to a new one) or, when it is negative, takes them away (without p_lot_id in the order in which they would be spent). The ledger keeps p_reason. For trusted callers. Raises: invalid_user_id, invalid_parameter (p_amount, not 0, -10000 to 10000; p_reason, 1 to 1000 characters; p_lot_id, a lot that is over), busy, lot_not_found, insufficient_credits.';

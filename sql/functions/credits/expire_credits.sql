@@ -1,0 +1,52 @@
+-- Public.
+create or replace function bookingdb.expire_credits()
+returns bookingdb.expired_credits
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
+    v_lot public.user_credits;
+    v_expired bookingdb.expired_credits := row(0, 0);
+begin
+    perform bookingdb.authorise_trusted();
+
+    -- Lots that somebody is writing are left for the next time: nobody waits for us, and we wait for nobody. Until then
+    -- they are worth nothing anyhow (credits_balance).
+    for v_lot in
+        select c.*
+        from public.user_credits as c
+        where c.status = 'active' and c.expires_at <= v_now
+        for update skip locked
+    loop
+        if v_lot.credits_balance > 0 then
+            insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
+            values (v_lot.user_id, v_lot.id, 'expiry', -v_lot.credits_balance, 0, bookingdb.actor());
+        end if;
+        update public.user_credits as c
+        set credits_balance = 0,
+            -- Never more than an integer holds: what others write directly must not be in the way of all lots.
+            credits_expired = least(c.credits_expired::bigint + v_lot.credits_balance, 2147483647),
+            status = 'expired',
+            updated_at = now()
+        where c.id = v_lot.id;
+        if not found then
+            -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
+            raise exception using errcode = 'internal_error', message = 'Booking failed';
+        end if;
+        if v_lot.credits_balance > 0 then
+            perform bookingdb.tell_of_credits('credits.expired', v_lot.user_id, v_lot.id, -v_lot.credits_balance);
+        end if;
+        v_expired := row(v_expired.lots + 1, v_expired.credits + v_lot.credits_balance);
+    end loop;
+    return v_expired;
+end;
+$function$;
+
+comment on function bookingdb.expire_credits() is
+'Posts what is left of expired lots to the ledger; returns how many lots and credits. Idempotent, for a scheduled job; no balance depends on when it runs. For trusted callers.';

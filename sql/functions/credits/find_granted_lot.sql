@@ -1,0 +1,25 @@
+create or replace function bookingdb.find_granted_lot(p_payment_reference text, p_user_id uuid, p_amount integer)
+returns uuid
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_lot public.user_credits;
+begin
+    select c.*
+    into v_lot
+    from public.user_credits as c
+    where c.payment_reference = p_payment_reference;
+
+    -- The expiry is not compared: who retries a payment computes it anew.
+    if v_lot.user_id <> p_user_id or v_lot.credits_purchased <> p_amount then
+        perform bookingdb.raise_error('idempotency_key_reused', jsonb_build_object('parameter', 'p_payment_reference'));
+    end if;
+    return v_lot.id;
+end;
+$function$;
+
+comment on function bookingdb.find_granted_lot(text, uuid, integer) is
+'The lot that this payment was granted as, or null. Raises: idempotency_key_reused when it was another user''s or another amount.';

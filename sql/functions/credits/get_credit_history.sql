@@ -1,0 +1,48 @@
+-- Public.
+create or replace function bookingdb.get_credit_history(
+    p_user_id uuid,
+    p_limit integer default 50,
+    p_before timestamptz default null
+)
+returns setof bookingdb.credit_entry
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise(p_user_id);
+    if p_limit is null or p_limit not between 1 and 1000 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_limit', 'minimum', 1, 'maximum', 1000
+        ));
+    end if;
+    perform bookingdb.require_credit_account(p_user_id);
+
+    -- With ties: entries of one instant stay on one page, so none falls between two pages.
+    return query
+    select
+        l.id,
+        l.created_at,
+        l.kind,
+        l.amount,
+        l.balance_after,
+        l.lot_id,
+        l.session_id,
+        l.actor
+    from (
+        select t.*
+        from bookingdb.ledger as t
+        where t.user_id = p_user_id and (p_before is null or t.created_at < p_before)
+        order by t.created_at desc
+        fetch first p_limit rows with ties
+    ) as l
+    order by l.created_at desc, l.id desc;
+end;
+$function$;
+
+comment on function bookingdb.get_credit_history(uuid, integer, timestamptz) is
+'A client''s ledger entries, newest first: amount in credits, balance_after is what was left in the lot. At most p_limit (1 to 1000; more only where the last ones share an instant), older than p_before: give the last created_at for the next page. For the user itself and for trusted callers. Raises: invalid_parameter.';

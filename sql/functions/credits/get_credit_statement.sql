@@ -1,0 +1,58 @@
+-- Public.
+create or replace function bookingdb.get_credit_statement(p_user_id uuid, p_from timestamptz, p_to timestamptz)
+returns setof bookingdb.statement_line
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise(p_user_id);
+    if p_from is null or not isfinite(p_from) then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_from'));
+    end if;
+    if p_to is null or not isfinite(p_to) or p_to < p_from then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
+    end if;
+    perform bookingdb.require_credit_account(p_user_id);
+
+    -- All credits of the ledger, those of expired lots until expire_credits() posts that.
+    return query
+    with entries as (
+        select
+            l.*,
+            sum(l.amount) over (order by l.created_at, l.id) as total
+        from bookingdb.ledger as l
+        where l.user_id = p_user_id and l.created_at < p_to
+    ),
+    opening as (
+        select coalesce(sum(e.amount), 0) as total
+        from entries as e
+        where e.created_at < p_from
+    ),
+    closing as (
+        select coalesce(sum(e.amount), 0) as total
+        from entries as e
+    )
+    select s.entry_id, s.created_at, s.kind, s.amount, s.balance, s.lot_id, s.session_id, s.reason, s.actor
+    from (
+        select 1 as part, null::bigint as entry_id, p_from as created_at, 'opening' as kind, null::integer as amount,
+            o.total as balance, null::uuid as lot_id, null::uuid as session_id, null as reason, null as actor
+        from opening as o
+        union all
+        select 2, e.id, e.created_at, e.kind, e.amount, e.total, e.lot_id, e.session_id, e.reason, e.actor
+        from entries as e
+        where e.created_at >= p_from
+        union all
+        select 3, null, p_to, 'closing', null, c.total, null, null, null, null
+        from closing as c
+    ) as s
+    order by s.part, s.created_at, s.entry_id;
+end;
+$function$;
+
+comment on function bookingdb.get_credit_statement(uuid, timestamptz, timestamptz) is
+'A client''s credits from p_from to before p_to: a line opening with the balance, each entry of the ledger with the balance after it, a line closing. It adds up. For the user itself and for trusted callers. Raises: invalid_parameter.';

@@ -1,0 +1,132 @@
+-- Public.
+create or replace function bookingdb.grant_credits(
+    p_user_id uuid,
+    p_amount integer,
+    p_payment_reference text default null,
+    p_expires_at timestamptz default null,
+    p_idempotency_key text default null,
+    p_category text default 'paid',
+    p_priority integer default 50
+)
+returns bookingdb.credit_grant
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    c_function_name constant text := 'grant_credits';
+    v_request_hash bytea;
+    v_answer bookingdb.idempotency_keys;
+    v_lot_id uuid;
+    v_grant bookingdb.credit_grant;
+    v_constraint text;
+    v_lock_timeout text;
+begin
+    perform bookingdb.authorise_trusted();
+
+    if p_user_id is null then
+        perform bookingdb.raise_error('invalid_user_id');
+    end if;
+    if p_amount is null or p_amount not between 1 and 10000 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_amount', 'minimum', 1, 'maximum', 10000
+        ));
+    end if;
+    perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    if p_category is null or p_category not in ('paid', 'promotional') then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_category'));
+    end if;
+    if p_priority is null or p_priority not between 0 and 100 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_priority', 'minimum', 0, 'maximum', 100
+        ));
+    end if;
+
+    if p_idempotency_key is not null then
+        -- The expiry as a number: as text it would depend on the connection's TimeZone.
+        v_request_hash := bookingdb.request_hash(jsonb_build_array(
+            p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
+        ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
+            -- What was asked before there were these two must still be recognised.
+            else jsonb_build_array(p_category, p_priority) end);
+    end if;
+
+    perform bookingdb.lock_people(array[p_user_id]);
+
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
+        v_lot_id := v_answer.result_id;
+    end if;
+    if v_lot_id is null then
+        v_lot_id := bookingdb.find_granted_lot(p_payment_reference, p_user_id, p_amount);
+    end if;
+
+    if v_lot_id is null then
+        -- Only a new grant can be too late; a retry of an old one is answered above.
+        if p_expires_at <= clock_timestamp() or p_expires_at >= timestamptz '3000-01-01 00:00:00+00' then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_expires_at'));
+        end if;
+        if not exists (select from bookingdb.clients as c where c.id = p_user_id) then
+            perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
+        end if;
+
+        v_lot_id := gen_random_uuid();
+        begin
+            v_lock_timeout := bookingdb.limit_wait();
+            insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
+            values (p_user_id, v_lot_id, 'grant', p_amount, p_amount, bookingdb.actor());
+
+            insert into public.user_credits (
+                id, user_id, user_type, credits_balance, credits_purchased, expires_at, payment_reference, status,
+                category, priority
+            )
+            values (
+                v_lot_id, p_user_id, 'user', p_amount, p_amount, p_expires_at, p_payment_reference, 'active',
+                p_category, p_priority
+            );
+            if not found then
+                -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
+                raise exception using errcode = 'internal_error', message = 'Booking failed';
+            end if;
+
+            perform bookingdb.tell_of_credits('credits.granted', p_user_id, v_lot_id, p_amount);
+            perform set_config('lock_timeout', v_lock_timeout, true);
+        exception
+            when unique_violation then
+                -- Somebody else granted the same payment since we looked, for another user or by writing the row.
+                get stacked diagnostics v_constraint = constraint_name;
+                v_lot_id := bookingdb.find_granted_lot(p_payment_reference, p_user_id, p_amount);
+                if v_lot_id is null and v_constraint = 'user_credits_payment_reference_key' then
+                    -- REPEATABLE READ and SERIALIZABLE hide the other one's lot until the caller begins anew.
+                    perform bookingdb.raise_error('busy');
+                elsif v_lot_id is null then
+                    raise;
+                end if;
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+        end;
+    end if;
+
+    -- A lot that was deleted since has nothing left.
+    v_grant := row(
+        v_lot_id,
+        coalesce((select c.credits_balance from public.user_credits as c where c.id = v_lot_id), 0),
+        coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id))
+    );
+
+    if v_answer.result_id is null then
+        perform bookingdb.remember_answer(
+            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_lot_id, v_grant.credits_balance
+        );
+    end if;
+    return v_grant;
+end;
+$function$;
+
+comment on function bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer) is
+'Gives a client p_amount (1 to 10000) credits as one lot, which expires at p_expires_at or never; returns the lot''s id, what is in it, and the client''s total. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot. Lots of a lower p_priority (0 to 100) are spent first, of these the soonest to expire, then those of p_category promotional before paid. For trusted callers. Raises: invalid_user_id, invalid_parameter (p_amount 1 to 10000, p_expires_at to come, p_category paid or promotional, p_priority 0 to 100), user_not_found, busy.';

@@ -1,0 +1,94 @@
+create or replace function bookingdb.take_credit(p_user_id uuid, p_session_id uuid)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
+    v_actor constant text := bookingdb.actor();
+    v_lot_id uuid;
+    v_balance integer;
+    v_lock_timeout text;
+    v_expires_at timestamptz;
+begin
+    -- By priority, then the lot that expires soonest, then promotional before paid, then the oldest, then by id.
+    -- Only direct writers and expire_credits() can hold its lock: the caller has the client's. So it is almost always
+    -- free, and waiting (which needs a subtransaction, to tell lock_timeout by its name) is left to the second try. The
+    -- conditions stand twice, because a row that was changed between our look and its lock is held against the outer
+    -- ones alone.
+    select c.id, c.credits_balance
+    into v_lot_id, v_balance
+    from (
+        select l.id
+        from public.user_credits as l
+        where l.user_id = p_user_id
+            and l.user_type = 'user'
+            and l.status = 'active'
+            and l.credits_balance > 0
+            and (l.expires_at is null or l.expires_at > v_now)
+        order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
+        limit 1
+    ) as f
+    inner join public.user_credits as c on c.id = f.id
+    where c.user_id = p_user_id
+        and c.user_type = 'user'
+        and c.status = 'active'
+        and c.credits_balance > 0
+        and (c.expires_at is null or c.expires_at > v_now)
+    for update of c skip locked;
+
+    -- Somebody has the lock of what there is.
+    if v_lot_id is null and bookingdb.credits_balance(p_user_id) > 0 then
+        begin
+            v_lock_timeout := bookingdb.limit_wait();
+            -- A lot that runs out while we wait for it is passed over.
+            loop
+                select l.id, l.credits_balance, l.expires_at
+                into v_lot_id, v_balance, v_expires_at
+                from public.user_credits as l
+                where l.user_id = p_user_id
+                    and l.user_type = 'user'
+                    and l.status = 'active'
+                    and l.credits_balance > 0
+                    and (l.expires_at is null or l.expires_at > clock_timestamp())
+                order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
+                limit 1
+                for update;
+                exit when coalesce(v_expires_at > clock_timestamp(), true);
+            end loop;
+            perform set_config('lock_timeout', v_lock_timeout, true);
+        exception
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+        end;
+    end if;
+
+    if v_lot_id is null then
+        perform bookingdb.raise_error('insufficient_credits', jsonb_build_object('credits_balance', 0));
+    end if;
+
+    -- In one statement: the trigger on user_credits, which comes after it, finds the entry.
+    with paid as (
+        update public.user_credits as c
+        set credits_balance = c.credits_balance - 1,
+            -- What others wrote there directly must not be in the way.
+            credits_used = least(c.credits_used, 2147483646) + 1,
+            updated_at = now()
+        where c.id = v_lot_id
+        returning c.id
+    )
+
+    insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
+    select p_user_id, p.id, p_session_id, 'debit', -1, v_balance - 1, v_actor
+    from paid as p;
+    if not found then
+        -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
+        raise exception using errcode = 'internal_error', message = 'Booking failed';
+    end if;
+end;
+$function$;
+
+comment on function bookingdb.take_credit(uuid, uuid) is
+'Takes one credit for a session from exactly one lot, with its ledger entry. The caller holds the client''s lock (lock_people). Raises: insufficient_credits, busy.';

@@ -1,0 +1,23 @@
+create or replace function bookingdb.require_booking_texts(
+    p_session_type text,
+    p_notes text,
+    p_title text,
+    p_idempotency_key text
+)
+returns void
+language plpgsql
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    perform
+        bookingdb.require_length('p_session_type', coalesce(p_session_type, ''), 1, 50),
+        bookingdb.require_length('p_title', coalesce(p_title, ''), 1, 255),
+        bookingdb.require_length('p_notes', p_notes, 0, 10000),
+        bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+end;
+$function$;
+
+comment on function bookingdb.require_booking_texts(text, text, text, text) is
+'Refuses texts of a booking that are missing or too long.';

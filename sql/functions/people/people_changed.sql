@@ -1,0 +1,69 @@
+create or replace function bookingdb.people_changed()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    v_key constant text := coalesce(tg_argv[0], 'id');
+    v_keys text[];
+    v_people uuid[];
+    v_wait boolean := false;
+begin
+    -- Whose answer may have changed: of each row the column that names the person and those that matter are compared,
+    -- all of them where none is named.
+    if tg_op = 'DELETE' then
+        v_keys := array(select distinct to_jsonb(o) ->> v_key from old_rows as o);
+    else
+        select array_agg(distinct c.key)
+        into v_keys
+        from (
+            select
+                r.value ->> v_key as key,
+                case when tg_nargs < 2 then r.value else (
+                    select jsonb_agg(r.value -> tg_argv[a.number] order by a.number)
+                    from generate_series(1, tg_nargs - 1) as a (number)
+                ) end as answer
+            from old_rows as o
+            cross join lateral (select to_jsonb(o) offset 0) as r (value)
+            except all
+            select
+                r.value ->> v_key as key,
+                case when tg_nargs < 2 then r.value else (
+                    select jsonb_agg(r.value -> tg_argv[a.number] order by a.number)
+                    from generate_series(1, tg_nargs - 1) as a (number)
+                ) end as answer
+            from new_rows as n
+            cross join lateral (select to_jsonb(n) offset 0) as r (value)
+        ) as c;
+        v_wait := v_key = 'email' or not exists (
+            select k.key
+            from unnest(v_keys) as k (key)
+            where not exists (select from new_rows as n where to_jsonb(n) ->> v_key = k.key)
+        );
+    end if;
+
+    if cardinality(v_keys) > 0 then
+        if v_key = 'email' then
+            v_people := array(
+                select u.id
+                from public.users as u
+                where lower(u.email) = any (array(select lower(k.key) from unnest(v_keys) as k (key)))
+            );
+        else
+            v_people := v_keys::uuid[];
+        end if;
+        -- A deletion does not wait, nor does a change of the id: a booking that holds the person's lock goes on to look
+        -- at the row (by its foreign key) that is locked here already, so the two would wait for each other.
+        perform bookingdb.lock_people(v_people, p_wait => v_wait);
+    end if;
+    return null;
+end;
+$function$;
+
+comment on function bookingdb.people_changed() is
+'Trigger of the adapters, once a statement: a change of who can be booked or book waits for the bookings in flight, and they for it; a deletion is refused while there are any. The arguments are the column that has the person''s id (or is called email: that of public.users), and the columns that matter; without any, id and all.';

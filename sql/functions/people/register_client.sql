@@ -1,0 +1,35 @@
+-- Public.
+create or replace function bookingdb.register_client(
+    p_email text,
+    p_full_name text default null,
+    p_user_id uuid default null
+)
+returns uuid
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    v_trusted constant boolean := bookingdb.caller_is_trusted();
+    v_user_id uuid := p_user_id;
+begin
+    if not v_trusted then
+        -- Somebody who logged in registers itself, under the address that its token proves, and may not lift its own
+        -- deactivation.
+        v_user_id := coalesce(p_user_id, bookingdb.actor_id());
+        perform bookingdb.authorise(v_user_id);
+        if lower(btrim(p_email)) is distinct from lower(bookingdb.actor_email()) then
+            perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_email'));
+        end if;
+    end if;
+
+    return bookingdb.register_person(p_email, p_full_name, v_user_id, 'user', v_trusted);
+end;
+$function$;
+
+comment on function bookingdb.register_client(text, text, uuid) is
+'Registers a client, active and verified, and returns its id (p_user_id where it is given); the same person again returns the same id. For trusted callers, and for a logged-in user itself under the e-mail address of its token. Raises: not_allowed.';

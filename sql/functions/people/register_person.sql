@@ -1,0 +1,87 @@
+create or replace function bookingdb.register_person(
+    p_email text,
+    p_full_name text,
+    p_user_id uuid,
+    p_user_type text,
+    p_may_change boolean
+)
+returns uuid
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_email constant text := btrim(p_email);
+    v_person public.users;
+    v_lock_timeout text;
+begin
+    if v_email is null or char_length(v_email) > 320 or v_email !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_email'));
+    end if;
+    perform bookingdb.require_length('p_full_name', p_full_name, 0, 255);
+
+    -- Waits for nobody's booking, only for somebody who registers the same person at this moment.
+    begin
+        v_lock_timeout := bookingdb.limit_wait();
+        insert into public.users as u (id, email, full_name, user_type, is_active, is_verified)
+        values (coalesce(p_user_id, gen_random_uuid()), v_email, p_full_name, p_user_type, true, true)
+        on conflict do nothing
+        returning u.id into v_person.id;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+    if v_person.id is not null then
+        return v_person.id;
+    end if;
+
+    -- Somebody has this id or this e-mail address already. The id, where one is given, says who is meant.
+    select u.*
+    into v_person
+    from public.users as u
+    where u.id = p_user_id or lower(u.email) = lower(v_email)
+    order by u.id = p_user_id desc
+    limit 1;
+    if v_person.id is null then
+        -- Deleted since.
+        perform bookingdb.raise_error('busy');
+    end if;
+    if v_person.id <> p_user_id or (v_person.user_type = 'therapist') <> (p_user_type = 'therapist') then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', case when v_person.id = p_user_id then 'p_user_id' else 'p_email' end
+        ));
+    end if;
+
+    if v_person.is_active and v_person.is_verified and lower(v_person.email) = lower(v_email)
+        and v_person.full_name is not distinct from coalesce(p_full_name, v_person.full_name) then
+        return v_person.id;
+    end if;
+    if not p_may_change then
+        perform bookingdb.raise_error('not_allowed', jsonb_build_object('user_id', v_person.id));
+    end if;
+
+    -- The row before the person's lock, which its trigger takes: in the order of everybody who updates it directly.
+    begin
+        v_lock_timeout := bookingdb.limit_wait();
+        update public.users as u
+        set email = v_email,
+            full_name = coalesce(p_full_name, u.full_name),
+            is_active = true,
+            is_verified = true,
+            updated_at = now()
+        where u.id = v_person.id;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when unique_violation then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_email'));
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+    return v_person.id;
+end;
+$function$;
+
+comment on function bookingdb.register_person(text, text, uuid, text, boolean) is
+'Finds or makes the active, verified person with this e-mail address (and this id, where one is given). With p_may_change a person that exists is renamed and reactivated, without it refused. Raises: invalid_parameter (p_email; also when the address or the id belongs to somebody else), not_allowed, busy.';

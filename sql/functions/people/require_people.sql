@@ -1,0 +1,19 @@
+create or replace function bookingdb.require_people(p_therapist_id uuid, p_user_id uuid)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    if exists (select from bookingdb.therapists as t where t.id = p_therapist_id)
+        and exists (select from bookingdb.clients as c where c.id = p_user_id) then
+        return;
+    end if;
+    perform bookingdb.require_therapist(p_therapist_id);
+    perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
+end;
+$function$;
+
+comment on function bookingdb.require_people(uuid, uuid) is
+'Refuses therapists that cannot be booked and clients that cannot book. Under their locks the answer stands until the transaction ends. Raises: user_not_found.';

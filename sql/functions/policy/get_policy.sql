@@ -1,0 +1,22 @@
+-- Public, without has_hours.
+create or replace function bookingdb.get_policy(p_therapist_id uuid default null)
+returns bookingdb.effective_policy
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise_anyone();
+    if p_therapist_id is not null then
+        perform bookingdb.require_therapist(p_therapist_id);
+    end if;
+    return bookingdb.policy_of(p_therapist_id);
+end;
+$function$;
+
+comment on function bookingdb.get_policy(uuid) is
+'What holds for a therapist, or (null) by default: time zone, durations, cancellation window, grace, lifetime of holds, buffers, notice, horizon, grid of slots, limits, whether hours are required. For every logged-in user.';

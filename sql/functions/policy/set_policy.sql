@@ -1,0 +1,151 @@
+-- Public, without has_hours.
+create or replace function bookingdb.set_policy(p_settings jsonb, p_therapist_id uuid default null)
+returns bookingdb.effective_policy
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    v_policy bookingdb.effective_policy;
+    v_is_wrong boolean;
+    v_name text;
+    v_value text;
+    v_row bookingdb.policies;
+    v_kind text;
+    v_minimum text;
+    v_maximum text;
+    v_is_allowed boolean;
+    v_lock_timeout text;
+begin
+    perform bookingdb.authorise_trusted();
+    if p_settings is null or jsonb_typeof(p_settings) <> 'object' then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
+    end if;
+
+    -- One change of policies at a time: minimum and maximum are looked at together.
+    perform bookingdb.lock_people(array['00000000-0000-0000-0000-000000000000', p_therapist_id]::uuid[]);
+    if p_therapist_id is not null then
+        perform bookingdb.require_therapist(p_therapist_id);
+    end if;
+    -- Who registers a therapist writes its zone without these locks.
+    begin
+        v_lock_timeout := bookingdb.limit_wait();
+        if p_therapist_id is not null then
+            insert into bookingdb.policies (therapist_id)
+            values (p_therapist_id)
+            on conflict on constraint policies_therapist_id_key do nothing;
+        end if;
+        select p.*
+        into v_row
+        from bookingdb.policies as p
+        where p.therapist_id = p_therapist_id or (p.therapist_id is null and p_therapist_id is null)
+        for update;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+
+    for v_name, v_value in select s.key, s.value from jsonb_each_text(p_settings) as s loop
+        -- null means: as the default says. The default itself has all of them.
+        if v_value is null and p_therapist_id is null then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', v_name));
+        end if;
+        if v_name = 'time_zone' then
+            perform bookingdb.resolve_time_zone(v_value, null);
+            continue;
+        end if;
+
+        -- What each setting may be. Bounds are texts, because intervals are shown as the connection's IntervalStyle
+        -- says.
+        select s.kind, s.minimum, s.maximum
+        into v_kind, v_minimum, v_maximum
+        from (
+            values
+            ('minimum_duration_minutes', 'integer', '15', '180'),
+            ('maximum_duration_minutes', 'integer', '15', '180'),
+            ('cancellation_window', 'interval', '0', '365 days'),
+            ('refund_grace', 'interval', '1 day', '3650 days'),
+            ('hold_lifetime', 'interval', '10 seconds', '1 hour'),
+            ('buffer_before_minutes', 'integer', '0', '720'),
+            ('buffer_after_minutes', 'integer', '0', '720'),
+            ('minimum_notice', 'interval', '0', '365 days'),
+            ('maximum_advance', 'interval', '1 day', '3650 days'),
+            ('slot_step_minutes', 'integer', '1', '1440'),
+            ('slot_offset_minutes', 'integer', '0', '1439'),
+            ('maximum_sessions_per_day', 'integer', '1', '1000'),
+            ('maximum_sessions_per_week', 'integer', '1', '1000'),
+            ('require_hours', 'boolean', null, null)
+        ) as s (name, kind, minimum, maximum)
+        where s.name = v_name;
+        if not found then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
+        end if;
+        begin
+            v_is_allowed := case v_kind
+                when 'integer' then v_value ~ '^[0-9]{1,4}$'
+                    and v_value::integer between v_minimum::integer and v_maximum::integer
+                -- With its units: a bare 48 would be seconds.
+                when 'interval' then (v_value ~ '[[:alpha:]:]' or v_value = '0')
+                    and v_value::interval between v_minimum::interval and v_maximum::interval
+                else v_value in ('true', 'false')
+            end;
+        exception
+            when data_exception then
+                v_is_allowed := false;
+        end;
+        -- null is.
+        if not v_is_allowed then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_strip_nulls(jsonb_build_object(
+                'parameter', v_name,
+                'minimum', case v_kind when 'integer' then to_jsonb(v_minimum::integer) else to_jsonb(v_minimum) end,
+                'maximum', case v_kind when 'integer' then to_jsonb(v_maximum::integer) else to_jsonb(v_maximum) end
+            )));
+        end if;
+    end loop;
+
+    -- The names are those of the columns; what is not named stays.
+    v_row := jsonb_populate_record(v_row, p_settings);
+    update bookingdb.policies as p
+    set time_zone = v_row.time_zone,
+        minimum_duration_minutes = v_row.minimum_duration_minutes,
+        maximum_duration_minutes = v_row.maximum_duration_minutes,
+        cancellation_window = v_row.cancellation_window,
+        refund_grace = v_row.refund_grace,
+        hold_lifetime = v_row.hold_lifetime,
+        buffer_before_minutes = v_row.buffer_before_minutes,
+        buffer_after_minutes = v_row.buffer_after_minutes,
+        minimum_notice = v_row.minimum_notice,
+        maximum_advance = v_row.maximum_advance,
+        slot_step_minutes = v_row.slot_step_minutes,
+        slot_offset_minutes = v_row.slot_offset_minutes,
+        maximum_sessions_per_day = v_row.maximum_sessions_per_day,
+        maximum_sessions_per_week = v_row.maximum_sessions_per_week,
+        require_hours = v_row.require_hours
+    where p.id = v_row.id;
+
+    -- No therapist may end up with a minimum above the maximum, half of it from the default.
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    v_is_wrong := v_policy.minimum_duration_minutes > v_policy.maximum_duration_minutes;
+    if p_therapist_id is null and not v_is_wrong then
+        v_is_wrong := exists (
+            select from bookingdb.policies as o
+            cross join lateral bookingdb.policy_of(o.therapist_id) as e
+            where e.minimum_duration_minutes > e.maximum_duration_minutes
+        );
+    end if;
+    if v_is_wrong then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'minimum_duration_minutes'
+        ));
+    end if;
+    return v_policy;
+end;
+$function$;
+
+comment on function bookingdb.set_policy(jsonb, uuid) is
+'Changes settings for a therapist, or (null) by default: p_settings is an object of those get_policy() returns, null for as the default says. What was booked keeps its deal. For trusted callers. Raises: invalid_parameter, busy.';

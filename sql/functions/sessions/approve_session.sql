@@ -1,0 +1,80 @@
+-- Public.
+create or replace function bookingdb.approve_session(p_session_id uuid, p_idempotency_key text default null)
+returns bookingdb.changed_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    c_function_name constant text := 'approve_session';
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_session_id));
+    v_session public.sessions;
+    v_owner_id uuid;
+    v_answer bookingdb.idempotency_keys;
+    v_balance integer;
+begin
+    perform bookingdb.authorise_anyone();
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+
+    v_session := bookingdb.lock_session(p_session_id);
+    if bookingdb.part_in_session(v_session) = 'client' then
+        perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
+    end if;
+    perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
+
+    v_owner_id := coalesce(v_session.user_id, v_session.id);
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(c_function_name, v_owner_id, p_idempotency_key, v_request_hash);
+        if v_answer.result_id is not null then
+            return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
+        end if;
+    end if;
+
+    -- Only what waits for it is approved, and only what has a place in the calendar since it was asked for.
+    if v_session.status <> 'pending_approval'
+        or not exists (select from bookingdb.calendar as c where c.id = v_session.id and c.kind = 'session') then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', v_session.id, 'status', v_session.status, 'asked', 'scheduled'
+        ));
+    end if;
+    perform bookingdb.require_transition(v_session, 'scheduled');
+    -- A session is charged once in its life: who revives one whose credit was returned has to book another.
+    if exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'refund') then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', v_session.id, 'status', v_session.status, 'asked', 'scheduled', 'reason', 'refunded'
+        ));
+    end if;
+    perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
+    perform bookingdb.require_to_come(v_session.start_time);
+
+    -- It is charged now, and once: a session that was charged by other means has its debit.
+    if not exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'debit') then
+        perform bookingdb.take_credit(v_session.user_id, v_session.id);
+    end if;
+    update public.sessions as s
+    set status = 'scheduled',
+        credits_charged = 1,
+        free_cancellation_until = bookingdb.later(
+            s.start_time, -(bookingdb.policy_of(s.therapist_id)).cancellation_window
+        ),
+        updated_at = now()
+    where s.id = v_session.id;
+    if not found then
+        -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
+        raise exception using errcode = 'internal_error', message = 'Booking failed';
+    end if;
+
+    v_balance := bookingdb.credits_balance(v_session.user_id);
+    perform bookingdb.remember_answer(
+        c_function_name, v_owner_id, p_idempotency_key, v_request_hash, v_session.id, v_balance
+    );
+    return bookingdb.changed_session(v_session.id, v_balance);
+end;
+$function$;
+
+comment on function bookingdb.approve_session(uuid, text) is
+'Approves a session that waits for it (pending_approval), and takes its credit now; to decline is to cancel. For the therapist and trusted callers. Raises: not_allowed, invalid_transition (also when its credit was taken and returned before).';

@@ -1,0 +1,95 @@
+-- Public.
+create or replace function bookingdb.cancel_session(
+    p_session_id uuid,
+    p_reason text default null,
+    p_refund boolean default null,
+    p_idempotency_key text default null
+)
+returns bookingdb.changed_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    c_function_name constant text := 'cancel_session';
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_session_id, p_reason, p_refund));
+    v_now timestamptz;
+    v_session public.sessions;
+    v_part text;
+    v_answer bookingdb.idempotency_keys;
+    v_balance integer;
+begin
+    -- Who is asking decides who is told about a length.
+    perform bookingdb.authorise_anyone();
+    perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+
+    v_session := bookingdb.lock_session(p_session_id);
+    v_part := bookingdb.part_in_session(v_session);
+    if p_refund is not null and v_part <> 'trusted' then
+        perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_refund'));
+    end if;
+    perform bookingdb.lock_people(array[v_session.user_id]);
+
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer(
+            c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash
+        );
+        if v_answer.result_id is not null then
+            return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
+        end if;
+    end if;
+
+    v_now := clock_timestamp();
+    perform bookingdb.require_transition(v_session, 'cancelled');
+    -- What has begun is no longer the client's to cancel.
+    if v_part = 'client' and v_session.start_time <= v_now then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', v_session.id, 'status', v_session.status, 'asked', 'cancelled',
+            'start_time', bookingdb.utc(v_session.start_time)
+        ));
+    end if;
+
+    delete from bookingdb.calendar as c
+    where c.id = v_session.id and c.kind = 'session';
+
+    -- The deal is the one of the booking. Sessions from before there were deals have that of today's policy.
+    if coalesce(
+        p_refund,
+        v_part <> 'client' or v_now <= coalesce(
+            v_session.free_cancellation_until,
+            bookingdb.later(
+                v_session.start_time, -(bookingdb.policy_of(v_session.therapist_id)).cancellation_window
+            )
+        ),
+        -- Without a start there is no late.
+        true
+    ) then
+        perform bookingdb.return_credit(v_session);
+    end if;
+
+    -- The reason reaches the audit log with the change of the column.
+    update public.sessions as s
+    set status = 'cancelled',
+        cancellation_reason = p_reason,
+        updated_at = now()
+    where s.id = v_session.id;
+    if not found then
+        raise exception using errcode = 'internal_error', message = 'Booking failed';
+    end if;
+
+    v_balance := bookingdb.credits_balance(v_session.user_id);
+    perform bookingdb.remember_answer(
+        c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash, v_session.id,
+        v_balance
+    );
+    return bookingdb.changed_session(v_session.id, v_balance);
+end;
+$function$;
+
+comment on function bookingdb.cancel_session(uuid, text, boolean, text) is
+'Cancels a session; its time is free at once for others. The credit comes back to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does until free_cancellation_until; only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed (also p_refund from others than trusted callers), invalid_transition.';

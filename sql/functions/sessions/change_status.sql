@@ -1,0 +1,62 @@
+create or replace function bookingdb.change_status(
+    p_session_id uuid,
+    p_status text,
+    p_function_name text,
+    p_idempotency_key text
+)
+returns bookingdb.changed_session
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_session_id));
+    v_session public.sessions;
+    v_owner_id uuid;
+    v_answer bookingdb.idempotency_keys;
+    v_balance integer;
+begin
+    perform bookingdb.authorise_anyone();
+    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+
+    v_session := bookingdb.lock_session(p_session_id);
+    -- What becomes of a session is the therapist's to say.
+    if bookingdb.part_in_session(v_session) = 'client' then
+        perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
+    end if;
+
+    v_owner_id := coalesce(v_session.user_id, v_session.id);
+    if p_idempotency_key is not null then
+        -- The keys are the client's: the same one may be in use for another of its sessions at this moment.
+        perform bookingdb.lock_people(array[v_session.user_id]);
+        v_answer := bookingdb.find_answer(p_function_name, v_owner_id, p_idempotency_key, v_request_hash);
+        if v_answer.result_id is not null then
+            return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
+        end if;
+    end if;
+
+    perform bookingdb.require_transition(v_session, p_status);
+    if not bookingdb.occupies_time(p_status) then
+        delete from bookingdb.calendar as c
+        where c.id = v_session.id and c.kind = 'session';
+    end if;
+    update public.sessions as s
+    set status = p_status,
+        updated_at = now()
+    where s.id = v_session.id;
+    if not found then
+        -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
+        raise exception using errcode = 'internal_error', message = 'Booking failed';
+    end if;
+
+    v_balance := bookingdb.credits_balance(v_session.user_id);
+    perform bookingdb.remember_answer(
+        p_function_name, v_owner_id, p_idempotency_key, v_request_hash, v_session.id, v_balance
+    );
+    return bookingdb.changed_session(v_session.id, v_balance);
+end;
+$function$;
+
+comment on function bookingdb.change_status(uuid, text, text, text) is
+'Brings a session into a status, for its therapist and trusted callers, if the table of transitions has it. Credits stay as they are. Raises: not_allowed.';

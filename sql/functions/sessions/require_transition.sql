@@ -1,0 +1,50 @@
+create or replace function bookingdb.require_transition(p_session public.sessions, p_status text)
+returns void
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    -- The table of transitions. What is not in it is refused; docs/sessions.md draws it.
+    if not exists (
+        select from (
+            values
+            ('pending_approval', 'scheduled'),
+            ('pending_approval', 'cancelled'),
+            ('scheduled', 'confirmed'),
+            ('scheduled', 'in_progress'),
+            ('scheduled', 'completed'),
+            ('scheduled', 'no_show'),
+            ('scheduled', 'cancelled'),
+            ('confirmed', 'in_progress'),
+            ('confirmed', 'completed'),
+            ('confirmed', 'no_show'),
+            ('confirmed', 'cancelled'),
+            ('in_progress', 'completed')
+        ) as t (old_status, new_status)
+        where t.old_status = p_session.status and t.new_status = p_status
+    ) then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', p_session.id, 'status', p_session.status, 'asked', p_status
+        ));
+    end if;
+
+    -- What has not begun has neither taken place nor been missed; a therapist may begin a bit early, but not on another
+    -- day.
+    if p_session.start_time > (
+        case
+            when p_status in ('completed', 'no_show') then clock_timestamp()
+            when p_status = 'in_progress' then clock_timestamp() + interval '1 hour'
+        end
+    ) then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', p_session.id, 'status', p_session.status, 'asked', p_status,
+            'start_time', bookingdb.utc(p_session.start_time)
+        ));
+    end if;
+end;
+$function$;
+
+comment on function bookingdb.require_transition(public.sessions, text) is
+'Refuses a change of status that the table of transitions does not have, an end before the start, and a beginning more than an hour before it. Direct UPDATEs are not bound by it. Raises: invalid_transition.';

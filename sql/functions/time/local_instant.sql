@@ -1,0 +1,29 @@
+create or replace function bookingdb.local_instant(p_date date, p_time time, p_time_zone text)
+returns timestamptz
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $function$
+declare
+    v_instant timestamptz;
+begin
+    -- The range before any arithmetic: 'infinity', BC and the year 294276 all overflow something further on.
+    if p_date is null or p_date < date '1900-01-01' or p_date > date '2999-12-31' then
+        perform bookingdb.raise_error('invalid_date');
+    end if;
+    if p_time is null or extract(second from p_time) <> 0 or p_time = time '24:00' then
+        perform bookingdb.raise_error('invalid_time');
+    end if;
+
+    v_instant := bookingdb.wall_clock_instant(p_date + p_time, p_time_zone);
+    if v_instant at time zone p_time_zone <> p_date + p_time then
+        perform bookingdb.raise_error('skipped_time', jsonb_build_object('time_zone', p_time_zone));
+    end if;
+    return v_instant;
+end;
+$function$;
+
+comment on function bookingdb.local_instant(date, time, text) is
+'The instant of a local date and time in a zone (one that resolve_time_zone returned). A time that occurs twice means the first. Raises: invalid_date, invalid_time, skipped_time.';

@@ -1,0 +1,21 @@
+create or replace function bookingdb.resolve_time_zone(p_time_zone text, p_otherwise text)
+returns text
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    if p_time_zone is null then
+        return p_otherwise;
+    end if;
+
+    if not exists (select from bookingdb.time_zones as z where z.name = p_time_zone) then
+        perform bookingdb.raise_error('invalid_time_zone');
+    end if;
+    return p_time_zone;
+end;
+$function$;
+
+comment on function bookingdb.resolve_time_zone(text, text) is
+'The zone in which a local time is meant: the one asked for, else the one given, which is the therapist''s (policy_of) or that of a session; never the connection''s. Raises: invalid_time_zone.';
