@@ -317,6 +317,26 @@ class AvailableSlot(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SlotState(Record):
+    """A time of a therapist's grid of slots, free or not.
+
+    Attributes:
+        start_time: the instant at which a session would start, in UTC.
+        end_time: the instant at which it would end, in UTC.
+        local_date: the date of its start in the zone that was asked for.
+        local_time: the local time of its start there. Where the clocks go back it may occur twice on a date.
+        state: ``free``; ``taken``, which only a booking, an absence or a limit keeps from being free; or ``off``,
+            outside of hours, over, too soon or too far ahead.
+    """
+
+    start_time: datetime
+    end_time: datetime
+    local_date: date
+    local_time: time
+    state: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class AvailableDay(Record):
     """A date on which a therapist has something free.
 

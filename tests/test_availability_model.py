@@ -562,6 +562,13 @@ def compare_list(practice: Practice, listing: Listing, first: dt.date, last: dt.
         for start, (date, minute) in ((start, clock(zone, start)) for start in expected)
     ]
 
+    states = practice.listed("list_slot_states", first, last, asked.minutes, **more)
+    assert slots == [
+        tuple(row[:4])
+        for row in states
+        if row[4] == "free" and not practice.model.near_an_edge(epoch(row[0]), listing.now)
+    ]
+
     days = practice.listed("list_available_days", first, last, asked.minutes, **more)
     by_day: dict[dt.date, list[Instant]] = {}
     for start in expected:

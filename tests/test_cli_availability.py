@@ -244,7 +244,7 @@ def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) ->
     therapist = world.therapist(zone)
     bookings = Bookings(world.connection)
     bookings.set_policy(maximum_advance=FAR)
-    policy = bookings.set_policy(
+    bookings.set_policy(
         therapist_id=therapist,
         slot_step_minutes=chance.choice([10, 15, 45, 60, 100]),
         slot_offset_minutes=chance.choice([0, 0, 5, 130]),
@@ -271,15 +271,12 @@ def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) ->
         slots = bookings.list_available_slots(
             therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in.key
         )
-        drawn = day_grid.timetable(
+        drawn = day_grid.day_grid(
             days,
             shown_in,
-            policy=policy,
-            slots=slots,
-            hours=bookings.list_opening_hours(therapist, days[0], days[-1] + DAY, time_zone=shown_in.key),
-            duration=duration * MINUTE,
-            step_minutes=policy.slot_step_minutes,
-            now=dt.datetime.now(UTC),
+            bookings.list_slot_states(
+                therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in.key
+            ),
         )
         found: dict[Cell, list[tuple[dt.date, dt.time]]] = {cell: [] for cell in Cell}
         for day in drawn:

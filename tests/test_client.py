@@ -573,6 +573,7 @@ def test_availability_is_refused_with_the_class_of_the_reason(world: World) -> N
     for ask in (
         lambda: bookings.list_available_slots(nobody, TOMORROW, TOMORROW),
         lambda: bookings.list_available_days(nobody, TOMORROW, TOMORROW),
+        lambda: bookings.list_slot_states(nobody, TOMORROW, TOMORROW),
         lambda: bookings.next_available_slot(nobody),
         lambda: bookings.get_weekly_hours(nobody),
         lambda: bookings.set_weekly_hours(nobody, []),

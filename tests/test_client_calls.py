@@ -72,6 +72,7 @@ WILL_DO: dict[Callable[..., calls.Call[Any]], dict[str, Any]] = {
     },
     calls.list_available_slots: {"therapist_id": SOMEBODY, **DATES},
     calls.list_available_days: {"therapist_id": SOMEBODY, **DATES},
+    calls.list_slot_states: {"therapist_id": SOMEBODY, **DATES},
     calls.next_available_slot: {"therapist_id": SOMEBODY},
     calls.find_available_therapists: SPAN,
     calls.book_session_with_override: BOOKING,
@@ -199,6 +200,7 @@ def test_dates(value: Any) -> None:
         for lists in (
             calls.list_available_slots,
             calls.list_available_days,
+            calls.list_slot_states,
             calls.list_date_overrides,
             calls.list_opening_hours,
         ):

@@ -130,6 +130,7 @@ def free(connection: Connection, _client: UUID, therapist: UUID) -> None:
     questions: list[tuple[str, Any]] = [
         ("select check_booking_conflict(%s, current_date + 1, '10:00', '11:00')", therapist),
         ("select * from list_available_slots(%s, current_date + 1, current_date + 2)", therapist),
+        ("select * from list_slot_states(%s, current_date + 1, current_date + 2)", therapist),
         ("select * from next_available_slot(%s)", therapist),
         ("select * from find_available_therapists(now(), now() + '1 day', 60, array[%s]::uuid[])", therapist),
     ]

@@ -15,6 +15,7 @@ from bookingdb.records import (
     BusyEvent,
     DateOverride,
     OpeningPeriod,
+    SlotState,
     SyncedBusy,
     TimeOff,
     WeeklyWindow,
@@ -59,6 +60,49 @@ def list_available_slots(
     return rows(
         "list_available_slots",
         AvailableSlot,
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+    )
+
+
+def list_slot_states(
+    therapist_id: UUID | str,
+    from_: date | str,
+    to: date | str,
+    *,
+    duration_minutes: int = 60,
+    time_zone: str | None = None,
+    step_minutes: int | None = None,
+) -> Call[list[SlotState]]:
+    """List every time of a therapist's grid of slots, free, taken or off, in order: what a calendar draws.
+
+    Args:
+        therapist_id: the therapist.
+        from_: the first date, a date or ``"YYYY-MM-DD"``.
+        to: the last date, included, at most 365 days after the first.
+        duration_minutes: the session's length, 15 to 180 minutes.
+        time_zone: IANA zone of the dates, here and in the result; without it the therapist's, else the default
+            policy's.
+        step_minutes: every how many minutes of the therapist's clock the grid has a time, 1 to 1440; without it the
+            policy's `slot_step_minutes`.
+
+    Returns:
+        The times with their states; those that are free are the slots of
+        :meth:`~bookingdb.Bookings.list_available_slots`.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
+            no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        for slot in Bookings(db).list_slot_states(therapist, "2030-01-07", "2030-01-13"):
+            print(slot.local_date, slot.local_time, slot.state)
+    """
+    return rows(
+        "list_slot_states",
+        SlotState,
         **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
     )
 

@@ -78,41 +78,23 @@ def slots(
 
     A time is free where a session of the duration can start.
     """
-    now = datetime.now(UTC)
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
-        policy = bookings.get_policy(therapist)
-        zone = zone_named(time_zone or policy.time_zone)
-        first = from_ or now.astimezone(zone).date()
+        zone = zone_named(time_zone or bookings.get_policy(therapist).time_zone)
+        first = from_ or datetime.now(zone).date()
         dates = [first + number * DAY for number in range(days)]
-        free = bookings.list_available_slots(
-            therapist,
-            dates[0],
-            dates[-1],
-            duration_minutes=duration_minutes,
-            time_zone=time_zone,
-            step_minutes=step_minutes,
-        )
+        asked: dict[str, Any] = {
+            "duration_minutes": duration_minutes, "time_zone": time_zone, "step_minutes": step_minutes
+        }  # fmt: skip
         if as_json:
-            print_records(free, as_json)
+            print_records(bookings.list_available_slots(therapist, dates[0], dates[-1], **asked), as_json)
             return
-        # A session may end on the day after.
-        opening = bookings.list_opening_hours(therapist, dates[0], dates[-1] + DAY, time_zone=time_zone)
-    if any(slot.start_time.astimezone(zone).time() != slot.local_time for slot in free):
+        times = bookings.list_slot_states(therapist, dates[0], dates[-1], **asked)
+    if any(slot.start_time.astimezone(zone).time() != slot.local_time for slot in times):
         # A government changed its mind, and one of the two has not heard of it.
         click.echo(f"bookingdb: the time zone data of this machine and of the database differ: {zone.key}", err=True)
-    drawn = day_grid.timetable(
-        dates,
-        zone,
-        policy=policy,
-        slots=free,
-        hours=opening,
-        duration=timedelta(minutes=duration_minutes),
-        step_minutes=step_minutes or policy.slot_step_minutes,
-        now=now,
-    )
     click.echo(f"{duration_minutes} minutes, {zone.key}")
-    print_grids(drawn)
+    print_grids(day_grid.day_grid(dates, zone, times))
 
 
 def print_grids(days: Sequence[Day]) -> None:
