@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from bookingdb.adoption import plan_file
+from bookingdb.adoption.plan import file as plan_file
 from tests import adoption
 from tests.adoption import Adopted, Found, answer, bookingdb, done, make_plan, process, recorded, with_answers
 from tests.apps import (

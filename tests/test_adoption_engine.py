@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bookingdb.adoption.rows import ACTIVE, LOT_STATUSES, STATUSES
+from bookingdb.adoption.damage import ACTIVE, LOT_STATUSES, STATUSES
 from bookingdb.checks import verify
 from bookingdb.install import installer, source
 from tests.life import call, expire_lot, require_sound, rows

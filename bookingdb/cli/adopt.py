@@ -4,12 +4,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bookingdb.cli.console import database_url_option, json_option, open_database, print_json, print_table
 from bookingdb.install.source import load
+
+if TYPE_CHECKING:
+    from bookingdb.install.installer import Connection
 
 
 @click.command()
@@ -45,47 +48,67 @@ def adopt(
     """
     if (action is None) == (plan_path is None):
         raise click.UsageError("say one of --plan, --apply PLAN, --undo, --report")
-    from bookingdb.adoption import applying, plan_file, reporting  # noqa: PLC0415 (no other command needs it)
+    # No other command needs these; they would slow the start of each.
+    from bookingdb.adoption.plan import file  # noqa: PLC0415
+    from bookingdb.adoption.report import report, under_way  # noqa: PLC0415
+    from bookingdb.adoption.undo import undo  # noqa: PLC0415
 
     if plan_path is not None:
-        decided = plan_file.read(plan_path.read_text(encoding="utf-8"))
-        with open_database(database_url) as connection:
-            source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
-            done = applying.apply(connection, decided, source, _tell, _progress)
-        click.echo(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
-        if done.overlapping:
-            click.echo(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
-        if decided.answers.get("money.writable") == "keep":
-            click.echo("bookingdb: CLIENTS CAN STILL WRITE THEIR OWN CREDITS, as this plan says", err=True)
+        _apply(plan_path, adapter, database_url)
         return
     with open_database(database_url) as connection:
         match action:
             case "plan":
-                answers = plan_file.read(answers_path.read_text(encoding="utf-8")).answers if answers_path else {}
+                answers = file.read(answers_path.read_text(encoding="utf-8")).answers if answers_path else {}
                 if keep_money_writable:
                     answers["money.writable"] = "keep"
-                source = load(adapter=adapter or applying.likely_adapter(connection))
-                plan, fingerprint = applying.make_plan(connection, source, answers)
-                text = plan_file.write(plan, fingerprint, adapter)
-                if output:
-                    output.write_text(text, encoding="utf-8")
-                    click.echo(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
-                else:
-                    click.echo(text)
-                for problem in plan.problems:
-                    click.echo(f"bookingdb: {problem}", err=True)
+                _plan(connection, answers, adapter, output)
             case "undo":
-                undone = applying.undo(connection, None, _tell, _progress)
+                undone = undo(connection, None, _announce, _progress)
                 click.echo(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
                 for remark in undone.remarks:
                     click.echo(f"bookingdb: {remark}", err=True)
             case _:
-                mended = reporting.under_way(connection)
-                report = reporting.report(connection).to_dict() if mended is None else {"under_way": mended}
-                (_print_report if mended is None else _print_under_way)(report, as_json)
+                mended = under_way(connection)
+                if mended is None:
+                    _print_report(report(connection).to_dict(), as_json)
+                else:
+                    _print_under_way({"under_way": mended}, as_json)
 
 
-def _tell(step: str) -> None:
+def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None, output: Path | None) -> None:
+    """Write the plan into a file, or onto standard output."""
+    from bookingdb.adoption.plan import file, planner  # noqa: PLC0415
+
+    source = load(adapter=adapter or planner.likely_adapter(connection))
+    plan, fingerprint = planner.make_plan(connection, source, answers)
+    text = file.write(plan, fingerprint, adapter)
+    if output:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
+    else:
+        click.echo(text)
+    for problem in plan.problems:
+        click.echo(f"bookingdb: {problem}", err=True)
+
+
+def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> None:
+    """Do what the plan in this file says."""
+    from bookingdb.adoption.apply import apply  # noqa: PLC0415
+    from bookingdb.adoption.plan import file  # noqa: PLC0415
+
+    decided = file.read(plan_path.read_text(encoding="utf-8"))
+    with open_database(database_url) as connection:
+        source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
+        done = apply(connection, decided, source, _announce, _progress)
+    click.echo(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
+    if done.overlapping:
+        click.echo(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
+    if decided.answers.get("money.writable") == "keep":
+        click.echo("bookingdb: CLIENTS CAN STILL WRITE THEIR OWN CREDITS, as this plan says", err=True)
+
+
+def _announce(step: str) -> None:
     click.echo(f"bookingdb: {step}", err=True)
 
 
@@ -102,9 +125,9 @@ def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         nonlocal done
         tenth, done = done * 10 // total, done + count
         if done * 10 // total > tenth:
-            _tell(f"{label}: {done} of {total}")
+            _announce(f"{label}: {done} of {total}")
 
-    _tell(f"{label}: {total} rows")
+    _announce(f"{label}: {total} rows")
     yield advance
 
 

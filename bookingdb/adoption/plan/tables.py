@@ -8,16 +8,16 @@ import re
 import psycopg
 from psycopg import sql
 
-from bookingdb.adoption import inspection, reading, rows
-from bookingdb.adoption.desk import CLEARING, COLUMNS, STRENGTHENING, Desk
-from bookingdb.adoption.inspection import Column, Constraint, Policy
-from bookingdb.adoption.rows import literal
+from bookingdb.adoption import application, damage, plpgsql_text
+from bookingdb.adoption.application import Column, Constraint, Policy
+from bookingdb.adoption.damage import literal
+from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, STRENGTHENING, Desk
 from bookingdb.checks.remedies import Attributes
 
 # Columns whose values both sides limit, and those that bookingdb writes.
 _VALUES: dict[str, dict[str, tuple[str, ...]]] = {
-    "sessions": {"status": rows.STATUSES},
-    "user_credits": {"status": rows.LOT_STATUSES, "user_type": ("user",)},
+    "sessions": {"status": damage.STATUSES},
+    "user_credits": {"status": damage.LOT_STATUSES, "user_type": ("user",)},
     "users": {"user_type": ("user", "therapist")},
 }
 # Without these, in these types, nothing works; of all others a difference is borne.
@@ -48,14 +48,14 @@ class TablesPart(Desk):
 
     def tables(self) -> None:
         """The four tables: that they are tables, their columns, constraints and indexes."""
-        self.problems += inspection.namesakes(self.connection)
+        self.problems += application.namesakes(self.connection)
         for name in self.app.tables:
             relation = self.app.relations[name]
             label = f"table public.{name}"
             if relation.kind != "r":
                 self.problems.append(f"public.{name} is no ordinary table")
                 continue
-            self.problems += [f"public.{name} {line}" for line in inspection.peculiarities(self.connection, name)]
+            self.problems += [f"public.{name} {line}" for line in application.peculiarities(self.connection, name)]
             if relation.forces_row_security:
                 self.change(
                     CLEARING,
@@ -201,7 +201,7 @@ class TablesPart(Desk):
         """The expression of a whole number; empty where what is there does, None where it does not."""
         if have.type == "bigint":
             return ""
-        if not have.type.startswith(rows.NUMBERS):
+        if not have.type.startswith(damage.NUMBERS):
             return None
         if self.has_any(table, have.name, "t.{0}::numeric not between -2147483648 and 2147483647"):
             self.problems.append(f"public.{table}.{have.name} ({have.type}) has numbers that are none, or too large")
@@ -281,7 +281,7 @@ class TablesPart(Desk):
             made.append(f"alter column {quoted} type {wanted} using {expression}")
             back.append(f"alter column {quoted} type {have.type} using {self.conversion_back(have)}")
         names = [have.name for have, *_ in types]
-        depending = inspection.dependents(self.connection, table, names)
+        depending = application.dependents(self.connection, table, names)
         undone = [f"alter column {sql.Identifier(h.name).as_string(None)} drop default" for h, *_ in types]
         restored = [
             f"alter column {sql.Identifier(have.name).as_string(None)} set default {have.default}"
@@ -291,7 +291,7 @@ class TablesPart(Desk):
         enums = [have.type for have, *_ in types if have.category in ("e", "d")]
         removal, making, made_before = self.attached(table, names, enums)
         gone = {each.object for each in self.changes if each.phase == CLEARING}
-        for each in inspection.policies_elsewhere(self.connection, table, names):
+        for each in application.policies_elsewhere(self.connection, table, names):
             if each.removal.removeprefix("drop ") not in gone:
                 removal.append(each.removal)
                 making += [_without(enums, statement) for statement in each.making]
@@ -299,11 +299,11 @@ class TablesPart(Desk):
         self.problems += [
             f"{each} needs public.{table} as it is, and the types of {', '.join(names)} must change; drop it first,"
             " make it again afterwards"
-            for each in inspection.obstacles(self.connection, table, names)
+            for each in application.obstacles(self.connection, table, names)
         ]
         for each in depending:
             view = each.removal.rpartition("view ")[2]
-            if users := inspection.users_of_view(self.connection, view):
+            if users := application.users_of_view(self.connection, view):
                 self.problems.append(
                     f"{', '.join(users)} needs {view} as it is, which names columns whose types change; drop it first"
                 )
@@ -335,7 +335,7 @@ class TablesPart(Desk):
 
         def must(definition: str) -> bool:
             return any(re.search(rf"\b{re.escape(name)}\b", definition) for name in names) and (
-                reading.readable(definition) != definition or _without(enums, definition) != definition
+                plpgsql_text.readable(definition) != definition or _without(enums, definition) != definition
             )
 
         removal, definitions = [], []
@@ -362,7 +362,7 @@ class TablesPart(Desk):
                 definitions.append(trigger.definition)
                 if trigger.enabled == "D" or f"trigger {trigger.name} on public.{table}" in gone:
                     definitions.append(f"alter table public.{table} disable trigger {trigger.name}")
-        before = [reading.readable(definition) for definition in definitions]
+        before = [plpgsql_text.readable(definition) for definition in definitions]
         return removal, [_without(enums, definition) for definition in before], before
 
     def casts(self, enums: list[str]) -> None:
@@ -454,7 +454,7 @@ class TablesPart(Desk):
                     name,
                     "the log tells of everything, and outlives what it tells of",
                     [f"alter table public.{table} drop constraint {each.name}"],
-                    [f"alter table public.{table} add constraint {each.name} {reading.readable(each.definition)}"],
+                    [f"alter table public.{table} add constraint {each.name} {plpgsql_text.readable(each.definition)}"],
                 )
             elif table == "user_credits" and each.kind == "u" and "user_id" in each.columns:
                 self.drop_constraint(each, "a client has a row for each purchase")
@@ -513,13 +513,13 @@ class TablesPart(Desk):
         kind = self.app.columns["sessions"]["status"].type
         # As far as Postgres can be asked: a status that its type does not know is not in the way of this CHECK.
         refused: list[str] = []
-        for status in rows.STATUSES:
+        for status in damage.STATUSES:
             with contextlib.suppress(psycopg.DataError, psycopg.errors.CheckViolation), self.connection.transaction():
                 row = self.connection.execute(
                     f"select count(*) from (select {others}, {literal(status)}::{kind} as status from"
                     " (select * from public.sessions as s where s.status::text = any (%s) order by s.id limit 1000)"
                     f" as t) as t where not {condition}",
-                    [list(rows.ACTIVE)],
+                    [list(damage.ACTIVE)],
                 ).fetchone()
                 if row and row[0]:
                     refused.append(f"{status} ({row[0]})")
@@ -543,7 +543,7 @@ class TablesPart(Desk):
                 f"constraint {each.name} on public.sessions",
                 "bookingdb's functions must be able to change the status",
                 [f"alter table public.sessions drop constraint {each.name}"],
-                [f"alter table public.sessions add constraint {each.name} {reading.readable(each.definition)}"],
+                [f"alter table public.sessions add constraint {each.name} {plpgsql_text.readable(each.definition)}"],
             )
 
     def drop_constraint(self, each: Constraint, reason: str) -> None:
@@ -552,13 +552,13 @@ class TablesPart(Desk):
             function.signature
             for function in self.app.functions
             if re.search(rf"on conflict (?:on constraint {re.escape(each.name)}|\(\s*{each.columns[0]}\b)",
-                         reading.code(function.source))
+                         plpgsql_text.code(function.source))
         ]  # fmt: skip
         evidence = [f"public.{each.table}: {each.definition}", reason + "."]
         if users:
             evidence.append(f"ON CONFLICT names it in {', '.join(users)}: these will fail without it.")
         # A key that others rest on stays; but one of credits cannot, for a client has a row for each purchase.
-        referring = inspection.referring(self.connection, each)
+        referring = application.referring(self.connection, each)
         if referring:
             evidence.append(f"Foreign keys rest on it ({', '.join(referring)}): it can only go when they are gone.")
         choices = {"drop": "it goes", "keep": "it stays"}
@@ -573,7 +573,9 @@ class TablesPart(Desk):
                 f"constraint {each.name} on public.{each.table}",
                 reason,
                 [f"alter table public.{each.table} drop constraint {each.name}"],
-                [f"alter table public.{each.table} add constraint {each.name} {reading.readable(each.definition)}"],
+                [
+                    f"alter table public.{each.table} add constraint {each.name} {plpgsql_text.readable(each.definition)}"
+                ],
             )
 
     def values_check(self, table: str, column: str, known: tuple[str, ...], own: list[Constraint]) -> None:
@@ -604,7 +606,7 @@ class TablesPart(Desk):
             "all values of bookingdb must be possible",
             [f"alter table public.{table} drop constraint {each.name}" for each in checks],
             [
-                f"alter table public.{table} add constraint {each.name} {reading.readable(each.definition)}"
+                f"alter table public.{table} add constraint {each.name} {plpgsql_text.readable(each.definition)}"
                 for each in checks
             ],
         )
@@ -671,7 +673,11 @@ class TablesPart(Desk):
                     name = f"index public.{each.name}"
                     reason = "bookingdb keeps sessions apart, and has a row for each purchase"
                     self.change(
-                        CLEARING, name, reason, [f"drop index public.{each.name}"], [reading.readable(each.definition)]
+                        CLEARING,
+                        name,
+                        reason,
+                        [f"drop index public.{each.name}"],
+                        [plpgsql_text.readable(each.definition)],
                     )
         bare = {each.bare_definition for each in own}
         for name, wanted in self.source.catalogue["indexes"].items():

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import tomli_w
 
-from bookingdb.adoption.planning import Plan
-from bookingdb.adoption.rows import Rows
+from bookingdb.adoption.damage import Rows
+from bookingdb.adoption.plan.planner import Plan
 
 # Of larger classes the plan has no more ids than this, so that a person can open it; the fingerprint knows them all.
 MANY = 10_000

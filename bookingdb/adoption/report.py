@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from bookingdb.adoption import mending, rows
+from bookingdb.adoption import damage, repair
 from bookingdb.install import installer
 from bookingdb.install.installer import Connection, InstallError
 
@@ -35,7 +35,7 @@ class AdoptionReport:
 
 def under_way(connection: Connection) -> dict[str, int] | None:
     """How many rows of each table an adoption has mended that has not happened yet; None where there is none."""
-    return mending.mended_so_far(connection) if mending.is_under_way(connection) else None
+    return repair.mended_so_far(connection) if repair.is_under_way(connection) else None
 
 
 def report(connection: Connection) -> AdoptionReport:
@@ -83,7 +83,7 @@ def report(connection: Connection) -> AdoptionReport:
             "select u.table_name, u.row_key, u.therapist_id, u.override_date, u.problem"
             " from bookingdb.untranslated_availability() as u order by 1, 2, 3"
         ).fetchall()
-        now = rows.spendable(connection)
+        now = damage.spendable(connection)
         before: dict[str, int] = plan["original"]["balances"]
         return AdoptionReport(
             adopted_at=plan["created_at"].isoformat(),

@@ -6,11 +6,13 @@ empty search_path, so that they can be run again as they stand.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, LiteralString
 
+import psycopg
 from psycopg.rows import class_row, dict_row
 
 from bookingdb.install.installer import Connection
@@ -710,3 +712,13 @@ def comments(connection: Connection) -> list[str]:
         """.replace("%%", "%")
     )
     return [statement for (statement,) in rows]
+
+
+def restore_comments(connection: Connection, statements: list[str]) -> None:
+    """Put comments back on what was made anew; skip those of objects that are gone."""
+    for statement in statements:
+        with (
+            contextlib.suppress(psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable),
+            connection.transaction(),
+        ):
+            connection.execute(statement)

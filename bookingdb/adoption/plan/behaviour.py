@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bookingdb.adoption import inspection, reading, rows
-from bookingdb.adoption.desk import CLEARING, FOLLOWING, Desk
-from bookingdb.adoption.inspection import Function, Trigger
-from bookingdb.adoption.plan_security import MONEY
-from bookingdb.adoption.plan_tables import TIMES
-from bookingdb.adoption.rows import literal
+from bookingdb.adoption import application, damage, plpgsql_text
+from bookingdb.adoption.application import Function, Trigger
+from bookingdb.adoption.damage import literal
+from bookingdb.adoption.plan.draft import CLEARING, FOLLOWING, Desk
+from bookingdb.adoption.plan.security import MONEY
+from bookingdb.adoption.plan.tables import TIMES
 
 # What the columns of a table of hours mean to bookingdb.schedules_changed() and overrides_changed(): by name and type.
 _CLOCKS = ("time", "text", "character")
@@ -37,7 +37,7 @@ class BehaviourPart(Desk):
         for trigger in self.app.triggers:
             if trigger.table not in self.app.tables:
                 continue
-            seen = reading.effects(trigger.source)
+            seen = plpgsql_text.effects(trigger.source)
             label = f"public.{trigger.table}: {trigger.name} ({trigger.function})"
             what = self.verdicts(trigger, seen)
             self.tell("triggers", f"{label} {', '.join(what) or 'does nothing that concerns bookingdb'}")
@@ -99,7 +99,7 @@ class BehaviourPart(Desk):
                     [f"alter function {name} reset search_path"],
                 )
 
-    def verdicts(self, trigger: Trigger, seen: reading.Effects) -> list[str]:
+    def verdicts(self, trigger: Trigger, seen: plpgsql_text.Effects) -> list[str]:
         """What a trigger does that bookingdb does, too."""
         found = []
         if trigger.table == "sessions":
@@ -119,9 +119,9 @@ class BehaviourPart(Desk):
     def functions(self) -> None:
         """Functions that ours replace, and those that give credits away."""
         ours = {file.name: file for file in self.source.public_functions}
-        self.givers = reading.givers(inspection.bodies(self.connection), "user_credits", frozenset(ours))
-        for name, table, source, is_definer in inspection.triggers_elsewhere(self.connection):
-            seen = reading.effects(source)
+        self.givers = plpgsql_text.givers(application.bodies(self.connection), "user_credits", frozenset(ours))
+        for name, table, source, is_definer in application.triggers_elsewhere(self.connection):
+            seen = plpgsql_text.effects(source)
             if written := sorted((seen.inserts | seen.changes) & set(MONEY)):
                 who = (
                     f"its owner, for whoever may write {table}: look at who that is"
@@ -178,7 +178,7 @@ class BehaviourPart(Desk):
         """A function of the application's own: whether it gives credits away to whoever asks."""
         if function.result == "trigger" or function.language in ("c", "internal"):
             return
-        seen = reading.effects(function.source)
+        seen = plpgsql_text.effects(function.source)
         touched = (seen.inserts | seen.changes) & {"sessions", *MONEY}
         if function.name in self.givers:
             touched |= {"user_credits"}
@@ -213,14 +213,14 @@ class BehaviourPart(Desk):
     def customs(self) -> None:
         """Columns that the old booking function filled, and whom it told."""
         pairs: dict[str, str] = {}
-        for ours, others in rows.SYNONYMS.items():
+        for ours, others in damage.SYNONYMS.items():
             for other in others:
                 if self.app.column("sessions", other):
                     pairs[other] = ours
         old = self.app.called("create_session_with_credit_deduction")
         filled: dict[str, str] = {}
         for function in old:
-            for insert in reading.inserts(function.source):
+            for insert in plpgsql_text.inserts(function.source):
                 if insert.table == "sessions":
                     filled |= insert.values
         by_parameter = {"p_notes": "description", "p_session_type": "session_type", "p_title": "title"}
@@ -247,11 +247,13 @@ class BehaviourPart(Desk):
 
     def notification(self, old: list[Function]) -> None:
         """The call of the application's notifier, with what is known of a booking in the place of local variables."""
-        calls = [call for each in old if (call := reading.call_of(each.source, NOTIFIER)) is not None]
+        calls = [call for each in old if (call := plpgsql_text.call_of(each.source, NOTIFIER)) is not None]
         if not calls:
             return
         present = self.app.called(NOTIFIER)
-        statement, unclear = reading.rewritten_call(NOTIFIER, calls[-1], present[-1].argument_types if present else [])
+        statement, unclear = plpgsql_text.rewritten_call(
+            NOTIFIER, calls[-1], present[-1].argument_types if present else []
+        )
         evidence = [f"The old booking function called {NOTIFIER}({', '.join(calls[-1])})."]
         if unclear:
             evidence.append(f"Not known what these are, so they are null: {', '.join(unclear)}.")
@@ -289,7 +291,7 @@ class BehaviourPart(Desk):
             answered = self.ask(
                 "credits.individual",
                 [f"The application writes lots of type 'individual' ({', '.join(where)})."],
-                rows.CHOICES["credits.individual"],
+                damage.CHOICES["credits.individual"],
             )
         if answered == "user":
             self.follow(
@@ -302,7 +304,7 @@ class BehaviourPart(Desk):
 
     def schedules(self) -> None:
         """Tables in which the application keeps hours: triggers translate them, now and whenever they are written."""
-        followed = [table for table in inspection.SCHEDULE_TABLES if self.app.has(table) and self.schedule(table)]
+        followed = [table for table in application.SCHEDULE_TABLES if self.app.has(table) and self.schedule(table)]
         if followed:
             self.change(
                 FOLLOWING,
@@ -318,9 +320,9 @@ class BehaviourPart(Desk):
             fitting = [
                 n for n in names if self.app.column(table, n) and str(self.app.type_of(table, n)).startswith(types)
             ]
-            if fitting and (role != "document" or table == inspection.SCHEDULE_TABLES[0]):
+            if fitting and (role != "document" or table == application.SCHEDULE_TABLES[0]):
                 roles[role] = fitting[0]
-        is_week = table == inspection.SCHEDULE_TABLES[0]
+        is_week = table == application.SCHEDULE_TABLES[0]
         needed = {"therapist", "document"} if is_week else {"therapist", "date"}
         if not needed <= roles.keys() or (not is_week and not roles.keys() & {"type", "available"}):
             self.tell("schedules", f"public.{table} is of no shape that is known; bookingdb leaves it alone")

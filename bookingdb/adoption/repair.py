@@ -17,12 +17,12 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bookingdb.adoption import inspection, rows
-from bookingdb.adoption.inspection import Application
-from bookingdb.adoption.rows import Repair, literal
-from bookingdb.install import installer, script
+from bookingdb.adoption import application, damage
+from bookingdb.adoption.application import Application
+from bookingdb.adoption.damage import Repair, literal
+from bookingdb.adoption.transaction import changing, lock_installation
 from bookingdb.install.installer import Connection, InstallError
-from bookingdb.install.script import INSTALL_LOCK, LOCK_TIMEOUT, PUBLIC_TABLES
+from bookingdb.install.script import PUBLIC_TABLES
 
 # So many rows are mended in a second or two; fewer are not worth a transaction of their own.
 MANY = 20_000
@@ -113,9 +113,9 @@ class _Update:
 def mend(connection: Connection, before: Application, answers: Mapping[str, str]) -> int:
     """Repair rows as planned, with the application's triggers off; each original is recorded. Return how many."""
     ahead = _take_over(connection)
-    app = inspection.inspect(connection)
+    app = application.inspect(connection)
     with quiet(connection, app):
-        mended = sum(_mend(connection, each, before) for each in rows.repairs(before, app, rows.complete(answers)))
+        mended = sum(_mend(connection, each, before) for each in damage.repairs(before, app, damage.complete(answers)))
     if ahead and mended:
         # What the application spoilt again after it was mended: what it wrote last is what undo puts back.
         connection.execute(
@@ -185,7 +185,7 @@ def as_found(connection: Connection, app: Application) -> Application:
     recorded = connection.execute(
         f"select r.object, r.key, array(select jsonb_object_keys(min(r.original::text)::jsonb) order by 1)"
         f" from {SCHEMA}.rows as r where not starts_with(r.key, %s) group by 1, 2 order by 1, 2",
-        [rows.COPIES],
+        [damage.COPIES],
     ).fetchall()
     shown = {}
     for table in app.tables:
@@ -239,11 +239,11 @@ def repairs_ahead(connection: Connection, answers: Mapping[str, str]) -> list[tu
 
     A transaction must have been made ready with `installer.prepare`.
     """
-    app = inspection.inspect(connection)
+    app = application.inspect(connection)
     found = []
     try:
         with connection.transaction():
-            for repair in rows.repairs(app, app, rows.complete(answers)):
+            for repair in damage.repairs(app, app, damage.complete(answers)):
                 if _can_go_ahead(repair, app):
                     row = connection.execute(
                         f"select count(*) from public.{repair.table} as t inner join ({repair.query}) as w"
@@ -311,18 +311,9 @@ def check_answers(connection: Connection, answers: Mapping[str, str]) -> None:
 @contextmanager
 def _batch(connection: Connection) -> Iterator[None]:
     """A transaction of its own, in which nobody else installs anything."""
-    try:
-        with connection.transaction():
-            installer.prepare(connection)
-            connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT * 1000:.0f}ms"])
-            row = connection.execute("select pg_try_advisory_xact_lock(%s)", [INSTALL_LOCK]).fetchone()
-            if not (row and row[0]):
-                raise InstallError("another installation is running; try again when it has finished")
-            yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise InstallError(script.NOT_LOCKED % "adopt") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise InstallError(script.NOT_PERMITTED % ("adopt", error.diag.message_primary)) from error
+    with changing(connection, "adopt"):
+        lock_installation(connection)
+        yield
 
 
 @contextmanager
@@ -330,7 +321,7 @@ def _writing(connection: Connection, table: str) -> Iterator[None]:
     """Nobody else writes the table, and the application's triggers on it are off."""
     connection.execute("set constraints all immediate")
     connection.execute(f"lock table public.{table} in share row exclusive mode")
-    with quiet(connection, inspection.inspect(connection), (table,)):
+    with quiet(connection, application.inspect(connection), (table,)):
         yield
 
 
@@ -407,7 +398,7 @@ def _put_back_batch(connection: Connection, object_: str, key: str, columns: lis
         ).fetchall()
         if not taken:
             return None
-        app = inspection.inspect(connection)
+        app = application.inspect(connection)
         types = {name: app.columns[table][name].type for name in columns}
         setting = ", ".join(f"{name} = (o.original ->> '{name}')::{types[name]}" for name in columns)
         as_left = " and ".join(

@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 
 import psycopg
 
-from bookingdb.adoption import rows
-from bookingdb.adoption.desk import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan, Question
-from bookingdb.adoption.inspection import Application
-from bookingdb.adoption.plan_behaviour import BehaviourPart
-from bookingdb.adoption.plan_rows import RowsPart
-from bookingdb.adoption.plan_security import SecurityPart
-from bookingdb.adoption.plan_tables import TablesPart
-from bookingdb.install.installer import Connection
+from bookingdb.adoption import damage
+from bookingdb.adoption.application import Application
+from bookingdb.adoption.plan.behaviour import BehaviourPart
+from bookingdb.adoption.plan.damage import RowsPart
+from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan, Question
+from bookingdb.adoption.plan.security import SecurityPart
+from bookingdb.adoption.plan.tables import TablesPart
+from bookingdb.adoption.transaction import one_moment, refuse_installed, scalar
+from bookingdb.install import installer
+from bookingdb.install.installer import Connection, InstallError
 from bookingdb.install.source import Source
 
 
@@ -48,7 +50,7 @@ def _attempt(planner: _Planner, part: Callable[[], None]) -> None:
 def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
     """Make the plan. The transaction must have been made ready with `installer.prepare`; nothing is written."""
     planner = _Planner(connection, source, answers)
-    found: list[rows.Rows] = []
+    found: list[damage.Rows] = []
     _attempt(planner, planner.statuses)
     _attempt(planner, planner.times)
     _attempt(planner, lambda: found.extend(planner.rows()))
@@ -63,7 +65,7 @@ def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> 
     if unknown and not planner.problems:
         planner.problems.append(f"answers to what nobody asks: {', '.join(unknown)}")
     balances: dict[str, int] = {}
-    _attempt(planner, lambda: balances.update(rows.balances(connection, planner.app)))
+    _attempt(planner, lambda: balances.update(damage.balances(connection, planner.app)))
     return Plan(
         adapter=source.adapter.name,
         application=planner.app,
@@ -75,6 +77,42 @@ def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> 
         problems=planner.problems,
         balances=balances,
     )
+
+
+def make_plan(connection: Connection, source: Source, answers: dict[str, str]) -> tuple[Plan, str]:
+    """Make the plan for these answers, and the fingerprint of what was found, which does not depend on them.
+
+    Reads only, in one transaction that sees one moment. Of a database that has been adopted it is empty.
+
+    Raises:
+        InstallError: bookingdb is installed already, or there is nothing to adopt.
+    """
+    with one_moment(connection):
+        if installer.is_adopted(connection):
+            return nothing(source), nothing(source).fingerprint()
+        refuse_installed(connection)
+        base = make(connection, source, {})
+        if not base.application.tables:
+            raise InstallError("the database has no tables to take over: `bookingdb migrate` installs bookingdb")
+        fingerprint = base.fingerprint()
+        return make(connection, source, answers), fingerprint
+
+
+def likely_adapter(connection: Connection) -> str:
+    """Which of our adapters fits the tables in which the application keeps people."""
+    query = "select to_regclass(%s) is not null"
+    has = {name: bool(scalar(connection, query, f"public.{name}")) for name in _PEOPLE}
+    if has["users"]:
+        return next(
+            (adapter for table, adapter in _PEOPLE.items() if adapter != "profiles" and has[table]), "standalone"
+        )
+    return "profiles" if has["profiles"] else "standalone"
+
+
+# Tables of people, and the adapter for an application that has them.
+_PEOPLE = {
+    "therapist_enrollments": "enrollments", "therapists": "therapists", "users": "standalone", "profiles": "profiles",
+}  # fmt: skip
 
 
 __all__ = ["CLEARING", "COLUMNS", "FOLLOWING", "STRENGTHENING", "Change", "Plan", "Question", "make", "nothing"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bookingdb.adoption import inspection, reading
-from bookingdb.adoption.desk import CLEARING, FOLLOWING, Desk
-from bookingdb.adoption.inspection import CALLERS, Policy
+from bookingdb.adoption import application, plpgsql_text
+from bookingdb.adoption.application import CALLERS, Policy
+from bookingdb.adoption.plan.draft import CLEARING, FOLLOWING, Desk
 
 # Tables of money: nobody from outside writes them.
 MONEY = ("user_credits", "booking_audit_log")
@@ -52,7 +52,7 @@ class SecurityPart(Desk):
             if policy.table in self.app.tables:
                 self.tell("security", policy.definition)
                 self.policy(policy)
-        for opening in inspection.openings(self.connection, [t for t in MONEY if self.app.has(t)]):
+        for opening in application.openings(self.connection, [t for t in MONEY if self.app.has(t)]):
             self.opening(opening)
         writable = self.ask(
             "money.writable",
@@ -101,7 +101,7 @@ class SecurityPart(Desk):
                 ["drop policy bookingdb_own_sessions on public.sessions"],
             )
 
-    def opening(self, opening: inspection.Opening) -> None:
+    def opening(self, opening: application.Opening) -> None:
         """A view over money that callers may write: it does so as its owner, whatever is revoked of the table."""
         who = " and ".join(opening.roles)
         answer = self.ask(
@@ -134,7 +134,7 @@ class SecurityPart(Desk):
             return
         name = f"policy {policy.name} on public.{policy.table}"
         drop = f"drop policy {policy.name} on public.{policy.table}"
-        self.change(CLEARING, name, "it let callers write any row", [drop], [reading.readable(policy.definition)])
+        self.change(CLEARING, name, "it let callers write any row", [drop], [plpgsql_text.readable(policy.definition)])
         if answer == "narrow":
             own = "user_id = (select bookingdb.actor_id()) or therapist_id = (select bookingdb.actor_id())"
             condition = own if policy.table == "sessions" else "id = (select bookingdb.actor_id())"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from bookingdb.adoption.inspection import Application
+from bookingdb.adoption.application import Application
 from bookingdb.install.installer import Connection
 
 # Statuses in which a session takes place (bookingdb.occupies_time), and all that bookingdb knows.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bookingdb.adoption import rows
-from bookingdb.adoption.desk import FOLLOWING, Desk
-from bookingdb.adoption.rows import Rows, Zones, literal
+from bookingdb.adoption import damage
+from bookingdb.adoption.damage import Rows, Zones, literal
+from bookingdb.adoption.plan.draft import FOLLOWING, Desk
 
 # What names of statuses say that a session in them does not take place.
 _OVER = "cancel|declin|reject|expire|complet|done|finish|no.?show|miss|refund|draft|delet|archiv|fail|past|ended"
@@ -41,7 +41,7 @@ class RowsPart(Desk):
                 {},
                 self.given.get("zone.timestamps", "UTC"),
             )
-        found = rows.zones(
+        found = damage.zones(
             self.connection, self.app, self.given.get("zone"), self.answers.get("zone.timestamps", "UTC")
         )
         if not self.app.has("sessions"):
@@ -100,7 +100,7 @@ class RowsPart(Desk):
             if self.app.column("sessions", "created_at")
             else "select s.status::text, count(*), 0 from public.sessions as s where s.status::text <> all (%s)"
             " group by 1 order by 1",
-            [list(rows.STATUSES)],
+            [list(damage.STATUSES)],
         ).fetchall()
         allowed = {
             value
@@ -109,7 +109,7 @@ class RowsPart(Desk):
             for value in re.findall(r"'((?:[^']|'')*)'", each.definition)
         }
         counted = {status: (count, recent) for status, count, recent in found}
-        for status in sorted({*counted, *(allowed - set(rows.STATUSES))}):
+        for status in sorted({*counted, *(allowed - set(damage.STATUSES))}):
             count, recent = counted.get(status, (0, 0))
             over = re.search(_OVER, status, re.IGNORECASE)
             choices = {"active": "sessions in it take place, and occupy time", "over": "they block nobody"}
@@ -119,7 +119,7 @@ class RowsPart(Desk):
                 choices,
                 "over" if over else "active",
             )
-        own = [s for s in rows.active_statuses(self.answers) if s not in rows.ACTIVE]
+        own = [s for s in damage.active_statuses(self.answers) if s not in damage.ACTIVE]
         if own:
             self.change(
                 FOLLOWING,
@@ -134,23 +134,23 @@ class RowsPart(Desk):
     def rows(self) -> Iterator[Rows]:
         """The rows that break an invariant, by class, with the questions about them."""
         bookable = self.bookable()
-        defaults = {key: next(iter(choices)) for key, choices in rows.CHOICES.items()}
+        defaults = {key: next(iter(choices)) for key, choices in damage.CHOICES.items()}
         answers = {**defaults, **{k: v for k, v in self.given.items() if k in defaults}, **self.answers}
-        found = list(rows.sessions(self.connection, self.app, answers, bookable))
+        found = list(damage.sessions(self.connection, self.app, answers, bookable))
         if self.as_utc:
             choice = self.answers["times.wall_clock_as_utc"]
             repair = "start_time and end_time move" if choice == "shift" else "they stay as they are"
             title = "sessions whose wall clock time was stored as if it were UTC"
             found.append(Rows("times.wall_clock_as_utc", "public.sessions", title, repair, self.as_utc))
         if self.app.has("sessions"):
-            found += rows.copied(self.connection, self.app)
+            found += damage.copied(self.connection, self.app)
             found += self.unknown_statuses()
         if self.app.has("user_credits"):
-            found += rows.lots(self.connection, self.app, answers)
-        found += rows.duplicates(self.connection, self.app)
+            found += damage.lots(self.connection, self.app, answers)
+        found += damage.duplicates(self.connection, self.app)
         for each in found:
             key = "rows.overlapping" if each.key.startswith("rows.overlapping") else each.key
-            choices = rows.CHOICES.get(key, {})
+            choices = damage.CHOICES.get(key, {})
             if len(choices) > 1 and key not in self.answers:
                 self.ask(key, [f"{each.count} {each.title}."], choices)
         yield from found
@@ -180,18 +180,18 @@ class RowsPart(Desk):
                 if not (there and there[0]) and table not in _MADE:
                     self.problems.append(f"the adapter {self.source.adapter.name} needs the table {table}")
             if self.app.has("users") or "public.users" not in found[2]:
-                if reason := rows.fits(self.connection, found[2]):
+                if reason := damage.fits(self.connection, found[2]):
                     self.misfits(reason)
                 self.people(found[1], found[2])
                 if found[1] == "therapists":
                     # The id alone: other columns may have yet to be made.
                     ids = re.sub(r"select\s+(\w+\.id)\b.*?\sfrom\s", r"select \1 from ", found[2], count=1, flags=re.S)
-                    select = None if rows.fits(self.connection, ids) else ids
+                    select = None if damage.fits(self.connection, ids) else ids
         return select
 
     def people(self, who: str, select: str) -> None:
         """How many the adapter finds."""
-        if rows.fits(self.connection, select) is None:
+        if damage.fits(self.connection, select) is None:
             row = self.connection.execute(f"select count(*) from ({select}) as p").fetchone()
             self.tell("people", f"adapter {self.source.adapter.name}: {row[0] if row else 0} {who}")
 

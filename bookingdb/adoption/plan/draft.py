@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from bookingdb.adoption import inspection, mending
-from bookingdb.adoption.inspection import Application
-from bookingdb.adoption.rows import Rows
+from bookingdb.adoption import application, repair
+from bookingdb.adoption.application import Application
+from bookingdb.adoption.damage import Rows
 from bookingdb.checks.remedies import Attributes
 from bookingdb.install.installer import Connection
 from bookingdb.install.source import Source
@@ -83,7 +83,7 @@ class Desk:
         self.connection = connection
         self.source = source
         self.given = dict(answers)
-        self.app = mending.as_found(connection, inspection.inspect(connection))
+        self.app = repair.as_found(connection, application.inspect(connection))
         self.questions: list[Question] = []
         self.answers: dict[str, str] = {}
         self.changes: list[Change] = []
