@@ -574,7 +574,8 @@ class TablesPart(Desk):
                 reason,
                 [f"alter table public.{each.table} drop constraint {each.name}"],
                 [
-                    f"alter table public.{each.table} add constraint {each.name} {plpgsql_text.readable(each.definition)}"
+                    f"alter table public.{each.table} add constraint {each.name}"
+                    f" {plpgsql_text.readable(each.definition)}"
                 ],
             )
 
