@@ -15,8 +15,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row, dict_row
 
-from bookingdb.install.installer import Connection
 from bookingdb.install.script import PUBLIC_TABLES
+from bookingdb.install.session import Connection
 
 # Where applications keep hours, besides the four tables.
 SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")
@@ -356,7 +356,7 @@ _POLICIES: LiteralString = """
 
 
 def inspect(connection: Connection) -> Application:
-    """Read all of it. The transaction must have been made ready with `installer.prepare`."""
+    """Read all of it. The transaction must have been made ready with `session.prepare`."""
     parameters = {"tables": [*PUBLIC_TABLES, *SCHEDULE_TABLES], "callers": list(CALLERS)}
 
     def rows(query: LiteralString, kind: type[Any]) -> list[Any]:

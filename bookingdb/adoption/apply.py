@@ -17,10 +17,10 @@ from bookingdb.adoption.application import Application
 from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.file import Decided
 from bookingdb.adoption.plan.planner import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
-from bookingdb.adoption.transaction import changing, lock_installation, refuse_installed, scalar
+from bookingdb.adoption.transaction import changing, lock_installation, refuse_installed
 from bookingdb.checks import lint, verify
-from bookingdb.install import installer, script
-from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install import script, session
+from bookingdb.install.session import FAILED, Connection, InstallError, scalar
 from bookingdb.install.source import Source
 
 # Where the application's tables wait while the migrations make theirs.
@@ -87,7 +87,7 @@ def _mend_ahead(
 ) -> None:
     """Mend what is many and needs nothing else, while the application goes on working."""
     with connection.transaction(force_rollback=True):
-        installer.prepare(connection, read_only=True)
+        session.prepare(connection, read_only=True)
         refuse_installed(connection)
         repairs = repair.repairs_ahead(connection, decided.answers)
         if not repairs:
@@ -187,7 +187,7 @@ class _Adoption:
         except (psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege, psycopg.OperationalError):
             raise
         except psycopg.Error as error:
-            raise InstallError(script.FAILED % (place, error.diag.message_primary or error)) from error
+            raise InstallError(FAILED % (place, error.diag.message_primary or error)) from error
 
     def execute(self, changes: Iterable[Change], phase: int) -> None:
         """Run the changes of a phase, and remember what undoes them."""

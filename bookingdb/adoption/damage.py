@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from bookingdb.adoption.application import Application
-from bookingdb.install.installer import Connection
+from bookingdb.install.session import Connection, literal
 
 # Statuses in which a session takes place (bookingdb.occupies_time), and all that bookingdb knows.
 ACTIVE = ("pending_approval", "scheduled", "confirmed", "in_progress")
@@ -81,11 +81,6 @@ class Zones:
     matches: dict[str, int] = field(default_factory=dict)
     as_utc: list[str] = field(default_factory=list)
     in_zone: int = 0
-
-
-def literal(value: object) -> str:
-    """Write a value as SQL."""
-    return sql.Literal(value).as_string(None).strip()
 
 
 def _first(app: Application, name: str, types: tuple[str, ...], cast: str) -> str:

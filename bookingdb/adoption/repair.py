@@ -19,10 +19,10 @@ from psycopg.types.json import Jsonb
 
 from bookingdb.adoption import application, damage
 from bookingdb.adoption.application import Application
-from bookingdb.adoption.damage import Repair, literal
+from bookingdb.adoption.damage import Repair
 from bookingdb.adoption.transaction import changing, lock_installation
-from bookingdb.install.installer import Connection, InstallError
 from bookingdb.install.script import PUBLIC_TABLES
+from bookingdb.install.session import Connection, InstallError, literal
 
 # So many rows are mended in a second or two; fewer are not worth a transaction of their own.
 MANY = 20_000
@@ -237,7 +237,7 @@ def _can_go_ahead(repair: Repair, app: Application) -> bool:
 def repairs_ahead(connection: Connection, answers: Mapping[str, str]) -> list[tuple[Repair, int]]:
     """The repairs that are worth batches before the adoption, with how many rows each changes; none where few are.
 
-    A transaction must have been made ready with `installer.prepare`.
+    A transaction must have been made ready with `session.prepare`.
     """
     app = application.inspect(connection)
     found = []

@@ -8,8 +8,8 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from bookingdb.adoption import damage, repair
-from bookingdb.install import installer
-from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install import session
+from bookingdb.install.session import Connection, InstallError
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def report(connection: Connection) -> AdoptionReport:
         InstallError: nothing was adopted in this database.
     """
     with connection.transaction(force_rollback=True):
-        installer.prepare(connection, read_only=True)
+        session.prepare(connection, read_only=True)
         cursor = connection.cursor(row_factory=dict_row)
         exists = cursor.execute("select to_regclass('bookingdb.adoption') is not null as is_there").fetchone()
         plan = (

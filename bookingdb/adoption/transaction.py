@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import psycopg
-
-from bookingdb.install import installer, script
-from bookingdb.install.installer import Connection, InstallError
-from bookingdb.install.script import INSTALL_LOCK, LOCK_TIMEOUT
-
-
-def scalar(connection: Connection, query: str, *parameters: Any) -> Any:
-    """Return the first column of the first row, None where there is no row."""
-    row = connection.execute(query, parameters or None).fetchone()
-    return row[0] if row else None
+from bookingdb.install import installer, session
+from bookingdb.install.session import INSTALL_LOCK, SETTINGS, Connection, InstallError, scalar
 
 
 @contextmanager
@@ -24,8 +14,8 @@ def one_moment(connection: Connection) -> Iterator[None]:
     """Open a read-only transaction that sees one snapshot of the database, and roll it back."""
     with connection.transaction(force_rollback=True):
         connection.execute("set transaction isolation level repeatable read, read only")
-        for name, value in {"statement_timeout": "0", **script.SETTINGS}.items():
-            connection.execute("select set_config(%s, %s, true)", [name, value])
+        for name, value in {"statement_timeout": "0", **SETTINGS}.items():
+            session.configure(connection, name, value)
         yield
 
 
@@ -36,15 +26,10 @@ def changing(connection: Connection, command: str) -> Iterator[None]:
     Raises:
         InstallError: a table could not be locked within LOCK_TIMEOUT seconds, or the role may not do this.
     """
-    try:
-        with connection.transaction():
-            installer.prepare(connection)
-            connection.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_TIMEOUT * 1000:.0f}ms"])
-            yield
-    except psycopg.errors.LockNotAvailable as error:
-        raise InstallError(script.NOT_LOCKED % command) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise InstallError(script.NOT_PERMITTED % (command, error.diag.message_primary)) from error
+    with session.refusals(command), connection.transaction():
+        session.prepare(connection)
+        session.limit_lock_wait(connection)
+        yield
 
 
 def lock_installation(connection: Connection) -> None:

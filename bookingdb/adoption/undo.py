@@ -11,10 +11,10 @@ from bookingdb.adoption import application, repair
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.apply import Announce
 from bookingdb.adoption.plan.planner import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
-from bookingdb.adoption.transaction import changing, scalar
-from bookingdb.install import installer, uninstall
-from bookingdb.install.installer import Connection, InstallError
-from bookingdb.install.script import INSTALL_LOCK, KNOWN_ROLES
+from bookingdb.adoption.transaction import changing
+from bookingdb.install import installer, session, uninstall
+from bookingdb.install.script import KNOWN_ROLES
+from bookingdb.install.session import INSTALL_LOCK, Connection, InstallError, scalar
 from bookingdb.install.source import Source
 
 
@@ -45,12 +45,8 @@ def undo(
         remark = f"{refused} rows stay as they became, because what they were is not allowed any more"
         return Undone(0, restored, [remark] if refused else [])
     source = source or installer.installed_source(connection)
-    try:
-        with changing(connection, "adopt --undo"):
-            return _Undoing(connection, source, announce).run()
-    except psycopg.errors.DependentObjectsStillExist as error:
-        needs = "; ".join((error.diag.message_detail or "").splitlines())
-        raise InstallError(f"nothing was undone, because the application uses it: {needs}") from error
+    with session.kept_for_dependents("nothing was undone"), changing(connection, "adopt --undo"):
+        return _Undoing(connection, source, announce).run()
 
 
 class _Undoing:

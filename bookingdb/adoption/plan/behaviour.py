@@ -6,10 +6,10 @@ import re
 
 from bookingdb.adoption import application, damage, plpgsql_text
 from bookingdb.adoption.application import Function, Trigger
-from bookingdb.adoption.damage import literal
 from bookingdb.adoption.plan.draft import CLEARING, FOLLOWING, Desk
 from bookingdb.adoption.plan.security import MONEY
 from bookingdb.adoption.plan.tables import TIMES
+from bookingdb.install.session import literal
 
 # What the columns of a table of hours mean to bookingdb.schedules_changed() and overrides_changed(): by name and type.
 _CLOCKS = ("time", "text", "character")

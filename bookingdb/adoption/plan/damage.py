@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from bookingdb.adoption import damage
-from bookingdb.adoption.damage import Rows, Zones, literal
+from bookingdb.adoption.damage import Rows, Zones
 from bookingdb.adoption.plan.draft import FOLLOWING, Desk
+from bookingdb.install.session import literal
 
 # What names of statuses say that a session in them does not take place.
 _OVER = "cancel|declin|reject|expire|complet|done|finish|no.?show|miss|refund|draft|delet|archiv|fail|past|ended"

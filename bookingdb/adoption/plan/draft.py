@@ -11,7 +11,7 @@ from bookingdb.adoption import application, repair
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.damage import Rows
 from bookingdb.checks.remedies import Attributes
-from bookingdb.install.installer import Connection
+from bookingdb.install.session import Connection
 from bookingdb.install.source import Source
 
 

@@ -17,9 +17,9 @@ from bookingdb.adoption.plan.damage import RowsPart
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan, Question
 from bookingdb.adoption.plan.security import SecurityPart
 from bookingdb.adoption.plan.tables import TablesPart
-from bookingdb.adoption.transaction import one_moment, refuse_installed, scalar
+from bookingdb.adoption.transaction import one_moment, refuse_installed
 from bookingdb.install import installer
-from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install.session import Connection, InstallError, scalar
 from bookingdb.install.source import Source
 
 
@@ -48,7 +48,7 @@ def _attempt(planner: _Planner, part: Callable[[], None]) -> None:
 
 
 def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
-    """Make the plan. The transaction must have been made ready with `installer.prepare`; nothing is written."""
+    """Make the plan. The transaction must have been made ready with `session.prepare`; nothing is written."""
     planner = _Planner(connection, source, answers)
     found: list[damage.Rows] = []
     _attempt(planner, planner.statuses)

@@ -10,9 +10,9 @@ from psycopg import sql
 
 from bookingdb.adoption import application, damage, plpgsql_text
 from bookingdb.adoption.application import Column, Constraint, Policy
-from bookingdb.adoption.damage import literal
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, STRENGTHENING, Desk
 from bookingdb.checks.remedies import Attributes
+from bookingdb.install.session import literal
 
 # Columns whose values both sides limit, and those that bookingdb writes.
 _VALUES: dict[str, dict[str, tuple[str, ...]]] = {
