@@ -70,7 +70,7 @@ lint: $(VENV)/developing
 	$(BIN)/mypy
 	# Its workers leave semaphores behind, which Python tidies up and warns of.
 	PYTHONWARNINGS=ignore::UserWarning:multiprocessing.resource_tracker \
-		$(BIN)/sqlfluff lint --processes 2 sql tests/sql
+		$(BIN)/sqlfluff lint --processes 2 sql bookingdb tests/sql
 
 # The binaries of these packages run on every Python, whatever the packages say.
 VERSIONS ?= 15.19 17.11
