@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bookingdb.cli import main as cli
-from bookingdb.cli.console import DURATION
+from bookingdb.cli.options import DURATION
 from tests.support import TOMORROW, World, connect, run
 
 

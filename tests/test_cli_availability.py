@@ -20,8 +20,7 @@ import pytest
 
 from bookingdb import Bookings, Session, TimeOff, WeeklyWindow
 from bookingdb.cli import day_grid, ical, week_text
-from bookingdb.cli.availability import LEGEND, SIGNS
-from bookingdb.cli.day_grid import Cell
+from bookingdb.cli.day_grid import LEGEND, SIGNS, Cell
 from tests.support import TOMORROW, World
 from tests.test_cli import answer, bookingdb
 
@@ -218,8 +217,8 @@ def test_hours_that_occur_twice_elsewhere(world: World, zone: str, expected: lis
     day = next(
         day
         for day in (dt.date(NEXT_YEAR, 1, 1) + number * DAY for number in range(366))
-        if day_grid.instant(dt.datetime.combine(day + DAY, dt.time()), tz)
-        - day_grid.instant(dt.datetime.combine(day, dt.time()), tz)
+        if day_grid.instant_of(dt.datetime.combine(day + DAY, dt.time()), tz)
+        - day_grid.instant_of(dt.datetime.combine(day, dt.time()), tz)
         > DAY
     )
     therapist = world.therapist(zone)
@@ -314,7 +313,8 @@ def test_a_local_time_is_the_instant_that_it_is_for_the_database(world: World) -
         )
 
         assert len(strange) > 300
-        assert [day_grid.instant(local, tz) for local in strange] == [instant.astimezone(UTC) for (instant,) in there]
+        found = [day_grid.instant_of(local, tz) for local in strange]
+        assert found == [instant.astimezone(UTC) for (instant,) in there]
 
 
 # --- next, find ---
@@ -787,5 +787,5 @@ def test_time_zone_data_of_another_year_is_mentioned(world: World, monkeypatch: 
     therapist = world.therapist("Europe/Berlin")
     said = "the time zone data of this machine and of the database differ"
     assert said not in bookingdb(world.url, "slots", therapist, "--from", TOMORROW, "--days", 1).stderr
-    monkeypatch.setattr("bookingdb.cli.availability.zone_named", lambda _: ZoneInfo("Asia/Tokyo"))
+    monkeypatch.setattr("bookingdb.cli.slots.zone_named", lambda _: ZoneInfo("Asia/Tokyo"))
     assert said in bookingdb(world.url, "slots", therapist, "--from", TOMORROW, "--days", 1).stderr

@@ -18,8 +18,9 @@ from click.testing import CliRunner, Result
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bookingdb import database
-from bookingdb.cli.console import database_url_option, open_database
+from bookingdb.cli.console import open_database
 from bookingdb.cli.main import Commands
+from bookingdb.cli.options import database_url_option
 from bookingdb.database import DatabaseUnreachable, NoDatabase, Target
 from bookingdb.local import server as local_server
 from bookingdb.local.server import LocalServer

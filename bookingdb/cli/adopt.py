@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bookingdb.cli.console import database_url_option, json_option, open_database, print_json, print_table
+from bookingdb.cli.console import open_database, print_json, print_table
+from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.install.source import load
 
 if TYPE_CHECKING:

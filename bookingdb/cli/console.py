@@ -1,10 +1,8 @@
-"""What all commands share: the exit code of a refusal, options, kinds of values, the connection, and printing."""
+"""What all commands share: the exit code of a refusal, the connection, and printing."""
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 import psycopg
@@ -13,106 +11,6 @@ from bookingdb import database
 from bookingdb.records import Record
 
 REFUSED: Final = 1
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Instant(click.ParamType[datetime]):
-    """An instant on the command line: ISO 8601 with an offset."""
-
-    name = "INSTANT"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> datetime:
-        """Return the datetime; fails with a usage error where there is none, or no offset."""
-        try:
-            instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no instant such as 2030-01-07T10:00+01:00", parameter, context)
-        if instant.tzinfo is None:
-            self.fail(f"{value!r} needs an offset, such as Z or +01:00", parameter, context)
-        return instant
-
-
-class Date(click.ParamType[date]):
-    """A date on the command line: ``2030-01-07``."""
-
-    name = "DATE"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> date:
-        """Return the date; fails with a usage error where there is none."""
-        if isinstance(value, date):
-            return value
-        try:
-            return datetime.strptime(value, "%Y-%m-%d").date()
-        except ValueError:
-            self.fail(f"{value!r} is no date such as 2030-01-07", parameter, context)
-
-
-class Moment(click.ParamType[date]):
-    """An instant on the command line, or a date, which is a whole day of whatever zone is meant."""
-
-    name = "DATE|INSTANT"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> date:
-        """Return the datetime or the date; fails with a usage error where there is neither."""
-        is_date = isinstance(value, str) and len(value) == len("2030-01-07")
-        return (DATE if is_date else INSTANT).convert(value, parameter, context)
-
-
-class Duration(click.ParamType[timedelta]):
-    """A length of time on the command line: ``90s``, ``30m``, ``24h``, ``2 days``, ``1 day 12:00:00``."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> timedelta:
-        """Return the timedelta; fails with a usage error where there is none."""
-        if isinstance(value, timedelta):
-            return value
-        found = _UNITS.fullmatch(_CLOCK.sub(r"\1h\2m\3s", value))
-        if found is None or not any(found.groups()):
-            self.fail(f"{value!r} is no length of time such as 30m, 24h, '2 days' or 01:30:00", parameter, context)
-        return timedelta(**{unit: int(number) for unit, number in found.groupdict("0").items()})
-
-
-_CLOCK: Final = re.compile(r"([0-9]{2,4}):([0-5][0-9]):([0-5][0-9])")
-_UNITS: Final = re.compile(
-    r"(?:(?P<weeks>[0-9]{1,4}) ?(?:w|weeks?))? ?"
-    r"(?:(?P<days>[0-9]{1,5}) ?(?:d|days?))? ?"
-    r"(?:(?P<hours>[0-9]{1,6}) ?(?:h|hours?))? ?"
-    r"(?:(?P<minutes>[0-9]{1,7}) ?(?:m|min|minutes?))? ?"
-    r"(?:(?P<seconds>[0-9]{1,9}) ?(?:s|seconds?))?",
-    re.ASCII,
-)
-
-INSTANT: Final = Instant()
-MOMENT: Final = Moment()
-DATE: Final = Date()
-DURATION: Final = Duration()
-
-
-def options(*given: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Make one decorator of several options and arguments; the help lists them in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(given):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def database_url_option(command: Command) -> Command:
-    """Give a command the option ``--database-url``, as the parameter `database_url`."""
-    return click.option(
-        "--database-url",
-        metavar="URL",
-        help="The database; default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
-    )(command)
-
-
-def json_option(command: Command) -> Command:
-    """Give a command the option ``--json``, as the parameter `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ...]]":

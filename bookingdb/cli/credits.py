@@ -5,7 +5,8 @@ from datetime import datetime
 import click
 
 from bookingdb import Bookings
-from bookingdb.cli.console import INSTANT, database_url_option, json_option, open_database, print_records, print_value
+from bookingdb.cli.console import open_database, print_records, print_value
+from bookingdb.cli.options import INSTANT, database_url_option, json_option
 
 
 @click.group("credits")

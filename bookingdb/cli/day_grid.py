@@ -4,14 +4,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bookingdb.records import SlotState
 
 DAY: Final = timedelta(days=1)
+YEAR: Final = timedelta(days=366)
 MINUTE: Final = timedelta(minutes=1)
-_MINUTES_OF_A_DAY: Final = 24 * 60
+DAYS_OF_A_TABLE: Final = 7
 
 
 class Cell(Enum):
@@ -20,6 +21,17 @@ class Cell(Enum):
     FREE = "free"
     TAKEN = "taken"
     OFF = "off"
+
+
+# What can be told apart without colours, too.
+SIGNS: Final[Mapping[Cell | None, tuple[str, str]]] = {
+    Cell.FREE: ("+", "bold green"),
+    Cell.TAKEN: ("x", "red"),
+    Cell.OFF: (".", "dim"),
+    None: (" ", ""),
+}
+LEGEND: Final = "+ free   x taken   . off"
+LEGEND_OF_GRIDS_WITH_HOURS_TWICE: Final = "   * once more, after the clocks went back"
 
 
 class Hour(NamedTuple):
@@ -42,15 +54,15 @@ class Day:
     length: timedelta
 
 
-def instant(local: datetime, zone: ZoneInfo) -> datetime:
+def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
     """Return the first instant at which the clocks show a local time; of one that they skip, that of the jump.
 
-    Example: ``instant(datetime(2030, 3, 31, 2, 30), ZoneInfo("Europe/Berlin"))`` is ``2030-03-31 01:00:00+00:00``
+    Example: ``instant_of(datetime(2030, 3, 31, 2, 30), ZoneInfo("Europe/Berlin"))`` is ``2030-03-31 01:00:00+00:00``
     """
     found = local.replace(tzinfo=zone).astimezone(UTC)
     if found.astimezone(zone).replace(tzinfo=None) == local:
         return found
-    offset = (found - MINUTE * _MINUTES_OF_A_DAY).astimezone(zone).utcoffset()
+    offset = (found - DAY).astimezone(zone).utcoffset()
     while (found - MINUTE).astimezone(zone).utcoffset() != offset:
         found -= MINUTE
     return found
@@ -76,6 +88,48 @@ def hours_shown(days: Collection[Day]) -> list[Hour | None]:
     return shown[:-1] if shown and shown[-1] is None else shown
 
 
+def print_grids(days: Sequence[Day]) -> None:
+    """Print days as tables of a week each, and what their signs mean."""
+    from rich.console import Console  # noqa: PLC0415 (half of what starting the command would take)
+
+    console = Console(highlight=False)
+    hours_twice = False
+    for begin in range(0, len(days), DAYS_OF_A_TABLE):
+        part = days[begin : begin + DAYS_OF_A_TABLE]
+        shown = hours_shown(part)
+        hours_twice |= any(hour is not None and not hour.is_first for hour in shown)
+        console.print()
+        console.print(_table(part, shown))
+        if not shown:
+            console.print("Off on all of these days.")
+    console.print()
+    console.print(LEGEND + (LEGEND_OF_GRIDS_WITH_HOURS_TWICE if hours_twice else ""))
+
+
+def _table(days: Sequence[Day], shown: Sequence[Hour | None]) -> Any:
+    from rich.box import SIMPLE  # noqa: PLC0415 (half of what starting the command would take)
+    from rich.table import Table  # noqa: PLC0415 (half of what starting the command would take)
+    from rich.text import Text  # noqa: PLC0415 (half of what starting the command would take)
+
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
+    # On which days the clocks change.
+    changes = any(day.length != DAY for day in days)
+    table.add_column(f"{days[0].date:%Y}" + ("\n\n" if changes else "\n"), no_wrap=True)
+    for day in days:
+        length = f"{day.length / timedelta(hours=1):g} h" if day.length != DAY else ""
+        title = f"{day.date:%a}\n{day.date:%m-%d}" + (f"\n{length}" if changes else "")
+        table.add_column(title, justify="center", no_wrap=True, min_width=5)
+    for hour in shown:
+        if hour is None:
+            table.add_row("...")
+        else:
+            signs = [SIGNS[day.cells.get(hour)] for day in days]
+            table.add_row(
+                f"{hour.time:%H:%M}{'' if hour.is_first else '*'}", *(Text(sign, style) for sign, style in signs)
+            )
+    return table
+
+
 def _hour(local: datetime) -> Hour:
     shown = local.replace(tzinfo=None, fold=0).time()
     minute = shown.hour * 60 + shown.minute
@@ -91,4 +145,4 @@ def _hour(local: datetime) -> Hour:
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return instant(datetime.combine(day, time()), zone)
+    return instant_of(datetime.combine(day, time()), zone)

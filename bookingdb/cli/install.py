@@ -9,7 +9,8 @@ import click
 
 from bookingdb import database
 from bookingdb.checks import lint, selftest, verify
-from bookingdb.cli.console import REFUSED, database_url_option, json_option, open_database, print_json, print_table
+from bookingdb.cli.console import REFUSED, open_database, print_json, print_table
+from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.install import export, installer
 from bookingdb.install import uninstall as removing
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bookingdb.cli.console import REFUSED, Command, json_option, print_json
+from bookingdb.cli.console import REFUSED, print_json
+from bookingdb.cli.options import Command, json_option
 from bookingdb.database import NoDatabase
 from bookingdb.local.server import LocalServer, Status
 

@@ -150,7 +150,7 @@ COMMANDS: Final[Mapping[str, Later]] = {
     ),
     "local": Later("local:local", "Start and stop a Postgres of your own on this machine."),
     "register": Later(
-        "register:register", "Register clients and therapists; the same person again is the same id."
+        "people:register", "Register clients and therapists; the same person again is the same id."
     ),
     "credits": Later("credits:credits_group", "Grant credits, and see what became of them."),
     "policy": Later("policy:policy", "Show and change what holds for bookings, by default and with a therapist."),
@@ -174,20 +174,20 @@ COMMANDS: Final[Mapping[str, Later]] = {
     "complete": Later("sessions:complete", "Say that SESSION (a UUID) took place."),
     "no-show": Later("sessions:no_show", "Say that the client did not come to SESSION (a UUID)."),
     "slots": Later(
-        "availability:slots",
+        "slots:slots",
         "Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.",
     ),
     "next": Later(
-        "availability:next_slot",
+        "slots:next_slot",
         "Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked.",
     ),
-    "find": Later("availability:find", "Find therapists who are free, whoever is free first, first."),
+    "find": Later("slots:find", "Find therapists who are free, whoever is free first, first."),
     "hours": Later(
-        "availability:hours_group", "Show and change when a therapist works, in the therapist's local time."
+        "hours:hours_group", "Show and change when a therapist works, in the therapist's local time."
     ),
-    "time-off": Later("availability:time_off_group", "List, add and remove time off."),
+    "time-off": Later("time_off:time_off_group", "List, add and remove time off."),
     "ics": Later(
-        "availability:ics", "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID)."
+        "calendar:ics", "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID)."
     ),
 }
 

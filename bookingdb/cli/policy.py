@@ -5,7 +5,8 @@ from typing import Any, Final
 import click
 
 from bookingdb import Bookings
-from bookingdb.cli.console import DURATION, database_url_option, json_option, open_database, print_records
+from bookingdb.cli.console import open_database, print_records
+from bookingdb.cli.options import DURATION, database_url_option, json_option
 
 DEFAULT: Final = object()
 

@@ -8,19 +8,8 @@ from typing import Any
 import click
 
 from bookingdb import Bookings, Session
-from bookingdb.cli.console import (
-    DURATION,
-    INSTANT,
-    REFUSED,
-    database_url_option,
-    json_option,
-    open_database,
-    options,
-    print_json,
-    print_records,
-    print_table,
-    print_value,
-)
+from bookingdb.cli.console import REFUSED, open_database, print_json, print_records, print_table, print_value
+from bookingdb.cli.options import DURATION, INSTANT, database_options, duration_option, options
 
 people_options = options(
     click.option("--user", required=True, metavar="UUID", help="The client."),
@@ -31,9 +20,7 @@ when_options = options(
     click.option("--time", "session_time", metavar="HH:MM", help="The local time."),
     click.option("--starts-at", type=INSTANT, help="Instead of both: the instant, e.g. 2030-01-07T10:00+01:00."),
 )
-duration_option = click.option(
-    "--duration", "duration_minutes", type=int, default=60, show_default=True, help="Minutes, 15-180."
-)
+
 zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the therapist's.")
 text_options = options(
     click.option("--type", "session_type", default="video", show_default=True, help="The kind of session."),
@@ -41,7 +28,6 @@ text_options = options(
     click.option("--title", default="Therapy Session", show_default=True, help="What the session is called."),
 )
 key_option = click.option("--idempotency-key", metavar="KEY", help="The same key is answered as the first time.")
-database_options = options(database_url_option, json_option)
 
 
 @click.command("book")
@@ -94,8 +80,7 @@ def book_series(user: str, therapist: str, database_url: str | None, as_json: bo
 @click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
 @click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
 @click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
-@database_url_option
-@json_option
+@database_options
 def list_sessions(
     user: str | None, therapist: str | None, database_url: str | None, as_json: bool, **options: Any
 ) -> None:
@@ -114,8 +99,7 @@ def list_sessions(
 )
 @click.option("--time-zone", metavar="ZONE", help="IANA zone of these; default: the therapist's.")
 @click.option("--exclude", "exclude_session_id", metavar="UUID", help="A session that does not count.")
-@database_url_option
-@json_option
+@database_options
 def check(therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
     """Say whether a therapist is free; exit 1 when not."""
     with open_database(database_url) as connection:

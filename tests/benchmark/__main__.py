@@ -17,8 +17,9 @@ from typing import Any
 import click
 
 from bookingdb import database
-from bookingdb.cli.console import REFUSED, database_url_option, json_option, options, print_json, print_table
+from bookingdb.cli.console import REFUSED, print_json, print_table
 from bookingdb.cli.main import Commands
+from bookingdb.cli.options import database_url_option, json_option, options
 from bookingdb.local.server import LocalServer, default_data_dir
 from tests.benchmark import measurement, scratch, workloads
 from tests.benchmark import slots as slots_benchmark

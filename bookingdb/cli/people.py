@@ -3,7 +3,8 @@
 import click
 
 from bookingdb import Bookings
-from bookingdb.cli.console import Command, database_url_option, json_option, open_database, print_value
+from bookingdb.cli.console import open_database, print_value
+from bookingdb.cli.options import Command, database_url_option, json_option
 
 
 @click.group()

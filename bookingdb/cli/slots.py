@@ -1,0 +1,110 @@
+"""The commands about when a therapist is free: slots, next, find."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import click
+
+from bookingdb import Bookings
+from bookingdb.calls.parameters import zone as zone_named
+from bookingdb.cli.console import REFUSED, open_database, print_json, print_records
+from bookingdb.cli.day_grid import DAY, day_grid, print_grids
+from bookingdb.cli.options import DATE, INSTANT, database_options, duration_option
+
+zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone to show times in; default: the therapist's.")
+step_option = click.option(
+    "--step", "step_minutes", type=int, metavar="MINUTES", help="Every how many minutes; default: the policy's."
+)
+
+
+@click.command("slots")
+@click.argument("therapist")
+@click.option("--days", type=click.IntRange(1, 365), default=14, show_default=True, help="How many days.")
+@click.option("--from", "from_", type=DATE, help="The first date; default: today.")
+@duration_option
+@zone_option
+@step_option
+@database_options
+def slots(
+    therapist: str,
+    days: int,
+    from_: date | None,
+    duration_minutes: int,
+    time_zone: str | None,
+    step_minutes: int | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.
+
+    A time is free where a session of the duration can start.
+    """
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        zone = zone_named(time_zone or bookings.get_policy(therapist).time_zone)
+        first = from_ or datetime.now(zone).date()
+        dates = [first + number * DAY for number in range(days)]
+        asked: dict[str, Any] = {
+            "duration_minutes": duration_minutes, "time_zone": time_zone, "step_minutes": step_minutes
+        }  # fmt: skip
+        if as_json:
+            print_records(bookings.list_available_slots(therapist, dates[0], dates[-1], **asked), as_json)
+            return
+        times = bookings.list_slot_states(therapist, dates[0], dates[-1], **asked)
+    if any(slot.start_time.astimezone(zone).time() != slot.local_time for slot in times):
+        # A government changed its mind, and one of the two has not heard of it.
+        click.echo(f"bookingdb: the time zone data of this machine and of the database differ: {zone.key}", err=True)
+    click.echo(f"{duration_minutes} minutes, {zone.key}")
+    print_grids(day_grid(dates, zone, times))
+
+
+@click.command("next")
+@click.argument("therapist")
+@duration_option
+@click.option("--after", type=INSTANT, help="At or after this instant; default: now.")
+@zone_option
+@step_option
+@database_options
+def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked."""
+    with open_database(database_url) as connection:
+        slot = Bookings(connection).next_available_slot(therapist, **given)
+    if slot is not None:
+        print_records([slot], as_json, single=True)
+        return
+    if as_json:
+        print_json(None)
+    else:
+        click.echo("None.")
+    sys.exit(REFUSED)
+
+
+@click.command("find")
+@click.option("--from", "from_", type=INSTANT, help="From this instant on; default: now.")
+@click.option("--to", type=INSTANT, help="Over by this instant; default: a week later.")
+@duration_option
+@click.option("--therapist", "therapist_ids", multiple=True, metavar="UUID", help="Only this one; may be repeated.")
+@click.option("--limit", type=int, default=20, show_default=True, help="How many at most, 1 to 1000.")
+@database_options
+def find(
+    from_: datetime | None,
+    to: datetime | None,
+    duration_minutes: int,
+    therapist_ids: Sequence[str],
+    limit: int,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Find therapists who are free, whoever is free first, first."""
+    begin = from_ or datetime.now(UTC)
+    with open_database(database_url) as connection:
+        found = Bookings(connection).find_available_therapists(
+            begin,
+            to or begin + timedelta(days=7),
+            duration_minutes=duration_minutes,
+            therapist_ids=therapist_ids or None,
+            limit=limit,
+        )
+    print_records(found, as_json)
