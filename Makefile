@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# `make test ARGS="tests/test_booking.py -k midnight"` runs a part.
+# `make test ARGS="tests/rules/booking/test_booking.py -k midnight"` runs a part.
 ARGS ?=
 # As many tests run at once, each worker with servers of its own. For a part, the start of workers costs more than it
 # saves.
@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
-	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/test_booking.py" for a part)'
+	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/rules/booking/test_booking.py" for a part)'
 	@echo 'make test-full    the concurrency tests alone, at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="14.23 16.15" for others)'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
@@ -74,8 +74,8 @@ lint: $(VENV)/developing
 
 # The binaries of these packages run on every Python, whatever the packages say.
 VERSIONS ?= 15.19 17.11
-MATRIX_TESTS := tests/test_booking.py tests/test_faults.py tests/test_direct_writes.py tests/test_concurrency.py \
-	tests/test_installer.py tests/test_verify.py tests/test_pgtap.py tests/test_selftest.py tests/test_access.py
+MATRIX_TESTS := tests/rules/booking tests/rules/direct_writes tests/rules/access tests/rules/races/test_concurrency.py \
+	tests/install/test_installer.py tests/checks/test_verify.py tests/checks/test_selftest.py tests/sql
 MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
 
 .cache/postgres/%/installed: | $(VENV)/developing
@@ -92,7 +92,7 @@ test-matrix: $(MATRIX)
 	done
 
 catalogue: $(VENV)/developing
-	$(BIN)/python -m tests.write_catalogue
+	$(BIN)/python -m tests.generate.write_catalogue
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

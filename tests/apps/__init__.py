@@ -30,8 +30,8 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from bookingdb.local.binaries import find_binaries
-from tests.hosts import Host
 from tests.support import Connection, connect, run, scalar
+from tests.support.hosts import Host
 
 FOLDER = Path(__file__).parent
 

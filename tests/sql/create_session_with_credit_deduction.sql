@@ -1,5 +1,5 @@
 -- Every file here runs in one transaction that it rolls back, on a database with bookingdb and pgTAP in it, as its
--- owner or a superuser. `make test` runs them all (tests/test_pgtap.py); without Python:
+-- owner or a superuser. `make test` runs them all (tests/sql/test_pgtap.py); without Python:
 --
 --     pg_prove --ext .sql tests/sql/*.sql
 --     psql --no-psqlrc --tuples-only --no-align --quiet --set ON_ERROR_STOP=1 --file tests/sql/get_credit_balance.sql

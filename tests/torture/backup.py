@@ -6,8 +6,7 @@ import subprocess
 import time
 
 from bookingdb.checks import verify
-from tests import throwaway
-from tests.support import World, connect, run, scalar
+from tests.support import World, connect, run, scalar, throwaway
 from tests.torture import log
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal

@@ -17,9 +17,8 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import DictRow
 
-from tests import life
-from tests.refusals import outcome
-from tests.support import World, connect, scalar
+from tests.support import World, connect, life, scalar
+from tests.support.refusals import outcome
 from tests.torture import log
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal

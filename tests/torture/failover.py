@@ -8,8 +8,7 @@ import time
 
 from psycopg.conninfo import make_conninfo
 
-from tests import throwaway
-from tests.support import World, connect, run, scalar
+from tests.support import World, connect, run, scalar, throwaway
 from tests.torture import log
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal

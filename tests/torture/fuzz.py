@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bookingdb.install import installer
-from tests.refusals import PROMISED
 from tests.support import TOMORROW, Connection, World, connect, run
+from tests.support.refusals import PROMISED
 from tests.torture import wire
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal

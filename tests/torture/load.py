@@ -19,9 +19,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import DictRow
 
-from tests import life
-from tests.refusals import PROMISED, code_of
-from tests.support import TOMORROW, Connection, World, connect
+from tests.support import TOMORROW, Connection, World, connect, life
+from tests.support.refusals import PROMISED, code_of
 from tests.torture.log import BOOKINGS, Acknowledged, ClientLog
 
 CLIENTS = 8

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from tests import pooler
-from tests.support import connect
+from tests.support import connect, pooler
 from tests.torture import log
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal

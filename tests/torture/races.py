@@ -10,9 +10,10 @@ from collections import Counter
 
 import psycopg
 
-from tests.refusals import PROMISED
+from tests.rules.races.test_concurrency import BOOK
 from tests.support import TOMORROW, World, lasting
-from tests.test_concurrency import BOOK, connections
+from tests.support.connections import connections
+from tests.support.refusals import PROMISED
 from tests.torture import wire
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal

@@ -18,9 +18,8 @@ from psycopg.conninfo import make_conninfo
 
 from bookingdb.install import installer
 from bookingdb.local.binaries import find_binaries, write_wrapper_scripts
-from tests import throwaway
-from tests.pooler import free_port
-from tests.support import Connection, World, connect, run, scalar
+from tests.support import Connection, World, connect, run, scalar, throwaway
+from tests.support.pooler import free_port
 
 _numbers = itertools.count(1)
 # Everything that decides what survives is as Postgres comes: fsync, full_page_writes, synchronous_commit are on.

@@ -8,9 +8,8 @@ import time
 
 import psycopg
 
-from tests import life
-from tests.refusals import code_of
-from tests.support import TOMORROW, World, connect, run
+from tests.support import TOMORROW, World, connect, life, run
+from tests.support.refusals import code_of
 from tests.torture import log
 from tests.torture.figures import Figures
 from tests.torture.load import make_load

@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 from psycopg.pq import DiagnosticField, ExecStatus
 
-from tests.refusals import promised_code
 from tests.support import Connection, World
+from tests.support.refusals import promised_code
 
 Call = tuple[bytes, Sequence[bytes | None]]
 """A statement, or the name of a prepared one, and its parameters."""

@@ -1,5 +1,5 @@
 -- What `bookingdb migrate` ran for the first version, of which 0001_core is the only migration: printed by
--- `bookingdb migrate --dry-run` of commit 51dfd88, and never edited. tests/test_upgrade.py begins with it.
+-- `bookingdb migrate --dry-run` of commit 51dfd88, and never edited. tests/install/test_upgrade.py begins with it.
 
 begin;
 

@@ -1,5 +1,5 @@
 -- What `bookingdb migrate` ran when 0003_availability was the last migration: printed by
--- `bookingdb migrate --dry-run` of commit 21c1403, and never edited. tests/test_upgrade.py begins with it.
+-- `bookingdb migrate --dry-run` of commit 21c1403, and never edited. tests/install/test_upgrade.py begins with it.
 
 begin;
 

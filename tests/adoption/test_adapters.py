@@ -1,0 +1,328 @@
+"""The adapters for adopted databases, on tables as applications have them: who is booked, who books, the races."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from uuid import UUID, uuid4
+
+import pytest
+
+from bookingdb.install import installer, source
+from tests.support import Connection, World, book, connect, run
+from tests.support.hosts import PLAIN, SUPABASE, Host
+from tests.support.interleaving import holding, session_of, waiting
+from tests.support.refusals import outcome, refused
+
+_numbers = itertools.count(1)
+
+# The application's tables of each adapter, before anything of ours comes.
+APPLICATIONS = {
+    "enrollments": """
+        create table public.therapist_enrollments (
+            id serial primary key, email varchar(255), status varchar(20), is_active boolean
+        );
+    """,
+    "therapists": """
+        create table public.therapists (
+            id uuid primary key, email varchar(255), full_name text, is_active boolean, is_verified boolean
+        );
+    """,
+    "profiles": """
+        create table public.profiles (
+            id uuid primary key references auth.users on delete cascade, full_name text, role text, is_active boolean
+        );
+    """,
+}
+# Where people are not all in public.users, the application's foreign keys go elsewhere, or there are none.
+WITHOUT_KEYS = """
+    alter table public.sessions drop constraint sessions_user_id_fkey, drop constraint sessions_therapist_id_fkey;
+    alter table public.user_credits drop constraint user_credits_user_id_fkey;
+"""
+
+
+@dataclass(frozen=True)
+class Application:
+    """A database of an application that was adopted with an adapter; the connection is the owner's."""
+
+    adapter: str
+    world: World
+    accounts: str
+
+    def therapist(self) -> UUID:
+        """Somebody who can be booked."""
+        world, person, number = self.world, uuid4(), next(_numbers)
+        email = f"Therapist{number}@example.com"
+        if self.adapter == "enrollments":
+            world.run("insert into users (id, email, user_type, is_verified) values (%s, %s, 'therapist', true)",
+                      person, email)  # fmt: skip
+            world.run("insert into therapist_enrollments (email, status, is_active) values (%s, 'approved', true)",
+                      email.upper())  # fmt: skip
+        elif self.adapter == "therapists":
+            world.run("insert into therapists values (%s, %s, 'A', true, true)", person, email)
+        else:
+            self.sign_up(person, email, "therapist")
+        return person
+
+    def client(self) -> UUID:
+        """Somebody who can book, with two credits."""
+        person, email = uuid4(), f"client{next(_numbers)}@example.com"
+        if self.adapter == "profiles":
+            self.sign_up(person, email, "client")
+        else:
+            self.world.run("insert into users (id, email) values (%s, %s)", person, email)
+        self.world.run("select * from grant_credits(%s, 2)", person)
+        return person
+
+    def sign_up(self, person: UUID, email: str, role: str) -> None:
+        with connect(self.accounts) as connection:
+            run(connection, "insert into auth.users (id, email) values (%s, %s)", person, email)
+        self.world.run("insert into profiles values (%s, 'A', %s, true)", person, role)
+
+
+@cache
+def template(adapter: str, host: Host, server: str) -> str:
+    """The name of a database with the tables, and bookingdb on top of it, with the adapter."""
+    name = f"template_{adapter}"
+    files = source.load(adapter=adapter)
+    with connect(host.create_database(server, name)) as connection:
+        run(connection, APPLICATIONS[adapter])
+        installer.migrate(connection, source=files)
+        assert installer.migrate(connection, source=files).is_empty
+        if adapter != "enrollments":
+            run(connection, WITHOUT_KEYS)
+    return name
+
+
+@pytest.fixture
+def application(request: pytest.FixtureRequest) -> Iterator[Application]:
+    """A new copy of the `template` of an adapter."""
+    adapter: str = request.param
+    host: Host = SUPABASE if adapter == "profiles" else PLAIN
+    server = request.getfixturevalue("supabase_server_url" if host.is_supabase else "server_url")
+    url = host.create_database(server, f"adapter_{next(_numbers)}", template(adapter, host, server))
+    with connect(url) as connection:
+        accounts = url.replace("user=postgres", "user=supabase_auth_admin")
+        yield Application(adapter, World(url, connection, host.superuser), accounts)
+
+
+def of_each(**statements: list[str]) -> pytest.MarkDecorator:
+    """Run a test on each adapter with each of its statements; "enrollments" is a keyword of this function."""
+    return pytest.mark.parametrize(
+        ("application", "statement"),
+        [(adapter, statement) for adapter, those in statements.items() for statement in those],
+        indirect=["application"],
+    )
+
+
+BY_EMAIL = "where lower(email) = (select lower(email) from users where id = %(person)s)"
+# Of each table, what makes somebody no therapist any more; {}: one who is nothing of it stays a therapist.
+DEACTIVATIONS = {
+    "enrollments": [
+        "update users set is_active = false where id = %(person)s",
+        "update users set is_verified = false where id = %(person)s",
+        "update users set user_type = 'user' where id = %(person)s",
+        "update users set email = 'nobody@example.com' where id = %(person)s",
+        f"update therapist_enrollments set status = 'rejected' {BY_EMAIL}",
+        f"update therapist_enrollments set is_active = false {BY_EMAIL}",
+        f"update therapist_enrollments set email = 'nobody@example.com' {BY_EMAIL}",
+    ],
+    "therapists": [
+        "update therapists set is_active = false where id = %(person)s",
+        "update therapists set is_verified = null where id = %(person)s",
+        "update therapists set is_verified = false",
+    ],
+    "profiles": [
+        "update profiles set is_active = false where id = %(person)s",
+        "update profiles set role = 'client' where id = %(person)s",
+        "update profiles set role = null",
+    ],
+}
+# The same by deletions, where the table lets them.
+DELETIONS = {
+    "enrollments": [f"delete from therapist_enrollments {BY_EMAIL}", "delete from users where id = %(person)s"],
+    "therapists": ["delete from therapists where id = %(person)s"],
+    "profiles": ["delete from profiles where id = %(person)s", "delete from auth.users where id = %(person)s"],
+}
+UNRELATED = {
+    "enrollments": [
+        "update users set full_name = 'B', updated_at = now() where id = %(person)s",
+        f"update therapist_enrollments set id = id + 100 {BY_EMAIL}",
+    ],
+    "therapists": ["update therapists set full_name = 'B' where id = %(person)s"],
+    "profiles": ["update profiles set full_name = 'B' where id = %(person)s"],
+}
+CLIENTS = {
+    "enrollments": ["update users set is_active = false where id = %(person)s"],
+    "therapists": [
+        "update users set is_active = false where id = %(person)s",
+        "update users set user_type = 'therapist' where id = %(person)s",
+    ],
+    "profiles": [
+        "update profiles set is_active = null where id = %(person)s",
+        "update profiles set role = 'therapist' where id = %(person)s",
+    ],
+}
+
+
+def change(connection: Connection, statement: str, person: UUID) -> None:
+    connection.execute(statement.encode(), {"person": person})
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, indirect=True)
+def test_people_of_the_applications_tables_book_and_are_booked(application: Application) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+
+    assert world.book(client, therapist)["therapist_id"] == therapist
+    assert world.run("select id, email ilike 'therapist%', email is not null from bookingdb.therapists") == [
+        (therapist, True, True)
+    ]
+    assert world.run("select id from bookingdb.clients where id = %s", client) == [(client,)]
+    with refused("therapist_not_found"):
+        world.book(client, client, "12:00")
+    with refused("user_not_found"):
+        world.book(therapist, therapist, "12:00")
+    assert world.violations() == []
+
+
+@of_each(**DEACTIVATIONS)
+def test_who_is_no_therapist_any_more_cannot_be_booked(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+
+    change(world.connection, statement, therapist)
+
+    with refused("therapist_not_found"):
+        world.book(client, therapist)
+
+
+@of_each(**CLIENTS)
+def test_who_is_no_client_any_more_cannot_book(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    with holding(world) as changing, session_of(world) as connection:
+        change(changing, statement, client)
+        answer = waiting(world, partial(book, client=client, therapist=therapist), connection)
+        changing.execute("commit")
+
+        with refused("user_not_found"):
+            answer.result()
+
+
+@of_each(**DEACTIVATIONS)
+def test_a_deactivation_waits_for_the_booking(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    with holding(world) as booking, session_of(world) as connection:
+        book(booking, client, therapist)
+        done = waiting(world, partial(change, statement=statement, person=therapist), connection)
+        booking.execute("commit")
+        done.result()
+
+    with refused("therapist_not_found"):
+        world.book(client, therapist, "12:00")
+    assert world.count("sessions") == 1
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+@of_each(**DEACTIVATIONS)
+def test_a_booking_waits_for_the_deactivation(application: Application, statement: str, ending: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    with holding(world) as deactivating, session_of(world) as connection:
+        change(deactivating, statement, therapist)
+        answer = waiting(world, partial(book, client=client, therapist=therapist), connection)
+        deactivating.execute(ending.encode())
+
+        if ending == "commit":
+            with refused("therapist_not_found"):
+                answer.result()
+        else:
+            assert answer.result()["status"] == "scheduled"
+    assert world.violations() == []
+
+
+def refused_at_once(connection: Connection, statement: str, person: UUID) -> bool:
+    """Whether a change is refused as busy without having waited until the timeout, which would end so, too."""
+    run(connection, "set statement_timeout = '20s'")
+    started = time.monotonic()
+    return outcome(partial(change, connection, statement, person)) == "busy" and time.monotonic() - started < 10
+
+
+@of_each(**DELETIONS)
+def test_a_deletion_is_refused_while_a_booking_runs(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    user = "supabase_auth_admin" if "auth.users" in statement else world.owner
+    with holding(world) as booking, connect(world.url.replace(f"user={world.owner}", f"user={user}")) as connection:
+        # As far as it is before it comes to the session, whose foreign keys hold the people's rows.
+        booking.execute("select lock_for_booking(%s)", [[therapist, client]])
+        assert refused_at_once(connection, statement, therapist)
+        booking.execute("rollback")
+        change(connection, statement, therapist)
+
+    with refused("therapist_not_found"):
+        world.book(client, therapist)
+
+
+@pytest.mark.parametrize("application", ["therapists"], indirect=True)
+@pytest.mark.parametrize("table", ["users", "therapists"])
+def test_a_change_of_the_id_is_refused_while_a_booking_runs(application: Application, table: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    person = client if table == "users" else therapist
+    renamed = f"update {table} set id = gen_random_uuid() where id = %(person)s"
+    with holding(world) as booking:
+        booking.execute("select lock_for_booking(%s)", [[therapist, client]])
+        assert refused_at_once(world.connection, renamed, person)
+
+
+@of_each(**DELETIONS)
+def test_a_booking_waits_for_the_deletion(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    user = "supabase_auth_admin" if "auth.users" in statement else world.owner
+    with connect(world.url.replace(f"user={world.owner}", f"user={user}")) as deleting, session_of(world) as connection:
+        run(deleting, "begin")
+        change(deleting, statement, therapist)
+        answer = waiting(world, partial(book, client=client, therapist=therapist), connection)
+        run(deleting, "commit")
+
+        with refused("therapist_not_found"):
+            answer.result()
+    assert world.violations() == []
+
+
+@of_each(**UNRELATED)
+def test_other_changes_wait_for_nobody(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    with holding(world) as booking:
+        # The person's lock, but no row: a booking's foreign key holds that, too.
+        booking.execute("select lock_for_booking(%s)", [[therapist, client]])
+        world.run("set statement_timeout = '5s'")
+        change(world.connection, statement, therapist)
+
+
+@pytest.mark.parametrize("application", ["enrollments"], indirect=True)
+def test_an_enrollment_of_nobody_or_of_somebody_else_locks_no_one(application: Application) -> None:
+    world, therapist, other = application.world, application.therapist(), application.therapist()
+    world.run("insert into therapist_enrollments (email, is_active) values ('x', true), (null, true)")
+    with holding(world) as booking:
+        booking.execute("select lock_for_booking(%s)", [[therapist]])
+        world.run("set statement_timeout = '5s'")
+        change(world.connection, f"update therapist_enrollments set is_active = false {BY_EMAIL}", other)
+        world.run("update therapist_enrollments set is_active = false where email is null or email = 'x'")
+        world.run("delete from therapist_enrollments where email is null or email = 'x'")
+
+
+@pytest.mark.parametrize("application", ["enrollments"], indirect=True)
+def test_a_trigger_without_arguments_looks_at_every_column(application: Application) -> None:
+    """As an adapter of the owner's may have it, and the one of earlier versions had it."""
+    world, therapist, client = application.world, application.therapist(), application.client()
+    world.run(
+        "drop trigger _bookingdb_people_update on users;"
+        " create trigger people after update on users referencing old table as old_rows new table as new_rows"
+        " for each statement execute function bookingdb.people_changed()"
+    )
+    with holding(world) as changing, session_of(world) as connection:
+        changing.execute("update users set full_name = 'B' where id = %s", [client])
+        answer = waiting(world, partial(book, client=client, therapist=therapist), connection)
+        changing.execute("commit")
+        assert answer.result()["status"] == "scheduled"
+    world.run("update users set full_name = full_name")

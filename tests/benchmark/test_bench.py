@@ -1,0 +1,414 @@
+"""The benchmark runs, compares what is the same, and leaves nothing behind. What it measures is no test's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from bookingdb.local.server import LocalServer
+from tests.benchmark import __main__ as command
+from tests.benchmark import contention, measurement, profiling, scratch, slots, write_performance
+from tests.benchmark.contenders import Numbers, single_round_trip
+from tests.benchmark.report import Report, Target, from_dict
+from tests.benchmark.scratch import Scratch, Size
+from tests.support import ROOT, Connection, connect, run, scalar
+from tests.torture import server as careful
+
+SMALL = Size(clients=100, therapists=20, sessions=200)
+# By the table in the schema of the floor.
+WRITTEN = """
+    select relname, n_tup_ins, n_tup_upd, n_tup_del
+    from pg_stat_user_tables
+    where schemaname = any (%s) and relname in (
+        'sessions', 'user_credits', 'booking_audit_log', 'calendar', 'ledger', 'outbox', 'idempotency_keys'
+    )
+    order by relname
+"""
+
+
+@pytest.fixture(scope="module")
+def careful_url() -> Iterator[str]:
+    """A server that writes as one in production: the other tests' does not, and is refused."""
+    with careful.running() as own:
+        yield own.url()
+
+
+def benchmark(url: str, *arguments: object) -> Result:
+    result = CliRunner().invoke(command.main, [*map(str, arguments), "--database-url", url])
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture
+def made(careful_url: str) -> Iterator[Scratch]:
+    with scratch.made(careful_url, SMALL) as found:
+        yield found
+
+
+@pytest.mark.slow
+def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    done = benchmark(
+        careful_url, "--only", "uncontended", "--only", "isolation", "--only", "slots",
+        "--only", "profile", "--rounds", 1,
+        "--transactions", 20, "--connections", 2, "--connections", 16, "--clients", 100, "--therapists", 20,
+        "--sessions", 200, "--json", file, "--output", tmp_path,
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    report = json.loads(file.read_text())
+    assert set(report["rounds"]["1 connection"]) == {
+        "floor", "floor, statements", "bookingdb", "ad-hoc", "floor with key", "bookingdb with key",
+    }  # fmt: skip
+    assert set(report["rounds"]["2 connections"]) == {"floor", "floor, statements", "bookingdb", "ad-hoc"}
+    against_statements = [each for each in report["comparisons"] if each["against"] == "floor, statements"]
+    assert {each["workload"] for each in against_statements} == {
+        "1 connection", "1 connection, in blocks", "2 connections", "16 connections",
+    }  # fmt: skip
+    assert {each["target"] for each in against_statements} == {None}
+    assert report["violations"] == []
+    assert from_dict(report).to_dict() == report
+    assert "| 1 connection | bookingdb | " in write_performance.written([from_dict(report)])
+    assert f"| {profiling.COMMIT} | 1 | " in write_performance.written([from_dict(report)])
+    assert {(each.target.bound, each.better) for each in from_dict(report).comparisons if each.target is not None} == {
+        ("at most", "less"),
+        ("at least", "more"),
+    }
+    parts = {part["name"]: part for part in report["profile"]["parts"]}
+    assert {"public.create_session_with_credit_deduction", profiling.COMMIT, profiling.OUTSIDE} < parts.keys()
+    assert "Where the time goes" in done.stdout
+    overlaps = [each for each in report["comparisons"] if each["measure"] == "overlapping sessions"]
+    assert [each["ratio"]["median"] for each in overlaps] == [0]
+    steps = [line.partition("] ")[0] for line in done.stderr.splitlines()]
+    assert steps == [f"[{place}/{len(steps)}" for place in range(1, len(steps) + 1)]
+    of_slots = {
+        each["against"]: each["ratio"]["median"] for each in report["comparisons"] if each["workload"] == "slots"
+    }
+    assert {slots.LOOP, slots.BOOKING} < of_slots.keys()
+    assert min(of_slots.values()) > 0
+    assert {"ratios.svg", "ratios.png"} <= {path.name for path in tmp_path.iterdir()}
+    with connect(careful_url) as connection:
+        assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+
+
+def test_a_database_of_somebody_else_is_left_alone(careful_url: str) -> None:
+    with connect(careful_url) as connection:
+        run(connection, f"create database {scratch.NAME}")
+        try:
+            with pytest.raises(scratch.NotScratch, match="left alone"), scratch.made(careful_url, SMALL):
+                pass
+            assert scalar(connection, "select count(*) from pg_database where datname = %s", scratch.NAME) == 1
+        finally:
+            run(connection, f"drop database {scratch.NAME}")
+
+
+@pytest.mark.slow
+def test_the_database_of_a_run_that_goes_on_is_not_dropped(careful_url: str) -> None:
+    with scratch.empty(careful_url, scratch.NAME) as own:
+        with pytest.raises(scratch.NotScratch, match="another benchmark"), scratch.empty(careful_url, scratch.NAME):
+            pass
+        with connect(own) as connection:
+            assert scalar(connection, "select 1") == 1
+    # Afterwards it can be had.
+    with scratch.empty(careful_url, scratch.NAME):
+        pass
+
+
+def test_a_server_that_does_not_wait_for_the_disk_is_refused(server_url: str) -> None:
+    with pytest.raises(scratch.NotScratch, match="fsync is off"), scratch.made(server_url, SMALL):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("floor", "booking"),
+    [("floor", "bookingdb"), ("floor, statements", "bookingdb"), ("floor with key", "bookingdb with key")],
+)
+def test_the_floor_writes_the_rows_that_a_booking_writes(made: Scratch, floor: str, booking: str) -> None:
+    numbers = Numbers(made)
+    written = {}
+    with made.connect() as connection:
+        for name, schemas in ((floor, ["bookingdb_floor"]), (booking, ["public", "bookingdb"])):
+            before = counts(connection, schemas)
+            for number in range(5):
+                attempt = contention.booking(made, numbers.parameters(number), name)
+                assert contention.code_of(connection, attempt) == contention.OK
+            after = counts(connection, schemas)
+            written[name] = {
+                table: [a - b for a, b in zip(after[table], before[table], strict=True)] for table in after
+            }
+    assert written[floor] == written[booking]
+    assert written[floor]["sessions"] == [5, 0, 0]
+    assert written[floor]["user_credits"] == [0, 5, 0]
+    assert written[floor]["idempotency_keys"] == [5 if "key" in floor else 0, 0, 0]
+
+
+# A booking of the floor, as the rows it wrote: what one transaction wrote, without the ids and times that differ.
+ROWS = """
+    with written as (
+        select 1 as place, s.xmin::text, to_jsonb(s) as row, s.id from bookingdb_floor.sessions as s
+        union all
+        select 2, c.xmin::text, to_jsonb(c), c.id from bookingdb_floor.calendar as c
+        union all
+        select 3, l.xmin::text, to_jsonb(l), l.session_id from bookingdb_floor.ledger as l
+        union all
+        select 4, a.xmin::text, to_jsonb(a), a.session_id from bookingdb_floor.booking_audit_log as a
+        union all
+        select 5, o.xmin::text, to_jsonb(o) || jsonb_build_object('payload', o.payload - 'session_id'), o.subject_id
+        from bookingdb_floor.outbox as o
+        union all
+        select 6, c.xmin::text, to_jsonb(c), null from bookingdb_floor.user_credits as c
+    )
+    select w.place, w.id, w.row - array['id', 'session_id', 'subject_id', 'created_at', 'updated_at', 'entry']
+    from written as w
+    where w.xmin = (select s.xmin::text from bookingdb_floor.sessions as s order by s.created_at desc limit 1)
+    order by w.place
+"""
+
+
+def test_the_floor_of_six_statements_writes_the_rows_of_the_floor_of_one_in_one_transaction(made: Scratch) -> None:
+    contenders, numbers = single_round_trip(made), Numbers(made)
+    written, ids = {}, []
+    with made.connect() as connection:
+        for name in ("floor", "floor, statements"):
+            contenders[name].book()(connection, numbers.parameters(7))
+            found = run(connection, ROWS)
+            written[name] = [row for _, _, row in found]
+            ids += [{id for _, id, _ in found if id is not None}]
+            assert [place for place, _, _ in found] == [1, 2, 3, 4, 5, 6]
+            # As if it had never been: the other one books the same.
+            for table in ("outbox", "booking_audit_log", "ledger", "calendar", "sessions"):
+                column = {"sessions": "id", "calendar": "id", "outbox": "subject_id"}.get(table, "session_id")
+                run(connection, f"delete from bookingdb_floor.{table} where {column} = any (%s)", [*ids[-1]])
+            run(
+                connection,
+                "update bookingdb_floor.user_credits set credits_balance = credits_balance + 1, credits_used ="
+                " credits_used - 1 where credits_used > 0",
+            )
+
+    assert written["floor"] == written["floor, statements"]
+    assert [len(each) for each in ids] == [1, 1]
+
+
+def test_six_statements_are_written_whole_or_not_at_all(made: Scratch) -> None:
+    contenders, parameters = single_round_trip(made), Numbers(made).parameters(7)
+    with made.connect() as connection:
+        before = counts(connection, ["bookingdb_floor"])
+        run(connection, "alter table bookingdb_floor.outbox add check (event <> 'session.created') not valid")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            contenders["floor, statements"].book()(connection, parameters)
+        assert scalar(connection, "select count(*) from bookingdb_floor.sessions") == before["sessions"][0] == 200
+
+
+def counts(connection: Connection, schemas: list[str]) -> dict[str, list[int]]:
+    run(connection, "select pg_stat_force_next_flush()")
+    return {table: numbers for table, *numbers in run(connection, WRITTEN, schemas)}
+
+
+def test_the_floor_has_the_indexes_and_constraints_of_the_tables_it_copies(made: Scratch) -> None:
+    with made.connect() as connection:
+        for statement in (
+            "select tablename, regexp_replace(indexdef, '^.* USING', '') from pg_indexes where schemaname = any (%s)",
+            "select c.conrelid::regclass::text ~ '', r.relname, pg_get_constraintdef(c.oid) from pg_constraint as c"
+            " inner join pg_class as r on r.oid = c.conrelid where r.relnamespace::regnamespace::text = any (%s)",
+        ):
+            floor = sorted(map(str, run(connection, statement, ["bookingdb_floor"])))
+            tables = {str(name) for (name,) in run(
+                connection, "select tablename from pg_tables where schemaname = 'bookingdb_floor'"
+            )}  # fmt: skip
+            ours = run(connection, statement, ["public", "bookingdb"])
+            assert floor == sorted(str(row) for row in ours if row[-2] in tables)
+
+
+@pytest.mark.parametrize("sessions", [0, 200])
+def test_without_statistics_nothing_is_ever_analysed(careful_url: str, sessions: int) -> None:
+    schemas = ["public", "bookingdb", "bookingdb_floor", "bookingdb_ad_hoc"]
+    with (
+        scratch.made(careful_url, Size(clients=100, therapists=20, sessions=sessions), analyze=False) as made,
+        made.connect() as connection,
+    ):
+        options = run(
+            connection,
+            "select c.relname, c.reloptions from pg_class as c where c.relkind = 'r'"
+            " and c.relnamespace::regnamespace::text = any (%s)", schemas,
+        )  # fmt: skip
+        assert len(options) > 20
+        assert [name for name, found in options if "autovacuum_enabled=false" not in (found or [])] == []
+        assert scalar(connection, "select count(*) from pg_stats where schemaname = any (%s)", schemas) == 0
+        contention.booking(made, Numbers(made).parameters(0))(connection)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drops_the_scratch_database(careful_url: str, number: int, tmp_path: Path) -> None:
+    assert interrupted(number, tmp_path, BOOKINGDB_DATABASE_URL=careful_url) == 1
+    with connect(careful_url) as connection:
+        assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+
+
+@pytest.mark.slow
+def test_a_signal_stops_the_benchmarks_own_server(tmp_path: Path) -> None:
+    own = LocalServer(tmp_path / "bookingdb" / "bench")
+    try:
+        assert interrupted(signal.SIGTERM, tmp_path) == 1
+        assert own.pgdata.exists()
+        assert not own.status().running
+    finally:
+        own.stop()
+
+
+def interrupted(number: int, folder: Path, **environment: str) -> int:
+    """Send a signal to a benchmark that is in the middle of its work, and return its exit code."""
+    without = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "BOOKINGDB_"))}
+    with subprocess.Popen(
+        [
+            sys.executable, "-m", "tests.benchmark", "--only", "round-trips", "--clients", "100",
+            "--therapists", "20", "--sessions", "200", "--transactions", "100000",
+        ],
+        env={**without, "XDG_DATA_HOME": str(folder), **environment}, cwd=ROOT, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "process of Python" in line:
+                break
+        else:
+            pytest.fail(f"it ended by itself, with {process.wait(60)}")
+        process.send_signal(number)
+        process.stderr.read()
+        return process.wait(60)
+
+
+def test_people_have_ids_that_an_index_can_tell_apart(made: Scratch) -> None:
+    with made.connect() as connection:
+        found = connection.execute("select email, id from public.users").fetchall()
+
+    for email, person in found:
+        kind, number = re.findall("[a-z]+|[0-9]+", email)[:2]
+        assert person == scratch.id_of(kind, number)
+    # GiST's penalty for a uuid is blind to its last bytes.
+    assert len({person.bytes[:6] for _, person in found}) == len(found) > 0
+
+
+def test_ad_hoc_refuses_overlaps_and_whoever_has_no_credits(made: Scratch) -> None:
+    numbers = Numbers(made)
+    with made.connect() as connection:
+        attempt = contention.booking(made, numbers.parameters(0), "ad-hoc")
+        attempt(connection)
+        with pytest.raises(psycopg.Error, match="Booking conflict"):
+            attempt(connection)
+        connection.execute("update bookingdb_ad_hoc.user_credits set credits_balance = 0")
+        with pytest.raises(psycopg.Error, match="Insufficient credits"):
+            contention.booking(made, numbers.parameters(1), "ad-hoc")(connection)
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    assert measurement.ratio([(1, 2), (3, 2), (2, 2)]) == measurement.Ratio(1.0, 0.75, 1.25)
+
+
+def test_a_profile_is_the_whole_booking_by_function(made: Scratch) -> None:
+    found = profiling.profile(made, Numbers(made), single_round_trip(made)["bookingdb"], 40)
+    parts = {part.name: part for part in found.parts}
+
+    assert found.bookings == 40
+    assert found.counting > 0
+    assert sum(part.share for part in found.parts) == pytest.approx(1)
+    assert [part.microseconds for part in found.parts] == sorted(
+        (part.microseconds for part in found.parts), reverse=True
+    )
+    # Those who bring it about, and a trigger.
+    for name in ("create_session_with_credit_deduction", "write_session", "take_credit", "record_session_change"):
+        assert parts[f"bookingdb.{name}"].calls == 1
+        assert 0 < parts[f"bookingdb.{name}"].share < 1
+    assert parts[profiling.COMMIT].microseconds > 0
+    assert parts[profiling.OUTSIDE].microseconds > 0
+    with made.connect() as connection:
+        booked = scalar(connection, "select count(*) from public.sessions") - 200
+        assert booked == 2 * (40 + measurement.WARM_UP)
+
+
+def test_small_parts_of_a_profile_are_told_together() -> None:
+    parts = [profiling.Part("a", 1, 970, 0.97), profiling.Part("b", 3, 9, 0.009), profiling.Part("c", 2.5, 8, 0.008)]
+    parts += [profiling.Part("d", 1, 13, 0.013)]
+
+    assert [tuple(row.values()) for row in profiling.Profile(10, parts, 1.034).table()] == [
+        ("a", "1", "970.0", "97.0%"),
+        ("d", "1", "13.0", "1.3%"),
+        ("2 others, each less than 1%", "5.5", "17.0", "1.7%"),
+    ]
+
+
+def report_of(sessions: int, statistics: bool, *means: float) -> Report:
+    report = Report({"sessions": sessions, "statistics": statistics})
+    for mean in means:
+        report.add("1 connection", {name: measurement.latencies([mean]) for name in ("bookingdb", "floor")})
+    return report
+
+
+def test_growth_is_the_larger_by_the_smaller_and_stale_by_analysed() -> None:
+    reports = [
+        report_of(0, False, 9.0),
+        report_of(1000, False, 6.0),
+        report_of(1000, True, 3.0),
+        report_of(10, True, 2.0),
+    ]
+
+    found = {each.words: each for each in write_performance.growth(reports)}
+
+    assert {words: (each.ratio.median, each.met) for words, each in found.items() if "bookingdb" in words} == {
+        "mean of bookingdb, 1,000 sessions, / of 10 sessions": (1.5, False),
+        "mean of bookingdb, 1,000 sessions, no statistics, / of 1,000 sessions": (2.0, False),
+        "mean of bookingdb, 0 sessions, no statistics, / of 10 sessions": (4.5, False),
+    }
+    assert {each.met for words, each in found.items() if "floor" in words} == {None}
+
+
+def test_a_contender_of_more_speed_is_the_one_of_less_latency() -> None:
+    report = Report()
+    report.add("1 connection", {"bookingdb": measurement.latencies([1.0]), "ad-hoc": measurement.latencies([3.0])})
+    report.compare("1 connection", "speed", "bookingdb", "ad-hoc", Target("at least", 2.3))
+    (found,) = report.comparisons
+
+    assert (found.ratio.median, found.met, found.better) == (3.0, True, "more")
+
+
+def test_the_figures_come_between_the_markers_and_nothing_else_changes() -> None:
+    document = write_performance.DOCUMENT.read_text(encoding="utf-8")
+    again = write_performance.put("| new |", write_performance.put("| old |", document))
+
+    assert again.startswith(document.partition(write_performance.BEGIN)[0])
+    assert "| new |" in again
+    assert "| old |" not in again
+    with pytest.raises(ValueError, match="markers"):
+        write_performance.put("| new |", "no markers")
+
+
+@pytest.mark.slow
+def test_slots_measure_both_sides_and_leave_nothing_behind(server_url: str) -> None:
+    reports: list[str] = []
+    comparisons = slots.slots(server_url, sessions=2_000, therapists=20, report=reports.append, rounds=2)
+
+    assert reports == ["loading 20 sessions of 10 therapists", "loading 2,000 sessions of 20 therapists", "measuring"]
+    assert len(comparisons) == 5
+    assert all(each.milliseconds > 0 and each.ratio > 0 for each in comparisons)
+    assert len({each.what for each in comparisons} | {each.other for each in comparisons}) >= 8
+    with connect(server_url) as connection:
+        assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+
+
+def test_the_command_for_slots_prints_the_ratios(server_url: str) -> None:
+    done = benchmark(server_url, "slots", "--sessions", 2_000, "--therapists", 20, "--rounds", 2, "--json")
+
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [set(row) for row in rows] == [{"what", "ms", "compared with", "other ms", "times as long"}] * 5
+    assert "measuring" in done.stderr

@@ -1,0 +1,483 @@
+"""The commands that install and book: what they print, where, and with which exit code."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bookingdb.cli import main as cli
+from bookingdb.cli.options import DURATION
+from tests.support import TOMORROW, World, connect, run
+from tests.support.commands import answer, bookingdb
+
+
+def test_migrate_says_what_it_applied_and_the_second_time_that_there_is_nothing(owned_database: str) -> None:
+    before = bookingdb(owned_database, "status")
+    assert "Nothing is installed." in before.stdout
+    assert "Pending: migration 0001_core." in before.stdout
+
+    first = bookingdb(owned_database, "migrate")
+    assert first.exit_code == 0
+    assert "Applied migration 0001_core." in first.stdout
+    assert "database test_" in first.stderr
+
+    assert answer(owned_database, "migrate") == {
+        "migrations": [],
+        "functions_applied": False,
+        "reason": None,
+        "dry_run": False,
+        "statements": 0,
+    }
+    after = bookingdb(owned_database, "status")
+    assert "0001_core" in after.stdout
+    assert "Up to date." in after.stdout
+    assert answer(owned_database, "status")["pending_migrations"] == []
+
+
+def test_a_dry_run_prints_sql_and_changes_nothing(owned_database: str) -> None:
+    dry = bookingdb(owned_database, "migrate", "--dry-run")
+    assert dry.exit_code == 0
+    assert dry.stdout.startswith("begin;")
+    assert "create table public.sessions" in dry.stdout
+    assert dry.stdout.rstrip().endswith("commit;")
+    assert "Nothing is installed." in bookingdb(owned_database, "status").stdout
+
+
+def test_export_writes_a_script_that_migrate_has_nothing_to_add_to(owned_database: str, tmp_path: Path) -> None:
+    printed = CliRunner().invoke(cli.main, ["export"], env={"BOOKINGDB_DATABASE_URL": "postgresql://127.0.0.1:1/none"})
+    assert (printed.exit_code, printed.stderr) == (0, "")
+    assert answer("", "export") == {"path": None, "written": False, "script": printed.stdout}
+
+    path = tmp_path / "install.sql"
+    assert bookingdb("", "export", "--output", path).stdout == f"Wrote {path}\n"
+    assert path.read_text() == printed.stdout
+    with connect(owned_database) as connection:
+        run(connection, printed.stdout)
+    assert "Up to date." in bookingdb(owned_database, "status").stdout
+    assert bookingdb(owned_database, "verify").exit_code == 0
+    assert "Nothing to do" in bookingdb(owned_database, "migrate").stdout
+
+
+def test_export_for_the_supabase_cli_writes_each_version_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = bookingdb("", "export", "--format", "supabase")
+    (path,) = (tmp_path / "supabase" / "migrations").iterdir()
+    assert first.stdout == f"Wrote {path.relative_to(tmp_path)}\n"
+
+    assert answer("", "export", "--format", "supabase", "--output", path.parent) == {
+        "path": str(path),
+        "written": False,
+        "script": None,
+    }
+    again = bookingdb("", "export", "--format", "supabase")
+    assert (again.exit_code, again.stdout) == (
+        0,
+        f"Nothing to write, this version is in {path.relative_to(tmp_path)}\n",
+    )
+
+    path.write_text(path.read_text() + "-- mine\n")
+    edited = bookingdb("", "export", "--format", "supabase")
+    assert (edited.exit_code, edited.stdout) == (1, "")
+    assert f"{path.name} was changed after it had been exported" in edited.stderr
+
+    for arguments in (["--output", tmp_path], ["--format", "supabase", "--output", path]):
+        misplaced = bookingdb("", "export", *arguments)
+        assert (misplaced.exit_code, len(misplaced.stderr.splitlines())) == (1, 1)
+
+
+def test_verify_exits_with_1_and_says_what_to_do_when_it_finds_something(world: World) -> None:
+    clean = bookingdb(world.url, "verify")
+    assert (clean.exit_code, clean.stdout) == (0, "Verified: no findings.\n")
+
+    world.run("alter table public.sessions disable trigger _bookingdb_audit")
+    broken = bookingdb(world.url, "verify")
+    assert broken.exit_code == 1
+    assert "_bookingdb_audit" in broken.stdout
+    assert "migrate --reapply" in broken.stdout
+    (finding,) = json.loads(bookingdb(world.url, "verify", "--json").stdout)
+    assert finding["problem"] in broken.stdout
+
+    assert bookingdb(world.url, "migrate", "--reapply").exit_code == 0
+    assert bookingdb(world.url, "verify").exit_code == 0
+
+
+def test_selftest_prints_a_line_a_check(world: World) -> None:
+    result = bookingdb(world.url, "selftest")
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) > 8
+    assert all(check["passed"] for check in answer(world.url, "selftest"))
+
+
+def test_from_registering_to_booking(world: World) -> None:
+    therapist = answer(world.url, "register", "therapist", "grace@example.com", "--time-zone", "Europe/Berlin")["id"]
+    client = answer(world.url, "register", "client", "ada@example.com", "--name", "Ada")["id"]
+    granted = answer(
+        world.url, "credits", "grant", client, 2, "--payment-reference", "pi_1", "--expires-at", "2999-01-01T00:00Z"
+    )
+    assert granted["credits_balance"] == 2
+
+    slot = ("--therapist", therapist, "--date", TOMORROW)
+    assert bookingdb(world.url, "check", *slot, "--from", "10:00", "--to", "11:00").stdout == "free\n"
+    session = answer(world.url, "book", "--user", client, *slot, "--time", "10:00")
+    assert session["time_zone"] == "Europe/Berlin"
+    assert session["credits_balance"] == 1
+
+    taken = bookingdb(world.url, "check", *slot, "--from", "10:30", "--to", "11:30")
+    assert (taken.exit_code, taken.stdout) == (1, "taken\n")
+    assert bookingdb(world.url, "credits", "balance", client).stdout == "1\n"
+    assert [entry["kind"] for entry in answer(world.url, "credits", "history", client)] == ["debit", "grant"]
+    assert [found["id"] for found in answer(world.url, "sessions", "--user", client)] == [session["id"]]
+    assert session["id"] in bookingdb(world.url, "sessions", "--therapist", therapist).stdout
+
+
+def test_a_session_from_the_hold_to_its_end(world: World) -> None:
+    client, therapist = world.client(credits=4), world.therapist("Europe/Berlin")
+    slot = ("--user", client, "--therapist", therapist, "--date", TOMORROW, "--time", "10:00")
+
+    before = dt.datetime.now(dt.UTC)
+    held = answer(world.url, "hold", *slot, "--duration", "30", "--ttl", "10m", "--idempotency-key", "k")
+    ends_in = dt.datetime.fromisoformat(held["expires_at"]) - before
+    assert dt.timedelta(minutes=10) < ends_in < dt.timedelta(minutes=11)
+    assert bookingdb(world.url, "release", held["id"]).stdout == f"{held['id']}\n"
+    assert answer(world.url, "release", held["id"]) == {"released": held["id"]}
+
+    hold = answer(world.url, "hold", *slot)
+    session = answer(world.url, "book-hold", hold["id"], "--notes", "first", "--idempotency-key", "k")
+    assert (session["id"], session["description"], session["credits_balance"]) == (hold["id"], "first", 3)
+
+    moved = answer(world.url, "reschedule", session["id"], "--date", TOMORROW, "--time", "12:00", "--duration", 45)
+    assert (moved["scheduled_time"], moved["duration_minutes"], moved["time_zone"]) == (
+        "12:00:00",
+        45,
+        "Europe/Berlin",
+    )
+    at = f"{TOMORROW}T15:00+00:00"
+    moved = answer(world.url, "reschedule", session["id"], "--starts-at", at, "--time-zone", "UTC")
+    assert (moved["scheduled_time"], moved["duration_minutes"], moved["time_zone"]) == ("15:00:00", 45, "UTC")
+
+    assert answer(world.url, "confirm", session["id"], "--idempotency-key", "k")["status"] == "confirmed"
+    early = bookingdb(world.url, "start", session["id"])
+    assert (early.exit_code, early.stdout) == (1, "")
+    assert "bookingdb: invalid_transition: " in early.stderr
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=50)
+    world.run(
+        "update sessions set start_time = %s, end_time = %s where id = %s",
+        *(soon, soon + dt.timedelta(minutes=45), session["id"]),
+    )
+    assert answer(world.url, "start", session["id"])["status"] == "in_progress"
+    early = bookingdb(world.url, "complete", session["id"])
+    assert (early.exit_code, early.stdout) == (1, "")
+    assert "bookingdb: invalid_transition: " in early.stderr
+
+    for command, status in (("complete", "completed"), ("no-show", "no_show")):
+        over = world.scalar(
+            "insert into sessions (user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s) returning id",
+            *(client, therapist, "2020-01-01T10:00Z", "2020-01-01T11:00Z"),
+        )
+        assert answer(world.url, command, over)["status"] == status
+    pending = world.scalar(
+        "insert into sessions (user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, %s, %s, 'pending_approval') returning id",
+        *(client, therapist, f"{TOMORROW}T20:00Z", f"{TOMORROW}T21:00Z"),
+    )
+    approved = answer(world.url, "approve", pending)
+    assert (approved["status"], approved["credits_balance"]) == ("scheduled", 2)
+
+
+def test_cancelling_returns_the_credit_or_keeps_it(world: World) -> None:
+    client, therapist = world.client(credits=3), world.therapist()
+    for at, option, refunded in (("10:00", [], True), ("11:00", ["--refund"], True), ("12:00", ["--no-refund"], False)):
+        session = world.book(client, therapist, at)["id"]
+        cancelled = answer(world.url, "cancel", session, "--reason", "ill", *option)
+        assert (cancelled["status"], cancelled["refunded"]) == ("cancelled", refunded)
+        assert world.scalar("select cancellation_reason from sessions where id = %s", session) == "ill"
+
+    printed = bookingdb(world.url, "cancel", world.book(client, therapist, "13:00")["id"], "--idempotency-key", "k")
+    assert "cancelled" in printed.stdout
+    assert "refunded" in printed.stdout
+    assert world.balance(client) == 2
+
+
+def test_a_series_is_printed_as_a_table_or_a_list(world: World) -> None:
+    client, therapist = world.client(credits=5), world.therapist()
+    slot = ("--user", client, "--therapist", therapist, "--date", TOMORROW, "--occurrences")
+
+    printed = bookingdb(world.url, "book-series", *slot, 2, "--time", "10:00")
+    series = answer(world.url, "book-series", *slot, 3, "--time", "12:00", "--every", "2 days", "--type", "chat")
+
+    assert printed.exit_code == 0, printed.output
+    for days in (0, 7):
+        assert str(TOMORROW + dt.timedelta(days=days)) in printed.stdout
+    assert [session["scheduled_date"] for session in series] == [
+        str(TOMORROW + dt.timedelta(days=days)) for days in (0, 2, 4)
+    ]
+    assert [(session["session_type"], session["credits_balance"]) for session in series] == [
+        ("chat", 2),
+        ("chat", 1),
+        ("chat", 0),
+    ]
+
+
+def test_credits_are_corrected_revoked_expired_and_accounted_for(world: World) -> None:
+    client = str(world.client())
+    gift = answer(world.url, "credits", "grant", client, 2, "--category", "promotional", "--priority", 7)
+    assert world.run("select category, priority from user_credits where id = %s", gift["lot_id"]) == [
+        ("promotional", 7)
+    ]
+    added = answer(world.url, "credits", "adjust", client, 5, "--reason", "forgotten", "--idempotency-key", "k")
+    assert added["credits_balance"] == 7
+    assert answer(world.url, "credits", "adjust", client, -3, "--reason", "twice", "--lot", added["lot_id"]) == {
+        "lot_id": added["lot_id"],
+        "lot_balance": 2,
+        "credits_balance": 4,
+    }
+    answer(world.url, "credits", "grant", client, 6, "--payment-reference", "pi_1")
+    revoked = answer(world.url, "credits", "revoke", "--payment-reference", "pi_1", "--reason", "chargeback")
+    assert (revoked["credits_revoked"], revoked["credits_spent"], revoked["credits_balance"]) == (6, 0, 4)
+    assert answer(world.url, "credits", "revoke", gift["lot_id"])["credits_revoked"] == 2
+    world.run("update user_credits set expires_at = '2020-01-01' where id = %s", added["lot_id"])
+    assert answer(world.url, "credits", "expire") == {"lots": 1, "credits": 2}
+
+    period = ("--from", "2020-01-01T00:00Z", "--to", "2900-01-01T00:00Z")
+    lines = answer(world.url, "credits", "statement", client, *period)
+    assert [line["amount"] for line in lines] == [None, 2, 5, -3, 6, -6, -2, -2, None]
+    assert (lines[0]["kind"], lines[-1]["kind"], lines[-1]["balance"]) == ("opening", "closing", 0)
+    printed = bookingdb(world.url, "credits", "statement", client, *period).stdout
+    assert "chargeback" in printed
+    assert world.violations() == []
+
+
+def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
+    therapist = str(world.therapist(None))
+    for_therapist = ("--therapist", therapist)
+    default = answer(world.url, "policy", "show")
+    assert default == {
+        "therapist_id": None,
+        "time_zone": "UTC",
+        "minimum_duration_minutes": 15,
+        "maximum_duration_minutes": 180,
+        "cancellation_window": "1 day",
+        "refund_grace": "30 days",
+        "hold_lifetime": "00:05:00",
+        "buffer_before_minutes": 0,
+        "buffer_after_minutes": 0,
+        "minimum_notice": "00:00:00",
+        "maximum_advance": "365 days",
+        "slot_step_minutes": 15,
+        "slot_offset_minutes": 0,
+        "maximum_sessions_per_day": 1000,
+        "maximum_sessions_per_week": 1000,
+        "require_hours": False,
+    }
+    assert answer(world.url, "policy", "set", "--refund-grace", "60d")["refund_grace"] == "60 days"
+
+    window = ("--cancellation-window", "36 hours", "--time-zone", "Asia/Tokyo")
+    durations = ("--minimum-duration-minutes", 30, "--maximum-duration-minutes", 60, "--hold-lifetime", "90s")
+    buffers = ("--buffer-before-minutes", 5, "--buffer-after-minutes", 10, "--minimum-notice", "12h")
+    slots = ("--maximum-advance", "90d", "--slot-step-minutes", 30, "--slot-offset-minutes", 10)
+    limits = ("--maximum-sessions-per-day", 6, "--maximum-sessions-per-week", 25, "--require-hours", "yes")
+    changed = answer(world.url, "policy", "set", *for_therapist, *window, *durations, *buffers, *slots, *limits)
+    assert changed == {
+        "therapist_id": therapist,
+        "time_zone": "Asia/Tokyo",
+        "minimum_duration_minutes": 30,
+        "maximum_duration_minutes": 60,
+        "cancellation_window": "1 day 12:00:00",
+        "refund_grace": "60 days",
+        "hold_lifetime": "00:01:30",
+        "buffer_before_minutes": 5,
+        "buffer_after_minutes": 10,
+        "minimum_notice": "12:00:00",
+        "maximum_advance": "90 days",
+        "slot_step_minutes": 30,
+        "slot_offset_minutes": 10,
+        "maximum_sessions_per_day": 6,
+        "maximum_sessions_per_week": 25,
+        "require_hours": True,
+    }
+    # What was printed may be given again.
+    again = answer(world.url, "policy", "set", *for_therapist, "--cancellation-window", changed["cancellation_window"])
+    assert again == changed == answer(world.url, "policy", "show", *for_therapist)
+
+    everything = [f"--{name.replace('_', '-')}" for name in changed if name != "therapist_id"]
+    back = [argument for option in everything for argument in (option, "default")]
+    assert answer(world.url, "policy", "set", *for_therapist, *back) == {
+        **default,
+        "therapist_id": therapist,
+        "refund_grace": "60 days",
+    }
+    for refused in (("set", "--hold-lifetime", "default"), ("set", "--hold-lifetime", "2h")):
+        result = bookingdb(world.url, "policy", *refused)
+        assert result.exit_code == 1
+        assert "bookingdb: invalid_parameter: " in result.stderr
+    assert "12:00:00" not in bookingdb(world.url, "policy", "show").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("90s", {"seconds": 90}),
+        ("5m", {"minutes": 5}),
+        ("24h", {"hours": 24}),
+        ("1 day", {"days": 1}),
+        ("2 weeks", {"weeks": 2}),
+        ("1 day 12 hours", {"hours": 36}),
+        ("1 day 12:00:00", {"hours": 36}),
+        ("00:00:00", {}),
+        ("1h30m", {"minutes": 90}),
+    ],
+)
+def test_a_length_of_time_is_read_in_many_ways(text: str, duration: dict[str, int]) -> None:
+    assert DURATION.convert(text, None, None) == dt.timedelta(**duration)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "5", "-5m", "5 months", "1.5h", "10m 1h", "12:00", "1:00:00", "00:60:00", "5m\n", "9" * 99 + "s"]
+)
+def test_what_is_no_length_of_time_is_wrong_usage(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="no length of time"):
+        DURATION.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["credits", "balance", uuid4()], "user_not_found"),
+        (["credits", "balance", "me"], "invalid_user_id"),
+        (["credits", "grant", uuid4(), "0"], "invalid_parameter"),
+        (["book", "--user", uuid4(), "--therapist", uuid4(), "--date", TOMORROW, "--time", "24:00"], "invalid_time"),
+        (
+            ["book", "--user", uuid4(), "--therapist", uuid4(), "--starts-at", f"{TOMORROW}T10:00Z"],
+            "therapist_not_found",
+        ),
+        (["register", "client", "nobody"], "invalid_parameter"),
+        (["cancel", uuid4()], "session_not_found"),
+        (["cancel", "mine"], "invalid_session_id"),
+        (["confirm", uuid4()], "session_not_found"),
+        (["reschedule", uuid4()], "invalid_date"),
+        (["reschedule", uuid4(), "--date", TOMORROW, "--time", "10:00"], "session_not_found"),
+        (["release", uuid4()], "hold_not_found"),
+        (["book-hold", "mine"], "invalid_parameter"),
+        (["credits", "revoke", uuid4()], "lot_not_found"),
+        (["credits", "revoke"], "invalid_parameter"),
+        (["credits", "adjust", uuid4(), "-1", "--reason", "r"], "user_not_found"),
+        (["policy", "show", "--therapist", uuid4()], "therapist_not_found"),
+        (["policy", "set", "--time-zone", "Mars"], "invalid_time_zone"),
+    ],
+)
+def test_a_refusal_is_one_line_with_code_and_hint_on_standard_error(
+    world: World, arguments: list[object], code: str
+) -> None:
+    result = bookingdb(world.url, *arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    which, refusal = result.stderr.splitlines()
+    assert "database test_" in which
+    assert refusal.startswith(f"bookingdb: {code}: ")
+
+
+def test_usage_errors_and_an_unreachable_database_exit_with_2() -> None:
+    unreachable = "postgresql://ann:secret@127.0.0.1:1/none"
+    for arguments in (["migrate"], ["status"], ["verify"], ["lint"], ["selftest"], ["sessions"]):
+        result = bookingdb(unreachable, *arguments)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert "secret" not in result.output
+    assert bookingdb(unreachable, "book").exit_code == 2
+    assert bookingdb(unreachable, "sessions", "--from", "yesterday").exit_code == 2
+    assert bookingdb(unreachable, "sessions", "--from", "2030-01-01T10:00").exit_code == 2
+    for arguments in (
+        ["hold", "--user", "u", "--therapist", "t", "--ttl", "soon"],
+        ["book-series", "--user", "u", "--therapist", "t", "--date", "2030-01-01", "--time", "10:00"],
+        ["credits", "adjust", "u", "-1"],
+        ["credits", "adjust", "u", "-1", "--raeson", "r"],
+        ["credits", "adjust", "u", "-x", "--reason", "r"],
+        ["credits", "grant", "u", "1", "--category", "stolen"],
+        ["credits", "statement", "u", "--from", "2030-01-01T00:00Z"],
+        ["policy", "set"],
+        ["policy", "set", "--minimum-duration-minutes", "half an hour"],
+        ["policy", "set", "--require-hours", "perhaps"],
+    ):
+        result = bookingdb(unreachable, *arguments)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Usage: "), arguments
+
+
+def test_a_database_without_bookingdb_says_how_to_install_it(empty_database: str) -> None:
+    result = bookingdb(empty_database, "credits", "balance", uuid4())
+    assert result.exit_code == 1
+    assert "bookingdb migrate" in result.stderr
+
+
+def test_the_list_of_commands_is_printed_without_importing_what_they_need() -> None:
+    program = """
+import sys
+from bookingdb.cli.main import main
+
+main(["--help"], standalone_mode=False)
+print("imported:", *sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    listed, _, imported = done.stdout.partition("imported:")
+
+    assert "book-hold" in listed
+    assert "bookingdb.cli" in imported.split()
+    assert [name for name in imported.split() if name.startswith("bookingdb.cli.")] == ["bookingdb.cli.main"]
+    heavy = {"psycopg", "rich", "icalendar", "asyncio", "sqlalchemy", "bookingdb.cli.console", "bookingdb.adoption"}
+    assert heavy & set(imported.split()) == set()
+
+
+def test_commands_are_listed_with_the_help_that_they_have() -> None:
+    context = click.Context(cli.main, info_name="bookingdb")
+    found = {name: cli.main.get_command(context, name) for name in cli.main.list_commands(context)}
+    commands = {name: command for name, command in found.items() if command and not command.hidden}
+
+    assert {name: command.name for name, command in commands.items()} == {name: name for name in commands}
+    assert {name: later.summary for name, later in cli.COMMANDS.items()} == {
+        name: command.get_short_help_str(1000) for name, command in commands.items()
+    }
+    # As click lists commands that are all there.
+    with_all = click.Group("bookingdb", commands=commands)
+    ours, of_click = context.make_formatter(), context.make_formatter()
+    cli.main.format_commands(context, ours)
+    with_all.format_commands(context, of_click)
+    assert ours.getvalue() == of_click.getvalue()
+
+
+def test_bench_says_where_it_went() -> None:
+    done = CliRunner().invoke(cli.main, ["bench", "slots", "--sessions", "10"])
+
+    assert done.exit_code == 1
+    assert "no longer installed: in a checkout, run `python -m tests.benchmark`" in done.stderr
+
+
+def test_every_command_of_a_module_is_in_the_list() -> None:
+    """A command that was written and not listed would be nobody's."""
+    context = click.Context(cli.main)
+    listed = [cli.main.get_command(context, name) for name in cli.COMMANDS]
+    below = [command for group in listed if isinstance(group, click.Group) for command in group.commands.values()]
+    known = {id(command) for command in [*listed, *below]}
+
+    written = [
+        (path.stem, name)
+        for path in Path(cli.__file__).parent.glob("cli_*.py")
+        for name, value in vars(importlib.import_module(f"bookingdb.{path.stem}")).items()
+        if isinstance(value, click.Command) and id(value) not in known
+    ]
+    assert written == []
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli.main, ["bok"])
+
+    assert result.exit_code == 2
+    assert "No such command 'bok'" in result.stderr

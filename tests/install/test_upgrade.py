@@ -1,0 +1,322 @@
+"""A database of an earlier version, in use, becomes one of this version: whatever was there keeps its word."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow
+
+from bookingdb.checks import verify
+from bookingdb.install import export, installer, source
+from tests.support import ROOT, TOMORROW, Connection, World, connect, run
+from tests.support.callers import acting, logged_in
+from tests.support.hosts import Host
+from tests.support.life import call, expire_lot, require_sound
+from tests.support.refusals import outcome, refused
+
+# By its last migration, what an earlier version ran.
+FOLDER = ROOT / "tests" / "upgrade"
+FILES = sorted(FOLDER.glob("*.sql"))
+# The Python client as it was, packed by itself.
+CLIENTS = sorted(FOLDER.glob("*.client.zip"))
+VERSIONS = {path.stem: path.read_text(encoding="utf-8") for path in FILES}
+MIGRATIONS = [file.name for file in source.load().migrations]
+DAY = dt.timedelta(days=1)
+HOUR = dt.timedelta(hours=1)
+LATER = TOMORROW + 10 * DAY
+
+
+def by_migrate(connection: Connection) -> None:
+    applied = run(connection, "select name from bookingdb.history where kind = 'migration' order by id")
+    assert installer.migrate(connection).migrations == MIGRATIONS[len(applied) :]
+    assert installer.migrate(connection).is_empty
+
+
+def by_script(connection: Connection) -> None:
+    run(connection, export.sql_script())
+    assert installer.migrate(connection).is_empty
+
+
+@dataclass
+class Before:
+    """What the earlier version was asked, and what it answered."""
+
+    world: World
+    therapist: UUID
+    client: UUID
+    answers: dict[str, tuple[str, dict[str, Any], DictRow]] = field(default_factory=dict)
+
+    def ask(self, name: str, function: str, **parameters: Any) -> DictRow:
+        """Ask with an idempotency key, which is the name."""
+        parameters["idempotency_key"] = name
+        answer = call(self.world.connection, function, **parameters)
+        self.answers[name] = (function, parameters, answer)
+        return answer
+
+    def book(self, name: str, time: str, date: dt.date = LATER, **options: Any) -> DictRow:
+        return self.ask(
+            name, "create_session_with_credit_deduction",
+            user_id=self.client, therapist_id=self.therapist, session_date=date, session_time=time, **options,
+        )  # fmt: skip
+
+    def id_of(self, name: str) -> UUID:
+        id_ = self.answers[name][2]["id"]
+        assert isinstance(id_, UUID)
+        return id_
+
+
+@pytest.fixture(params=VERSIONS)
+def before(
+    request: pytest.FixtureRequest, hosts_empty_database: str, hosted_database: str, host: Host
+) -> Iterator[Before]:
+    """A database of an earlier version on each host, with bookings, grants, keys, and what others wrote directly."""
+    with connect(hosts_empty_database) as connection:
+        run(connection, VERSIONS[request.param])
+        installed = [*MIGRATIONS[: MIGRATIONS.index(request.param) + 1], "standalone"]
+        assert run(connection, "select name from bookingdb.history order by id") == [(name,) for name in installed]
+        world = World(hosts_empty_database, connection, host.superuser)
+        before = Before(world, world.therapist("Europe/Berlin"), world.client())
+        before.ask("a payment", "grant_credits", user_id=before.client, amount=2, payment_reference="payment 1")
+        before.ask(
+            "one that expires", "grant_credits",
+            user_id=before.client, amount=4, expires_at=dt.datetime.combine(LATER, dt.time(0), dt.UTC) + 50 * DAY,
+        )  # fmt: skip
+        before.book("booked", "10:00", notes="hello", session_type="video")
+        before.book("to be cancelled", "12:00", duration_minutes=90)
+        before.book("to be moved", "15:00", time_zone="UTC")
+        soon = dt.datetime.now(dt.UTC) + 3 * HOUR
+        before.book("soon", f"{soon:%H:%M}", soon.date(), time_zone="UTC")
+        # What others wrote: a session that waits, one that was cancelled, one without a time, credits, less of them.
+        start = dt.datetime.combine(LATER + DAY, dt.time(9), dt.UTC)
+        for title, status, times in (
+            ("asked for", "pending_approval", (start, start + HOUR)),
+            ("given up", "cancelled", (start, start + HOUR)),
+            ("some day", "scheduled", (None, None)),
+        ):
+            world.run(
+                "insert into sessions (user_id, therapist_id, title, status, start_time, end_time)"
+                " values (%s, %s, %s, %s, %s, %s)",
+                *(before.client, before.therapist, title, status, *times),
+            )
+        world.run("insert into user_credits (user_id, credits_balance) values (%s, 7)", before.client)
+        world.run("update user_credits set credits_balance = 5 where credits_balance = 7")
+        assert world.balance(before.client) == 7
+        assert world.violations() == []
+        yield before
+
+
+everywhere = pytest.mark.parametrize("upgrade", [by_migrate, by_script])
+Upgrade = Callable[[Connection], None]
+
+
+def content(connection: Connection) -> dict[str, list[Any]]:
+    """What the tables hold, in the order of their columns."""
+    columns = run(
+        connection,
+        "select table_schema || '.' || table_name, string_agg(column_name, ', ' order by ordinal_position)"
+        " from information_schema.columns natural join information_schema.tables"
+        " where table_schema in ('public', 'bookingdb') and table_type = 'BASE TABLE'"
+        " and table_name not in ('history', 'time_zones')"
+        " group by 1",
+    )
+    return {table: run(connection, f"select {names} from {table} order by {names}") for table, names in columns}
+
+
+@everywhere
+def test_the_catalogue_is_that_of_a_new_installation(before: Before, hosted_database: str, upgrade: Upgrade) -> None:
+    connection = before.world.connection
+
+    upgrade(connection)
+
+    assert verify.verify(connection) == []
+    files = source.load()
+    with connect(hosted_database) as new:
+        # Privileges, too.
+        assert verify.snapshot(connection, files) == verify.snapshot(new, files)
+    applied = run(connection, "select name from bookingdb.history where kind = 'migration' order by id")
+    assert [name for (name,) in applied] == MIGRATIONS
+
+
+def test_nothing_that_was_there_is_changed(before: Before) -> None:
+    connection = before.world.connection
+    rows = content(connection)
+
+    by_migrate(connection)
+
+    for table, old in rows.items():
+        # Columns that came since are the last ones.
+        columns = len(old[0]) if old else 0
+        assert [row[:columns] for row in content(connection)[table]] == old, table
+    lots = "select distinct category, priority, grace_for_lot_id from user_credits"
+    assert run(connection, lots) == [("paid", 50, None)]
+    require_sound(before.world)
+
+
+@everywhere
+def test_keys_that_were_answered_before_are_answered_alike(before: Before, upgrade: Upgrade) -> None:
+    connection = before.world.connection
+    # What is left in a lot, and the status of a session, are told as they stand; the rest as it was answered first.
+    again = {name: call(connection, function, **asked) for name, (function, asked, _) in before.answers.items()}
+
+    upgrade(connection)
+
+    for name, (function, parameters, answer) in before.answers.items():
+        assert call(connection, function, **parameters) == again[name], name
+        assert again[name]["credits_balance"] == answer["credits_balance"]
+        other = {"notes": "others"} if function.startswith("create") else {"amount": 9}
+        with refused("idempotency_key_reused"):
+            call(connection, function, **{**parameters, **other})
+    assert before.world.balance(before.client) == 7
+    require_sound(before.world)
+
+
+def test_the_audit_log_keeps_its_order_and_goes_on(before: Before) -> None:
+    world = before.world
+    (last,) = world.run("select count(*), max(id) from booking_audit_log")
+    by_migrate(world.connection)
+
+    assert world.scalar("select count(*) from booking_audit_log where entry <> id") == 0
+    world.run("update sessions set title = 'changed' where id = %s", before.id_of("booked"))
+    assert world.run("select entry from booking_audit_log order by entry desc limit 1") == [(last[1] + 1,)]
+    # The guard, which the migration had to pass, is as it was.
+    guard = "select tgenabled from pg_trigger where tgname = '_bookingdb_append_only' and tgrelid = %s::regclass"
+    assert world.run(guard, "public.booking_audit_log") == [("O",)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        world.run("update booking_audit_log set entry = default")
+    require_sound(world)
+
+
+def test_an_old_session_goes_through_the_life_of_a_new_one(before: Before) -> None:
+    world, connection = before.world, before.world.connection
+    by_migrate(connection)
+
+    # There was no deal when it was booked: it is today's policy's.
+    moved = call(
+        connection, "reschedule_session",
+        session_id=before.id_of("to be moved"), session_date=LATER + 2 * DAY, session_time="11:00",
+    )  # fmt: skip
+    start = dt.datetime.combine(LATER + 2 * DAY, dt.time(11), dt.UTC)
+    assert (moved["start_time"], moved["free_cancellation_until"]) == (start, start - DAY)
+    assert moved["credits_balance"] == 7
+
+    cancelled = call(connection, "cancel_session", session_id=before.id_of("to be cancelled"), reason="ill")
+    assert (cancelled["status"], cancelled["refunded"], cancelled["credits_balance"]) == ("cancelled", True, 8)
+    # To the lot that paid it, by the rule of that time: the one that expires first.
+    lots = "select l.lot_id from bookingdb.ledger as l where l.session_id = %s order by l.id"
+    paid = before.answers["one that expires"][2]["lot_id"]
+    assert world.run(lots, before.id_of("to be cancelled")) == [(paid,), (paid,)]
+
+    # Its time is free at once, and the one that was not touched is still in the way.
+    assert world.book(world.client(credits=1), before.therapist, "12:00", session_date=LATER)
+    with refused("booking_conflict"):
+        world.book(world.client(credits=1), before.therapist, "10:30", session_date=LATER)
+
+    ((asked,),) = world.run("select id from sessions where title = 'asked for'")
+    assert call(connection, "approve_session", session_id=asked)["credits_balance"] == 7
+    assert call(connection, "confirm_session", session_id=before.id_of("booked"))["status"] == "confirmed"
+
+    # Its lot is over by now: the credit comes back in another one, as for new sessions.
+    expire_lot(connection, paid)
+    assert call(connection, "expire_credits")["lots"] == 1
+    assert call(connection, "cancel_session", session_id=before.id_of("booked"))["refunded"]
+    assert world.scalar("select count(*) from user_credits where grace_for_lot_id = %s", paid) == 1
+    revoked = call(connection, "revoke_grant", payment_reference="payment 1")
+    assert (revoked["credits_revoked"], revoked["credits_spent"]) == (2, 0)
+    require_sound(world)
+
+
+def test_who_may_do_what_is_as_in_a_new_installation(before: Before, host: Host) -> None:
+    world = before.world
+    by_migrate(world.connection)
+    soon, late = before.id_of("soon"), before.id_of("booked")
+
+    def cancel(connection: Connection, session_id: UUID) -> DictRow:
+        return call(connection, "cancel_session", session_id=session_id)
+
+    with acting(world, "app_server") as connection:
+        assert outcome(partial(cancel, connection, late)) == "done"
+    with acting(world, "stranger") as connection:
+        assert outcome(partial(cancel, connection, soon)) == "42501"
+    if host.is_supabase:
+        with acting(world, "authenticator", "anon") as connection:
+            assert outcome(partial(cancel, connection, soon)) == "42501"
+        with logged_in(world, world.client()) as connection:
+            assert outcome(partial(cancel, connection, soon)) == "not_allowed"
+        with logged_in(world, before.client) as connection:
+            # Less than a day before it is too late.
+            assert not cancel(connection, soon)["refunded"]
+            assert outcome(partial(run, connection, "select from bookingdb.holds")) == "42501"
+    require_sound(world)
+
+
+OLD_CLIENT = """
+import datetime as dt
+import sys
+
+import bookingdb
+from bookingdb import BookingConflict, Bookings, InsufficientCredits, InvalidTransition, SessionNotFound
+
+assert ".client.zip" in bookingdb.__file__, bookingdb.__file__
+bookings = Bookings(sys.argv[1])
+day = dt.date.today() + dt.timedelta(days=7)
+
+
+def refused(error, call, *arguments, **options):
+    try:
+        call(*arguments, **options)
+    except error as found:
+        assert type(found) is error, found
+    else:
+        raise AssertionError(f"not refused with {error.__name__}")
+
+
+therapist = bookings.register_therapist("grace@old.example", time_zone="Europe/Berlin")
+client = bookings.register_client("ada@old.example")
+poor = bookings.register_client("eve@old.example")
+granted = bookings.grant_credits(client, 5, payment_reference="pi_old", idempotency_key="grant")
+assert granted == bookings.grant_credits(client, 5, payment_reference="pi_old", idempotency_key="grant")
+
+people = {"user_id": client, "therapist_id": therapist, "session_date": day}
+booked = bookings.book_session(**people, session_time="10:00", idempotency_key="one")
+again = bookings.book_session(**people, session_time="10:00", idempotency_key="one")
+assert (again.id, again.credits_balance) == (booked.id, 4) == (booked.id, booked.credits_balance)
+refused(BookingConflict, bookings.book_session, user_id=poor, therapist_id=therapist, session_date=day,
+        session_time="10:30")
+refused(InsufficientCredits, bookings.book_session, user_id=poor, therapist_id=therapist, session_date=day,
+        session_time="12:00")
+
+moved = bookings.reschedule_session(booked.id, session_date=day, session_time="11:00")
+assert (moved.id, moved.scheduled_time) == (booked.id, dt.time(11))
+assert bookings.cancel_session(booked.id).refunded
+held = bookings.hold_slot(**people, session_time="14:00")
+assert bookings.book_hold(held.id).id == held.id
+refused(InvalidTransition, bookings.release_hold, held.id)
+refused(SessionNotFound, bookings.cancel_session, client)
+bookings.set_weekly_hours(therapist, [])
+starts = [slot.start_time for slot in bookings.list_available_slots(therapist, day, day)]
+assert starts and held.start_time not in starts
+assert bookings.get_credit_balance(client) == 4
+assert [entry.kind for entry in bookings.get_credit_history(client)]
+assert bookings.get_policy(therapist).time_zone == "Europe/Berlin"
+print("all as before")
+"""
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=[path.name.partition(".")[0] for path in CLIENTS])
+def test_the_client_of_an_earlier_version_works_with_a_database_of_this_one(client: Path, world: World) -> None:
+    command = [sys.executable, "-P", "-c", OLD_CLIENT, world.url]
+    environment = {**os.environ, "PYTHONPATH": str(client)}
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (printed.returncode, printed.stdout) == (0, "all as before\n"), printed.stderr
+    assert world.violations() == []

@@ -1,0 +1,226 @@
+"""What every file under sql/ looks like, and that SQL, Python and docs say the same."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from bookingdb import AsyncBookings, Bookings
+from bookingdb.errors import BY_CODE, BookingFailed
+from bookingdb.install import source
+from bookingdb.install.functions import ROOMS, FunctionFile
+from tests.support import ROOT
+
+SOURCE = source.load()
+ENGINE = {function.name: function for function in SOURCE.engine}
+PUBLIC = [function for function in SOURCE.engine if function.is_public]
+LONGEST_LINE = 120
+
+
+def flat(text: str) -> str:
+    """A text with all white space made single, and none inside of brackets."""
+    return re.sub(r"(?<=\() | (?=\))", "", " ".join(text.split()))
+
+
+def called(function: FunctionFile) -> list[str]:
+    """The functions of ours that a function calls, in the order of its text."""
+    names = re.findall(r"\bbookingdb\.(\w+)\(", function.body)
+    return [name for name in dict.fromkeys(names) if name in ENGINE and name != function.name]
+
+
+def test_a_file_holds_the_function_of_its_name() -> None:
+    found = [f"{function.path}: {function.schema}.{function.name}" for function in SOURCE.engine]
+
+    assert found == [f"{file.path}: bookingdb.{PurePosixPath(file.path).stem}" for file in SOURCE.engine]
+    assert len(ENGINE) == len(SOURCE.engine), "a function has one signature"
+
+
+def test_a_function_calls_its_own_room_and_those_below_it() -> None:
+    upwards = [
+        f"{function.room}/{function.name} calls {ENGINE[name].room}/{name}"
+        for function in SOURCE.engine
+        for name in called(function)
+        if ROOMS.index(ENGINE[name].room) > ROOMS.index(function.room)
+    ]
+
+    assert upwards == []
+
+
+def test_every_room_is_described() -> None:
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "sql" / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert table == list(ROOMS)
+    assert {function.room for function in SOURCE.engine} == set(ROOMS)
+
+
+def test_what_callers_enter_by_plans_without_regard_to_statistics() -> None:
+    """What it calls plans as it does: one plan for all parameters, by an index, never compiled."""
+    settings = "set plan_cache_mode = force_generic_plan\nset enable_seqscan = off\nset jit = off\n"
+
+    assert [function.path for function in PUBLIC if settings not in function.header.settings] == []
+    assert [function.path for function in PUBLIC if function.header.security != "definer"] == []
+
+
+def test_a_face_hands_on_every_parameter_with_the_rights_of_the_caller() -> None:
+    assert [face.name for face in SOURCE.public_functions] == sorted(function.name for function in PUBLIC)
+    for face in SOURCE.public_functions:
+        engine = ENGINE[face.name].header
+        handed_on = ", ".join(name for name, _ in engine.arguments)
+        assert f"bookingdb.{face.name}({handed_on})" in flat(face.body)
+        assert (face.header.parameters, face.header.volatility) == (engine.parameters, engine.volatility)
+        assert face.header.security == "invoker"
+
+
+def test_every_public_function_has_a_pgtap_file_and_every_such_file_a_function() -> None:
+    files = {path.stem for path in (ROOT / "tests" / "sql").glob("*.sql")}
+
+    assert files == {function.name for function in PUBLIC}
+
+
+def test_every_public_function_has_a_method_with_its_parameters() -> None:
+    for function in PUBLIC:
+        # The one whose name is too long to be typed.
+        name = {"create_session_with_credit_deduction": "book_session"}.get(function.name, function.name)
+        expected = {parameter.removeprefix("p_") for parameter, _ in function.header.arguments}
+        for client in (Bookings, AsyncBookings):
+            # Python has a word of its own for from: from_.
+            parameters = {name.rstrip("_") for name in inspect.signature(getattr(client, name)).parameters} - {"self"}
+            # An alternative to date and time.
+            assert parameters - {"starts_at"} == expected, function.name
+
+
+def test_every_public_function_is_documented_with_its_signature() -> None:
+    reference = (ROOT / "docs" / "sql-reference.md").read_text(encoding="utf-8")
+    for face in SOURCE.public_functions:
+        section = re.search(rf"^## {face.name}\n(.*?)(?=^## |\Z)", reference, re.MULTILINE | re.DOTALL)
+        assert section is not None, f"docs/sql-reference.md has no section {face.name}"
+        blocks = [flat(block) for block in re.findall(r"```sql[^\n]*\n(.*?)```", section[1], re.DOTALL)]
+        assert flat(f"{face.name}({face.header.parameters}) returns {face.header.result}") in blocks
+
+        errors = re.search(r"^Errors.*?: (.*?)\.$", section[1], re.MULTILINE | re.DOTALL)
+        assert errors is not None, f"docs/sql-reference.md does not list the errors of {face.name}"
+        listed = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", errors[1]))
+        assert sorted(listed) == sorted(codes_of(ENGINE[face.name])), face.name
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Errors
+# ----------------------------------------------------------------------------------------------------------------------
+
+RAISE_ERROR = ENGINE["raise_error"]
+
+
+class Error(NamedTuple):
+    sqlstate: str
+    message: str
+
+
+def errors_of_sql() -> dict[str, Error]:
+    rows = re.findall(r"\('(\w+)', '(PT\d{3})', '([^']+)',", RAISE_ERROR.body)
+    return {code: Error(sqlstate, message) for code, sqlstate, message in rows}
+
+
+def raises(function: FunctionFile) -> list[str]:
+    """The codes (and bare SQLSTATEs) that a function's comment lists after "Raises:"."""
+    found = re.search(r" Raises: (.+?)\.$", re.sub(r" \([^)]*\)", "", function.header.comment))
+    # "busy when lock_timeout runs out" is busy.
+    return [item.split()[0] for item in found[1].split(", ")] if found else []
+
+
+def own_codes(function: FunctionFile) -> list[str]:
+    """The codes that a function raises itself, in the order of its text."""
+    return list(dict.fromkeys(re.findall(r"raise_error\('(\w+)'", function.body)))
+
+
+def codes_of(function: FunctionFile, seen: frozenset[str] = frozenset()) -> set[str]:
+    """The codes that a function raises itself, and those of the functions it calls."""
+    codes = set(own_codes(function))
+    for name in set(called(function)) - seen - {"raise_error"}:
+        codes |= codes_of(ENGINE[name], seen | {name})
+    return codes - {code for name, code in CANNOT_COME if name == function.name}
+
+
+# What a function called may raise but cannot in this call: there is a user id, else not_authenticated came before.
+CANNOT_COME = {("register_client", "invalid_user_id")}
+
+
+def test_sql_python_and_docs_have_the_same_errors() -> None:
+    sql = errors_of_sql()
+    python = {
+        code: Error(f"PT{error.http_status}", error.message)
+        for code, error in BY_CODE.items()
+        if error is not BookingFailed
+    }
+    table = re.findall(
+        r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| `(\w+)` \|",
+        (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    docs = {code: Error(sqlstate, message) for code, sqlstate, message, _ in table}
+
+    assert sql == python
+    assert list(sql) == list(python), "in the same order"
+    assert docs == {**sql, BookingFailed.code: Error("any other", BookingFailed.message)}
+    assert {code: name for code, _, _, name in table} == {code: error.__name__ for code, error in BY_CODE.items()}
+
+
+def test_messages_are_fixed_ascii_and_only_conflicts_are_called_so() -> None:
+    for code, (sqlstate, message) in errors_of_sql().items():
+        assert re.fullmatch(r"[A-Z][A-Za-z0-9 :,-]+[a-z]", message), code
+        assert ("conflict" in message) == (sqlstate == "PT409" and code != "invalid_transition"), code
+
+
+def test_errors_are_made_in_one_place() -> None:
+    for function in SOURCE.functions:
+        if function is not RAISE_ERROR:
+            assert not re.search(r"PT\d{3}|errcode = '(?!internal_error|integrity|insufficient)", function.body), (
+                function.path
+            )
+
+
+def test_a_comment_lists_the_errors_that_the_function_raises_itself() -> None:
+    for function in SOURCE.engine:
+        if function is not RAISE_ERROR:
+            listed = [code for code in raises(function) if not re.fullmatch(r"\d{5}", code)]
+            assert sorted(listed) == sorted(own_codes(function)), function.path
+
+
+def test_a_public_comment_says_who_may_call() -> None:
+    callers = r"\bfor (trusted callers|the user (itself|whose)|every logged-in user|the (therapist|client))"
+
+    assert [function.path for function in PUBLIC if not re.search(callers, function.header.comment, re.I)] == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Text
+# ----------------------------------------------------------------------------------------------------------------------
+
+SQL_FILES = sorted([*(ROOT / "sql").rglob("*.sql"), *(ROOT / "tests" / "sql").rglob("*.sql")])
+
+
+def test_every_index_says_which_query_or_constraint_needs_it() -> None:
+    """In a comment above it; the index that it takes the place of may be dropped between the two."""
+    for migration in SOURCE.migrations:
+        lines = [line for line in migration.text.splitlines() if line and not line.startswith("drop index ")]
+        for number, line in enumerate(lines):
+            if line.startswith(("create index ", "create unique index ")):
+                assert lines[number - 1].startswith("-- "), line
+
+
+def test_lines_are_short_and_clean() -> None:
+    found = []
+    for path in SQL_FILES:
+        text = path.read_bytes().decode("ascii")
+        lines = text.split("\n")
+        if lines.pop() or not lines[-1]:
+            found.append(f"{path}: does not end with one line end")
+        for number, line in enumerate(lines, 1):
+            # A comment's text is one string on one line.
+            if len(line) > LONGEST_LINE and not line.startswith("'"):
+                found.append(f"{path}:{number}: is too long")
+            if line != line.rstrip() or "\t" in line:
+                found.append(f"{path}:{number}: ends with white space, or has a tab")
+
+    assert found == []

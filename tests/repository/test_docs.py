@@ -1,0 +1,105 @@
+"""The examples of README and docs, run; what they show is what they print.
+
+A block of ``sql``, ``python`` or ``js`` runs in the document's own database, in order; the block of ``text`` right
+after it is its output. A second word after the language (```` ```sql signature ````) marks what is shown and not run.
+
+A document with JavaScript runs in a Supabase project. A block of it is the body of an async function that knows
+``supabase``, a client of the logged-in user (in ```` ```js service ```` of the service role); ``user``, the ``id`` and
+``email`` of ada@example.com, registered or not; ``therapistId``, that of grace@example.com; and ``cartId``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.support import ROOT, World
+from tests.support.postgrest import serving
+from tests.support.supabase_clients import run_example
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+|js service)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+# The id that Supabase Auth gave to ada@example.com.
+NOT_YET_REGISTERED = UUID("0ada0ada-0ada-4ada-8ada-0ada0ada0ada")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_examples_print_what_the_document_shows(document: Path, request: pytest.FixtureRequest, bin_dir: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    world: World = request.getfixturevalue("supabase_world" if "\n```js" in text else "world")
+    # The documents speak in UTC and as the owner.
+    environment = {**os.environ, "DATABASE_URL": world.url, "PGTZ": "UTC"}
+    psql = [str(bin_dir / "psql"), "--no-psqlrc", "--quiet", "--dbname", world.url]
+
+    for language, code, shown in BLOCK.findall(text):
+        if language in ("sql", "python"):
+            result = subprocess.run(
+                psql if language == "sql" else [sys.executable, "-"],
+                input=code,
+                env=environment,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+            # Where an error was raised is of no interest to the reader.
+            printed = result.stdout.partition("CONTEXT:")[0]
+        elif language.startswith("js"):
+            printed = printed_by_javascript(world, code, by_service=language == "js service")
+        else:
+            continue
+        assert lines(printed) == lines(shown), f"{document.name}:\n{code}\nprints:\n{printed}"
+
+
+def test_the_javascript_of_the_readme_books_once(supabase_world: World) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```js\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    therapist, client = supabase_world.therapist("Europe/Berlin"), supabase_world.client(credits=2)
+    with serving(supabase_world.url) as server:
+        variables = {"user": {"id": client}, "therapistId": therapist, "cartId": "cart-1"}
+        booked, again = [run_example(server.url, server.user(client), code, variables) for _ in range(2)]
+
+    assert booked.error is None
+    (session,) = booked.data
+    assert (session["user_id"], session["therapist_id"]) == (str(client), str(therapist))
+    in_eight_days = (dt.datetime.now(dt.UTC) + dt.timedelta(days=8)).date()
+    # Midnight may have passed since.
+    assert dt.timedelta(0) <= in_eight_days - dt.date.fromisoformat(session["scheduled_date"]) <= dt.timedelta(days=1)
+    assert session["scheduled_time"] == "10:00:00"
+    assert (session["status"], session["credits_balance"]) == ("scheduled", 1)
+    assert again == booked
+    assert supabase_world.scalar("select count(*) from sessions where user_id = %s", client) == 1
+    assert supabase_world.balance(client) == 1
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_links_and_tests_that_are_named_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (document.parent / target).exists(), target
+    for file, name in re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", text):
+        assert (ROOT / file).exists(), file
+        assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def printed_by_javascript(world: World, code: str, by_service: bool) -> str:
+    ids: dict[str, UUID] = dict(world.run("select email, id from users"))
+    user = {"id": ids.get("ada@example.com", NOT_YET_REGISTERED), "email": "ada@example.com"}
+    variables = {"user": user, "therapistId": ids.get("grace@example.com"), "cartId": "cart-of-the-document"}
+    # A project's database speaks in UTC.
+    with serving(psycopg.conninfo.make_conninfo(world.url, options="-c timezone=UTC")) as server:
+        login = server.service if by_service else server.user(user["id"], email=user["email"])
+        return run_example(server.url, login, code, variables).printed
+
+
+def lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip().splitlines() if not re.match(r"psql:.*$|LINE \d", line)]

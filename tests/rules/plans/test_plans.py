@@ -1,0 +1,243 @@
+"""How what is called is planned: by indexes, on the statistics of empty tables, too.
+
+A connection keeps its plans. One that was opened on a new database would go on reading whole tables long after they
+have filled, if its plans were made by their sizes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.support import TOMORROW, Connection, World, book, run, scalar
+from tests.support.interleaving import holding
+
+# Every plan of every statement inside the functions is told to the client.
+TELL = (
+    "load 'auto_explain'", "set auto_explain.log_min_duration = 0", "set auto_explain.log_nested_statements = on",
+    "set client_min_messages = log",
+)  # fmt: skip
+SEQUENTIAL = re.compile(r"Seq Scan on (\w+)")
+# An index that is read without a condition on what it is ordered by is read from end to end.
+INDEXED = re.compile(r"Index (?:Only )?Scan(?: Backward)?(?: using| on) (\w+).*\n?((?:(?!.*->).+\n?)*)")
+# It has one row.
+ONE_ROW = {"policies_default_key"}
+# Without an index, because they have at most a few rows: asked only where an application has such statuses.
+SMALL = {"active_statuses"}
+# What an application writes, and the foreign keys then ask, is planned as Postgres likes.
+OTHERS = re.compile(r"^Query Text: (update sessions|delete from sessions|SELECT 1 FROM ONLY)", re.MULTILINE)
+
+# 100 therapists with a client and four hours each.
+MANY_PEOPLE = """
+    insert into users (user_type, is_verified)
+    select case when n % 2 = 0 then 'user' else 'therapist' end, true from generate_series(1, 200) as n
+"""
+MANY_SESSIONS = """
+    with t as (select id, row_number() over () as n from users where user_type = 'therapist'),
+    c as (select id, row_number() over () as n from users where user_type = 'user')
+    insert into sessions (therapist_id, user_id, start_time, end_time)
+    select t.id, c.id, d, d + interval '1 hour' from t join c using (n)
+    cross join generate_series(current_date + 7, current_date + 7 + interval '3 hours', interval '1 hour') as d
+"""
+
+
+@pytest.fixture
+def emptied(world: World) -> World:
+    """Tables that Postgres knows to be empty, but for people and credits."""
+    with world.connect(user=world.superuser) as superuser:
+        run(superuser, "vacuum analyze")
+    return world
+
+
+@contextmanager
+def explained(world: World) -> Iterator[tuple[Connection, list[str]]]:
+    """A new connection of a trusted caller, and the plans of what it does."""
+    plans: list[str] = []
+    with world.connect(user=world.superuser) as connection:
+        for statement in TELL:
+            run(connection, statement)
+        connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+        yield connection, plans
+
+
+def read_whole(plans: list[str]) -> set[str]:
+    """The tables that the plans read from end to end."""
+    return {table for plan in plans if not OTHERS.search(plan) for table in SEQUENTIAL.findall(plan)} - SMALL
+
+
+def read_without_condition(plans: list[str]) -> set[str]:
+    """The indexes that the plans read from end to end."""
+    return {
+        index
+        for plan in plans
+        if not OTHERS.search(plan)
+        for index, details in INDEXED.findall(plan)
+        if "Index Cond: " not in details
+    } - ONE_ROW
+
+
+def used(plans: list[str]) -> set[str]:
+    """The indexes that the plans read."""
+    return {index for plan in plans for index, _ in INDEXED.findall(plan)}
+
+
+def life(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Book, move, hold, confirm and cancel."""
+    booked = book(connection, client, therapist, idempotency_key="first")["id"]
+    book(connection, client, therapist, idempotency_key="first")
+    run(connection, "select reschedule_session(%s, %s, '15:00')", booked, TOMORROW)
+    run(connection, "select confirm_session(%s)", booked)
+    held = scalar(connection, "select id from hold_slot(%s, %s, %s, '18:00', 60)", client, therapist, TOMORROW)
+    run(connection, "select book_hold(%s)", held)
+    run(connection, "select cancel_session(%s)", booked)
+    with pytest.raises(psycopg.Error):
+        book(connection, client, therapist, "18:30")
+
+
+def direct_writes(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Insert, move and delete as an application may."""
+    session = uuid4()
+    insert = "insert into sessions (id, user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s, %s)"
+    run(connection, insert, session, client, therapist, moment(20), moment(21))
+    run(connection, "update sessions set start_time = %s where id = %s", moment(19), session)
+    run(connection, "delete from sessions where id = %s", session)
+
+
+def moment(hour: int) -> dt.datetime:
+    return dt.datetime.combine(TOMORROW, dt.time(hour), dt.UTC)
+
+
+def credits(connection: Connection, client: UUID, _therapist: UUID) -> None:
+    """Grant, look, take back."""
+    lot = scalar(connection, "select lot_id from grant_credits(%s, 2, p_idempotency_key => 'second')", client)
+    run(connection, "select get_credit_balance(%s)", client)
+    run(connection, "select * from get_credit_history(%s)", client)
+    run(connection, "select * from get_credit_statement(%s, now() - interval '1 day', now())", client)
+    run(connection, "select adjust_credits(%s, -1, 'a test')", client)
+    run(connection, "select revoke_grant(%s)", lot)
+
+
+def free(connection: Connection, _client: UUID, therapist: UUID) -> None:
+    """Ask what is free, with hours and without."""
+    questions: list[tuple[str, Any]] = [
+        ("select check_booking_conflict(%s, current_date + 1, '10:00', '11:00')", therapist),
+        ("select * from list_available_slots(%s, current_date + 1, current_date + 2)", therapist),
+        ("select * from list_slot_states(%s, current_date + 1, current_date + 2)", therapist),
+        ("select * from next_available_slot(%s)", therapist),
+        ("select * from find_available_therapists(now(), now() + '1 day', 60, array[%s]::uuid[])", therapist),
+    ]
+    hours = '[{"weekday": 1, "start_time": "08:00", "end_time": "20:00"}]'
+    for _ in range(2):
+        for question, of in questions:
+            run(connection, question, of)
+        run(connection, "select set_weekly_hours(%s, %s)", therapist, hours)
+
+
+def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Every public function that the others do not call."""
+    run(connection, "select set_policy('{\"maximum_sessions_per_day\": 9}', %s)", therapist)
+    run(connection, "select * from get_policy(%s)", therapist)
+    run(connection, "select get_weekly_hours(%s)", therapist)
+    off = scalar(connection, "select id from add_time_off(%s, %s, %s)", therapist, moment(8), moment(9))
+    run(connection, "select list_time_off(%s, %s, %s)", therapist, moment(0), moment(23))
+    run(connection, "select remove_time_off(%s)", off)
+    run(connection, "select set_date_override(%s, current_date + 5)", therapist)
+    run(connection, "select list_date_overrides(%s, current_date, current_date + 9)", therapist)
+    run(connection, "select list_opening_hours(%s, current_date, current_date + 9)", therapist)
+    run(connection, "select list_available_days(%s, current_date, current_date + 9)", therapist)
+    events = f'[{{"external_id": "a", "start_time": "{moment(6).isoformat()}", "end_time": "{moment(7).isoformat()}"}}]'
+    run(connection, "select sync_external_busy(%s, 'a', %s)", therapist, events)
+    run(connection, "select book_session_with_override(%s, %s, current_date + 5, '10:00')", client, therapist)
+    run(connection, "select book_series(%s, %s, %s, '11:00', 2)", client, therapist, TOMORROW)
+    held = scalar(connection, "select id from hold_slot(%s, %s, %s, '15:00', 60)", client, therapist, TOMORROW)
+    scalar(connection, "select id from hold_slot(%s, %s, %s, '16:00', 60)", client, therapist, TOMORROW)
+    run(connection, "select release_hold(%s)", held)
+    run(connection, "select lock_for_booking(array[%s, %s]::uuid[])", client, therapist)
+    pending = uuid4()
+    insert = (
+        "insert into sessions (id, user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, %s, %s, %s, 'pending_approval')"
+    )
+    run(connection, insert, pending, client, therapist, moment(17), moment(18))
+    run(connection, "select approve_session(%s)", pending)
+    insert = "insert into sessions (id, user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s, %s)"
+    day = dt.timedelta(days=4)
+    run(connection, insert, first := uuid4(), client, therapist, moment(10) - day, moment(11) - day)
+    run(connection, "select start_session(%s)", first)
+    run(connection, "select complete_session(%s)", first)
+    run(connection, insert, second := uuid4(), client, therapist, moment(12) - day, moment(13) - day)
+    run(connection, "select mark_no_show(%s)", second)
+    run(connection, "select * from grant_credits(%s, 2, p_expires_at => now() + '1 second')", client)
+    run(connection, "select * from expire_credits()")
+    run(connection, "select register_client('a@b.example')")
+    registered = scalar(connection, "select register_therapist('c@d.example')")
+    run(connection, "select set_therapist_active(%s, false)", registered)
+
+
+@pytest.mark.parametrize("what", [life, direct_writes, credits, free, the_rest], ids=lambda what: what.__name__)
+def test_a_connection_to_a_new_database_makes_no_plan_that_reads_a_whole_table(emptied: World, what: Any) -> None:
+    therapist, client = emptied.therapist(), emptied.client(credits=9)
+    with explained(emptied) as (connection, plans):
+        what(connection, client, therapist)
+
+    assert len(plans) > 10
+    assert read_whole(plans) == set()
+    assert read_without_condition(plans) == set()
+
+
+def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
+    with explained(emptied) as (connection, plans):
+        run(connection, "do 'begin perform count(*) from public.sessions; end'")
+
+    assert read_whole(plans) == {"sessions"}
+
+
+def test_each_look_up_uses_the_index_of_its_person_on_statistics_that_missed_a_bulk_insert(world: World) -> None:
+    """Taken while the rows were not committed: pages there are, and nothing in them."""
+    with holding(world) as writer, world.connect(user=world.superuser) as superuser:
+        run(writer, MANY_PEOPLE)
+        run(writer, MANY_SESSIONS)
+        run(superuser, "analyze bookingdb.calendar, sessions")
+        run(writer, "commit")
+    statistics = world.run("select reltuples, relpages > 0 from pg_class where oid = 'bookingdb.calendar'::regclass")
+    assert statistics == [(0, True)], "somebody else has taken statistics"
+
+    with explained(world) as (connection, plans):
+        run(connection, "update sessions set start_time = start_time + '1 hour', end_time = end_time + '1 hour'")
+
+    assert {"calendar_therapist_excl", "calendar_client_excl"} <= used(plans)
+    assert read_whole(plans) == set()
+    assert read_without_condition(plans) == set()
+
+
+def test_an_index_that_is_read_without_a_condition_is_seen(emptied: World) -> None:
+    with explained(emptied) as (connection, plans):
+        run(connection, "set enable_seqscan = off")
+        run(connection, "do 'begin perform from public.users order by id; end'")
+
+    assert read_without_condition(plans) == {"users_pkey"}
+
+
+def test_the_plans_of_every_public_function_are_read(world: World) -> None:
+    names = {name for (name,) in world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace")}
+    here = Path(__file__).read_text(encoding="utf-8")
+
+    assert {name for name in names if f"{name}(" not in here} == {"create_session_with_credit_deduction"}
+
+
+def test_the_invariants_are_checked_without_reading_a_table_for_each_row_of_another(emptied: World) -> None:
+    with explained(emptied) as (connection, plans):
+        book(connection, emptied.client(credits=9), emptied.therapist())
+        plans.clear()
+        assert run(connection, "select * from bookingdb.check_invariants()") == []
+
+    assert len(plans) > 5
+    assert [plan for plan in plans if "Nested Loop" in plan or "SubPlan" in plan] == []

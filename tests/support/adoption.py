@@ -1,0 +1,138 @@
+"""Apps whose databases are adopted, and copies of them: each app is loaded and adopted once, a test gets a copy."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.apps import App, Rows, load, rows, schema_dump
+from tests.support import Connection, connect, run
+from tests.support.commands import done
+from tests.support.hosts import Host
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An app's database as it was found, with its schema and its rows."""
+
+    app: App
+    host: Host
+    server_url: str
+    url: str
+    dump: str
+    rows: Rows
+
+    @contextmanager
+    def copy(self, of: str | None = None) -> Iterator[str]:
+        """A copy of the database (or of another one of the same server), gone after the block."""
+        name = f"copy_{next(_numbers)}"
+        template = str(psycopg.conninfo.conninfo_to_dict(of or self.url)["dbname"])
+        url = self.host.create_database(self.server_url, name, template)
+        try:
+            yield url
+        finally:
+            with connect(self.server_url) as connection:
+                run(connection, f"drop database {name} with (force)")
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """An app's database that was adopted with the answers of its owner, and the plan."""
+
+    found: Found
+    url: str
+    plan: dict[str, Any]
+    text: str
+
+
+def make_plan(app: App, url: str, folder: Path, *options: object) -> Path:
+    """Have the plan written, and answer it as the owner of the app does."""
+    path = folder / f"{app.name}.toml"
+    done(url, "adopt", "--plan", "--output", path, "--adapter", app.adapter, *options)
+    path.write_text(answered(app, path.read_text(encoding="utf-8")), encoding="utf-8")
+    return path
+
+
+def answered(app: App, text: str) -> str:
+    """The text of a plan with the answers of the app's owner in the place of the defaults."""
+    asked = tomllib.loads(text)["answers"]
+    missing = app.answers.keys() - asked.keys()
+    assert not missing, f"the plan does not ask for {missing}, but for {sorted(asked)}"
+    for key, value in {**app.preferences, **app.answers}.items():
+        if key in asked:
+            text = _with_answer(text, key, value)
+    answers = tomllib.loads(text)["answers"]
+    assert {key: answers[key] for key in app.answers} == dict(app.answers)
+    return text
+
+
+def _with_answer(text: str, key: str, value: object) -> str:
+    line = f"{json.dumps(key)} = {json.dumps(value)}"
+    # A function, because the value may have backslashes.
+    quoted = re.escape(json.dumps(key))
+    changed, count = re.subn(rf"(?m)^(?:{quoted}|{re.escape(key)}) = .*$", lambda _: line, text, count=1)
+    assert count == 1, f"no line of the plan has the answer {key}"
+    return changed
+
+
+def with_answers(text: str, answers: Mapping[str, object]) -> str:
+    """The text of a plan with other answers."""
+    for key, value in answers.items():
+        text = _with_answer(text, key, value)
+    return text
+
+
+@cache
+def found(app: App, host: Host, server_url: str) -> Found:
+    """The app's database on a host, loaded the first time somebody asks."""
+    url = host.create_database(server_url, f"found_{app.name}_{host.name}")
+    load(app, url, host)
+    return Found(app, host, server_url, url, schema_dump(url), rows(url))
+
+
+@cache
+def _adopted(app: App, host: Host, server_url: str) -> Adopted | str:
+    before = found(app, host, server_url)
+    template = str(psycopg.conninfo.conninfo_to_dict(before.url)["dbname"])
+    url = host.create_database(server_url, f"adopted_{app.name}_{host.name}", template)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = make_plan(app, url, Path(folder))
+            done(url, "adopt", "--apply", path)
+        except AssertionError as error:
+            # The others need not try again.
+            return str(error)
+        text = path.read_text(encoding="utf-8")
+    return Adopted(before, url, tomllib.loads(text), text)
+
+
+def adopted(app: App, host: Host, server_url: str) -> Adopted:
+    """The app's database on a host, adopted the first time somebody asks."""
+    outcome = _adopted(app, host, server_url)
+    if isinstance(outcome, str):
+        pytest.fail(f"{app.name} cannot be adopted: {outcome}")
+    return outcome
+
+
+def recorded(connection: Connection, kind: str) -> list[dict[str, Any]]:
+    """What bookingdb.adoption has of a kind."""
+    return [
+        dict(row)
+        for (row,) in run(
+            connection, "select to_jsonb(a) from bookingdb.adoption as a where a.kind = %s order by a.id", kind
+        )
+    ]

@@ -1,0 +1,53 @@
+"""Who calls: roles and logged-in users, as PostgREST brings them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from tests.support import Connection, World
+from tests.support.hosts import Host
+from tests.support.interleaving import session_of
+
+# Public functions, and the arguments with which each is called; tests/rules/test_life.py has the others.
+CALLS = {
+    "create_session_with_credit_deduction": "%(me)s, %(therapist)s, %(date)s, '10:00', 60, 'x', '', 't', null, null",
+    "check_booking_conflict": "%(therapist)s, %(date)s, '10:00', '11:00', null, null",
+    "get_credit_balance": "%(me)s",
+    "get_credit_history": "%(me)s, 50, null",
+    "lock_for_booking": "array[%(me)s, %(therapist)s]::uuid[]",
+    "register_client": "%(email)s, null, %(id)s",
+    "register_therapist": "%(email)s, null, %(id)s, null",
+    "set_therapist_active": "%(therapist)s, true",
+    "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50",
+}
+SCHEMAS = ["public", "bookingdb"]
+OWNER, SUPERUSER = "the owner", "a superuser"
+
+
+def of(host: Host, everywhere: list[Any], on_supabase_only: list[Any]) -> list[Any]:
+    """What there is of something on a host."""
+    return everywhere + (on_supabase_only if host.is_supabase else [])
+
+
+@contextmanager
+def acting(world: World, login: str, role: str = "", claims: Any = None) -> Iterator[Connection]:
+    """Connect as PostgREST does: log in, take on a role, set the claims of the token.
+
+    The logins OWNER and SUPERUSER are those of the host.
+    """
+    login = {OWNER: world.owner, SUPERUSER: world.superuser}.get(login, login)
+    with session_of(world, user=login) as connection:
+        if role:
+            connection.execute(f"set role {role}".encode())
+        if claims is not None:
+            text = claims if isinstance(claims, str) else json.dumps(claims, default=str)
+            connection.execute("select set_config('request.jwt.claims', %s, false)", [text])
+        yield connection
+
+
+def logged_in(world: World, person: UUID, **claims: Any) -> Any:
+    return acting(world, "authenticator", "authenticated", {"sub": person, "role": "authenticated", **claims})

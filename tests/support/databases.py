@@ -1,0 +1,126 @@
+"""Throwaway servers and the databases on them, of which the fixtures of tests/conftest.py are made."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import pytest
+import testing.postgresql
+
+from bookingdb.install import installer
+from bookingdb.local.binaries import write_wrapper_scripts
+from tests.support import Connection, World, connect, run, throwaway
+from tests.support.hosts import LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, Host
+
+_numbers = itertools.count(1)
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    # They may lie in memory.
+    "max_wal_size": "256MB",
+    "max_connections": "150",
+    # Another zone than any test means, so that whoever depends on the connection's TimeZone is found out.
+    "timezone": "Pacific/Chatham",
+}
+# As a superuser, because the triggers are in the way of everybody else.
+EMPTY_THE_TABLES = """
+    set session_replication_role = replica;
+    delete from public.users;
+    delete from public.sessions;
+    delete from public.user_credits;
+    delete from public.booking_audit_log;
+    delete from bookingdb.calendar;
+    delete from bookingdb.ledger;
+    delete from bookingdb.outbox;
+    delete from bookingdb.idempotency_keys;
+    delete from bookingdb.holds;
+    delete from bookingdb.rewritten_records;
+    delete from bookingdb.adoption;
+    delete from bookingdb.overlapping_sessions;
+    delete from bookingdb.weekly_hours;
+    delete from bookingdb.date_overrides;
+    delete from bookingdb.policies where therapist_id is not null;
+    update bookingdb.policies set time_zone = 'UTC', minimum_duration_minutes = 15, maximum_duration_minutes = 180,
+        cancellation_window = '24 hours', refund_grace = '30 days', hold_lifetime = '5 minutes',
+        buffer_before_minutes = 0, buffer_after_minutes = 0, minimum_notice = '0', maximum_advance = '365 days',
+        slot_step_minutes = 15, slot_offset_minutes = 0, maximum_sessions_per_day = 1000,
+        maximum_sessions_per_week = 1000, require_hours = false;
+"""
+# For tests of what only Supabase has.
+on_supabase = pytest.mark.parametrize(
+    "host", [SUPABASE, SUPABASE_BEFORE], indirect=True, scope="session", ids=lambda host: host.name
+)
+
+
+def url_of(server_url: str, database: str, user: str = "postgres") -> str:
+    """Another database of the same server, as another user."""
+    return psycopg.conninfo.make_conninfo(server_url, dbname=database, user=user)
+
+
+def serve(bin_dir: Path, scripts: Path) -> Iterator[testing.postgresql.Postgresql]:
+    initdb, postgres = write_wrapper_scripts(bin_dir, scripts)
+    with (
+        throwaway.folder() as folder,
+        testing.postgresql.Postgresql(
+            base_dir=str(folder),
+            initdb=str(initdb),
+            postgres=str(postgres),
+            initdb_args="-U postgres -A trust --no-sync --encoding=UTF8 --locale=C",
+            postgres_args="-h 127.0.0.1 " + " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
+        ) as running,
+    ):
+        yield running
+
+
+def server_fixture(host: Host) -> str:
+    """The fixture that has the server of a host."""
+    return "supabase_server_url" if host.is_supabase else "server_url"
+
+
+@cache
+def installed_database(host: Host, server_url: str, name: str = "hosted") -> str:
+    """The URL of a database of a host with bookingdb in it, made the first time somebody asks."""
+    url = host.create_database(server_url, f"{name}_{host.name}")
+    with connect(url) as connection:
+        installer.migrate(connection)
+    with connect(server_url) as superuser:
+        if not run(superuser, "select oid from pg_roles where rolname = 'app_server'"):
+            run(superuser, LOGINS + (SUPABASE_LOGINS if host.is_supabase else ""))
+    return url
+
+
+def hosts_database(host: Host, server_url: str, template: str = "template1") -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    yield host.create_database(server_url, name, template)
+    with connect(server_url) as connection:
+        _drop(connection, name)
+
+
+def emptied_world(url: str, superuser: str = "postgres") -> Iterator[World]:
+    with connect(psycopg.conninfo.make_conninfo(url, user=superuser)) as connection:
+        run(connection, EMPTY_THE_TABLES)
+    with connect(url) as connection:
+        yield World(url, connection, superuser)
+
+
+def new_database(server_url: str, template: str, owner: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with connect(server_url) as connection:
+        run(connection, f"create database {name} template {template} owner {owner}")
+        yield url_of(server_url, name, owner)
+        _drop(connection, name)
+
+
+def _drop(connection: Connection, name: str) -> None:
+    """Drop a database without the tenth of a second that Postgres sleeps for while it finds somebody in it."""
+    inside = "from pg_stat_activity where datname = %s"
+    run(connection, f"select pg_terminate_backend(pid) {inside}", name)
+    deadline = time.monotonic() + 1
+    while run(connection, f"select pid {inside}", name) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    run(connection, f"drop database {name} with (force)")

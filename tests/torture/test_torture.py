@@ -1,0 +1,378 @@
+"""The scenarios of `make torture` in small, and that each finds what it looks for when a guard is taken away."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bookingdb.install import source
+from tests.support import World, connect, pooler, run
+from tests.torture import (
+    ambiguous,
+    backup,
+    clock,
+    crash,
+    failover,
+    full_wal,
+    fuzz,
+    interruptions,
+    load,
+    mutants,
+    pooling,
+    races,
+    server,
+    settings,
+    upgrade,
+)
+from tests.torture.figures import Figures
+from tests.torture.server import Server, as_superuser
+
+SOURCE = source.load()
+
+
+@pytest.fixture(scope="module")
+def own_server(bin_dir: Path) -> Iterator[Server]:
+    """A server that writes carefully, and may be killed."""
+    with server.running(bin_dir) as running:
+        yield running
+
+
+@contextmanager
+def sabotaged(own_server: Server, sql: str) -> Iterator[None]:
+    """Break something in every database that the block makes."""
+    own_server.sabotage = sql
+    try:
+        yield
+    finally:
+        own_server.sabotage = ""
+
+
+def replaced(name: str, *changes: tuple[str, str]) -> str:
+    """The definition of a function of ours with something in it changed."""
+    (function,) = (f for f in SOURCE.functions if f.schema == "bookingdb" and f.name == name)
+    text = function.text
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+FORGETFUL = replaced("remember_answer", ("if p_key is null then", "if true then"))
+
+
+def forget_the_latest(world: World) -> None:
+    """Take away what was booked last, as nobody could but who switches off the triggers."""
+    with as_superuser(world) as superuser:
+        run(superuser, "set session_replication_role = replica")
+        run(superuser, "delete from sessions where id = (select id from sessions order by created_at desc limit 1)")
+        run(
+            superuser,
+            "delete from bookingdb.idempotency_keys where (function_name, key) in (select function_name, key"
+            " from bookingdb.idempotency_keys order by created_at limit 3)",
+        )
+
+
+def require_nothing_broken(figures: Figures, operations: int) -> None:
+    """Hold that enough was done, and all of it as promised."""
+    assert figures.failures == []
+    assert figures.operations >= operations
+
+
+def test_what_was_acknowledged_survives_the_kill_of_the_server_and_nothing_is_doubled(own_server: Server) -> None:
+    figures = crash.torture(own_server, seconds=20, rounds=2)
+
+    require_nothing_broken(figures, 40)
+    assert figures.rounds == 2
+
+
+@contextmanager
+def careless(own_server: Server) -> Iterator[None]:
+    """A server that answers before it writes."""
+    careful = dict(own_server.settings)
+    own_server.stop()
+    own_server.settings |= {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+    own_server.start()
+    try:
+        yield
+    finally:
+        own_server.stop()
+        own_server.settings = careful
+        own_server.start()
+
+
+def test_a_server_that_answers_before_it_writes_is_found_to_lose_bookings(own_server: Server) -> None:
+    with careless(own_server):
+        assert crash.torture(own_server, seconds=20, rounds=1).lost
+
+
+# A small file system is root's to mount.
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+
+
+@as_root
+def test_a_server_without_room_for_its_log_loses_nothing_that_was_acknowledged(own_server: Server) -> None:
+    figures = full_wal.torture(own_server, seconds=20, rounds=1)
+
+    if figures.times and figures.times[0].startswith("skipped"):
+        pytest.skip(figures.times[0])
+    require_nothing_broken(figures, 20)
+    assert figures.other["server stopped"] == 1
+
+
+def test_a_booking_whose_answer_was_lost_is_one_session_one_debit_and_the_same_id(own_server: Server) -> None:
+    figures = ambiguous.torture(own_server, seconds=20, rounds=24)
+
+    require_nothing_broken(figures, 24)
+
+
+def test_a_database_that_forgets_keys_is_found_to_lose_them_in_ambiguous_commits(own_server: Server) -> None:
+    with sabotaged(own_server, FORGETFUL):
+        figures = ambiguous.torture(own_server, seconds=20, rounds=8)
+
+    assert figures.lost
+    assert figures.doubled
+
+
+def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Server) -> None:
+    figures = interruptions.torture(own_server, seconds=2)
+
+    require_nothing_broken(figures, 40)
+    inflicted = {"backend terminated", "statement cancelled", "lock not granted", "client killed"}
+    assert inflicted <= {name for name, count in figures.other.items() if count > 0}
+
+
+def test_a_booking_that_goes_on_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
+    free_of_charge = replaced("take_credit", ("perform bookingdb.raise_error('busy');", "return;"))
+    with sabotaged(own_server, free_of_charge):
+        figures = interruptions.torture(own_server, seconds=1.5, faults=(interruptions.lock_not_granted,))
+
+    # A second guard, the trigger on sessions, refuses it with an error that is none of the table.
+    assert any("credits_charged is written by the booking functions alone" in text for text in figures.wrong)
+
+
+UNLOCKED = replaced("try_lock_people", ("begin\n", "begin\n    return true;\n"))
+UNCONSTRAINED = "alter table bookingdb.calendar drop constraint calendar_therapist_excl"
+
+
+def test_one_slot_has_one_winner_each_round(own_server: Server) -> None:
+    figures = races.one_slot(own_server, seconds=20, rounds=6, side_by_side=1)
+
+    require_nothing_broken(figures, 6 * 64)
+    assert figures.other == {"booking_conflict": 6 * 63}
+
+
+def test_without_locks_and_constraint_a_slot_is_found_to_be_sold_twice(own_server: Server) -> None:
+    with sabotaged(own_server, f"{UNLOCKED};{UNCONSTRAINED}"):
+        assert races.one_slot(own_server, seconds=20, rounds=2, side_by_side=1).doubled
+
+
+def test_one_key_is_one_session_whoever_asks(own_server: Server) -> None:
+    figures = races.one_key(own_server, seconds=20, rounds=8)
+
+    require_nothing_broken(figures, 8 * 32)
+    assert figures.other["idempotency_key_reused"] == 4 * 16
+
+
+def test_a_key_that_is_forgotten_is_found(own_server: Server) -> None:
+    with sabotaged(own_server, FORGETFUL):
+        assert races.one_key(own_server, seconds=20, rounds=2).failures
+
+
+def test_only_transactions_of_several_calls_deadlock_and_only_without_the_rule(own_server: Server) -> None:
+    figures = races.deadlocks(own_server, seconds=1)
+
+    require_nothing_broken(figures, 200)
+
+
+def test_locks_in_no_order_are_found_to_deadlock(own_server: Server) -> None:
+    in_no_order = replaced(
+        "lock_keys",
+        ("immutable", "volatile"),
+        ("if cardinality(p_people) = 2 and", "if false and"),
+        ("array_agg(distinct bookingdb.person_key(p.id) order by bookingdb.person_key(p.id))",
+         "array_agg(bookingdb.person_key(p.id) order by random())"),
+    )  # fmt: skip
+    with sabotaged(own_server, in_no_order):
+        assert "a single call ended with 40P01" in races.deadlocks(own_server, seconds=1).wrong
+
+
+def test_a_standby_that_takes_over_has_what_was_acknowledged_if_it_is_synchronous_and_else_not(
+    own_server: Server,
+) -> None:
+    figures = failover.torture(own_server, seconds=0, rounds=2)
+
+    # That the other of the two rounds loses something is held in there.
+    require_nothing_broken(figures, 100)
+
+
+def test_dumps_and_recoveries_to_a_moment_are_whole(own_server: Server) -> None:
+    figures = backup.torture(own_server, seconds=0, rounds=2)
+
+    require_nothing_broken(figures, 60)
+    assert figures.other == {"restored a dump": 1, "recovered to a moment": 1}
+
+
+def test_a_backup_that_lacks_rows_is_found(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_restored = backup._require_restored
+
+    def spoilt(restored: World, *arguments: Any) -> None:
+        forget_the_latest(restored)
+        require_restored(restored, *arguments)
+
+    monkeypatch.setattr(backup, "_require_restored", spoilt)
+    # Of the two ways: what is held against what was acknowledged is the same.
+    figures = backup.torture(own_server, seconds=0, rounds=1)
+
+    assert any("was acknowledged before the moment" in text for text in figures.lost)
+    assert any(text.startswith("verify") for text in figures.wrong)
+
+
+def test_a_backup_of_a_later_moment_is_found(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work_no_more(self: load.Load, more: int, seconds: float = 30) -> None:
+        """Let nobody begin anything after the first look, and everybody end what is under way."""
+        time.sleep(0.3)
+        self.stop()
+        time.sleep(0.7)
+
+    monkeypatch.setattr(load.Load, "wait_for", work_no_more)
+    figures = backup.torture(own_server, seconds=0, rounds=1)
+
+    assert "what was acknowledged after the moment is there, too" in figures.wrong
+
+
+def test_isolation_levels_and_zones_of_connections_change_nothing(own_server: Server) -> None:
+    figures = settings.torture(own_server, seconds=1)
+
+    require_nothing_broken(figures, 40)
+
+
+def test_a_booking_in_the_zone_of_the_connection_is_found(own_server: Server) -> None:
+    local = replaced("policy_of", ("coalesce(o.time_zone", "coalesce(current_setting('timezone'), o.time_zone"))
+    with sabotaged(own_server, local):
+        assert any("booked at" in text for text in settings.torture(own_server, seconds=0.5).wrong)
+
+
+def test_an_upgrade_under_load_that_is_killed_leaves_nothing_and_then_goes_through(own_server: Server) -> None:
+    figures = upgrade.torture(own_server, seconds=20, kills=2)
+
+    require_nothing_broken(figures, 100)
+    assert figures.rounds == 2
+
+
+def test_an_upgrade_that_loses_bookings_is_found(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    migrate = upgrade._migrate
+
+    def forgetful(world: World, kill_after: int | None) -> None:
+        migrate(world, kill_after)
+        forget_the_latest(world)
+
+    monkeypatch.setattr(upgrade, "_migrate", forgetful)
+    figures = upgrade.torture(own_server, seconds=20, kills=0)
+
+    assert any(text.startswith("session") for text in figures.lost)
+    assert any(text.startswith("invariant") for text in figures.wrong)
+
+
+def test_migrate_killed_at_any_statement_leaves_nothing_and_is_run_again(own_server: Server) -> None:
+    figures = upgrade.every_statement(own_server, seconds=20, kills=3)
+
+    require_nothing_broken(figures, 6)
+    assert figures.other == {"migrate killed": 3}
+
+
+def test_a_migration_in_several_transactions_is_found(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def no_transaction(self: object, **options: object) -> Iterator[None]:
+        yield
+
+    # Each statement for itself: what came before the kill stays.
+    monkeypatch.setattr(psycopg.Connection, "transaction", no_transaction)
+    figures = Figures(upgrade.EVERY_STATEMENT)
+    with own_server.world("template1") as world, connect(own_server.url()) as superuser:
+        monkeypatch.setattr(upgrade.Counting, "superuser", superuser)
+        upgrade._kill_and_run_again(world, 40, [], figures)
+
+    assert "killed after statement 40, it left something behind" in figures.wrong
+
+
+@pytest.mark.skipif(pooler.program() is None, reason=pooler.version())
+def test_a_pooler_that_is_killed_loses_nothing(own_server: Server) -> None:
+    figures = pooling.torture(own_server, seconds=20, rounds=1)
+
+    require_nothing_broken(figures, 60)
+
+
+@pytest.mark.skipif(pooler.program() is None, reason=pooler.version())
+def test_a_pooler_that_answers_for_what_is_lost_is_found(own_server: Server) -> None:
+    with sabotaged(own_server, FORGETFUL):
+        figures = pooling.torture(own_server, seconds=20, rounds=1)
+
+    assert figures.lost
+    assert figures.doubled
+
+
+def test_generated_arguments_end_with_errors_of_the_table(own_server: Server) -> None:
+    figures = fuzz.torture(own_server, seconds=1)
+
+    require_nothing_broken(figures, 100)
+
+
+def test_an_error_that_is_none_of_the_table_is_found(own_server: Server) -> None:
+    any_zone = replaced("resolve_time_zone", ("if not exists", "if false and not exists"))
+    with sabotaged(own_server, any_zone):
+        assert any(text.startswith("22023") for text in fuzz.torture(own_server, seconds=1.5).wrong)
+
+
+def test_a_line_of_the_servers_log_that_is_not_ours_is_found() -> None:
+    lines = [
+        "2027-01-01 10:00:00 UTC [1] state=PT409 ERROR:  Booking conflict: time slot unavailable",
+        "2027-01-01 10:00:00 UTC [1] state=42501 ERROR:  permission denied for function f",
+        "2027-01-01 10:00:00 UTC [1] state=00000 LOG:  checkpoint starting: time",
+        "2027-01-01 10:00:00 UTC [1] state=01000 WARNING:  there is no transaction in progress",
+    ]
+    alarming = [
+        "2027-01-01 10:00:00 UTC [1] state=XX000 ERROR:  tuple concurrently updated",
+        "2027-01-01 10:00:00 UTC [1] state=40P01 ERROR:  deadlock detected",
+        "2027-01-01 10:00:00 UTC [1] state=53100 PANIC:  could not write to file",
+        "2027-01-01 10:00:00 UTC [1] state=00000 LOG:  server process (PID 2) was terminated by signal 11",
+    ]
+
+    assert fuzz.alarms("\n".join((*lines, *alarming))) == alarming
+
+
+@pytest.mark.skipif(not clock.is_movable(), reason="the package libfaketime is not installed")
+def test_a_clock_that_is_moved_changes_nothing_but_what_is_over(own_server: Server) -> None:
+    figures = clock.torture(own_server, seconds=1)
+
+    require_nothing_broken(figures, 150)
+    assert figures.other["moves looked at"] == 10
+    assert figures.other["moves under load"] >= 2
+
+
+@pytest.mark.skipif(not clock.is_movable(), reason="the package libfaketime is not installed")
+def test_a_hold_that_never_runs_out_is_found_when_the_clock_is_moved(own_server: Server) -> None:
+    endless = replaced("book_hold", (" and c.expires_at > clock_timestamp()", ""))
+    with sabotaged(own_server, endless):
+        figures = clock.torture(own_server, seconds=0)
+
+    assert any(text.startswith("the booking of the hold") for text in figures.wrong)
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.guard)
+def test_a_guard_that_a_mutant_removes_is_there(mutant: mutants.Mutant, tmp_path: Path) -> None:
+    copied = tmp_path / "sql" / mutant.file
+    copied.parent.mkdir(parents=True)
+    original = (mutants.ROOT / "sql" / mutant.file).read_text(encoding="utf-8")
+    copied.write_text(original, encoding="utf-8")
+
+    mutants.apply(mutant, tmp_path)
+
+    assert copied.read_text(encoding="utf-8") != original
+    assert mutants.find_test(mutant.test)
