@@ -9,15 +9,10 @@ parameter must look like in :mod:`bookingdb.calls.parameters`.
 
 from bookingdb.calls.availability import (
     add_time_off,
-    find_available_therapists,
     get_weekly_hours,
-    list_available_days,
-    list_available_slots,
     list_date_overrides,
     list_opening_hours,
-    list_slot_states,
     list_time_off,
-    next_available_slot,
     remove_time_off,
     set_date_override,
     set_weekly_hours,
@@ -54,6 +49,13 @@ from bookingdb.calls.sessions import (
     mark_no_show,
     reschedule_session,
     start_session,
+)
+from bookingdb.calls.slots import (
+    find_available_therapists,
+    list_available_days,
+    list_available_slots,
+    list_slot_states,
+    next_available_slot,
 )
 
 __all__ = [

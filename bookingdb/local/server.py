@@ -21,7 +21,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -32,6 +31,15 @@ from typing import NamedTuple
 
 from bookingdb.local.account import Account, NoUnprivilegedAccount, blocking_folder, choose_account
 from bookingdb.local.binaries import LocalServerError, find_binaries, major_version, server_environment
+from bookingdb.local.machine import (
+    children,
+    find_free_port,
+    is_free,
+    is_server,
+    last_lines,
+    remove_sockets,
+    write_private,
+)
 
 DEFAULT_PORT = 5544
 DATABASE = "bookingdb"
@@ -42,9 +50,6 @@ STOP_TIMEOUT = 30.0
 """Seconds for a clean stop before connections are cut without one."""
 # A unix socket's path has room for 107 bytes on Linux and 103 on macOS.
 LONGEST_SOCKET_PATH = 103
-
-# Children of this process: kept so that a server that ended can be reaped instead of staying a zombie.
-_children: list["subprocess.Popen[bytes]"] = []
 
 
 @dataclass(frozen=True)
@@ -238,13 +243,13 @@ class LocalServer:
 
     def _make_cluster(self, account: Account) -> None:
         if not self.password_file.exists():
-            _write_private(self.password_file, secrets.token_urlsafe(24))
+            write_private(self.password_file, secrets.token_urlsafe(24))
         # A name of its own: the initdb of a command that was killed may still be writing to the last one.
         unfinished = Path(tempfile.mkdtemp(prefix="pgdata.unfinished-", dir=self.data_dir))
         account.take(str(unfinished))
         # initdb may run as nobody, and the password file is for its owner alone.
         for_initdb = self.data_dir / "password.initdb"
-        _write_private(for_initdb, self._password())
+        write_private(for_initdb, self._password())
         account.take(str(for_initdb))
         options = [f"--pgdata={unfinished}", f"--username={SUPERUSER}", f"--pwfile={for_initdb}"]
         options += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"]
@@ -262,7 +267,7 @@ class LocalServer:
         )
         for_initdb.unlink()
         if made.returncode != 0:
-            raise LocalServerError("initdb failed" + _tail(made.stderr))
+            raise LocalServerError("initdb failed" + last_lines(made.stderr))
         # Only a finished cluster gets the name: killed before, the next start begins anew.
         unfinished.rename(self.pgdata)
 
@@ -285,7 +290,7 @@ class LocalServer:
                     stdout=log,
                     stderr=log,
                 )
-            _children.append(child)
+            children.append(child)
             try:
                 self._wait_until_ready(child)
             except LocalServerError:
@@ -323,7 +328,7 @@ class LocalServer:
 
     def _wait_until_gone(self, pid: int, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while _is_server(pid, self.pgdata):
+        while is_server(pid, self.pgdata):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.01)
@@ -398,7 +403,7 @@ class LocalServer:
         if not re.fullmatch(r"-?\d{1,9}", lines[0]):  # a crash of the machine can leave anything
             return None
         pid = abs(int(lines[0]))
-        if not _is_server(pid, self.pgdata):
+        if not is_server(pid, self.pgdata):
             return None
         port = int(lines[3]) if lines[3].isdecimal() else None
         return _PidFile(pid, port, lines[4] or None, lines[7].strip() == "ready")
@@ -409,10 +414,10 @@ class LocalServer:
         (self.data_dir / "password.initdb").unlink(missing_ok=True)
         for leftover in (self.data_dir / "pgdata.discarded", *self.data_dir.glob("pgdata.unfinished-*")):
             shutil.rmtree(leftover, ignore_errors=True)
-        _remove_sockets(self.data_dir / "run")
+        remove_sockets(self.data_dir / "run")
         remembered = self._remembered()
         if remembered.socket_dir is not None:
-            _remove_sockets(Path(remembered.socket_dir))
+            remove_sockets(Path(remembered.socket_dir))
             self._remember(remembered._replace(socket_dir=None))
 
     def _make_socket_dir(self, account: Account) -> Path:
@@ -434,10 +439,10 @@ class LocalServer:
             return
         if requested is None:
             preferred = self._remembered().port or DEFAULT_PORT
-            if _is_free(preferred):
+            if is_free(preferred):
                 yield preferred
         for _ in range(10):  # another program may be quicker to take a free one
-            yield _free_port()
+            yield find_free_port()
 
     def _password(self) -> str:
         try:
@@ -459,89 +464,4 @@ class LocalServer:
         written.replace(self._state_file)
 
     def _log_tail(self) -> str:
-        return _tail(self.log.read_text(errors="replace")) if self.log.exists() else ""
-
-
-# --- binaries ---
-
-
-def _is_server(pid: int, pgdata: Path) -> bool:
-    """Whether process `pid` lives and is the server of `pgdata`; pids are used again, also by servers."""
-    _children[:] = [child for child in _children if child.poll() is None]
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    if Path("/proc/self/stat").exists():
-        return _is_server_by_proc(pid, pgdata)
-    return _is_server_by_ps(pid, pgdata)
-
-
-def _is_server_by_proc(pid: int, pgdata: Path) -> bool:
-    folder = Path("/proc") / str(pid)
-    try:
-        arguments = (folder / "cmdline").read_bytes().split(b"\0")
-        if os.path.basename(arguments[0]) != b"postgres":  # a zombie has no arguments
-            return False
-        # A server works in its data directory, and this finds it under every name.
-        return os.path.samestat((folder / "cwd").stat(), pgdata.stat())
-    except PermissionError:
-        return os.fsencode(pgdata) in arguments
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _is_server_by_ps(pid: int, pgdata: Path) -> bool:
-    """For systems without /proc, such as macOS."""
-    answers = []
-    for field in ("comm", "args"):
-        try:
-            asked = subprocess.run(
-                ["ps", "-ww", "-o", f"{field}=", "-p", str(pid)], capture_output=True, text=True, check=False
-            )
-        except FileNotFoundError:
-            return True  # it lives, and more cannot be known: better not to start a second server
-        answers.append(asked.stdout.strip())
-    program, command_line = answers  # a zombie has no arguments
-    return os.path.basename(program) == "postgres" and str(pgdata) in command_line
-
-
-# --- files and ports ---
-
-
-def _write_private(path: Path, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text + "\n")
-
-
-def _remove_sockets(folder: Path) -> None:
-    # A link is not ours: this may be in a temporary folder that is open to all.
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    for name in folder.glob(".s.PGSQL.*"):
-        name.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def _tail(text: str) -> str:
-    """The last lines of a log, indented, to follow the line that says what went wrong."""
-    return "".join(f"\n  {line}" for line in text.strip().splitlines()[-12:])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return last_lines(self.log.read_text(errors="replace")) if self.log.exists() else ""

@@ -22,7 +22,7 @@ from bookingdb.cli.console import open_database
 from bookingdb.cli.main import Commands
 from bookingdb.cli.options import database_url_option
 from bookingdb.database import DatabaseUnreachable, NoDatabase, Target
-from bookingdb.local import server as local_server
+from bookingdb.local import machine
 from bookingdb.local.server import LocalServer
 
 VARIABLES = (*database.URL_VARIABLES, *database.LIBPQ_VARIABLES, "PGPASSWORD", "PGCONNECT_TIMEOUT")
@@ -68,7 +68,7 @@ def named(url: str, number: int) -> str:
 
 
 def closed_port() -> int:
-    return local_server._free_port()
+    return machine.find_free_port()
 
 
 @pytest.fixture(scope="module")

