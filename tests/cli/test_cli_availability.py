@@ -273,9 +273,7 @@ def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) ->
         drawn = day_grid.day_grid(
             days,
             shown_in,
-            bookings.list_slot_states(
-                therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in.key
-            ),
+            bookings.list_slot_states(therapist, days[0], days[-1], duration_minutes=duration, time_zone=shown_in.key),
         )
         found: dict[Cell, list[tuple[dt.date, dt.time]]] = {cell: [] for cell in Cell}
         for day in drawn:

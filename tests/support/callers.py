@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from tests.support import Connection, World
 from tests.support.hosts import Host
 from tests.support.interleaving import session_of
+from tests.support.refusals import outcome
 
-# Public functions, and the arguments with which each is called; tests/rules/test_life.py has the others.
+# Public functions, and the arguments with which each is called;
+# tests/rules/access/test_session_calls.py has the others.
 CALLS = {
     "create_session_with_credit_deduction": "%(me)s, %(therapist)s, %(date)s, '10:00', 60, 'x', '', 't', null, null",
     "check_booking_conflict": "%(therapist)s, %(date)s, '10:00', '11:00', null, null",
@@ -51,3 +54,29 @@ def acting(world: World, login: str, role: str = "", claims: Any = None) -> Iter
 
 def logged_in(world: World, person: UUID, **claims: Any) -> Any:
     return acting(world, "authenticator", "authenticated", {"sub": person, "role": "authenticated", **claims})
+
+
+def ask(connection: Connection, schema: str, function: str, people: dict[str, Any]) -> str:
+    """Call a function in a transaction that is rolled back, and return how it ended."""
+    with connection.transaction(force_rollback=True):
+        statement = f"select * from {schema}.{function}({CALLS[function]})"
+        return outcome(partial(connection.execute, statement.encode(), people))
+
+
+def everybody(host: Host) -> list[str]:
+    """Every role of a host but the owner and superusers."""
+    return of(
+        host,
+        ["bookingdb_service", "app_server", "lazy_server", "stranger"],
+        ["anon", "authenticated", "service_role", "authenticator", "impostor", "supabase_auth_admin"],
+    )
+
+
+def engine_room(world: World) -> list[str]:
+    """The tables and views of the schema bookingdb."""
+    tables = world.run(
+        "select c.oid::regclass::text from pg_class as c where c.relnamespace = 'bookingdb'::regnamespace"
+        " and c.relkind in ('r', 'v', 'm', 'p')"
+    )
+    assert len(tables) >= 10
+    return [table for (table,) in tables]

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
 
-from tests.support import Connection, World, run
+from tests.support import TOMORROW, Connection, World, run
 
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LONG_FROM_NOW = dt.datetime(2900, 1, 1, tzinfo=dt.UTC)
@@ -146,3 +147,47 @@ def require_sound(world: World) -> None:
     assert world.run(UNTOLD) == []
     for (client,) in world.run("select distinct user_id from bookingdb.ledger"):
         require_sound_statement(world, client)
+
+
+YESTERDAY = dt.date.today() - dt.timedelta(days=2)
+UNKNOWN = UUID("00000000-0000-4000-8000-000000000000")
+DAY = dt.timedelta(days=1)
+HOUR = dt.timedelta(hours=1)
+# Days enough before a session for every window of these tests to be open.
+LATER = TOMORROW + 10 * DAY
+
+
+def at(hour: int, date: dt.date = TOMORROW) -> dt.datetime:
+    return dt.datetime.combine(date, dt.time(hour), dt.UTC)
+
+
+def cancel(world: World, session_id: UUID) -> bool:
+    return bool(call(world.connection, "cancel_session", session_id=session_id)["refunded"])
+
+
+def lots_of(world: World, client: UUID) -> list[Any]:
+    return world.run(
+        "select credits_balance, status, grace_for_lot_id from user_credits where user_id = %s order by created_at, id",
+        client,
+    )
+
+
+def book_series(connection: Connection, client: UUID, therapist: UUID, **options: Any) -> list[Any]:
+    return rows(connection, "book_series", user_id=client, therapist_id=therapist, **options)
+
+
+def move(world: World, session_id: UUID, time: Any, date: dt.date = TOMORROW, **options: Any) -> Any:
+    return call(
+        world.connection, "reschedule_session", session_id=session_id, session_date=date, session_time=time, **options
+    )
+
+
+def hold(world: World, client: UUID, therapist: UUID, time: str = "10:00", **options: Any) -> Any:
+    return call(
+        world.connection, "hold_slot",
+        user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time=time, **options,
+    )  # fmt: skip
+
+
+def set_policy(world: World, therapist: UUID | None, **settings: Any) -> Any:
+    return call(world.connection, "set_policy", settings=Jsonb(settings), therapist_id=therapist)

@@ -1,0 +1,247 @@
+"""Who may call what in the life of a session, on every host."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support import TOMORROW, Connection, World, callers, run
+from tests.support.callers import OWNER, SCHEMAS, SUPERUSER, acting, logged_in, of
+from tests.support.databases import on_supabase
+from tests.support.hosts import Host
+from tests.support.interleaving import holding
+from tests.support.life import (
+    LATER,
+    at,
+    begin,
+    call,
+    request_session,
+)
+from tests.support.refusals import nothing_written, outcome, refused
+
+# Every function of a session's life, and its arguments here.
+CALLS = {
+    "cancel_session": "%(session)s, 'ill', null, null",
+    "reschedule_session": "%(session)s, %(date)s, '18:00', null, null, null",
+    "approve_session": "%(request)s, null",
+    "confirm_session": "%(session)s, null",
+    "start_session": "%(begun)s, null",
+    "complete_session": "%(begun)s, null",
+    "mark_no_show": "%(begun)s, null",
+    "hold_slot": "%(client)s, %(therapist)s, %(date)s, '20:00', 60, null, null, null",
+    "release_hold": "%(hold)s",
+    "book_hold": "%(hold)s, 'video', '', 'A title', null",
+    "book_series": "%(client)s, %(therapist)s, %(date)s, '20:00', 2, '7 days', 60, 'video', '', 'A title', null, null",
+    "adjust_credits": "%(client)s, 1, 'a reason', null, null",
+    "revoke_grant": "%(lot)s, null, 'a reason'",
+    "expire_credits": "",
+    "get_credit_statement": "%(client)s, '2000-01-01', '2100-01-01'",
+    "get_policy": "%(therapist)s",
+    "set_policy": """'{"refund_grace": "60 days"}', %(therapist)s""",
+    "book_session_with_override": (
+        "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null"
+    ),
+    "list_available_slots": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
+    "list_available_days": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
+    "list_opening_hours": "%(therapist)s, %(date)s, %(date)s, null",
+    "next_available_slot": "%(therapist)s, 60, null, null, null",
+    "find_available_therapists": "now(), now() + interval '3 days', 60, null, 20",
+    "get_weekly_hours": "%(therapist)s",
+    "set_weekly_hours": """%(therapist)s, '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'""",
+    "list_date_overrides": "%(therapist)s, %(date)s, %(date)s",
+    "set_date_override": "%(therapist)s, %(date)s, '[]'",
+    "list_time_off": "%(therapist)s, now(), now() + interval '3 days'",
+    "add_time_off": "%(therapist)s, now(), now() + interval '3 days', 'a reason'",
+    "remove_time_off": "%(time_off)s",
+    "sync_external_busy": "%(therapist)s, 'a calendar', '[]', now(), now() + interval '3 days'",
+}
+EITHERS = {"cancel_session", "reschedule_session"}
+CLIENTS = {"hold_slot", "release_hold", "book_hold", "book_series", "get_credit_statement"}
+THERAPISTS = {"approve_session", "confirm_session", "start_session", "complete_session", "mark_no_show"}
+OWN_TIME = {
+    "set_weekly_hours", "set_date_override", "list_time_off", "add_time_off", "remove_time_off", "sync_external_busy",
+}  # fmt: skip
+EVERYBODYS = {
+    "get_policy", "list_available_slots", "list_available_days", "next_available_slot", "find_available_therapists",
+    "get_weekly_hours", "list_date_overrides", "list_opening_hours",
+}  # fmt: skip
+
+
+@pytest.fixture
+def scene(hosted_world: World) -> dict[str, Any]:
+    """A client and a therapist with a session to come, one that began, one that is asked for, and a hold."""
+    world = hosted_world
+    client, therapist = world.client(), world.therapist()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
+    begun = world.book(client, therapist, "06:00")["id"]
+    begin(world.connection, begun)
+    return {
+        "client": client,
+        "therapist": therapist,
+        "lot": lot_id,
+        "date": TOMORROW,
+        "session": world.book(client, therapist, "08:00")["id"],
+        "begun": begun,
+        "request": request_session(world.connection, client, therapist, at(10)),
+        "time_off": world.scalar("select id from add_time_off(%s, now(), now() + interval '1 hour')", therapist),
+        "hold": call(
+            world.connection, "hold_slot",
+            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="12:00",
+        )["id"],
+    }  # fmt: skip
+
+
+def answers(connection: Connection, schema: str, scene: dict[str, Any]) -> dict[str, str]:
+    """Make every call in a transaction that is rolled back, and return how each ended."""
+    ended = {}
+    for function, arguments in CALLS.items():
+        asked = f"select * from {schema}.{function}({arguments})"
+        with connection.transaction(force_rollback=True):
+            ended[function] = outcome(partial(connection.execute, asked.encode(), scene))
+    return ended
+
+
+def expected(allowed: set[str], otherwise: str) -> dict[str, str]:
+    return {function: "done" if function in allowed else otherwise for function in CALLS}
+
+
+def test_every_public_function_is_called_here_or_in_the_tests_of_access(hosted_world: World, host: Host) -> None:
+    functions = hosted_world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace")
+    known = {*CALLS, *callers.CALLS}
+    assert {name for (name,) in functions} == known
+    for role in of(host, ["bookingdb_service"], ["authenticated", "service_role"]):
+        twins = hosted_world.run(
+            "select p.proname from pg_proc as p where p.pronamespace = 'bookingdb'::regnamespace"
+            " and has_function_privilege(%s, p.oid, 'execute')",
+            role,
+        )
+        assert {name for (name,) in twins} == {*known, "caller_is_trusted", "actor_id"}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_trusted_callers_may_call_everything(
+    hosted_world: World, scene: dict[str, Any], host: Host, schema: str
+) -> None:
+    callers = of(
+        host,
+        [(OWNER, ""), (SUPERUSER, ""), ("app_server", ""), ("lazy_server", "bookingdb_service")],
+        [("authenticator", "service_role")],
+    )
+    for login, role in callers:
+        with acting(hosted_world, login, role) as connection:
+            assert answers(connection, schema, scene) == expected(set(CALLS), ""), (login, role)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_who_has_no_right_to_execute_gets_no_further(
+    hosted_world: World, scene: dict[str, Any], host: Host, schema: str
+) -> None:
+    callers = of(host, [("stranger", ""), ("lazy_server", "")], [("authenticator", "anon"), ("authenticator", "")])
+    for login, role in callers:
+        with acting(hosted_world, login, role, {"sub": scene["client"]}) as connection, nothing_written(hosted_world):
+            assert answers(connection, schema, scene) == expected(set(), "42501"), (login, role)
+
+
+@on_supabase
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_logged_in_user_may_do_its_own_part(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
+    parts = {
+        scene["client"]: EITHERS | CLIENTS | EVERYBODYS,
+        scene["therapist"]: EITHERS | THERAPISTS | OWN_TIME | EVERYBODYS,
+        # Somebody else who is a client, a therapist, or nobody.
+        hosted_world.client(): EVERYBODYS,
+        hosted_world.therapist(): EVERYBODYS,
+        uuid4(): EVERYBODYS,
+    }
+    for person, allowed in parts.items():
+        with logged_in(hosted_world, person) as connection, nothing_written(hosted_world):
+            assert answers(connection, schema, scene) == expected(allowed, "not_allowed")
+
+
+@on_supabase
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_without_good_claims_nobody_is_authenticated(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
+    forged = [("impostor", "authenticated", {"sub": scene["client"], "role": "service_role"})]
+    for login, role, claims in [*forged, *(("authenticator", "authenticated", c) for c in (None, "{}", "{", "null"))]:
+        with acting(hosted_world, login, role, claims) as connection, nothing_written(hosted_world):
+            assert answers(connection, schema, scene) == expected(set(), "not_authenticated"), (login, claims)
+
+
+@on_supabase
+def test_whether_a_session_takes_credits_back_is_for_trusted_callers_to_say(
+    hosted_world: World, scene: dict[str, Any]
+) -> None:
+    for person in (scene["client"], scene["therapist"]):
+        for refund in (True, False):
+            with logged_in(hosted_world, person) as connection, nothing_written(hosted_world), refused("not_allowed"):
+                call(connection, "cancel_session", session_id=scene["session"], refund=refund)
+
+
+@on_supabase
+def test_what_is_asked_about_nothing_says_so_to_everybody_alike(hosted_world: World, scene: dict[str, Any]) -> None:
+    nothing = {**scene, **dict.fromkeys(("session", "begun", "request", "hold", "lot", "time_off"), uuid4())}
+    for person in (scene["client"], scene["therapist"]):
+        with logged_in(hosted_world, person) as connection, nothing_written(hosted_world):
+            ended = answers(connection, "public", nothing)
+            for function in EITHERS | THERAPISTS:
+                assert ended[function] == "session_not_found"
+            assert ended["release_hold"] == ended["book_hold"] == "hold_not_found"
+            assert ended["remove_time_off"] == "time_off_not_found"
+            assert ended["revoke_grant"] == "not_allowed"
+
+
+@on_supabase
+def test_who_has_no_part_in_a_session_does_not_get_to_wait_for_it(hosted_world: World, scene: dict[str, Any]) -> None:
+    """Nor, then, to hold it up for others."""
+    stranger = hosted_world.client()
+    with holding(hosted_world) as holder, logged_in(hosted_world, stranger) as connection:
+        run(holder, "select from sessions for update")
+        run(connection, "set lock_timeout = '50ms'")
+        ended = answers(connection, "public", scene)
+        assert {ended[function] for function in EITHERS | THERAPISTS} == {"not_allowed"}
+    with holding(hosted_world) as holder, logged_in(hosted_world, scene["therapist"]) as connection:
+        run(holder, "select from sessions for update")
+        run(connection, "set lock_timeout = '50ms'")
+        ended = answers(connection, "public", scene)
+        assert {ended[function] for function in EITHERS | THERAPISTS} == {"busy"}
+
+
+@on_supabase
+def test_a_therapist_learns_nothing_of_a_clients_credits(hosted_world: World, scene: dict[str, Any]) -> None:
+    with logged_in(hosted_world, scene["therapist"]) as connection:
+        for function, session_id in (("approve_session", "request"), ("confirm_session", "session"),
+                                     ("cancel_session", "session")):  # fmt: skip
+            answer = call(connection, function, session_id=scene[session_id], idempotency_key="key")
+            assert answer["credits_balance"] is None
+            # Nor by asking again.
+            assert call(connection, function, session_id=scene[session_id], idempotency_key="key") == answer
+    with logged_in(hosted_world, scene["client"]) as connection:
+        # Whose key the therapist's is, too, and with it what was answered.
+        answer = call(connection, "cancel_session", session_id=scene["session"], idempotency_key="key")
+        assert answer["credits_balance"] == hosted_world.balance(scene["client"]) == 7
+
+
+@on_supabase
+def test_who_did_it_and_why_is_in_the_audit_log(hosted_world: World, scene: dict[str, Any]) -> None:
+    with logged_in(hosted_world, scene["therapist"]) as connection:
+        call(connection, "confirm_session", session_id=scene["session"])
+        call(connection, "reschedule_session", session_id=scene["session"], session_date=LATER, session_time="09:30")
+    with logged_in(hosted_world, scene["client"]) as connection:
+        call(connection, "cancel_session", session_id=scene["session"], reason="I am ill")
+
+    entries = hosted_world.run(
+        "select actor, action, old_status, new_status, changes -> 'start_time',"
+        " changes -> 'cancellation_reason' ->> 'new', created_at > now() - interval '1 minute'"
+        " from booking_audit_log where session_id = %s order by id",
+        scene["session"],
+    )
+    therapist, client = str(scene["therapist"]), str(scene["client"])
+    moved = {"old": f"{TOMORROW}T08:00:00+00:00", "new": f"{LATER}T09:30:00+00:00"}
+    assert entries[1:] == [
+        (therapist, "status_changed", "scheduled", "confirmed", None, None, True),
+        (therapist, "updated", "confirmed", "confirmed", moved, None, True),
+        (client, "status_changed", "confirmed", "cancelled", None, "I am ill", True),
+    ]

@@ -1,0 +1,145 @@
+"""Which instant the date and the time of a booking are."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.support import TOMORROW, World, book
+from tests.support.interleaving import holding, next_clock_change, session_of, waiting
+from tests.support.life import (
+    DAY,
+)
+from tests.support.refusals import nothing_written, refused
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Whose time zone
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_calls_zone_comes_before_the_therapists_and_that_before_the_default(world: World) -> None:
+    client = world.client(credits=4)
+    in_tokyo, without_zone = world.therapist("Asia/Tokyo"), world.therapist(None)
+
+    asked = world.book(client, in_tokyo, "10:00", time_zone="America/New_York")
+    therapists = world.book(client, in_tokyo, "10:00")
+    default = world.book(client, without_zone, "10:00")
+    world.run("update bookingdb.policies set time_zone = 'Asia/Dubai' where therapist_id is null")
+    other_default = world.book(client, without_zone, "10:00")
+
+    for booked, zone in (
+        (asked, "America/New_York"), (therapists, "Asia/Tokyo"), (default, "UTC"), (other_default, "Asia/Dubai"),
+    ):  # fmt: skip
+        assert booked["time_zone"] == zone
+        assert booked["start_time"] == dt.datetime.combine(TOMORROW, dt.time(10), ZoneInfo(zone))
+
+
+def test_a_new_zone_of_a_therapist_moves_no_session(world: World) -> None:
+    therapist, client = world.therapist("Asia/Tokyo"), world.client(credits=1)
+    booked = world.book(client, therapist)
+    email = world.scalar("select email from users where id = %s", therapist)
+
+    world.run("select register_therapist(%s, null, null, 'Europe/Berlin')", email)
+
+    assert world.scalar("select start_time from sessions") == booked["start_time"]
+    assert world.violations() == []
+
+
+def test_a_time_in_the_hour_that_occurs_twice_means_the_first(world: World) -> None:
+    twice = next_clock_change("Europe/Berlin", forward=False)
+
+    booked = world.book(world.client(credits=1), world.therapist("Europe/Berlin"), "02:30", session_date=twice.date())
+
+    # In UTC, because Python never calls times of two zones equal where one of them occurs twice.
+    expected = dt.datetime.combine(twice, dt.time(2, 30, fold=0), ZoneInfo("Europe/Berlin"))
+    assert booked["start_time"].astimezone(dt.UTC) == expected.astimezone(dt.UTC)
+    # An hour is an hour: the session ends at 02:30 once more.
+    assert booked["end_time"] - booked["start_time"] == dt.timedelta(minutes=60)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Midnight
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_hour_from_half_past_eleven_conflicts_with_midnight(world: World) -> None:
+    therapist = world.therapist()
+    world.book(world.client(credits=1), therapist, "23:30")
+
+    for time in ("00:00", "00:29"):
+        with refused("booking_conflict"):
+            world.book(world.client(credits=1), therapist, time, session_date=TOMORROW + DAY)
+        assert (
+            world.scalar("select check_booking_conflict(%s, %s, %s, '01:00')", therapist, TOMORROW + DAY, time) is True
+        )
+    world.book(world.client(credits=1), therapist, "00:30", session_date=TOMORROW + DAY)
+
+
+@pytest.mark.parametrize("midnight_first", [True, False])
+def test_half_past_eleven_races_midnight_of_the_next_day(world: World, midnight_first: bool) -> None:
+    therapist = world.therapist()
+    evening = partial(book, client=world.client(credits=1), therapist=therapist, at="23:30")
+    midnight = partial(
+        book, client=world.client(credits=1), therapist=therapist, at="00:00", session_date=TOMORROW + DAY
+    )
+    first, second = (midnight, evening) if midnight_first else (evening, midnight)
+
+    with holding(world) as winner, session_of(world) as loser:
+        first(winner)
+        answer = waiting(world, second, loser)
+        winner.execute("commit")
+
+        with refused("booking_conflict"):
+            answer.result()
+    assert world.count("sessions") == 1
+    assert world.violations() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Clock changes
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+def test_a_time_that_the_clocks_skip_is_refused_and_costs_nothing(world: World, zone: str) -> None:
+    therapist, client = world.therapist(zone), world.client(credits=1)
+    gap = next_clock_change(zone, forward=True)
+    skipped = gap if zone == "Australia/Lord_Howe" else gap + dt.timedelta(minutes=30)
+    if zone == "Australia/Lord_Howe":
+        # Clocks there jump by half an hour, from 02:00.
+        skipped = gap.replace(hour=2, minute=15)
+
+    with nothing_written(world), refused("skipped_time") as refusal:
+        world.book(client, therapist, f"{skipped:%H:%M}", session_date=skipped.date())
+
+    assert refusal.detail == {"code": "skipped_time", "time_zone": zone}
+    assert world.balance(client) == 1
+
+
+def test_a_session_may_cross_a_clock_change_and_is_as_long_as_it_says(world: World) -> None:
+    therapist, client = world.therapist("Europe/Berlin"), world.client(credits=2)
+    for forward in (True, False):
+        day = next_clock_change("Europe/Berlin", forward).date()
+
+        booked = world.book(client, therapist, "01:30", session_date=day)
+
+        assert booked["end_time"] - booked["start_time"] == dt.timedelta(minutes=60)
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("time", ["02:00", "02:30", "02:59"])
+def test_an_hour_that_occurs_twice_is_booked_once_and_means_the_first(world: World, time: str) -> None:
+    therapist, client = world.therapist("Europe/Berlin"), world.client(credits=2)
+    day = next_clock_change("Europe/Berlin", forward=False).date()
+
+    booked = world.book(client, therapist, time, session_date=day)
+
+    # Summer time still: two hours ahead of UTC.
+    assert f"{booked['start_time'].astimezone(dt.UTC):%H:%M}" == f"00:{time[3:]}"
+    assert booked["credits_balance"] == 1
+    assert world.count("sessions") == 1
+    with refused("booking_conflict"):
+        world.book(client, therapist, time, session_date=day)
