@@ -1,5 +1,5 @@
 # Everything is made from what this file installs into .venv; nothing else on the machine is touched.
-# make demo | test | lint | test-matrix | test-full | torture | performance | catalogue | clean
+# make demo | test | lint | test-matrix | test-full | torture | performance | budget | catalogue | clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= $(if $(ARGS),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: demo test lint test-full test-matrix torture performance catalogue clean help
+.PHONY: demo test lint test-full test-matrix torture performance budget catalogue clean help
 
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
@@ -20,6 +20,7 @@ help:
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="14.23 16.15" for others)'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
+	@echo 'make budget       count the instructions of calls; fails when one exceeds tests/benchmark/budget.json (ARGS="--write")'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'
@@ -64,6 +65,10 @@ performance: $(VENV)/developing
 			--json $(MEASURED)/$$sessions-stale.json $(ARGS) || exit 1; \
 	done
 	$(BIN)/python -m tests.benchmark.write_performance $(MEASURED)/*.json
+
+# Needs valgrind; some two minutes.
+budget: $(VENV)/developing
+	$(BIN)/python -m tests.benchmark budget $(ARGS)
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

@@ -15,16 +15,20 @@ from types import FrameType
 from typing import Any
 
 import click
+import psycopg
 
 from bookingdb import database
 from bookingdb.cli.console import REFUSED, print_json, print_table
 from bookingdb.cli.main import Commands
 from bookingdb.cli.options import database_url_option, json_option, options
 from bookingdb.local.server import LocalServer, default_data_dir
+from tests.benchmark import budget as budget_table
 from tests.benchmark import measurement, scratch, workloads
 from tests.benchmark import slots as slots_benchmark
 from tests.benchmark.contenders import Numbers
 from tests.benchmark.report import Report
+
+_SHARED_BUFFERS = "1GB"
 
 scale_options = options(
     click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
@@ -177,6 +181,7 @@ def _running(database_url: str | None) -> Iterator[str]:
         server = LocalServer(default_data_dir().with_name("bench"))
         started = server.start(0)
         try:
+            _give_memory(server)
             yield server.url()
         finally:
             if started:
@@ -184,6 +189,17 @@ def _running(database_url: str | None) -> Iterator[str]:
         return
     database.connect(target).close()
     yield target.conninfo
+
+
+def _give_memory(server: LocalServer) -> None:
+    """Let the benchmark's own server hold the databases of all contenders, so that none is written out for another."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        row = connection.execute("show shared_buffers").fetchone()
+        if row == (_SHARED_BUFFERS,):
+            return
+        connection.execute(f"alter system set shared_buffers = '{_SHARED_BUFFERS}'".encode())
+    server.stop()
+    server.start(0)
 
 
 @main.command()
@@ -216,6 +232,20 @@ def slots(sessions: int, therapists: int, rounds: int, database_url: str | None,
         print_json(rows)
     else:
         print_table(rows)
+
+
+@main.command()
+@click.option("--write", is_flag=True, help="Make what is counted the budget.")
+def budget(write: bool) -> None:
+    """Count the instructions of calls by callgrind; exit 1 when one exceeds the budget."""
+    found = budget_table.measured()
+    kept = budget_table.write(found) if write else budget_table.read()
+    print_table(kept.table(found))
+    if exceeded := kept.exceeded(found):
+        click.echo(f"more than {kept.tolerance:.0%} above the budget: {', '.join(exceeded)}", err=True)
+        if (here := budget_table.machine()) != kept.machine:
+            click.echo(f"the budget was counted on {kept.machine}, this on {here}", err=True)
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.benchmark.scratch import Connection, Scratch, text
+from tests.benchmark.scratch import BOOKINGDB, Connection, Scratch, text
 
 Book = Callable[[Connection, Mapping[str, Any]], None]
 
@@ -24,7 +24,7 @@ class Contender:
         name: what it is called in tables.
         statements: SQL with the variables ``:client``, ``:therapist``, ``:day``, ``:hour`` and ``:number``. Several are
             sent together, as a pipeline, and are one transaction.
-        tables: the schema it writes to; contenders of one schema share their numbers.
+        tables: the schema it writes to.
     """
 
     name: str
@@ -65,25 +65,26 @@ def single_round_trip(scratch: Scratch) -> dict[str, Contender]:
         # What one therapist's lock costs whoever holds it until the rows are on disk.
         Contender("floor under a lock", (text("floor", remembered="", locked=_LOCKED, base=base),), floor),
         Contender("floor with key", (text("floor", remembered=text("floor_key"), locked="", base=base),), floor),
-        Contender("bookingdb", (text("bookingdb", key="", base=base),), "public"),
-        Contender("bookingdb with key", (text("bookingdb", key=key, base=base),), "public"),
+        Contender("bookingdb", (text("bookingdb", key="", base=base),), BOOKINGDB),
+        Contender("bookingdb with key", (text("bookingdb", key=key, base=base),), BOOKINGDB),
         Contender("ad-hoc", (text("ad_hoc", base=base),), "bookingdb_ad_hoc"),
+        Contender("fair", (text("fair", base=base),), "bookingdb_fair"),
     ]
     return {contender.name: contender for contender in found}
 
 
 class Numbers:
-    """Counts the bookings of each schema, so that none is ever made twice."""
+    """Counts the bookings of each contender in its database, so that none is ever made twice."""
 
     def __init__(self, scratch: Scratch) -> None:
         """Nobody has a number yet."""
         self._size = scratch.size
         self._next: dict[str, int] = {}
 
-    def take(self, contender: Contender, count: int) -> int:
-        """Return the first of `count` numbers that nobody else gets."""
-        first = self._next.get(contender.tables, 0)
-        self._next[contender.tables] = first + count
+    def take(self, contender: str, count: int) -> int:
+        """Return the first of `count` numbers that this contender has not had."""
+        first = self._next.get(contender, 0)
+        self._next[contender] = first + count
         return first
 
     def parameters(self, number: int) -> dict[str, Any]:
@@ -97,11 +98,11 @@ class Numbers:
             "number": str(number),
         }
 
-    def pgbench(self, contender: Contender, place: int) -> str:
-        """Return a script of pgbench that does the same arithmetic, of the contender at this place of a run."""
+    def pgbench(self, contender: Contender) -> str:
+        """Return a script of pgbench that does the same arithmetic."""
         return (
-            f"\\set i{place} :i{place} + 1\n"
-            f"\\set number :start{place} + (:i{place} - 1) * :connections + :client_id\n"
+            "\\set i :i + 1\n"
+            "\\set number :start + (:i - 1) * :connections + :client_id\n"
             f"{self._people()}"
             f"\\set day :slot / {_SLOTS_A_DAY}\n"
             f"\\set hour (:slot % {_SLOTS_A_DAY}) * 2\n"

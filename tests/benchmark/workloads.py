@@ -6,19 +6,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
-from tests.benchmark import contention, measurement, profiling, slots, transactions
-from tests.benchmark.contenders import Numbers, OfOneTherapist, single_round_trip
+from tests.benchmark import contention, measurement, profiling, scratch, slots, transactions
+from tests.benchmark.contenders import Contender, Numbers, OfOneTherapist, single_round_trip
 from tests.benchmark.report import Comparison, Report, Target
-from tests.benchmark.scratch import Connection, Scratch, id_of
+from tests.benchmark.scratch import BOOKINGDB, Connection, Scratch, id_of
 
-_SINGLE: Final = ("floor", "floor, statements", "bookingdb", "ad-hoc")
+_SINGLE: Final = ("floor", "floor, statements", "bookingdb", "ad-hoc", "fair")
+# The floor has no hours to look at: it is the same rows, beside those who have.
+_WITH_HOURS: Final = ("floor", "bookingdb", "fair")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,22 @@ class Run:
         """Connect so many times, until the stack is left."""
         return [stack.enter_context(self.scratch.connect()) for _ in range(count)]
 
+    @contextmanager
+    def databases(self, step: str, schemas: Mapping[str, str], *, hours: bool = False) -> Iterator[dict[str, Scratch]]:
+        """Make a fresh database for each contender, and keep what check_invariants() says of bookingdb's at the end."""
+        self.step(step)
+        with scratch.for_each(self.scratch, schemas, hours=hours) as made:
+            yield made
+            for contender, schema in schemas.items():
+                if schema == BOOKINGDB:
+                    self.check(f"{step}, {contender}", made[contender])
+
+    def check(self, workload: str, database: Scratch) -> None:
+        """Keep what check_invariants() says: nothing, when all is well."""
+        with database.connect() as connection:
+            found = connection.execute("select * from bookingdb.check_invariants()").fetchall()
+        self.report.violations += [f"{workload}: {row}" for row in found]
+
     def reserved(self, client: int, therapist: int, slot: int) -> dict[str, Any]:
         """Return a booking of people whom no other workload books."""
         size = self.scratch.size
@@ -70,24 +88,20 @@ class Run:
 
 
 def uncontended(run: Run) -> None:
-    """Everybody books something else, at one connection and at many."""
-    _one_connection(run)
-    for connections in run.plan.connections:
-        _many_connections(run, connections)
+    """Everybody books something else, at one connection and at many; therapists have no hours."""
+    contenders = _chosen(run, (*_SINGLE, "floor with key", "bookingdb with key"))
+    with run.databases("loading for each contender", {each.name: each.tables for each in contenders}) as databases:
+        numbers = Numbers(run.scratch)
+        _one_connection(run, databases, numbers, contenders)
+        for connections in run.plan.connections:
+            _many_connections(run, databases, numbers, connections)
 
 
-def _one_connection(run: Run) -> None:
-    contenders = single_round_trip(run.scratch)
-    taking_turns = [contenders[name] for name in (*_SINGLE, "floor with key", "bookingdb with key")]
+def _one_connection(
+    run: Run, databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender]
+) -> None:
     latency, cost = "1 connection", "1 connection, in blocks"
-    for _ in range(run.plan.rounds):
-        run.step(latency)
-        run.report.add(latency, measurement.mixed(run.scratch, run.numbers, taking_turns, run.plan.transactions))
-        run.step(cost)
-        run.report.add(
-            cost,
-            measurement.in_blocks(run.scratch, run.numbers, taking_turns, max(run.plan.transactions // 10, 2), 10),
-        )
+    _take_turns(run, databases, numbers, contenders, latency, cost)
     for suffix in ("", " with key"):
         names = f"bookingdb{suffix}", f"floor{suffix}"
         run.report.compare(latency, "mean", *names, Target("at most", 1.12))
@@ -101,19 +115,28 @@ def _one_connection(run: Run) -> None:
     for measure in ("mean", "cpu", "wal"):
         run.report.compare(cost, measure, "bookingdb", "floor, statements")
     run.report.compare(latency, "speed", "bookingdb", "ad-hoc", _by_size(run, few=2.3))
+    for against in ("ad-hoc", "fair"):
+        run.report.compare(latency, "p50", "bookingdb", against)
+        run.report.compare(cost, "cpu", "bookingdb", against)
+    run.report.compare(latency, "speed", "bookingdb", "fair")
 
 
-def _many_connections(run: Run, connections: int) -> None:
-    contenders = [single_round_trip(run.scratch)[name] for name in _SINGLE]
-    workload = f"{connections} connections"
+def _take_turns(
+    run: Run, databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender], latency: str,
+    cost: str,
+) -> None:  # fmt: skip
+    """Measure at one connection each, round by round."""
     for _ in range(run.plan.rounds):
-        figures = {}
-        for contender in random.sample(contenders, len(contenders)):
-            run.step(f"{workload}: {contender.name}")
-            figures[contender.name] = measurement.concurrent(
-                run.scratch, run.numbers, contender, connections, run.plan.transactions_each
-            )
-        run.report.add(workload, figures)
+        run.step(latency)
+        run.report.add(latency, measurement.in_turns(databases, numbers, contenders, run.plan.transactions))
+        run.step(cost)
+        blocks = max(run.plan.transactions // 10, 2)
+        run.report.add(cost, measurement.in_blocks(databases, numbers, contenders, blocks, 10))
+
+
+def _many_connections(run: Run, databases: Mapping[str, Scratch], numbers: Numbers, connections: int) -> None:
+    workload = f"{connections} connections"
+    _at_once(run, databases, numbers, _chosen(run, _SINGLE), workload, connections)
     aimed_at = connections == 16
     names = "bookingdb", "floor"
     run.report.compare(workload, "throughput", *names, Target("at least", 0.85) if aimed_at else None)
@@ -123,6 +146,46 @@ def _many_connections(run: Run, connections: int) -> None:
     for measure in ("throughput", "p99"):
         run.report.compare(workload, measure, "bookingdb", "floor, statements")
     run.report.compare(workload, "throughput", "bookingdb", "ad-hoc", _by_size(run, many=3.0) if aimed_at else None)
+    run.report.compare(workload, "throughput", "bookingdb", "fair")
+
+
+def _at_once(
+    run: Run, databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender], workload: str,
+    connections: int,
+) -> None:  # fmt: skip
+    """Measure at many connections, one contender after the other, round by round."""
+    for _ in range(run.plan.rounds):
+        figures = {}
+        for contender in random.sample(contenders, len(contenders)):
+            run.step(f"{workload}: {contender.name}")
+            figures[contender.name] = measurement.concurrent(
+                databases[contender.name], numbers, contender, connections, run.plan.transactions_each
+            )
+        run.report.add(workload, figures)
+
+
+def within_hours(run: Run) -> None:
+    """The same bookings where each therapist has weekly hours, a buffer and a notice."""
+    contenders = _chosen(run, _WITH_HOURS)
+    latency, cost = "1 connection, within hours", "1 connection, within hours, in blocks"
+    schemas = {each.name: each.tables for each in contenders}
+    with run.databases("loading for each contender, with hours", schemas, hours=True) as databases:
+        numbers = Numbers(run.scratch)
+        _take_turns(run, databases, numbers, contenders, latency, cost)
+        for against in ("floor", "fair"):
+            run.report.compare(latency, "mean", "bookingdb", against)
+            run.report.compare(latency, "p50", "bookingdb", against)
+            run.report.compare(cost, "cpu", "bookingdb", against)
+        for connections in run.plan.connections:
+            workload = f"{connections} connections, within hours"
+            _at_once(run, databases, numbers, contenders, workload, connections)
+            for against in ("floor", "fair"):
+                run.report.compare(workload, "throughput", "bookingdb", against)
+
+
+def _chosen(run: Run, names: Sequence[str]) -> list[Contender]:
+    contenders = single_round_trip(run.scratch)
+    return [contenders[name] for name in names]
 
 
 def _by_size(run: Run, *, few: float | None = None, many: float | None = None) -> Target | None:
@@ -131,28 +194,22 @@ def _by_size(run: Run, *, few: float | None = None, many: float | None = None) -
     return None if limit is None else Target("at least", limit)
 
 
-def check(run: Run, workload: str) -> None:
-    """Keep what check_invariants() says after a workload: nothing, when all is well."""
-    run.step(f"check_invariants() after {workload}")
-    with run.scratch.connect() as connection:
-        found = connection.execute("select * from bookingdb.check_invariants()").fetchall()
-    run.report.violations += [f"{workload}: {row}" for row in found]
-
-
 def hot_therapist(run: Run) -> None:
     """Sixteen connections book one therapist, one slot after the other."""
     workload = "one therapist, 16 connections"
-    contenders = [single_round_trip(run.scratch)[name] for name in ("bookingdb", "floor under a lock")]
-    for place in range(run.plan.rounds):
-        figures = {}
-        # A therapist of each round's own, after those of the other workloads: a year has no more than 4,000 slots.
-        numbers = OfOneTherapist(run.scratch, 150 + place % 50)
-        for contender in random.sample(contenders, len(contenders)):
-            run.step(f"{workload}: {contender.name}")
-            figures[contender.name] = measurement.concurrent(
-                run.scratch, numbers, contender, 16, min(run.plan.transactions_each, 200)
-            )
-        run.report.add(workload, figures)
+    contenders = _chosen(run, ("bookingdb", "floor under a lock"))
+    schemas = {each.name: each.tables for each in contenders}
+    with run.databases(f"{workload}: loading for each contender", schemas) as databases:
+        for place in range(run.plan.rounds):
+            figures = {}
+            # A therapist of each round's own: a year has no more than 4,000 slots.
+            numbers = OfOneTherapist(run.scratch, 150 + place % 50)
+            for contender in random.sample(contenders, len(contenders)):
+                run.step(f"{workload}: {contender.name}")
+                figures[contender.name] = measurement.concurrent(
+                    databases[contender.name], numbers, contender, 16, min(run.plan.transactions_each, 200)
+                )
+            run.report.add(workload, figures)
     run.report.compare(workload, "throughput", "bookingdb", "floor under a lock", Target("at least", 0.9))
 
 
@@ -171,6 +228,13 @@ def _workers(plan: Plan) -> Sequence[int]:
 def several_round_trips(run: Run) -> None:
     """The same booking as a transaction of several statements, as an ORM writes it, and through the Python client."""
     names = list(transactions.CONTENDERS)
+    schemas = {name: schema for name, (schema, _) in transactions.CONTENDERS.items()}
+    with run.databases("processes of Python: loading for each contender", schemas) as databases:
+        _drive(run, databases, names)
+
+
+def _drive(run: Run, databases: Mapping[str, Scratch], names: Sequence[str]) -> None:
+    numbers = Numbers(run.scratch)
     for workers in _workers(run.plan):
         alone = workers == 1
         workload = "1 process of Python" if alone else f"{workers} processes of Python"
@@ -180,7 +244,7 @@ def several_round_trips(run: Run) -> None:
             # Alone they take turns, booking by booking; where several are at work, one after the other.
             for together in [names] if alone else [[name] for name in random.sample(names, len(names))]:
                 run.step(workload if alone else f"{workload}: {together[0]}")
-                figures.update(transactions.driven(run.scratch, run.numbers, together, workers, bookings))
+                figures.update(transactions.driven(databases, numbers, together, workers, bookings))
             run.report.add(workload, figures)
         measure, limit = ("speed", 3.2) if alone else ("throughput", 2.6)
         compare = run.report.compare
@@ -304,7 +368,7 @@ def free_times(run: Run) -> None:
         contender = single_round_trip(run.scratch)["bookingdb"]
 
         def book() -> None:
-            parameters = run.numbers.parameters(run.numbers.take(contender, 1))
+            parameters = run.numbers.parameters(run.numbers.take(contender.name, 1))
             contention.booking(run.scratch, parameters)(connection)
 
         for _ in range(measurement.WARM_UP):
@@ -373,11 +437,13 @@ class Workload:
 
 
 WORKLOADS: Final[dict[str, Workload]] = {
-    "uncontended": Workload(uncontended, lambda plan: plan.rounds * (2 + len(_SINGLE) * len(plan.connections))),
+    "uncontended": Workload(uncontended, lambda plan: 1 + plan.rounds * (2 + len(_SINGLE) * len(plan.connections))),
+    "hours": Workload(within_hours, lambda plan: 1 + plan.rounds * (2 + len(_WITH_HOURS) * len(plan.connections))),
     "profile": Workload(profile, lambda _: 1),
-    "hot": Workload(hot_therapist, lambda plan: plan.rounds * 2),
+    "hot": Workload(hot_therapist, lambda plan: 1 + plan.rounds * 2),
     "round-trips": Workload(
-        several_round_trips, lambda plan: plan.rounds * (1 + (len(_workers(plan)) - 1) * len(transactions.CONTENDERS))
+        several_round_trips,
+        lambda plan: 1 + plan.rounds * (1 + (len(_workers(plan)) - 1) * len(transactions.CONTENDERS)),
     ),
     "storm": Workload(storm, lambda plan: plan.rounds + 1),
     "credits": Workload(few_credits, lambda _: 1),
@@ -392,7 +458,8 @@ def carry_out(run: Run, names: Sequence[str]) -> None:
     """Do these workloads, and look after each whether all is well."""
     for name in names:
         WORKLOADS[name].do(run)
-        check(run, name)
+        run.step(f"check_invariants() after {name}")
+        run.check(name, run.scratch)
 
 
 def steps(plan: Plan, names: Sequence[str]) -> int:

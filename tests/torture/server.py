@@ -54,12 +54,16 @@ class Server:
         self.port = free_port()
         self.settings = dict(SETTINGS)
         self._scripts = tempfile.TemporaryDirectory(prefix="bookingdb-scripts-")
-        self._initdb, self._postgres = write_wrapper_scripts(self.bin_dir, Path(self._scripts.name))
+        self.run_from(self.bin_dir)
         # SQL that breaks what is guarded in each new world, to see that this is found.
         self.sabotage = ""
         # What its processes have in their environment beside what this one has.
         self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def run_from(self, bin_dir: Path) -> None:
+        """Take initdb and postgres of this folder from the next start on."""
+        self._initdb, self._postgres = write_wrapper_scripts(bin_dir, Path(self._scripts.name))
 
     def make(self) -> None:
         """Make the cluster."""

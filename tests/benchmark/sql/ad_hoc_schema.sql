@@ -1,34 +1,65 @@
 -- The tables and the function that applications have without bookingdb, as good as that design allows: what decides
 -- is counted through the index of the exclusion constraint, every look-up has an index, nothing is notified.
+create extension if not exists btree_gist;
 create schema bookingdb_ad_hoc;
+set synchronous_commit = off;
 
-create table bookingdb_ad_hoc.sessions as
-select s.id, s.user_id, s.therapist_id, s.title, s.description, s.scheduled_date, s.scheduled_time, s.start_time,
-    s.end_time, s.duration_minutes, s.session_type, s.status, s.created_at, s.updated_at
-from public.sessions as s;
+create table bookingdb_ad_hoc.users (
+    id uuid primary key,
+    email text,
+    user_type text not null,
+    is_active boolean not null default true
+);
+insert into bookingdb_ad_hoc.users (id, email, user_type)
+select p.id, p.email, p.user_type
+from loaded_people as p;
 
+create table bookingdb_ad_hoc.sessions (
+    id uuid not null default gen_random_uuid(),
+    user_id uuid,
+    therapist_id uuid,
+    title varchar(255),
+    description text,
+    scheduled_date date,
+    scheduled_time time,
+    start_time timestamptz,
+    end_time timestamptz,
+    duration_minutes integer,
+    session_type varchar(50),
+    status varchar(50),
+    created_at timestamptz default now(),
+    updated_at timestamptz default now()
+);
+insert into bookingdb_ad_hoc.sessions (
+    id, user_id, therapist_id, title, description, scheduled_date, scheduled_time, start_time, end_time,
+    duration_minutes, session_type, status
+)
+select
+    s.id, s.user_id, s.therapist_id, 'Therapy Session', '', s.scheduled_date, s.scheduled_time, s.start_time,
+    s.end_time, 60, 'video', s.status
+from loaded_sessions as s;
 alter table bookingdb_ad_hoc.sessions
-alter column id set default gen_random_uuid(),
-alter column created_at set default now(),
-alter column updated_at set default now(),
 add primary key (id),
-add foreign key (user_id) references public.users (id),
-add foreign key (therapist_id) references public.users (id),
+add foreign key (user_id) references bookingdb_ad_hoc.users (id),
+add foreign key (therapist_id) references bookingdb_ad_hoc.users (id),
 add constraint sessions_no_overlap exclude using gist (
     therapist_id with =, tstzrange(start_time, end_time) with &&
 ) where (status in ('pending_approval', 'scheduled', 'confirmed', 'in_progress'));
 create index on bookingdb_ad_hoc.sessions (user_id, start_time);
 create index on bookingdb_ad_hoc.sessions (therapist_id, start_time);
 
-create table bookingdb_ad_hoc.user_credits as
-select c.user_id, c.credits_balance, c.credits_used, c.updated_at
-from public.user_credits as c;
-
+create table bookingdb_ad_hoc.user_credits (
+    user_id uuid not null,
+    credits_balance integer not null check (credits_balance >= 0),
+    credits_used integer not null default 0,
+    updated_at timestamptz not null default now()
+) with (fillfactor = 80);
+insert into bookingdb_ad_hoc.user_credits (user_id, credits_balance)
+select c.user_id, c.credits
+from loaded_credits as c;
 alter table bookingdb_ad_hoc.user_credits
 add primary key (user_id),
-add foreign key (user_id) references public.users (id),
-add check (credits_balance >= 0),
-set (fillfactor = 80);
+add foreign key (user_id) references bookingdb_ad_hoc.users (id);
 
 create table bookingdb_ad_hoc.booking_audit_log (
     id bigint generated always as identity primary key,
@@ -48,7 +79,7 @@ language plpgsql
 as $function$
 declare
     v_start constant timestamptz := (p_session_date + p_session_time) at time zone 'UTC';
-    v_end constant timestamptz := v_start + interval '60 minutes';
+    v_end constant timestamptz := v_start + interval '45 minutes';
     v_conflicts integer;
     v_balance integer;
     v_id uuid;
@@ -57,7 +88,7 @@ begin
         ('x' || substr(md5(p_therapist_id::text || p_session_date::text), 1, 16))::bit(64)::bigint
     );
     if not exists (
-        select from public.users as u where u.id = p_therapist_id and u.user_type = 'therapist' and u.is_active
+        select from bookingdb_ad_hoc.users as u where u.id = p_therapist_id and u.user_type = 'therapist' and u.is_active
     ) then
         raise exception 'Therapist not found';
     end if;
@@ -89,7 +120,7 @@ begin
         duration_minutes, session_type, status
     )
     values (
-        p_user_id, p_therapist_id, 'Therapy Session', '', p_session_date, p_session_time, v_start, v_end, 60, 'video',
+        p_user_id, p_therapist_id, 'Therapy Session', '', p_session_date, p_session_time, v_start, v_end, 45, 'video',
         'scheduled'
     )
     returning id into v_id;

@@ -10,8 +10,8 @@ with given as materialized (
 
 placed as (
     insert into bookingdb_floor.calendar (id, kind, therapist_id, client_id, period, blocked)
-    select g.id, 'session', g.therapist_id, g.user_id, tstzrange(g.start_time, g.start_time + interval '60 minutes'),
-        tstzrange(g.start_time, g.start_time + interval '60 minutes')
+    select g.id, 'session', g.therapist_id, g.user_id, tstzrange(g.start_time, g.start_time + interval '45 minutes'),
+        tstzrange(g.start_time, g.start_time + interval '45 minutes')
     from given as g
 ),
 
@@ -35,7 +35,7 @@ written as (
         duration_minutes, session_type, status, time_zone, credits_charged, free_cancellation_until, hours_overridden
     )
     select g.id, g.user_id, g.therapist_id, 'Therapy Session', '', g.scheduled_date, g.scheduled_time, g.start_time,
-        g.start_time + interval '60 minutes', 60, 'video', 'scheduled', 'UTC', 1, g.start_time - interval '24 hours',
+        g.start_time + interval '45 minutes', 45, 'video', 'scheduled', 'UTC', 1, g.start_time - interval '24 hours',
         false
     from given as g
     returning *
@@ -58,7 +58,7 @@ audited as (
             'therapist_id', g.therapist_id,
             'start_time', to_char(g.start_time at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
             'end_time',
-            to_char((g.start_time + interval '60 minutes') at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
+            to_char((g.start_time + interval '45 minutes') at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
             'old_status', null,
             'new_status', 'scheduled'
         )

@@ -7,7 +7,7 @@ from (
         md5('session ' || :number)::uuid as id,
         md5('client ' || :client)::uuid as user_id,
         md5('therapist ' || :therapist)::uuid as therapist_id,
-        tstzrange(t.start_time, t.start_time + interval '60 minutes') as period
+        tstzrange(t.start_time, t.start_time + interval '45 minutes') as period
     from (
         select (date '{base}' + :day::integer + make_time(:hour::integer, 0, 0)) at time zone 'UTC' as start_time
     ) as t
@@ -32,7 +32,7 @@ select
     md5('client ' || :client)::uuid,
     md5('therapist ' || :therapist)::uuid,
     'Therapy Session', '', date '{base}' + :day::integer, make_time(:hour::integer, 0, 0), t.start_time,
-    t.start_time + interval '60 minutes', 60, 'video', 'scheduled', 'UTC', 1, t.start_time - interval '24 hours',
+    t.start_time + interval '45 minutes', 45, 'video', 'scheduled', 'UTC', 1, t.start_time - interval '24 hours',
     false
 from (
     select (date '{base}' + :day::integer + make_time(:hour::integer, 0, 0)) at time zone 'UTC' as start_time
@@ -57,7 +57,7 @@ select
         'therapist_id', md5('therapist ' || :therapist)::uuid,
         'start_time', to_char(t.start_time at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
         'end_time',
-        to_char((t.start_time + interval '60 minutes') at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
+        to_char((t.start_time + interval '45 minutes') at time zone 'UTC', 'YYYY-MM-DD"T"HH24.MI.SS"Z"'),
         'old_status', null,
         'new_status', 'scheduled'
     )

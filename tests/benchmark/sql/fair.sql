@@ -1,0 +1,8 @@
+select *
+from bookingdb_fair.book_session(
+    md5('client ' || :client)::uuid,
+    md5('therapist ' || :therapist)::uuid,
+    date '{base}' + :day::integer,
+    make_time(:hour::integer, 0, 0),
+    45
+)
