@@ -21,10 +21,10 @@ from typing import Any, Final
 import psycopg
 
 from bookingdb.local.binaries import find_binaries
-from tests import throwaway
 from tests.benchmark.contention import OK, code_of
 from tests.benchmark.measurement import BenchmarkError
 from tests.benchmark.scratch import Connection, Size, id_of, loading, text
+from tests.support import throwaway
 from tests.torture.server import SETTINGS, Server
 
 TABLE: Final = Path(__file__).with_name("budget.json")
