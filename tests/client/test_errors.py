@@ -65,11 +65,11 @@ def test_the_classes_are_the_table() -> None:
     assert classes == [*TABLE, ("booking_failed", "PT500", "Booking failed")]
 
 
-@pytest.mark.parametrize("error", BY_CODE.values())
-def test_a_class_has_the_name_of_its_code_and_is_public(error: type[BookingError]) -> None:
-    assert error.__name__ == error.code.title().replace("_", "")
-    assert getattr(bookingdb, error.__name__) is error
-    assert error.__name__ in bookingdb.__all__
+def test_a_class_has_the_name_of_its_code_and_is_public() -> None:
+    for error in BY_CODE.values():
+        assert error.__name__ == error.code.title().replace("_", "")
+        assert getattr(bookingdb, error.__name__) is error
+        assert error.__name__ in bookingdb.__all__
 
 
 def test_who_catches_a_conflict_catches_every_reason_for_one() -> None:
@@ -79,16 +79,14 @@ def test_who_catches_a_conflict_catches_every_reason_for_one() -> None:
     assert set(families.values()) == {BookingError}
 
 
-@pytest.mark.parametrize("error", BY_CODE.values())
 @pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
-def test_errors_survive_pickling_and_copying(error: type[BookingError], again: Callable[[Any], Any]) -> None:
-    original = error({"parameter": "p_title"}, "Do something else.")
+def test_errors_survive_pickling_and_copying(again: Callable[[Any], Any]) -> None:
+    for error in BY_CODE.values():
+        result = again(error({"parameter": "p_title"}, "Do something else."))
 
-    result = again(original)
-
-    assert type(result) is error
-    assert result.detail == {"code": error.code, "parameter": "p_title"}
-    assert str(result) == f"{error.message}. Do something else."
+        assert type(result) is error
+        assert result.detail == {"code": error.code, "parameter": "p_title"}
+        assert str(result) == f"{error.message}. Do something else."
 
 
 def test_without_context_there_is_still_the_code() -> None:

@@ -19,18 +19,13 @@ from psycopg.rows import DictRow
 
 from bookingdb.checks import verify
 from bookingdb.install import export, installer, source
-from tests.support import ROOT, TOMORROW, Connection, World, connect, run
+from tests.support import TOMORROW, Connection, World, connect, run
 from tests.support.callers import acting, logged_in
 from tests.support.hosts import Host
 from tests.support.life import call, expire_lot, require_sound
 from tests.support.refusals import outcome, refused
+from tests.support.upgrade import CLIENTS, VERSIONS
 
-# By its last migration, what an earlier version ran.
-FOLDER = ROOT / "tests" / "upgrade"
-FILES = sorted(FOLDER.glob("*.sql"))
-# The Python client as it was, packed by itself.
-CLIENTS = sorted(FOLDER.glob("*.client.zip"))
-VERSIONS = {path.stem: path.read_text(encoding="utf-8") for path in FILES}
 MIGRATIONS = [file.name for file in source.load().migrations]
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)

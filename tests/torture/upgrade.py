@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +13,7 @@ import psycopg
 from bookingdb.checks import verify
 from bookingdb.install import installer
 from tests.support import Connection, World, connect, run, scalar
+from tests.support.upgrade import VERSIONS
 from tests.torture import log
 from tests.torture.figures import Figures
 from tests.torture.goal import Goal
@@ -21,7 +21,7 @@ from tests.torture.load import make_load
 from tests.torture.server import Server
 
 NAME = "upgrade under load"
-BEFORE = Path(__file__).parents[1] / "upgrade" / "0003_availability.sql"
+BEFORE = VERSIONS["0003_availability"]
 # Deadlock with a booking, and a lock that was not granted in time.
 RETRIED = {"40P01", "55P03"}
 TRIES = 20
@@ -48,7 +48,7 @@ class Counting(psycopg.Cursor[Any]):
 def earlier(server: Server) -> Iterator[World]:
     """A database of the version before."""
     with server.world("template0") as world:
-        run(world.connection, BEFORE.read_text(encoding="utf-8"))
+        run(world.connection, BEFORE)
         yield world
 
 
