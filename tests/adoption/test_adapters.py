@@ -300,7 +300,7 @@ def test_other_changes_wait_for_nobody(application: Application, statement: str)
 
 
 @pytest.mark.parametrize("application", ["enrollments"], indirect=True)
-def test_an_enrollment_of_nobody_or_of_somebody_else_locks_no_one(application: Application) -> None:
+def test_enrollment_of_nobody_or_another_locks_no_one(application: Application) -> None:
     world, therapist, other = application.world, application.therapist(), application.therapist()
     world.run("insert into therapist_enrollments (email, is_active) values ('x', true), (null, true)")
     with holding(world) as booking:

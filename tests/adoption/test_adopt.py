@@ -174,7 +174,7 @@ def test_a_plan_reads_only(app: App, found: Found) -> None:
     assert rows(found.url) == found.rows
 
 
-def test_a_plan_is_toml_with_everything_that_a_person_decides_from(app: App, found: Found, tmp_path: Path) -> None:
+def test_plan_is_toml_with_all_that_a_person_decides_from(app: App, found: Found, tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     done(found.url, "adopt", "--plan", "--output", path, "--adapter", app.adapter)
     plan = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -191,16 +191,14 @@ def test_a_plan_is_toml_with_everything_that_a_person_decides_from(app: App, fou
         assert each["repair"]
 
 
-def test_a_plan_that_is_printed_is_the_one_that_is_written_and_the_same_each_time(
-    app: App, found: Found, tmp_path: Path
-) -> None:
+def test_printed_and_written_plans_are_the_same(app: App, found: Found, tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     done(found.url, "adopt", "--plan", "--output", path, "--adapter", app.adapter)
     printed = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
     assert printed.strip() == path.read_text(encoding="utf-8").strip()
 
 
-def test_every_question_of_a_plan_comes_with_what_speaks_for_its_answer(app: App, found: Found) -> None:
+def test_question_of_a_plan_gives_reasons_for_its_answer(app: App, found: Found) -> None:
     text = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
     lines = text.splitlines()
     for key in tomllib.loads(text)["answers"]:
@@ -249,7 +247,7 @@ def test_a_plan_proposes_a_zone_whose_clocks_explain_the_rows(app: App, found: F
         assert proposed.utcoffset() == now.astimezone(ZoneInfo(app.zone)).utcoffset()
 
 
-def test_a_plan_names_every_trigger_policy_constraint_and_function_that_matters(app: App, found: Found) -> None:
+def test_plan_names_every_object_that_matters(app: App, found: Found) -> None:
     text = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
     with connect(found.url) as connection:
         names = run(
@@ -273,7 +271,7 @@ def test_a_plan_names_every_trigger_policy_constraint_and_function_that_matters(
 
 
 @some_apps("clean")
-def test_a_plan_says_what_becomes_of_credits_without_the_trigger_that_charged(app: App, live: str) -> None:
+def test_plan_says_what_replaces_the_trigger_that_charged(app: App, live: str) -> None:
     charging = """
         create function public.charge() returns trigger language plpgsql as $$
         begin
@@ -300,9 +298,7 @@ def _bare(text: str) -> str:
 
 
 @some_apps("profiles", "enrollments", "therapists")
-def test_a_plan_with_an_adapter_that_does_not_fit_says_so_and_cannot_be_applied(
-    app: App, live: str, found: Found, tmp_path: Path
-) -> None:
+def test_plan_with_an_unfit_adapter_cannot_be_applied(app: App, live: str, found: Found, tmp_path: Path) -> None:
     wrong = "therapists" if app.adapter != "therapists" else "enrollments"
     path = tmp_path / "plan.toml"
     bookingdb(live, "adopt", "--plan", "--output", path, "--adapter", wrong)
@@ -328,7 +324,7 @@ def test_an_adapter_may_be_a_file_of_the_owners(app: App, live: str, tmp_path: P
         book(caller, app, app.free(), p_therapist_id=app.unavailable["not approved"])
 
 
-def test_for_a_database_without_such_tables_a_plan_points_to_migrate(owned_database: str) -> None:
+def test_plan_without_such_tables_points_to_migrate(owned_database: str) -> None:
     before = schema_dump(owned_database)
     assert "bookingdb migrate" in bookingdb(owned_database, "adopt", "--plan").output
     assert schema_dump(owned_database) == before
@@ -340,9 +336,7 @@ def test_for_a_database_without_such_tables_a_plan_points_to_migrate(owned_datab
 
 
 @on_its_host
-def test_an_adopted_database_is_sound_needs_nothing_more_and_goes_back(
-    app: App, host: Host, found: Found, live: str, tmp_path: Path
-) -> None:
+def test_adopted_database_is_sound_and_goes_back(app: App, host: Host, found: Found, live: str, tmp_path: Path) -> None:
     adopt(app, live, tmp_path)
     for command in ("verify", "lint", "selftest"):
         result = bookingdb(live, command)
@@ -406,9 +400,7 @@ def test_no_row_is_missing_or_altered_but_as_the_plan_said(
 
 
 @some_apps("times")
-def test_what_was_a_time_of_day_is_the_instant_of_that_time_in_the_zone(
-    app: App, taken: Adopted, owner: Connection
-) -> None:
+def test_time_of_day_becomes_its_instant_in_the_zone(app: App, taken: Adopted, owner: Connection) -> None:
     before = {row["id"]: row for row in taken.found.rows["public.sessions"]}
     zone = ZoneInfo(app.zone)
     for id_, start, end in run(owner, "select id::text, start_time, end_time from public.sessions"):
@@ -426,9 +418,7 @@ def test_what_was_a_time_of_day_is_the_instant_of_that_time_in_the_zone(
 
 
 @some_apps("therapists")
-def test_credits_that_were_good_until_a_date_are_good_until_that_day_is_over(
-    app: App, taken: Adopted, owner: Connection
-) -> None:
+def test_credits_are_good_until_their_last_day_is_over(app: App, taken: Adopted, owner: Connection) -> None:
     before = {row["id"]: row["expires_at"] for row in taken.found.rows["public.user_credits"] if row["expires_at"]}
     assert before
     for id_, expires_at in run(owner, "select id::text, expires_at from public.user_credits"):
@@ -480,7 +470,7 @@ def test_clients_can_spend_what_they_could_spend(app: App, owner: Connection) ->
     assert {client: balance(owner, client) for client in app.balances} == dict(app.balances)
 
 
-def test_the_report_shows_every_clients_balance_before_and_after(app: App, found: Found, url: str) -> None:
+def test_report_shows_balances_before_and_after(app: App, found: Found, url: str) -> None:
     report = answer(url, "adopt", "--report")
     for client, after in app.balances.items():
         shown = report["balances"][str(client)]
@@ -516,7 +506,7 @@ def test_the_app_books_with_its_eight_named_arguments(app: App, owner: Connectio
 
 @pytest.mark.parametrize("zone", ["UTC", "America/St_Johns", "Pacific/Kiritimati"])
 @some_apps("drift", "single_balance", "two_zones", "times")
-def test_a_booking_means_the_same_whatever_the_connections_time_zone(
+def test_booking_is_the_same_in_every_connections_zone(
     app: App, owner: Connection, caller: Connection, zone: str
 ) -> None:
     run(caller, "select set_config('timezone', %s, false)", zone)
@@ -537,7 +527,7 @@ def test_a_time_that_is_taken_is_told_as_a_booking_conflict(app: App, owner: Con
     assert balance(owner, OTHER_CLIENT) == before
 
 
-def test_a_client_with_another_session_then_is_told_of_a_conflict(app: App, caller: Connection) -> None:
+def test_client_with_another_session_is_told_of_a_conflict(app: App, caller: Connection) -> None:
     start = app.free()
     book(caller, app, start)
     with pytest.raises(psycopg.Error, match="Booking conflict") as caught:
@@ -545,15 +535,13 @@ def test_a_client_with_another_session_then_is_told_of_a_conflict(app: App, call
     assert caught.value.sqlstate == "PT409"
 
 
-def test_a_client_without_credits_is_told_so_and_nothing_that_looks_like_a_conflict(
-    app: App, caller: Connection
-) -> None:
+def test_client_without_credits_is_not_told_of_a_conflict(app: App, caller: Connection) -> None:
     with pytest.raises(psycopg.Error, match="Insufficient credits") as caught:
         book(caller, app, app.free(), p_user_id=POOR)
     assert "conflict" not in str(caught.value.diag.message_primary).lower()
 
 
-def test_a_therapist_who_is_unknown_or_cannot_be_booked_is_not_found(app: App, caller: Connection) -> None:
+def test_unknown_or_closed_therapist_is_not_found(app: App, caller: Connection) -> None:
     for why, therapist in {"unknown": person("ff"), "a client": OTHER_CLIENT, **app.unavailable}.items():
         with pytest.raises(psycopg.Error, match="Therapist not found") as caught:
             book(caller, app, app.free(), p_therapist_id=therapist)
@@ -592,7 +580,7 @@ def test_columns_that_the_old_function_filled_are_filled(app: App, owner: Connec
 
 
 @some_apps("drift", "therapists")
-def test_texts_as_long_as_bookingdb_takes_them_fit_into_the_apps_columns(app: App, caller: Connection) -> None:
+def test_longest_texts_fit_into_the_apps_columns(app: App, caller: Connection) -> None:
     (booked,) = book(caller, app, app.free(), p_title="t" * 200, p_session_type="s" * 45)
     assert booked["title"] == "t" * 200
 
@@ -651,7 +639,7 @@ def test_the_app_writes_a_session_that_costs_nothing(
 
 
 @pytest.mark.parametrize("status", ["scheduled", "pending_approval"])
-def test_a_session_written_over_another_gets_the_text_of_a_conflict(
+def test_session_written_over_another_is_called_a_conflict(
     app: App, owner: Connection, caller: Connection, status: str
 ) -> None:
     start = app.free()
@@ -676,9 +664,7 @@ def test_the_app_moves_a_session(app: App, owner: Connection, caller: Connection
     assert violations(owner) == []
 
 
-def test_a_session_moved_onto_another_gets_the_text_of_a_conflict_and_stays(
-    app: App, owner: Connection, caller: Connection
-) -> None:
+def test_session_moved_onto_another_is_a_conflict_and_stays(app: App, owner: Connection, caller: Connection) -> None:
     (first,) = book(caller, app, app.free())
     (second,) = book(caller, app, app.free(hour=15), p_user_id=OTHER_CLIENT)
     with pytest.raises(psycopg.Error, match=r"[Cc]onflict") as caught:
@@ -688,9 +674,7 @@ def test_a_session_moved_onto_another_gets_the_text_of_a_conflict_and_stays(
     assert occupied(owner, first["id"])[0][0] == app.free()
 
 
-def test_the_app_approves_joins_and_completes_a_session_each_audited_once(
-    app: App, owner: Connection, caller: Connection
-) -> None:
+def test_app_approves_and_completes_sessions_audited_once(app: App, owner: Connection, caller: Connection) -> None:
     id_, start = uuid4(), app.free()
     run_named(caller, app.insert, app.written(id_, start, status="pending_approval"))
     steps = ["pending_approval", "scheduled", "in_progress", "completed"]
@@ -751,7 +735,7 @@ def run_named(connection: Connection, statement: str, parameters: dict[str, Any]
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_every_session_without_a_place_in_the_calendar_is_reported_and_no_other(url: str, owner: Connection) -> None:
+def test_only_sessions_without_a_place_are_reported(url: str, owner: Connection) -> None:
     unplaced = {
         str(id_)
         for (id_,) in run(
@@ -774,9 +758,7 @@ def test_in_a_sound_database_every_session_has_its_place(app: App, url: str) -> 
 
 
 @some_apps("clean", "profiles", "times", "two_zones", "two_zones_shifted", but=True)
-def test_a_session_that_overlaps_another_is_not_booked_over_and_blocks_no_more_than_its_time(
-    app: App, owner: Connection, caller: Connection
-) -> None:
+def test_overlapping_session_blocks_its_time_and_no_more(app: App, owner: Connection, caller: Connection) -> None:
     """Of the two, 01 was made first and lasts from 18:00 to 19:00; 02 from 18:30 to 19:30 has no place of its own."""
     assert len(occupied(owner, session("01"))) == 1
     assert occupied(owner, session("02")) == []
@@ -792,9 +774,7 @@ def test_a_session_that_overlaps_another_is_not_booked_over_and_blocks_no_more_t
 
 
 @some_apps("clean", "two_zones", "two_zones_shifted", but=True)
-def test_a_session_that_overlaps_another_can_be_written_about_cancelled_and_moved(
-    app: App, owner: Connection, caller: Connection
-) -> None:
+def test_overlapping_session_can_be_cancelled_and_moved(app: App, owner: Connection, caller: Connection) -> None:
     assert occupied(owner, session("02")) == []
     run(caller, "update public.sessions set description = 'called her' where id = %s", session("02"))
     run_named(caller, app.change_status, {"id": session("02"), "status": "cancelled"})
@@ -815,7 +795,7 @@ def test_a_session_without_an_end_blocks_nobody_for_ever(app: App, owner: Connec
 
 
 @some_apps("two_zones", "two_zones_shifted")
-def test_what_was_stored_as_utc_is_kept_or_shifted_as_the_owner_says(app: App, owner: Connection) -> None:
+def test_times_in_utc_are_kept_or_shifted_as_the_owner_says(app: App, owner: Connection) -> None:
     shifted = app.answers["times.wall_clock_as_utc"] == "shift"
     ((old_site, new_app),) = run(
         owner,
@@ -855,7 +835,7 @@ def test_row_level_security_is_on_wherever_it_matters(owner: Connection) -> None
 
 
 @some_apps("drift", "lots", "single_balance")
-def test_nobody_gives_herself_credits_with_a_function_of_the_apps(app: App, owner: Connection) -> None:
+def test_nobody_grants_themselves_credits_by_an_apps_function(app: App, owner: Connection) -> None:
     assert app.giveaways
     for function in app.giveaways:
         if scalar(owner, "select to_regprocedure(%s) is not null", function):
@@ -875,7 +855,7 @@ def test_the_owner_may_leave_money_writable_and_is_told_loudly(app: App, live: s
 
 
 @some_apps("clean", "profiles")
-def test_users_change_their_own_sessions_in_the_browser_as_before(app: App, url: str, owner: Connection) -> None:
+def test_users_change_their_sessions_in_the_browser_as_before(app: App, url: str, owner: Connection) -> None:
     assert app.browser_updates
     with server_of(url) as caller:
         (booked,) = book(caller, app, app.free())
@@ -948,7 +928,7 @@ def test_the_apps_exceptions_are_bookingdbs_and_stay_in_step(app: App, owner: Co
 
 
 @some_apps("schedules", "therapists")
-def test_a_schedule_that_nobody_understands_fails_no_write_and_is_reported(
+def test_unreadable_schedule_fails_no_write_and_is_reported(
     app: App, url: str, owner: Connection, caller: Connection
 ) -> None:
     broken = {"standardHours": {"monday": {"enabled": True, "generalHours": {"start": "early"}}}}
@@ -1077,9 +1057,7 @@ def test_apply_refuses_when_the_database_has_changed_since(app: App, live: str, 
 
 
 @some_apps("lots")
-def test_apply_refuses_a_plan_that_is_none_and_answers_that_are_none(
-    app: App, found: Found, live: str, tmp_path: Path
-) -> None:
+def test_apply_refuses_broken_plans_and_answers(app: App, found: Found, live: str, tmp_path: Path) -> None:
     path = make_plan(app, live, tmp_path)
     text = path.read_text(encoding="utf-8")
     unknown_zone = with_answers(text, {"zone": "Mars/Base"})
@@ -1122,7 +1100,7 @@ def backend_of(observer: Connection, seconds: float = 60) -> int:
 
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.25, 0.5, 0.75, 0.9])
 @some_apps("drift")
-def test_killed_in_the_middle_it_leaves_the_database_as_it_was_or_adopted(
+def test_killed_adoption_leaves_all_or_nothing(
     app: App, found: Found, live: str, tmp_path: Path, moment: float
 ) -> None:
     path = make_plan(app, live, tmp_path)
@@ -1151,9 +1129,7 @@ def test_killed_in_the_middle_it_leaves_the_database_as_it_was_or_adopted(
 
 
 @some_apps("drift")
-def test_an_undo_killed_in_the_middle_leaves_the_database_adopted_or_as_it_was(
-    app: App, taken: Adopted, url: str
-) -> None:
+def test_killed_undo_leaves_all_or_nothing(app: App, taken: Adopted, url: str) -> None:
     superuser = psycopg.conninfo.make_conninfo(url, user=taken.found.host.superuser)
     with connect(superuser) as observer, process(url, "adopt", "--undo") as running:
         pid = backend_of(observer)

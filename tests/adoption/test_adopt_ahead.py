@@ -109,7 +109,7 @@ def mended(found: Found, url: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("app", "at", "within"), MOMENTS, indirect=["app"])
-def test_killed_it_leaves_an_app_in_order_that_can_go_on_or_back(
+def test_killed_repair_can_go_on_or_back(
     app: App, found: Found, live: str, tmp_path: Path, at: int, within: bool, large: None
 ) -> None:
     path = make_plan(app, live, tmp_path)
@@ -158,7 +158,7 @@ def test_what_was_mended_before_it_was_killed_is_put_back(
     assert bookingdb(live, "adopt", "--undo").exit_code == 1
 
 
-def test_what_the_app_writes_in_between_makes_a_plan_stale_as_ever_and_is_kept(
+def test_writes_in_between_are_kept_and_make_a_plan_stale(
     app: App, found: Found, live: str, tmp_path: Path, large: None
 ) -> None:
     path = make_plan(app, live, tmp_path)
@@ -207,7 +207,7 @@ def test_it_goes_on_with_the_answers_with_which_it_was_begun(
     done(live, "adopt", "--apply", path)
 
 
-def test_what_a_constraint_does_not_let_in_yet_is_left_to_the_adoption(
+def test_row_that_a_constraint_refuses_is_left_to_the_adoption(
     app: App, found: Found, live: str, tmp_path: Path, large: None
 ) -> None:
     with connect(live) as connection:

@@ -251,7 +251,7 @@ def test_columns_that_callers_could_not_read_stay_hidden(oddity: str, tmp_path: 
 
 
 @with_oddity(unguarded="")
-def test_the_browser_goes_on_writing_its_own_sessions_and_the_server_its_log(oddity: str, tmp_path: Path) -> None:
+def test_browser_writes_its_sessions_and_the_server_its_log(oddity: str, tmp_path: Path) -> None:
     path, plan = plan_of(oddity, tmp_path)
     assert plan["answers"]["rows.own_sessions"] == "policy"
     done(oddity, "adopt", "--apply", path)
@@ -290,7 +290,7 @@ def test_an_adoption_tells_nobody_of_what_has_not_happened(oddity: str, tmp_path
         create policy "somebody" on sessions for update to authenticated using ((select auth.uid()) is not null);
     """
 )
-def test_being_logged_in_is_not_enough_to_write_somebody_elses_session(oddity: str, tmp_path: Path) -> None:
+def test_logged_in_user_writes_no_session_of_another(oddity: str, tmp_path: Path) -> None:
     dump = schema_dump(oddity)
     path, plan = plan_of(oddity, tmp_path)
     assert plan["answers"]['policy.sessions."logged in"'] == "narrow"
@@ -350,7 +350,7 @@ _REASON = """
 
 @pytest.mark.parametrize("answer", ["keep", "drop"])
 @with_oddity(reasons=_REASON)
-def test_a_check_that_ties_the_status_to_other_columns_is_asked_about(oddity: str, tmp_path: Path, answer: str) -> None:
+def test_check_on_status_and_other_columns_is_asked_about(oddity: str, tmp_path: Path, answer: str) -> None:
     dump = schema_dump(oddity)
     path, plan = plan_of(oddity, tmp_path)
     assert plan["answers"]["constraint.reasons"] == "keep"

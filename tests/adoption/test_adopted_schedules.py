@@ -572,7 +572,7 @@ def code_and_rule(world: World, client: UUID, therapist: UUID, at: str = "10:00"
     return refusal.detail["code"], refusal.detail["rule"]
 
 
-def test_a_schedule_that_was_never_read_closes_the_therapist_when_it_is_deleted(app: World) -> None:
+def test_deleting_an_unread_schedule_closes_the_therapist(app: World) -> None:
     therapist = app.therapist()
     save(app.connection, therapist, "nonsense")
     # Nothing is known: as it was.
@@ -581,7 +581,7 @@ def test_a_schedule_that_was_never_read_closes_the_therapist_when_it_is_deleted(
     assert slots(app, therapist) == []
 
 
-def test_a_broken_document_never_fails_the_write_and_changes_nothing(app: World) -> None:
+def test_broken_document_fails_no_write_and_changes_nothing(app: World) -> None:
     therapist = app.therapist()
     save(app.connection, therapist, today("09:00", "11:00"))
     with warnings_of(app.connection) as warnings:
@@ -651,7 +651,7 @@ def test_the_buffer_becomes_the_therapists(app: World, value: Any, minutes: int)
 
 
 @pytest.mark.parametrize("value", [721, -5, 7.5, "some", [], {}, True, 10**30])
-def test_a_buffer_that_is_none_stays_as_it_was_and_the_hours_are_read(app: World, value: Any) -> None:
+def test_buffer_that_is_no_number_stays_as_it_was(app: World, value: Any) -> None:
     therapist = app.therapist()
     app.run("select set_policy(%s, %s)", Jsonb({"buffer_after_minutes": 5}), therapist)
     with warnings_of(app.connection) as warnings:
@@ -699,7 +699,7 @@ def test_several_schedules_of_a_therapist_are_not_chosen_from(app: World) -> Non
     assert (slots(app, therapist), untranslated(app)) == (["12:00"], [])
 
 
-def test_only_the_active_schedule_counts_where_the_app_says_which_it_is(world: World) -> None:
+def test_only_the_active_schedule_counts(world: World) -> None:
     world.run(MAKE_WEEKLY.format(type="jsonb", id_type="uuid").replace("unique", ""))
     world.run("alter table availability_weekly_schedules add column is_active boolean")
     attach(world, WEEKLY, "schedules_changed", {**SCHEDULES, "active": "is_active"})
@@ -747,7 +747,7 @@ def test_an_event_for_each_change_of_exceptions(by_type: World) -> None:
     assert events(by_type, therapist) == 2
 
 
-def test_whoever_may_write_the_apps_table_needs_no_right_on_ours(app: World) -> None:
+def test_writers_of_the_apps_table_need_no_right_on_ours(app: World) -> None:
     therapist = app.therapist()
     app.run("grant insert on availability_weekly_schedules to bookingdb_service")
     with app.connect(user="postgres") as connection:
@@ -778,7 +778,7 @@ def test_a_column_that_the_app_renames_fails_no_write(app: World) -> None:
     assert slots(app, therapist) == ["09:00", "10:00"]
 
 
-def test_rows_that_row_level_security_hides_are_not_taken_for_none(app: World) -> None:
+def test_rows_hidden_by_row_security_count(app: World) -> None:
     therapist = app.therapist()
     save(app.connection, therapist, today("09:00", "11:00"))
     # With row level security alone the owner sees everything.
@@ -1071,7 +1071,7 @@ def test_a_booking_that_waits_for_the_apps_change_obeys_it(by_type: World, state
 
 
 @changes
-def test_the_apps_change_waits_for_a_booking_and_leaves_it_alone(by_type: World, statement: str) -> None:
+def test_apps_change_waits_for_a_booking_and_leaves_it(by_type: World, statement: str) -> None:
     app = by_type
     therapist, client = app.therapist(), app.client(5)
     save(app.connection, therapist, today(*GENERAL))
@@ -1085,7 +1085,7 @@ def test_the_apps_change_waits_for_a_booking_and_leaves_it_alone(by_type: World,
     assert app.violations() == []
 
 
-def test_two_rows_of_one_date_that_are_written_at_once_both_count(by_type: World) -> None:
+def test_two_rows_of_one_date_written_at_once_both_count(by_type: World) -> None:
     app = by_type
     therapist = app.therapist()
     insert = (
@@ -1100,7 +1100,7 @@ def test_two_rows_of_one_date_that_are_written_at_once_both_count(by_type: World
     assert exceptions(app, therapist) == ["09:00-10:00", "12:00-13:00"]
 
 
-def test_a_change_that_waits_too_long_is_busy_and_not_taken_for_a_broken_row(app: World) -> None:
+def test_change_that_waits_too_long_is_busy_not_broken(app: World) -> None:
     therapist, client = app.therapist(), app.client(1)
     save(app.connection, therapist, today(*GENERAL))
     with holding(app) as booking, session_of(app) as changing:
@@ -1111,7 +1111,7 @@ def test_a_change_that_waits_too_long_is_busy_and_not_taken_for_a_broken_row(app
     assert windows(app, therapist) == [(TOMORROW.isoweekday(), *GENERAL)]
 
 
-def test_a_person_who_is_deleted_with_the_schedule_waits_for_no_booking(by_type: World) -> None:
+def test_deleting_a_person_and_schedule_waits_for_no_booking(by_type: World) -> None:
     """The booking goes on to look at the person's row, which the deletion has locked: they would wait crosswise."""
     app = by_type
     app.run(

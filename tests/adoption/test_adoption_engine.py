@@ -102,7 +102,7 @@ def test_the_entries_of_a_log_with_uuids_are_in_order(with_uuids: World) -> None
     assert world.run("select count(distinct entry), min(entry), max(entry) from booking_audit_log") == [(24, 1, 24)]
 
 
-def test_the_sequences_of_the_tables_are_nobodys_whatever_they_are_called(with_uuids: World) -> None:
+def test_sequences_of_any_name_are_nobodys(with_uuids: World) -> None:
     world = with_uuids
     world.run("alter table booking_audit_log add column mine bigserial")
     world.run("grant all on all sequences in schema public to public")
@@ -165,7 +165,7 @@ def test_a_session_that_is_adopted_again_begins_again(world: World) -> None:
     assert problems(world) == []
 
 
-def test_a_session_without_a_status_takes_no_time_and_is_audited(world: World) -> None:
+def test_session_without_a_status_takes_no_time_and_is_audited(world: World) -> None:
     world.run("alter table sessions alter column status drop not null")
     client, therapist = world.client(credits=1), world.therapist()
     values = (client, therapist, at(10), at(11))
@@ -213,7 +213,7 @@ def old_lot(world: World, client: UUID, balance: int) -> UUID:
     return lot
 
 
-def test_an_opening_balance_is_spent_returned_taken_back_and_expires(world: World) -> None:
+def test_opening_balance_is_spent_returned_and_expires(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     lot = old_lot(world, client, 5)
     assert world.balance(client) == 5
@@ -421,7 +421,7 @@ def test_a_change_that_leaves_it_overlapping_is_refused(overlap: Overlap, change
     assert overlap.is_stood_in_for
 
 
-def test_when_the_other_one_is_gone_it_takes_its_place_with_the_next_change(overlap: Overlap) -> None:
+def test_it_takes_its_place_once_the_other_one_is_gone(overlap: Overlap) -> None:
     world = overlap.world
     call(world.connection, "cancel_session", session_id=overlap.placed)
     assert overlap.is_stood_in_for
@@ -581,7 +581,7 @@ def by_brute_force(sessions: list[tuple[Any, ...]]) -> dict[UUID, str]:
 
 
 @pytest.mark.parametrize(("number", "therapists"), [(3_000, 3), (60_000, 600)])
-def test_of_very_many_sessions_exactly_those_that_fit_have_a_place(world: World, number: int, therapists: int) -> None:
+def test_of_many_sessions_exactly_those_that_fit_have_a_place(world: World, number: int, therapists: int) -> None:
     seed = random.randrange(1_000_000)
     with before_adoption(world) as connection:
         run(connection, f"select setseed({seed} / 1000000.0)")

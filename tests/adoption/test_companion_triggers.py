@@ -120,7 +120,7 @@ def test_what_is_beyond_all_calendars_fails_no_write(timed: World, written: dict
         (None, None, BERLIN), ("Mars+5", None, BERLIN),
     ],
 )  # fmt: skip
-def test_a_local_time_is_in_the_sessions_zone_else_the_therapists_else_that_of_the_trigger(
+def test_zone_is_the_sessions_else_therapists_else_triggers(
     timed: World, own: str | None, therapists: str | None, zone: str
 ) -> None:
     therapist = timed.therapist(None)
@@ -272,7 +272,7 @@ COPIES = "duration, duration_minutes, notes, description, session_date, schedule
         ({"begins": dt.datetime(2030, 1, 15, 11)}, {"start_time": utc(11)}),
     ],
 )
-def test_of_a_new_row_the_column_that_is_null_takes_the_others_value(
+def test_null_column_of_a_new_row_takes_the_others_value(
     copied: World, written: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     session = insert(copied, **written)

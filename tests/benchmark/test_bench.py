@@ -64,7 +64,7 @@ def floor(careful_url: str) -> Iterator[Scratch]:
 
 
 @pytest.mark.slow
-def test_the_command_measures_each_contender_and_leaves_nothing_behind(careful_url: str, tmp_path: Path) -> None:
+def test_command_measures_each_contender_and_leaves_nothing(careful_url: str, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     done = benchmark(
         careful_url, "--only", "uncontended", "--only", "hours", "--only", "isolation", "--only", "slots",
@@ -182,7 +182,7 @@ ROWS = """
 """
 
 
-def test_the_floor_of_six_statements_writes_the_rows_of_the_floor_of_one_in_one_transaction(floor: Scratch) -> None:
+def test_floor_of_six_statements_writes_the_rows_of_one(floor: Scratch) -> None:
     contenders, numbers = single_round_trip(floor), Numbers(floor)
     written, ids = {}, []
     with floor.connect() as connection:
@@ -427,7 +427,7 @@ def report_of(sessions: int, statistics: bool, *means: float) -> Report:
     return report
 
 
-def test_growth_is_the_larger_by_the_smaller_and_stale_by_analysed() -> None:
+def test_growth_is_larger_by_smaller_and_stale_by_analysed() -> None:
     reports = [
         report_of(0, False, 9.0),
         report_of(1000, False, 6.0),
@@ -454,7 +454,7 @@ def test_a_contender_of_more_speed_is_the_one_of_less_latency() -> None:
     assert (found.ratio.median, found.met, found.better) == (3.0, True, "more")
 
 
-def test_the_figures_come_between_the_markers_and_nothing_else_changes() -> None:
+def test_figures_come_between_the_markers_only() -> None:
     document = write_performance.DOCUMENT.read_text(encoding="utf-8")
     again = write_performance.put("| new |", write_performance.put("| old |", document))
 

@@ -528,7 +528,7 @@ def follow(connection: Connection, findings: list[Finding]) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_what_breaks_a_rule_is_found_and_the_remedy_puts_it_right(world: World, name: str) -> None:
+def test_broken_rule_is_found_and_its_remedy_works(world: World, name: str) -> None:
     damage, expected = DAMAGES[name]
     world.run(damage)
     findings = lint(world.connection)
@@ -578,7 +578,7 @@ def test_a_fresh_installation_breaks_no_rule_on_any_host(hosts_empty_database: s
     assert (clean.exit_code, clean.stdout) == (0, "Linted: no findings.\n")
 
 
-def test_the_command_exits_with_1_and_names_rule_object_problem_and_remedy(world: World) -> None:
+def test_lint_exits_with_1_and_names_rule_object_and_remedy(world: World) -> None:
     world.run("drop policy _bookingdb_deny on bookingdb.outbox; create index mine on public.users (id)")
     environment = {"BOOKINGDB_DATABASE_URL": world.url}
     result = CliRunner().invoke(cli.main, ["lint"], env=environment)
@@ -595,13 +595,13 @@ def test_the_command_exits_with_1_and_names_rule_object_problem_and_remedy(world
     assert json.loads(as_json.stdout) == [finding.to_dict() for finding in lint(world.connection)]
 
 
-def test_the_engine_room_exposed_makes_its_functions_and_tables_findings(world: World) -> None:
+def test_exposed_engine_room_makes_its_objects_findings(world: World) -> None:
     with world.connect(user=world.superuser) as superuser:
         run(superuser, f"alter database {superuser.info.dbname} set pgrst.db_schemas = 'public, bookingdb'")
     assert_that_what_can_be_called_in_the_engine_room_is_found(world)
 
 
-def test_the_engine_room_exposed_by_the_role_of_postgrest_is_found(supabase_world: World) -> None:
+def test_engine_room_exposed_by_postgrests_role_is_found(supabase_world: World) -> None:
     assert lint(supabase_world.connection) == []
     with supabase_world.connect(user=supabase_world.superuser) as superuser:
         database = superuser.info.dbname
@@ -710,7 +710,7 @@ def test_objects_of_any_name_are_found_and_put_right(world: World) -> None:
     assert follow(world.connection, findings) == []
 
 
-def test_what_is_found_does_not_depend_on_the_session_s_settings(world: World) -> None:
+def test_findings_do_not_depend_on_the_sessions_settings(world: World) -> None:
     world.run(DAMAGES["a policy asks for a setting for each row"][0] + ";" + DAMAGES["the same index twice"][0])
     world.run("drop policy _bookingdb_read on public.users")
     expected = lint(world.connection)

@@ -171,7 +171,7 @@ def test_what_is_broken_fails_its_check(world: World, name: str) -> None:
     assert failed(world) == expected
 
 
-def test_without_lock_and_constraint_both_callers_win_and_the_race_says_so(world: World) -> None:
+def test_race_notices_a_missing_lock_and_constraint(world: World) -> None:
     NO_LOCKS.apply(world)
     world.run("alter table bookingdb.calendar drop constraint calendar_therapist_excl")
 
@@ -443,7 +443,7 @@ def test_a_janitor_that_is_killed_is_replaced(
     assert contents(lived_in) == before
 
 
-def test_who_removes_leftovers_waits_for_a_writer_whose_janitor_is_gone(
+def test_removing_leftovers_waits_for_a_writer(
     lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     before = contents(lived_in)
@@ -492,7 +492,7 @@ def janitor_of(process: subprocess.Popen[str]) -> int:
     return int(child)
 
 
-def test_the_janitor_is_not_told_the_password_where_others_can_read_it(
+def test_janitor_gets_no_password_that_others_can_read(
     lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     lived_in.run(STAGES["booking"])

@@ -440,7 +440,7 @@ def test_used_for_a_while_it_has_no_finding(world: World) -> None:
         " select user_id, lot_id, session_id, kind, amount, balance_after, actor from gone order by id",
     ],
 )
-def test_records_that_a_superuser_rewrote_are_told_of_with_what_was_there(world: World, statement: str) -> None:
+def test_rewritten_records_are_told_with_what_was_there(world: World, statement: str) -> None:
     world.book(world.client(credits=2), world.therapist())
     rewritten = "public.booking_audit_log" if "audit_log" in statement else "bookingdb.ledger"
     were = world.run(f"select to_jsonb(t) from {rewritten} as t order by t.id")
@@ -545,7 +545,7 @@ def test_a_balance_edited_behind_the_ledgers_back(world: World, superuser: Conne
     assert world.count("bookingdb.ledger") == 1
 
 
-def test_an_overlapping_calendar_row_after_the_constraint_was_dropped(world: World, superuser: Connection) -> None:
+def test_overlap_after_the_constraint_was_dropped_is_found(world: World, superuser: Connection) -> None:
     world.book(world.client(credits=1), world.therapist())
     run(superuser, "alter table bookingdb.calendar drop constraint calendar_therapist_excl")
     hold = scalar(
@@ -565,7 +565,7 @@ def test_an_overlapping_calendar_row_after_the_constraint_was_dropped(world: Wor
     assert verify.verify(world.connection) == []
 
 
-def test_an_overlapping_calendar_row_though_the_constraint_is_there(world: World, superuser: Connection) -> None:
+def test_overlap_despite_the_constraint_is_found(world: World, superuser: Connection) -> None:
     """An index that is corrupt, or was restored from elsewhere, has not seen the row."""
     world.book(world.client(credits=1), world.therapist())
     ready = (
@@ -699,9 +699,7 @@ def test_history_newer_than_the_package(world: World) -> None:
     assert "9999_future; upgrade the package" in finding.problem
 
 
-def test_pending_work_is_one_finding_and_the_invariants_are_asked_all_the_same(
-    world: World, superuser: Connection
-) -> None:
+def test_pending_work_is_one_finding_beside_the_invariants(world: World, superuser: Connection) -> None:
     files = source.load()
     body = dataclasses.replace(files.functions[0], text=files.functions[0].text.replace("begin", "begin\n", 1))
     newer = dataclasses.replace(files, functions=(body, *files.functions[1:]))

@@ -20,7 +20,7 @@ from tests.support import TOMORROW, World, connect, run
 from tests.support.commands import answer, bookingdb
 
 
-def test_migrate_says_what_it_applied_and_the_second_time_that_there_is_nothing(owned_database: str) -> None:
+def test_migrate_says_what_it_applied_and_then_nothing(owned_database: str) -> None:
     before = bookingdb(owned_database, "status")
     assert "Nothing is installed." in before.stdout
     assert "Pending: migration 0001_core." in before.stdout
@@ -52,7 +52,7 @@ def test_a_dry_run_prints_sql_and_changes_nothing(owned_database: str) -> None:
     assert "Nothing is installed." in bookingdb(owned_database, "status").stdout
 
 
-def test_export_writes_a_script_that_migrate_has_nothing_to_add_to(owned_database: str, tmp_path: Path) -> None:
+def test_export_leaves_migrate_nothing_to_do(owned_database: str, tmp_path: Path) -> None:
     printed = CliRunner().invoke(cli.main, ["export"], env={"BOOKINGDB_DATABASE_URL": "postgresql://127.0.0.1:1/none"})
     assert (printed.exit_code, printed.stderr) == (0, "")
     assert answer("", "export") == {"path": None, "written": False, "script": printed.stdout}
@@ -94,7 +94,7 @@ def test_export_for_the_supabase_cli_writes_each_version_once(tmp_path: Path, mo
         assert (misplaced.exit_code, len(misplaced.stderr.splitlines())) == (1, 1)
 
 
-def test_verify_exits_with_1_and_says_what_to_do_when_it_finds_something(world: World) -> None:
+def test_verify_that_finds_something_exits_with_1_and_advises(world: World) -> None:
     clean = bookingdb(world.url, "verify")
     assert (clean.exit_code, clean.stdout) == (0, "Verified: no findings.\n")
 
@@ -227,7 +227,7 @@ def test_a_series_is_printed_as_a_table_or_a_list(world: World) -> None:
     ]
 
 
-def test_credits_are_corrected_revoked_expired_and_accounted_for(world: World) -> None:
+def test_credits_are_corrected_revoked_and_expired(world: World) -> None:
     client = str(world.client())
     gift = answer(world.url, "credits", "grant", client, 2, "--category", "promotional", "--priority", 7)
     assert world.run("select category, priority from user_credits where id = %s", gift["lot_id"]) == [
@@ -374,9 +374,7 @@ def test_what_is_no_length_of_time_is_wrong_usage(text: str) -> None:
         (["policy", "set", "--time-zone", "Mars"], "invalid_time_zone"),
     ],
 )
-def test_a_refusal_is_one_line_with_code_and_hint_on_standard_error(
-    world: World, arguments: list[object], code: str
-) -> None:
+def test_refusal_is_one_line_on_standard_error(world: World, arguments: list[object], code: str) -> None:
     result = bookingdb(world.url, *arguments)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -418,7 +416,7 @@ def test_a_database_without_bookingdb_says_how_to_install_it(empty_database: str
     assert "bookingdb migrate" in result.stderr
 
 
-def test_the_list_of_commands_is_printed_without_importing_what_they_need() -> None:
+def test_list_of_commands_imports_nothing_they_need() -> None:
     program = """
 import sys
 from bookingdb.cli.main import main

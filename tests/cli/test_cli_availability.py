@@ -296,7 +296,7 @@ def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) ->
     assert after[Cell.OFF] == before[Cell.OFF]
 
 
-def test_a_local_time_is_the_instant_that_it_is_for_the_database(world: World) -> None:
+def test_local_time_is_the_databases_instant(world: World) -> None:
     quarters = [dt.datetime(NEXT_YEAR, 1, 1) + number * 15 * MINUTE for number in range(365 * 96)]
     for zone in ("Europe/Berlin", "Europe/Dublin", "Australia/Lord_Howe", "Pacific/Chatham", "America/Havana"):
         tz = ZoneInfo(zone)

@@ -269,7 +269,7 @@ def test_a_password_of_the_environment_is_not_shown(monkeypatch: pytest.MonkeyPa
     assert "(from PGHOST, PGPORT, PGUSER): connection failed\n" in result.stderr
 
 
-def test_a_password_that_is_the_users_name_does_not_hide_the_reason() -> None:
+def test_password_equal_to_the_user_does_not_hide_the_reason() -> None:
     result = asked("--database-url", f"postgresql://refused:refused@127.0.0.1:{closed_port()}/app")
     assert "Connection refused" in result.stderr
 

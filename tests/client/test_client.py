@@ -399,7 +399,7 @@ async def test_what_is_in_the_way_on_every_kind_of_connection(shared_world: Worl
     assert shared_world.violations() == []
 
 
-async def test_windows_and_events_arrive_also_where_the_application_encodes_jsonb_itself(world: World) -> None:
+async def test_windows_arrive_where_the_app_encodes_jsonb_itself(world: World) -> None:
     therapist = world.therapist()
     engine = create_async_engine(sqlalchemy_url(world, "asyncpg"))
     async with engine.connect() as connection:
@@ -473,7 +473,7 @@ def test_availability_is_refused_with_the_class_of_the_reason(world: World) -> N
     assert isinstance(outside.value, BookingConflict)
 
 
-def test_a_therapist_sees_to_her_own_hours_and_everybody_sees_what_is_free(supabase_world: World) -> None:
+def test_therapists_write_their_hours_and_everybody_reads(supabase_world: World) -> None:
     client, therapist, other = supabase_world.client(credits=1), supabase_world.therapist(), supabase_world.therapist()
     window = WeeklyWindow(TOMORROW.isoweekday(), dt.time(9), dt.time(10))
     slot: dict[str, Any] = {"therapist_id": therapist, "session_date": TOMORROW, "session_time": "20:00"}
@@ -514,7 +514,7 @@ def test_a_therapist_is_not_told_the_client_s_credits(supabase_world: World) -> 
 
 
 @pytest.mark.parametrize("every", [dt.timedelta(days=14), "14 days", "2 weeks"])
-def test_a_series_goes_on_at_the_same_local_time_across_a_clock_change(world: World, every: Any) -> None:
+def test_client_series_keeps_its_local_time(world: World, every: Any) -> None:
     client, therapist = world.client(credits=2), world.therapist("Europe/Berlin")
     bookings = Bookings(world.connection)
     bookings.set_policy(maximum_advance=dt.timedelta(days=3650))
@@ -555,7 +555,7 @@ def test_a_monthly_series_stays_at_the_ends_of_months(world: World) -> None:
 
 
 @pytest.mark.parametrize("style", ["postgres", "postgres_verbose", "sql_standard", "iso_8601"])
-def test_a_duration_means_the_same_whatever_the_connection_s_interval_style(world: World, style: str) -> None:
+def test_duration_is_the_same_in_every_interval_style(world: World, style: str) -> None:
     client, therapist = world.client(), world.therapist()
     negative = dt.timedelta(hours=-30)
     with psycopg.connect(world.url, autocommit=True, options=f"-c intervalstyle={style}") as connection:
@@ -585,7 +585,7 @@ def test_a_duration_means_the_same_whatever_the_connection_s_interval_style(worl
     assert (changed.cancellation_window, changed.hold_lifetime) == (dt.timedelta(hours=36), dt.timedelta(minutes=1))
 
 
-async def test_settings_arrive_also_where_the_application_encodes_jsonb_itself(world: World) -> None:
+async def test_settings_arrive_where_the_app_encodes_jsonb_itself(world: World) -> None:
     engine = create_async_engine(sqlalchemy_url(world, "asyncpg"))
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -646,7 +646,7 @@ def test_defaults_are_the_database_s(world: World) -> None:
     assert compared > 40
 
 
-def test_a_retry_with_the_same_key_is_answered_with_the_same_session(world: World) -> None:
+def test_retry_with_the_same_key_gets_the_same_session(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     at = dt.datetime.combine(TOMORROW, dt.time(10), UTC)
 
@@ -726,9 +726,7 @@ async def book_something(bookings: Any, client: UUID, therapist: UUID, at: str =
 
 
 @pytest.mark.parametrize("kind", CALLERS)
-async def test_a_transaction_of_the_caller_s_is_neither_committed_nor_rolled_back(
-    shared_world: World, kind: str
-) -> None:
+async def test_callers_transaction_is_left_to_the_caller(shared_world: World, kind: str) -> None:
     client, therapist = shared_world.client(credits=2), shared_world.therapist()
     async with opened(shared_world, kind) as database:
         await book_something(database.bookings, client, therapist, "10:00")
@@ -747,9 +745,7 @@ async def test_a_transaction_of_the_caller_s_is_neither_committed_nor_rolled_bac
 
 
 @pytest.mark.parametrize("kind", CALLERS)
-async def test_after_an_error_the_transaction_is_still_the_caller_s_to_roll_back(
-    shared_world: World, kind: str
-) -> None:
+async def test_caller_rolls_back_after_an_error(shared_world: World, kind: str) -> None:
     client, therapist = shared_world.client(credits=1), shared_world.therapist()
     async with opened(shared_world, kind) as database:
         await book_something(database.bookings, client, therapist)
@@ -876,7 +872,7 @@ async def test_where_the_transaction_is_ours_it_is_run_again(shared_world: World
 
 
 @pytest.mark.parametrize("kind", OURS)
-async def test_what_changes_is_run_again_without_a_key_too_and_done_once(shared_world: World, kind: str) -> None:
+async def test_change_without_a_key_is_run_again_and_done_once(shared_world: World, kind: str) -> None:
     client, therapist = shared_world.client(credits=3), shared_world.therapist()
     session = shared_world.book(client, therapist)
     hold = Bookings(shared_world.connection).hold_slot(
@@ -905,7 +901,7 @@ async def test_what_changes_is_run_again_without_a_key_too_and_done_once(shared_
 
 
 @pytest.mark.parametrize("kind", ["url", "async pool"])
-async def test_but_not_for_ever(shared_world: World, kind: str) -> None:
+async def test_serialization_failures_are_not_retried_for_ever(shared_world: World, kind: str) -> None:
     client, therapist = shared_world.client(credits=1), shared_world.therapist()
     tries = fail_at_first(shared_world, client, "40001", times=1000)
 
@@ -1076,7 +1072,7 @@ async def test_what_is_no_database_is_refused_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OURS + CALLERS if not kind.endswith("url")])
-async def test_the_other_kind_of_database_is_refused_with_the_right_name(shared_world: World, kind: str) -> None:
+async def test_other_kind_of_database_is_refused_by_its_name(shared_world: World, kind: str) -> None:
     async with opened(shared_world, kind) as database:
         if isinstance(database.bookings, Bookings):
             with pytest.raises(TypeError, match=r"that is for Bookings$"):
@@ -1099,7 +1095,7 @@ def test_errors_have_the_context(world: World) -> None:
     assert late.value.detail["start_time"].startswith("2020-01-01T10:00")
 
 
-def test_what_becomes_of_a_session_is_refused_with_the_class_of_the_reason(world: World) -> None:
+def test_refused_change_of_a_session_has_its_class(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     bookings = Bookings(world.connection)
     nobody = uuid4()
@@ -1151,7 +1147,7 @@ def test_what_becomes_of_a_session_is_refused_with_the_class_of_the_reason(world
     assert poor.value.__cause__ is not None
 
 
-def test_credits_and_policies_are_refused_with_the_class_of_the_reason(world: World) -> None:
+def test_refusals_of_credits_and_policies_have_their_class(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     bookings = Bookings(world.connection)
     nothing = uuid4()
@@ -1202,7 +1198,7 @@ def public_methods(of: type) -> dict[str, Callable[..., Any]]:
     return {name: method for name, method in vars(of).items() if not name.startswith("_")}
 
 
-def test_both_classes_have_the_methods_that_there_are_builders_for() -> None:
+def test_both_classes_have_a_method_for_each_builder() -> None:
     builders = {name: getattr(calls, name) for name in calls.__all__ if name not in ("Call", "PolicySettings")}
 
     assert public_methods(Bookings).keys() == public_methods(AsyncBookings).keys() == builders.keys()
@@ -1216,7 +1212,7 @@ def test_both_classes_have_the_methods_that_there_are_builders_for() -> None:
         assert twin.__qualname__ == f"AsyncBookings.{name}"
 
 
-def test_signatures_are_the_builders_with_the_result_instead_of_the_call() -> None:
+def test_signatures_are_those_of_the_builders() -> None:
     builder = inspect.signature(calls.grant_credits)
     method = inspect.signature(Bookings("").grant_credits)
 

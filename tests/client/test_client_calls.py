@@ -508,7 +508,7 @@ def book_at(starts_at: Any, **changes: Any) -> dict[str, Any]:
     return dict(calls.book_session(**AT, starts_at=starts_at, **changes).parameters)
 
 
-def test_sessions_are_held_and_moved_to_instants_as_they_are_booked() -> None:
+def test_instants_are_held_and_moved_to_as_booked() -> None:
     at = dt.datetime(2030, 7, 1, 23, 0, tzinfo=BERLIN)
     for zone in (None, "Asia/Kathmandu"):
         booked = book_at(at, time_zone=zone)

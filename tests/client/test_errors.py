@@ -143,7 +143,7 @@ DRIVERS = ["psycopg", "sqlalchemy+psycopg", "sqlalchemy+psycopg2", "asyncpg"]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-async def test_every_error_of_the_database_becomes_the_class_of_its_code(world: World, driver: str) -> None:
+async def test_error_of_the_database_becomes_the_class_of_its_code(world: World, driver: str) -> None:
     errors = await errors_of(world, driver, [RAISE.format(code) for code, _, _ in TABLE])
 
     assert [type(error) for error in errors] == [BY_CODE[code] for code, _, _ in TABLE]

@@ -71,7 +71,9 @@ def test_a_commit_whose_answer_is_lost_is_repeated(world: World, between: Proxy,
 
 
 @every_way
-def test_but_not_for_ever(world: World, between: Proxy, way: ambiguous.Way, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_connections_are_not_retried_for_ever(
+    world: World, between: Proxy, way: ambiguous.Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(execution, "_LONGEST_FIRST_RECONNECTION", 0.001)
     plan = between.plan("the key", 1000, at_commit=way in ambiguous.WITH_COMMIT)
 
@@ -117,7 +119,7 @@ def test_a_refusal_after_a_lost_connection_is_the_answer(world: World, between: 
     assert plan.dropped == 1
 
 
-def test_a_backend_that_is_terminated_counts_as_a_lost_connection(world: World) -> None:
+def test_terminated_backend_counts_as_a_lost_connection(world: World) -> None:
     request = request_of(world)
     # The first time the server itself ends the connection, with a farewell.
     world.run("create sequence farewell")

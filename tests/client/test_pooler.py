@@ -194,7 +194,7 @@ def test_of_eight_migrators_at_once_one_does_the_work(owned_database: str, poole
     assert pooler.leaks(owned_database) == []
 
 
-def test_a_migrator_that_vanishes_leaves_the_next_one_everything_to_do(owned_database: str, pooler: Pooler) -> None:
+def test_vanished_migrator_leaves_everything_to_the_next(owned_database: str, pooler: Pooler) -> None:
     url = pooler.url(owned_database)
     script = installer_script(owned_database)
     with connect(owned_database) as direct:
@@ -426,7 +426,7 @@ def in_a_transaction(connection: Connection) -> Callable[[Request], None]:
     return send
 
 
-def test_two_thousand_bookings_by_thirty_two_clients_over_four_connections(world: World, pooler: Pooler) -> None:
+def test_thirty_two_clients_share_four_connections(world: World, pooler: Pooler) -> None:
     storm = Storm(world)
     requests = storm.requests()
     processes = pooler.process_ids(world.url)
@@ -478,7 +478,7 @@ def become(connection: Connection, user: UUID | None) -> None:
         )
 
 
-def test_users_who_take_turns_on_a_connection_never_act_for_one_another(project: World) -> None:
+def test_users_who_share_a_connection_act_for_themselves(project: World) -> None:
     users = [project.client(credits=200) for _ in range(3)]
     therapist = {user: project.therapist() for user in users}
     ended: Counter[tuple[str, str]] = Counter()
@@ -591,7 +591,7 @@ def test_a_client_that_is_gone_in_a_transaction_has_not_booked(world: World, how
     assert world.violations() == []
 
 
-def test_a_client_that_is_gone_while_it_waits_asks_again_with_its_key(world: World) -> None:
+def test_client_gone_while_waiting_asks_again_with_its_key(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     connection = psycopg.connect(world.url, autocommit=True)
 

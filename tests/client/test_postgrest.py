@@ -198,7 +198,7 @@ def test_the_server_makes_each_transaction_that_of_who_asks(application: PostgRE
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_user_books_and_a_retry_with_its_key_gets_the_same_session(scene: Scene) -> None:
+def test_user_books_and_a_retry_gets_the_same_session(scene: Scene) -> None:
     step = scene.booking(idempotency_key="cart-1", session_type="phone", notes="Grüße ☎", time_zone="Europe/Berlin")
     first = scene.ask(scene.my_login, step)
     again = scene.ask(scene.my_login, step, ("single",))
@@ -412,7 +412,7 @@ NOT_OURS: dict[str, tuple[int, str, Case]] = {
 }
 
 
-def test_our_refusals_arrive_with_status_code_message_details_and_hint(scene: Scene) -> None:
+def test_our_refusals_arrive_with_status_code_and_hint(scene: Scene) -> None:
     with nothing_written(scene.world):
         answers = {name: scene.ask(*asked(scene)) for name, (_, asked) in OURS.items()}
 
@@ -441,7 +441,7 @@ def test_the_details_of_a_conflict_say_who_is_busy_and_when(scene: Scene) -> Non
     }
 
 
-def test_other_refusals_arrive_with_their_status_and_write_nothing(scene: Scene) -> None:
+def test_other_refusals_have_their_status_and_write_nothing(scene: Scene) -> None:
     with nothing_written(scene.world):
         answers = {name: scene.ask(*asked(scene)) for name, (_, _, asked) in NOT_OURS.items()}
 
@@ -468,7 +468,7 @@ def test_the_key_of_an_api_is_asked_for_and_speaks_for_its_role(server: PostgRES
     assert status(apikey=server.service.key) == 200
 
 
-def test_every_public_function_is_found_by_its_arguments_and_is_the_only_one(scene: Scene) -> None:
+def test_public_function_is_found_by_its_arguments_alone(scene: Scene) -> None:
     functions = scene.world.run(
         "select p.proname, p.proargnames[1:p.pronargs] from pg_proc as p where p.pronamespace = 'public'::regnamespace"
     )
@@ -482,7 +482,7 @@ def test_every_public_function_is_found_by_its_arguments_and_is_the_only_one(sce
 
 
 @TWO_CLIENTS
-def test_an_overload_that_an_application_adds_makes_calls_ambiguous(client: Client, hosts_empty_database: str) -> None:
+def test_overload_of_an_application_makes_calls_ambiguous(client: Client, hosts_empty_database: str) -> None:
     with connect(hosts_empty_database) as connection, serving(hosts_empty_database) as server:
         installer.migrate(connection)
         user = uuid4()
@@ -580,9 +580,7 @@ def outcome_of(ending: str, shared: str) -> tuple[int, str]:
 @TWO_CLIENTS
 @WAYS
 @ENDINGS
-def test_a_booking_that_waits_for_a_direct_write_sees_its_conflict(
-    scene: Scene, way: str, ending: str, shared: str
-) -> None:
+def test_booking_that_waits_for_a_direct_write_conflicts(scene: Scene, way: str, ending: str, shared: str) -> None:
     with_whom = (scene.other, scene.therapist) if shared == "therapist" else (scene.me, scene.second_therapist)
     write = writing(scene.world, way, *with_whom)
     with transaction_as(scene.world, "service_role") as writer:
@@ -597,9 +595,7 @@ def test_a_booking_that_waits_for_a_direct_write_sees_its_conflict(
 @TWO_CLIENTS
 @WAYS
 @ENDINGS
-def test_a_direct_write_that_waits_for_a_booking_sees_its_conflict(
-    scene: Scene, way: str, ending: str, shared: str
-) -> None:
+def test_direct_write_that_waits_for_a_booking_conflicts(scene: Scene, way: str, ending: str, shared: str) -> None:
     with_whom = (scene.other, scene.therapist) if shared == "therapist" else (scene.me, scene.second_therapist)
     write = writing(scene.world, way, *with_whom)
     with transaction_as(scene.world, "authenticated", scene.me) as booking:
@@ -628,7 +624,7 @@ def test_two_direct_writes_over_http_see_each_other(scene: Scene) -> None:
 
 @TWO_CLIENTS
 @pytest.mark.parametrize("change", [("delete",), ("update", {"id": "11111111-1111-4111-8111-111111111111"})])
-def test_a_person_who_is_being_booked_is_neither_deleted_nor_given_another_id(scene: Scene, change: Any) -> None:
+def test_person_being_booked_keeps_their_row_and_id(scene: Scene, change: Any) -> None:
     """The booking looks at the person's row after it took the lock; waiting for each other, they would deadlock."""
     therapist = scene.world.therapist()
     with transaction_as(scene.world, "authenticated", scene.me) as booking:
@@ -679,9 +675,7 @@ CONFLICTS = {"booking_conflict", "client_conflict"}
 
 
 @pytest.mark.storm
-def test_a_storm_of_bookings_and_direct_writes_ends_in_sessions_and_conflicts_alone(
-    world: World, server: PostgREST
-) -> None:
+def test_storm_ends_in_sessions_and_conflicts_alone(world: World, server: PostgREST) -> None:
     """Updates are of one row: two that change many of the same rows may deadlock, with or without bookingdb."""
     therapists, clients = [world.therapist() for _ in range(2)], [world.client(credits=8) for _ in range(4)]
     ended, counting = Counter[tuple[str, int, str]](), threading.Lock()

@@ -144,7 +144,7 @@ def test_psql_runs_it(
     assert migrate(owned).is_empty
 
 
-def test_drivers_run_it_as_a_simple_query_prepared_and_in_a_transaction(owned: Connection, owned_database: str) -> None:
+def test_drivers_run_it_simple_prepared_and_in_a_transaction(owned: Connection, owned_database: str) -> None:
     def nothing_is_left_of_it() -> None:
         assert run(owned, "select from pg_namespace where nspname = 'bookingdb'") == []
 
@@ -339,17 +339,17 @@ def refusal(connection: Connection, files: Source = SOURCE) -> str:
         ("create schema bookingdb; create table bookingdb.calendar ()", "the schema bookingdb is there already and is"),
     ],
 )
-def test_an_application_in_the_way(owned: Connection, statement: str, message: str) -> None:
+def test_script_refuses_an_application_in_the_way(owned: Connection, statement: str, message: str) -> None:
     run(owned, statement)
     assert message in refusal(owned)
 
 
-def test_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_script_refuses_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "MINIMUM_SERVER_VERSION", 990000)
     assert "bookingdb needs 99 or later" in refusal(owned)
 
 
-def test_a_role_that_may_not_install(owned: Connection, owned_database: str, server_url: str) -> None:
+def test_script_refuses_a_role_that_may_not_install(owned: Connection, owned_database: str, server_url: str) -> None:
     with connect(server_url) as administrator:
         run(administrator, "create role passer_by login")
         with connect(make_conninfo(owned_database, user="passer_by")) as connection:
@@ -386,13 +386,13 @@ def test_a_function_that_no_file_defines(world: World, folder: Path) -> None:
     assert refusal(world.connection, source.load(folder)) == message
 
 
-def test_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
+def test_script_names_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
     path = folder / "functions" / "errors" / "utc.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
     assert refusal(world.connection, source.load(folder)).startswith("sql/functions/errors/utc.sql: syntax error")
 
 
-def test_tables_that_cannot_be_locked(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_script_gives_up_on_tables_it_cannot_lock(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(installer, "LOCK_TIMEOUT", 0.2)
     add_migration(folder, "0998_later", "alter table public.sessions add column later integer")
@@ -516,7 +516,7 @@ def test_an_upgrade_leaves_the_same_by_every_road(
     assert versions_of_rows(owned) == before
 
 
-def test_a_dry_run_of_an_upgrade_brings_back_what_its_migration_drops(world: World, next_version: Source) -> None:
+def test_dry_run_of_an_upgrade_restores_what_it_drops(world: World, next_version: Source) -> None:
     triggers, policies = installer.existing_triggers(world.connection), installer.existing_policies(world.connection)
     world.run(migrate(world.connection, source=next_version, dry_run=True).script)
     assert migrate(world.connection, source=next_version).is_empty
@@ -575,7 +575,7 @@ def test_the_number_is_later_than_all_others(tmp_path: Path, there: str, number:
     assert write_migration(tmp_path).path.name[:14] == number
 
 
-def test_a_checkout_with_windows_line_ends_is_the_same(tmp_path: Path) -> None:
+def test_exported_folder_ignores_windows_line_ends(tmp_path: Path) -> None:
     path = write_migration(tmp_path).path
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert not write_migration(tmp_path).written
@@ -601,7 +601,7 @@ def test_an_exported_file_that_was_edited(tmp_path: Path, next_version: Source, 
     assert len(names(tmp_path / "migrations")) == 1
 
 
-def test_an_exported_file_that_was_renamed_is_known_by_what_is_in_it(tmp_path: Path, next_version: Source) -> None:
+def test_renamed_exported_file_is_known_by_its_content(tmp_path: Path, next_version: Source) -> None:
     path = write_migration(tmp_path / "migrations").path
     path = path.rename(path.with_name("20200101000000_booking.sql"))
     assert write_migration(tmp_path / "migrations") == export.Exported(path, written=False)
@@ -635,7 +635,7 @@ def test_files_of_others_stay_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", [change, change_with_migration])
-def test_the_folder_runs_on_an_empty_database_and_on_one_that_is_newer(
+def test_folder_runs_on_empty_and_newer_databases(
     owned: Connection,
     world: World,
     folder: Path,

@@ -104,7 +104,7 @@ def test_the_installation_makes_the_role_of_application_servers(owner: Connectio
     assert not scalar(owner, "select rolcanlogin from pg_roles where rolname = 'bookingdb_service'")
 
 
-def test_the_tables_of_applications_are_what_the_host_says_and_ours_are_not(owner: Connection, host: Host) -> None:
+def test_applications_tables_follow_the_host_and_ours_do_not(owner: Connection, host: Host) -> None:
     """On older projects everybody may use a new table of public; not so ours."""
     run(owner, "create table of_the_application (id uuid primary key)")
     handed_out = "select coalesce(relacl::text, '') like '%anon=%' from pg_class where oid = %s::regclass"

@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_ordinary_owner_installs_and_the_second_time_nothing_is_done(owned: Connection) -> None:
+def test_ordinary_owner_installs_once(owned: Connection) -> None:
     assert run(owned, "select rolsuper, rolcreaterole from pg_roles where rolname = current_user") == [(False, False)]
 
     report = migrate(owned)
@@ -162,7 +162,7 @@ def test_of_twenty_at_once_one_does_the_work(owned_database: str) -> None:
         assert verify.verify(connection) == []
 
 
-def test_it_waits_for_another_installation_and_gives_up_in_the_end(owned: Connection, owned_database: str) -> None:
+def test_installation_waits_for_another_and_gives_up(owned: Connection, owned_database: str) -> None:
     with connect(owned_database) as other, ThreadPoolExecutor(1) as pool:
         run(other, "begin")
         run(other, "select pg_advisory_xact_lock(%s)", INSTALL_LOCK)
@@ -274,7 +274,7 @@ def test_killed_anywhere_it_leaves_nothing(owned_database: str, server_url: str)
         ),
     ],
 )
-def test_an_application_in_the_way(owned: Connection, statement: str, message: str) -> None:
+def test_migrate_refuses_an_application_in_the_way(owned: Connection, statement: str, message: str) -> None:
     run(owned, statement)
     before = contents(owned)
     with pytest.raises(InstallError) as refusal:
@@ -339,7 +339,7 @@ def test_a_migration_that_comes_too_late(world: World, folder: Path) -> None:
         migrate(world.connection, source=source.load(folder))
 
 
-def test_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
+def test_migrate_names_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
     before = contents(world.connection)
     add_migration(folder, "0998_later", "create table bookingdb.later ()")
     path = folder / "functions" / "errors" / "utc.sql"
@@ -358,7 +358,7 @@ def visitor(server_url: str) -> Iterator[str]:
         run(administrator, "drop role visitor")
 
 
-def test_a_role_that_may_not_install(owned_database: str, visitor: str) -> None:
+def test_migrate_refuses_a_role_that_may_not_install(owned_database: str, visitor: str) -> None:
     message = r"0001_core\.sql: permission denied for database \w+; install as the owner of the database"
     with connect(make_conninfo(owned_database, user=visitor)) as connection, pytest.raises(InstallError, match=message):
         migrate(connection)
@@ -372,14 +372,14 @@ def test_a_role_that_may_not_upgrade(world: World, visitor: str) -> None:
     world.run(f"revoke all on schema bookingdb from {visitor}; revoke select on bookingdb.history from {visitor}")
 
 
-def test_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrate_refuses_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     version = owned.info.server_version // 10000
     monkeypatch.setattr(script, "MINIMUM_SERVER_VERSION", 990000)
     with pytest.raises(InstallError, match=f"this server is Postgres {version}; bookingdb needs 99 or later"):
         migrate(owned)
 
 
-def test_tables_that_cannot_be_locked(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrate_gives_up_on_tables_it_cannot_lock(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installer, "LOCK_TIMEOUT", 0.2)
     add_migration(folder, "0998_later", "alter table public.sessions add column later integer")
     with world.connect() as other, other.transaction():
@@ -410,7 +410,7 @@ def test_changed_functions_are_applied_again_and_recorded(world: World, folder: 
 
 
 @pytest.mark.parametrize("name", ["bookingdb.number", "public.number"])
-def test_a_function_without_file_is_refused_until_a_migration_drops_it(world: World, folder: Path, name: str) -> None:
+def test_function_without_file_needs_a_migration_that_drops_it(world: World, folder: Path, name: str) -> None:
     path = add_function(folder, name, 1)
     migrate(world.connection, source=source.load(folder))
     if name.startswith("public."):
@@ -428,7 +428,7 @@ def test_a_function_without_file_is_refused_until_a_migration_drops_it(world: Wo
     assert world.scalar("select to_regproc(%s)", name) is None
 
 
-def test_another_return_type_needs_a_migration_and_triggers_come_back(world: World, folder: Path) -> None:
+def test_other_return_type_needs_a_migration(world: World, folder: Path) -> None:
     path = folder / "functions" / "errors" / "utc.sql"
     path.write_text(path.read_text().replace("returns text", "returns varchar"))
     with pytest.raises(InstallError, match=r"utc\.sql: cannot change return type of existing function"):
@@ -524,7 +524,7 @@ def test_roles_that_appear_and_go(bare_server: str) -> None:
         assert verify.verify(connection) == []
 
 
-def test_the_role_of_application_servers_is_missed_where_it_could_not_be_made(bare_server: str) -> None:
+def test_missing_role_of_servers_is_told_of(bare_server: str) -> None:
     with connect(bare_server) as superuser:
         run(superuser, "create role owner login")
         run(superuser, "create database owned owner owner")
@@ -547,7 +547,7 @@ def test_the_role_of_application_servers_is_missed_where_it_could_not_be_made(ba
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_checkout_with_windows_line_ends_is_the_same(folder: Path) -> None:
+def test_windows_line_ends_change_no_checksum(folder: Path) -> None:
     for path in folder.rglob("*.sql"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     here, there = source.load(), source.load(folder)

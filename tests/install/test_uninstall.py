@@ -182,7 +182,7 @@ def test_what_the_application_needs_is_not_taken_away(in_use: World, application
     assert verify.verify(in_use.connection) == []
 
 
-def test_tables_that_the_application_refers_to_go_only_with_its_reference(in_use: World) -> None:
+def test_referenced_tables_go_only_with_the_reference(in_use: World) -> None:
     in_use.run("create table app_notes (session_id uuid references sessions (id))")
     with pytest.raises(
         InstallError, match=r"app_notes_session_id_fkey on table public\.app_notes depends on table public\.sessions"

@@ -309,7 +309,7 @@ print("all as before")
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=[path.name.partition(".")[0] for path in CLIENTS])
-def test_the_client_of_an_earlier_version_works_with_a_database_of_this_one(client: Path, world: World) -> None:
+def test_client_of_an_earlier_version_works(client: Path, world: World) -> None:
     command = [sys.executable, "-P", "-c", OLD_CLIENT, world.url]
     environment = {**os.environ, "PYTHONPATH": str(client)}
     printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

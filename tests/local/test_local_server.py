@@ -143,7 +143,7 @@ def setting(server: LocalServer, name: str) -> str:
 # --- the command ---
 
 
-def test_cold_and_warm_start_are_quick_and_leave_nothing_attached(make_folder: MakeFolder) -> None:
+def test_start_is_quick_and_leaves_nothing_attached(make_folder: MakeFolder) -> None:
     # The promise is 3 s and 1 s; a machine with much else to do gets twice that, and the best of three.
     for _ in range(3):
         cold_seconds, warm_seconds = seconds_of_cold_and_warm_start(make_folder())
@@ -241,7 +241,7 @@ def test_the_default_folder_is_in_the_xdg_data_home(folder: Path, monkeypatch: p
 # --- what kind of server it is ---
 
 
-def test_a_password_is_needed_everywhere_and_only_this_machine_is_listened_to(running: LocalServer) -> None:
+def test_server_needs_a_password_and_listens_locally(running: LocalServer) -> None:
     status = running.status()
     for host in ("127.0.0.1", str(status.socket_dir)):
         place = f"host={host} port={status.port} user=postgres dbname=bookingdb"
@@ -280,7 +280,7 @@ def test_case_of_letters_beyond_ascii(running: LocalServer) -> None:
         assert connection.execute("select lower('ÉÜ')").fetchone() == ("éü",)
 
 
-def test_a_port_of_ones_own_is_kept_and_one_that_is_taken_is_refused(stopped: LocalServer) -> None:
+def test_chosen_port_is_kept_and_a_taken_one_refused(stopped: LocalServer) -> None:
     port = machine.find_free_port()
     stopped.start(port)
     assert stopped.status().port == port

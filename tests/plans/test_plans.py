@@ -183,7 +183,7 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
 
 
 @pytest.mark.parametrize("what", [life, direct_writes, credits, free, the_rest], ids=lambda what: what.__name__)
-def test_a_connection_to_a_new_database_makes_no_plan_that_reads_a_whole_table(emptied: World, what: Any) -> None:
+def test_new_database_has_no_plan_that_reads_a_whole_table(emptied: World, what: Any) -> None:
     therapist, client = emptied.therapist(), emptied.client(credits=9)
     with explained(emptied) as (connection, plans):
         what(connection, client, therapist)
@@ -200,7 +200,7 @@ def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
     assert read_whole(plans) == {"sessions"}
 
 
-def test_each_look_up_uses_the_index_of_its_person_on_statistics_that_missed_a_bulk_insert(world: World) -> None:
+def test_stale_statistics_keep_the_index_of_the_person(world: World) -> None:
     """Taken while the rows were not committed: pages there are, and nothing in them."""
     with holding(world) as writer, world.connect(user=world.superuser) as superuser:
         run(writer, MANY_PEOPLE)
@@ -233,7 +233,7 @@ def test_the_plans_of_every_public_function_are_read(world: World) -> None:
     assert {name for name in names if f"{name}(" not in here} == {"create_session_with_credit_deduction"}
 
 
-def test_the_invariants_are_checked_without_reading_a_table_for_each_row_of_another(emptied: World) -> None:
+def test_invariants_read_no_table_for_each_row_of_another(emptied: World) -> None:
     with explained(emptied) as (connection, plans):
         book(connection, emptied.client(credits=9), emptied.therapist())
         plans.clear()

@@ -55,7 +55,7 @@ def test_every_room_is_described() -> None:
     assert {function.room for function in SOURCE.engine} == set(ROOMS)
 
 
-def test_what_callers_enter_by_plans_without_regard_to_statistics() -> None:
+def test_entry_functions_plan_without_statistics() -> None:
     """What it calls plans as it does: one plan for all parameters, by an index, never compiled."""
     settings = "set plan_cache_mode = force_generic_plan\nset enable_seqscan = off\nset jit = off\n"
 
@@ -63,7 +63,7 @@ def test_what_callers_enter_by_plans_without_regard_to_statistics() -> None:
     assert [function.path for function in PUBLIC if function.header.security != "definer"] == []
 
 
-def test_a_face_hands_on_every_parameter_with_the_rights_of_the_caller() -> None:
+def test_public_function_hands_on_parameters_and_rights() -> None:
     assert [face.name for face in SOURCE.public_functions] == sorted(function.name for function in PUBLIC)
     for face in SOURCE.public_functions:
         engine = ENGINE[face.name].header
@@ -73,7 +73,7 @@ def test_a_face_hands_on_every_parameter_with_the_rights_of_the_caller() -> None
         assert face.header.security == "invoker"
 
 
-def test_every_public_function_has_a_pgtap_file_and_every_such_file_a_function() -> None:
+def test_every_public_function_has_a_pgtap_file() -> None:
     files = {path.stem for path in (ROOT / "tests" / "sql").glob("*.sql")}
 
     assert files == {function.name for function in PUBLIC}
@@ -166,7 +166,7 @@ def test_sql_python_and_docs_have_the_same_errors() -> None:
     assert {code: name for code, _, _, name in table} == {code: error.__name__ for code, error in BY_CODE.items()}
 
 
-def test_messages_are_fixed_ascii_and_only_conflicts_are_called_so() -> None:
+def test_messages_are_ascii_and_only_conflicts_say_conflict() -> None:
     for code, (sqlstate, message) in errors_of_sql().items():
         assert re.fullmatch(r"[A-Z][A-Za-z0-9 :,-]+[a-z]", message), code
         assert ("conflict" in message) == (sqlstate == "PT409" and code != "invalid_transition"), code
@@ -180,7 +180,7 @@ def test_errors_are_made_in_one_place() -> None:
             )
 
 
-def test_a_comment_lists_the_errors_that_the_function_raises_itself() -> None:
+def test_comment_lists_the_errors_a_function_raises_itself() -> None:
     for function in SOURCE.engine:
         if function is not RAISE_ERROR:
             listed = [code for code in raises(function) if not re.fullmatch(r"\d{5}", code)]

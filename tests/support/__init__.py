@@ -24,6 +24,9 @@ _counter = itertools.count(1)
 # Local dates that are always to come, and on which no zone of the tests changes its clocks.
 TOMORROW = dt.date.today() + dt.timedelta(days=2)
 
+# Book with an idempotency key, for those who call at once.
+BOOK = "select id from create_session_with_credit_deduction(%s, %s, %s, %s, p_idempotency_key => %s)"
+
 
 def connect(url: str, **options: Any) -> Connection:
     """Open a connection the way the package does: autocommit, nothing prepared."""

@@ -10,8 +10,7 @@ from collections import Counter
 
 import psycopg
 
-from tests.rules.races.test_concurrency import BOOK
-from tests.support import TOMORROW, World, lasting
+from tests.support import BOOK, TOMORROW, World, lasting
 from tests.support.connections import connections
 from tests.support.refusals import PROMISED
 from tests.torture import wire

@@ -85,7 +85,7 @@ def require_nothing_broken(figures: Figures, operations: int) -> None:
     assert figures.operations >= operations
 
 
-def test_what_was_acknowledged_survives_the_kill_of_the_server_and_nothing_is_doubled(own_server: Server) -> None:
+def test_acknowledged_bookings_survive_a_killed_server(own_server: Server) -> None:
     figures = crash.torture(own_server, seconds=20, rounds=2)
 
     require_nothing_broken(figures, 40)
@@ -107,7 +107,7 @@ def careless(own_server: Server) -> Iterator[None]:
         own_server.start()
 
 
-def test_a_server_that_answers_before_it_writes_is_found_to_lose_bookings(own_server: Server) -> None:
+def test_server_that_answers_before_it_writes_is_found(own_server: Server) -> None:
     with careless(own_server):
         assert crash.torture(own_server, seconds=20, rounds=1).lost
 
@@ -117,7 +117,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a sm
 
 
 @as_root
-def test_a_server_without_room_for_its_log_loses_nothing_that_was_acknowledged(own_server: Server) -> None:
+def test_full_log_disk_loses_nothing_acknowledged(own_server: Server) -> None:
     figures = full_wal.torture(own_server, seconds=20, rounds=1)
 
     if figures.times and figures.times[0].startswith("skipped"):
@@ -126,13 +126,13 @@ def test_a_server_without_room_for_its_log_loses_nothing_that_was_acknowledged(o
     assert figures.other["server stopped"] == 1
 
 
-def test_a_booking_whose_answer_was_lost_is_one_session_one_debit_and_the_same_id(own_server: Server) -> None:
+def test_booking_whose_answer_was_lost_is_one_session(own_server: Server) -> None:
     figures = ambiguous.torture(own_server, seconds=20, rounds=24)
 
     require_nothing_broken(figures, 24)
 
 
-def test_a_database_that_forgets_keys_is_found_to_lose_them_in_ambiguous_commits(own_server: Server) -> None:
+def test_database_that_forgets_keys_is_found(own_server: Server) -> None:
     with sabotaged(own_server, FORGETFUL):
         figures = ambiguous.torture(own_server, seconds=20, rounds=8)
 
@@ -148,7 +148,7 @@ def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Serve
     assert inflicted <= {name for name, count in figures.other.items() if count > 0}
 
 
-def test_a_booking_that_goes_on_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
+def test_booking_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
     free_of_charge = replaced("take_credit", ("perform bookingdb.raise_error('busy');", "return;"))
     with sabotaged(own_server, free_of_charge):
         figures = interruptions.torture(own_server, seconds=1.5, faults=(interruptions.lock_not_granted,))
@@ -168,7 +168,7 @@ def test_one_slot_has_one_winner_each_round(own_server: Server) -> None:
     assert figures.other == {"booking_conflict": 6 * 63}
 
 
-def test_without_locks_and_constraint_a_slot_is_found_to_be_sold_twice(own_server: Server) -> None:
+def test_slot_sold_twice_without_locks_is_found(own_server: Server) -> None:
     with sabotaged(own_server, f"{UNLOCKED};{UNCONSTRAINED}"):
         assert races.one_slot(own_server, seconds=20, rounds=2, side_by_side=1).doubled
 
@@ -185,7 +185,7 @@ def test_a_key_that_is_forgotten_is_found(own_server: Server) -> None:
         assert races.one_key(own_server, seconds=20, rounds=2).failures
 
 
-def test_only_transactions_of_several_calls_deadlock_and_only_without_the_rule(own_server: Server) -> None:
+def test_only_unordered_transactions_deadlock(own_server: Server) -> None:
     figures = races.deadlocks(own_server, seconds=1)
 
     require_nothing_broken(figures, 200)
@@ -203,7 +203,7 @@ def test_locks_in_no_order_are_found_to_deadlock(own_server: Server) -> None:
         assert "a single call ended with 40P01" in races.deadlocks(own_server, seconds=1).wrong
 
 
-def test_a_standby_that_takes_over_has_what_was_acknowledged_if_it_is_synchronous_and_else_not(
+def test_synchronous_standby_has_what_was_acknowledged(
     own_server: Server,
 ) -> None:
     figures = failover.torture(own_server, seconds=0, rounds=2)
@@ -247,7 +247,7 @@ def test_a_backup_of_a_later_moment_is_found(own_server: Server, monkeypatch: py
     assert "what was acknowledged after the moment is there, too" in figures.wrong
 
 
-def test_isolation_levels_and_zones_of_connections_change_nothing(own_server: Server) -> None:
+def test_isolation_levels_and_zones_change_nothing(own_server: Server) -> None:
     figures = settings.torture(own_server, seconds=1)
 
     require_nothing_broken(figures, 40)
@@ -259,7 +259,7 @@ def test_a_booking_in_the_zone_of_the_connection_is_found(own_server: Server) ->
         assert any("booked at" in text for text in settings.torture(own_server, seconds=0.5).wrong)
 
 
-def test_an_upgrade_under_load_that_is_killed_leaves_nothing_and_then_goes_through(own_server: Server) -> None:
+def test_killed_upgrade_under_load_leaves_nothing(own_server: Server) -> None:
     figures = upgrade.torture(own_server, seconds=20, kills=2)
 
     require_nothing_broken(figures, 100)
@@ -280,7 +280,7 @@ def test_an_upgrade_that_loses_bookings_is_found(own_server: Server, monkeypatch
     assert any(text.startswith("invariant") for text in figures.wrong)
 
 
-def test_migrate_killed_at_any_statement_leaves_nothing_and_is_run_again(own_server: Server) -> None:
+def test_migrate_killed_anywhere_leaves_nothing(own_server: Server) -> None:
     figures = upgrade.every_statement(own_server, seconds=20, kills=3)
 
     require_nothing_broken(figures, 6)
@@ -357,7 +357,7 @@ def test_a_clock_that_is_moved_changes_nothing_but_what_is_over(own_server: Serv
 
 
 @pytest.mark.skipif(not clock.is_movable(), reason="the package libfaketime is not installed")
-def test_a_hold_that_never_runs_out_is_found_when_the_clock_is_moved(own_server: Server) -> None:
+def test_hold_that_never_runs_out_is_found(own_server: Server) -> None:
     endless = replaced("book_hold", (" and c.expires_at > clock_timestamp()", ""))
     with sabotaged(own_server, endless):
         figures = clock.torture(own_server, seconds=0)

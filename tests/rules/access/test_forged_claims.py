@@ -33,7 +33,7 @@ def test_claims_that_a_login_role_sets_itself_do_not_count(
 
 
 @on_supabase
-def test_a_trusted_login_that_takes_on_the_role_of_users_is_that_user(world: World, people: dict[str, Any]) -> None:
+def test_trusted_login_in_the_role_of_users_is_that_user(world: World, people: dict[str, Any]) -> None:
     with acting(world, "app_server", "authenticated", {"sub": people["me"]}) as connection:
         assert ask(connection, "public", "get_credit_balance", people) == "done"
         assert ask(connection, "public", "get_credit_balance", {**people, "me": people["other"]}) == "not_allowed"
@@ -61,7 +61,7 @@ def apps_function(world: World, host: Host) -> Iterator[str]:
 
 
 @on_supabase
-def test_an_applications_definer_function_lends_its_owners_trust_to_nobody(
+def test_definer_function_lends_its_owners_trust_to_nobody(
     world: World, people: dict[str, Any], apps_function: str
 ) -> None:
     asked = f"select {apps_function}(%s)"
@@ -77,7 +77,7 @@ def test_an_applications_definer_function_lends_its_owners_trust_to_nobody(
     assert world.scalar(asked, people["other"]) == 3
 
 
-def test_an_applications_definer_function_lends_its_owners_trust_to_no_other_login(
+def test_definer_function_lends_no_trust_to_another_login(
     world: World, people: dict[str, Any], apps_function: str
 ) -> None:
     for login in ("stranger", "lazy_server"):
@@ -197,9 +197,7 @@ PLANTED_TYPES = ["text", "uuid", "jsonb", "date", "bytea", "name", "timestamptz"
 
 @on_supabase
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_type_that_the_caller_plants_does_not_run_its_code_as_the_owner(
-    world: World, people: dict[str, Any], schema: str
-) -> None:
+def test_planted_type_runs_no_code_as_the_owner(world: World, people: dict[str, Any], schema: str) -> None:
     with logged_in(world, people["me"]) as connection:
         noticed = notices(connection)
         connection.execute(

@@ -16,7 +16,7 @@ REGISTER = "select register_client(%s, %s, %s)"
 
 
 @on_supabase
-def test_a_logged_in_user_registers_itself_under_the_address_of_its_token(world: World) -> None:
+def test_user_registers_under_the_address_of_the_token(world: World) -> None:
     me = uuid4()
     with logged_in(world, me, email="Me@Example.com") as connection:
         assert scalar(connection, REGISTER, "me@example.com", "Me", None) == me
@@ -28,7 +28,7 @@ def test_a_logged_in_user_registers_itself_under_the_address_of_its_token(world:
 
 
 @on_supabase
-def test_a_logged_in_user_registers_nobody_else_and_no_other_address(world: World, people: dict[str, Any]) -> None:
+def test_user_registers_nobody_else_and_no_other_address(world: World, people: dict[str, Any]) -> None:
     taken = world.scalar("select email from users where id = %s", people["other"])
     me = uuid4()
     with logged_in(world, me, email="me@example.com") as connection, nothing_written(world):

@@ -161,7 +161,7 @@ def test_what_the_answers_say_of_who_did_it(world: World, people: dict[str, Any]
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_role_that_was_renamed_while_somebody_acts_as_it_is_nobody(world: World, people: dict[str, Any]) -> None:
+def test_renamed_role_is_nobody(world: World, people: dict[str, Any]) -> None:
     with acting(world, SUPERUSER) as administrator, acting(world, SUPERUSER) as connection:
         administrator.execute("create role renamed in role bookingdb_service")
         try:

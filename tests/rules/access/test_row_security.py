@@ -70,7 +70,7 @@ def test_broken_claims_see_no_rows_and_are_no_error(world: World, booked: dict[s
 
 
 @on_supabase
-def test_who_is_asking_is_looked_up_once_a_query_and_not_once_a_row(world: World, booked: dict[str, Any]) -> None:
+def test_caller_is_looked_up_once_a_query(world: World, booked: dict[str, Any]) -> None:
     with acting(world, SUPERUSER) as connection:
         connection.execute(
             b"insert into sessions (user_id, status) select id, 'cancelled' from users, generate_series(1, 300)"

@@ -108,7 +108,7 @@ def expected(allowed: set[str], otherwise: str) -> dict[str, str]:
     return {function: "done" if function in allowed else otherwise for function in CALLS}
 
 
-def test_every_public_function_is_called_here_or_in_the_tests_of_access(hosted_world: World, host: Host) -> None:
+def test_every_public_function_is_called_by_a_test_of_access(hosted_world: World, host: Host) -> None:
     functions = hosted_world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace")
     known = {*CALLS, *callers.CALLS}
     assert {name for (name,) in functions} == known
@@ -136,7 +136,7 @@ def test_trusted_callers_may_call_everything(
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_who_has_no_right_to_execute_gets_no_further(
+def test_no_right_to_execute_ends_every_session_call(
     hosted_world: World, scene: dict[str, Any], host: Host, schema: str
 ) -> None:
     callers = of(host, [("stranger", ""), ("lazy_server", "")], [("authenticator", "anon"), ("authenticator", "")])
@@ -163,7 +163,7 @@ def test_a_logged_in_user_may_do_its_own_part(hosted_world: World, scene: dict[s
 
 @on_supabase
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_without_good_claims_nobody_is_authenticated(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
+def test_session_calls_need_good_claims(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
     forged = [("impostor", "authenticated", {"sub": scene["client"], "role": "service_role"})]
     for login, role, claims in [*forged, *(("authenticator", "authenticated", c) for c in (None, "{}", "{", "null"))]:
         with acting(hosted_world, login, role, claims) as connection, nothing_written(hosted_world):
@@ -171,9 +171,7 @@ def test_without_good_claims_nobody_is_authenticated(hosted_world: World, scene:
 
 
 @on_supabase
-def test_whether_a_session_takes_credits_back_is_for_trusted_callers_to_say(
-    hosted_world: World, scene: dict[str, Any]
-) -> None:
+def test_only_trusted_callers_decide_about_refunds(hosted_world: World, scene: dict[str, Any]) -> None:
     for person in (scene["client"], scene["therapist"]):
         for refund in (True, False):
             with logged_in(hosted_world, person) as connection, nothing_written(hosted_world), refused("not_allowed"):
@@ -194,7 +192,7 @@ def test_what_is_asked_about_nothing_says_so_to_everybody_alike(hosted_world: Wo
 
 
 @on_supabase
-def test_who_has_no_part_in_a_session_does_not_get_to_wait_for_it(hosted_world: World, scene: dict[str, Any]) -> None:
+def test_stranger_to_a_session_does_not_wait_for_it(hosted_world: World, scene: dict[str, Any]) -> None:
     """Nor, then, to hold it up for others."""
     stranger = hosted_world.client()
     with holding(hosted_world) as holder, logged_in(hosted_world, stranger) as connection:

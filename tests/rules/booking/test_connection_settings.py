@@ -34,7 +34,7 @@ def test_no_column_is_ambiguous_against_an_out_parameter(world: World) -> None:
     assert world.run("select * from get_credit_history(%s, 5, '2000-01-01')", client) == []
 
 
-def test_nothing_depends_on_the_connections_time_zone_or_date_style(world: World) -> None:
+def test_booking_does_not_depend_on_the_connections_settings(world: World) -> None:
     therapist, client = world.therapist("Europe/Berlin"), world.client(credits=1)
     other = world.client(credits=1)
     expires_at = dt.datetime.combine(TOMORROW + DAY, dt.time(12), dt.UTC)
@@ -88,7 +88,7 @@ def test_nothing_depends_on_the_connections_time_zone_or_date_style(world: World
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_about_a_series_or_a_hold_depends_on_the_connections_settings(world: World) -> None:
+def test_series_and_hold_do_not_depend_on_settings(world: World) -> None:
     """The same keys each time: were an interval remembered in the connection's terms, it would be another request."""
     therapist, client = world.therapist("Europe/Berlin"), world.client(credits=9)
     seen = []

@@ -70,7 +70,7 @@ REFUSED_PARAMETERS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def test_parameters_that_cannot_be_booked_are_refused_and_nothing_is_written(world: World) -> None:
+def test_impossible_parameters_are_refused(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     for code, parameters, context in REFUSED_PARAMETERS:
         with nothing_written(world), refused(code) as refusal:
@@ -141,7 +141,7 @@ def test_what_is_free_next_is_looked_for_within_a_year(world: World) -> None:
     assert near.detail["next_free"] == f"{later}T09:00:00Z"
 
 
-def test_a_client_in_another_session_is_refused_with_its_times_in_utc(world: World) -> None:
+def test_client_in_another_session_is_refused_with_utc_times(world: World) -> None:
     client, other = world.client(credits=2), world.therapist()
     world.book(client, world.therapist())
 
@@ -245,7 +245,7 @@ def test_a_session_may_start_this_minute_but_not_the_last(world: World) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_null_in_any_parameter_of_any_function_ends_in_a_result_or_an_error_of_the_table(world: World) -> None:
+def test_null_anywhere_ends_in_a_result_or_our_error(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     world.run("select * from grant_credits(%s, 1, 'reference')", client)
     calls: list[tuple[str, list[tuple[str, Any]]]] = [
@@ -293,7 +293,7 @@ def test_null_in_any_parameter_of_any_function_ends_in_a_result_or_an_error_of_t
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_one_client_is_never_with_two_therapists_at_the_same_minute(world: World) -> None:
+def test_client_is_with_one_therapist_at_a_time(world: World) -> None:
     client = world.client(credits=3)
     world.book(client, world.therapist(), "10:00")
 

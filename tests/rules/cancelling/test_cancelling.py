@@ -54,7 +54,7 @@ def paid(hosted_world: World) -> dict[str, Any]:
 @pytest.mark.parametrize(("who", "late", "returned"), [
     ("client", False, 1), ("client", True, 0), ("therapist", False, 1), ("therapist", True, 1),
 ])  # fmt: skip
-def test_a_late_cancellation_costs_the_client_the_credit_unless_the_therapist_cancels(
+def test_late_cancellation_costs_the_client_the_credit(
     hosted_world: World, paid: dict[str, Any], who: str, late: bool, returned: int
 ) -> None:
     if late:
@@ -72,7 +72,7 @@ def test_a_late_cancellation_costs_the_client_the_credit_unless_the_therapist_ca
 @on_todays_supabase
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("refund", [None, True, False])
-def test_a_trusted_caller_returns_the_credit_unless_it_says_otherwise(
+def test_trusted_caller_returns_the_credit_by_default(
     hosted_world: World, paid: dict[str, Any], refund: bool | None, late: bool
 ) -> None:
     if late:
@@ -84,9 +84,7 @@ def test_a_trusted_caller_returns_the_credit_unless_it_says_otherwise(
 
 
 @on_todays_supabase
-def test_the_window_is_that_of_the_booking_whatever_the_policy_is_since(
-    hosted_world: World, paid: dict[str, Any]
-) -> None:
+def test_window_stays_when_the_policy_changes(hosted_world: World, paid: dict[str, Any]) -> None:
     """A client who booked when a day was enough still cancels a day before, however long the window is now."""
     long_window = Jsonb({"cancellation_window": "300 days"})
     call(hosted_world.connection, "set_policy", settings=long_window, therapist_id=paid["therapist"])
@@ -99,9 +97,7 @@ def test_the_window_is_that_of_the_booking_whatever_the_policy_is_since(
 
 
 @on_todays_supabase
-def test_a_window_that_closed_does_not_open_again_by_moving_the_session(
-    hosted_world: World, paid: dict[str, Any]
-) -> None:
+def test_moving_a_session_does_not_reopen_its_window(hosted_world: World, paid: dict[str, Any]) -> None:
     close_window(hosted_world.connection, paid["session"])
     with logged_in(hosted_world, paid["client"]) as connection:
         move = partial(call, connection, "reschedule_session", session_id=paid["session"], session_time="10:00")
@@ -166,7 +162,7 @@ def test_the_free_hours_are_hours_also_across_a_clock_change(world: World) -> No
 
 
 @pytest.mark.parametrize("posted", [True, False])
-def test_a_credit_of_a_lot_that_has_expired_comes_back_in_a_grace_lot(world: World, posted: bool) -> None:
+def test_credit_of_an_expired_lot_comes_back_in_a_grace_lot(world: World, posted: bool) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(
         world.connection, "grant_credits", user_id=client, amount=3, category="promotional", priority=7
@@ -195,7 +191,7 @@ def test_a_credit_of_a_lot_that_has_expired_comes_back_in_a_grace_lot(world: Wor
 
 
 @pytest.mark.parametrize("expired", [False, True])
-def test_a_credit_of_a_payment_that_was_taken_back_does_not_come_back(world: World, expired: bool) -> None:
+def test_credit_of_a_revoked_payment_does_not_come_back(world: World, expired: bool) -> None:
     """Neither in the lot nor in another one, also when the lot would have expired by now."""
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
@@ -213,7 +209,7 @@ def test_a_credit_of_a_payment_that_was_taken_back_does_not_come_back(world: Wor
     require_sound(world)
 
 
-def test_a_session_that_a_direct_writer_revives_is_paid_once_and_refunded_once(world: World) -> None:
+def test_revived_session_is_paid_once_and_refunded_once(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     session_id = world.book(client, therapist)["id"]
     for _ in range(3):
@@ -236,7 +232,7 @@ def test_a_session_that_was_never_paid_returns_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("missing", ["user_id", "therapist_id"])
-def test_a_session_of_one_person_only_is_cancelled_and_moved_like_any_other(world: World, missing: str) -> None:
+def test_session_of_one_person_is_cancelled_and_moved(world: World, missing: str) -> None:
     """Direct writers make such sessions."""
     client, therapist = world.client(), world.therapist()
     session_id = request_session(world.connection, client, therapist, at(10))
@@ -249,7 +245,7 @@ def test_a_session_of_one_person_only_is_cancelled_and_moved_like_any_other(worl
     require_sound(world)
 
 
-def test_a_client_who_is_no_longer_active_still_gets_its_credits_back(world: World) -> None:
+def test_inactive_client_still_gets_credits_back(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]
     world.run("update users set is_active = false")
@@ -265,7 +261,7 @@ def test_a_client_who_is_no_longer_active_still_gets_its_credits_back(world: Wor
 
 
 @pytest.mark.parametrize("kind", ["debit", "refund"])
-def test_a_session_has_one_debit_and_one_refund_whoever_writes_them(world: World, kind: str) -> None:
+def test_session_has_one_debit_and_one_refund(world: World, kind: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     cancel(world, world.book(client, therapist)["id"])
     again = (

@@ -39,9 +39,7 @@ def test_two_cancellations_at_once_return_one_credit(world: World, ending: str) 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("first", [True, False])
-def test_of_a_cancellation_with_and_one_without_a_refund_the_first_counts(
-    world: World, first: bool, ending: str
-) -> None:
+def test_first_of_two_cancellations_decides_the_refund(world: World, first: bool, ending: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]
     calls = [calling("cancel_session", session_id=session_id, refund=refund) for refund in (first, not first)]
@@ -80,7 +78,7 @@ def test_a_cancellation_that_races_its_own_retry_answers_alike(world: World, key
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_slot_that_is_being_given_up_is_free_when_that_is_done(world: World, ending: str) -> None:
+def test_slot_of_a_cancellation_is_free_after_its_commit(world: World, ending: str) -> None:
     clients, therapist = [world.client(credits=1), world.client(credits=1)], world.therapist()
     session_id = world.book(clients[0], therapist)["id"]
     cancel = calling("cancel_session", session_id=session_id)

@@ -59,7 +59,7 @@ def test_the_check_can_be_asked_about_the_past(world: World) -> None:
     assert conflict(world, therapist, "10:30", "11:30") is False
 
 
-def test_the_check_uses_the_zone_of_the_call_else_of_the_therapist(world: World) -> None:
+def test_check_uses_the_calls_zone_else_the_therapists(world: World) -> None:
     therapist, client = world.therapist("Asia/Tokyo"), world.client(credits=1)
     world.book(client, therapist, "10:00")
 
@@ -68,7 +68,7 @@ def test_the_check_uses_the_zone_of_the_call_else_of_the_therapist(world: World)
     assert conflict(world, therapist, "01:00", "02:00", time_zone="UTC") is True
 
 
-def test_the_check_refuses_formats_zones_and_unknown_therapists_only(world: World) -> None:
+def test_check_refuses_bad_formats_and_unknown_therapists(world: World) -> None:
     therapist, client = world.therapist(), world.client()
     gap = next_clock_change("Europe/Berlin", forward=True)
     skipped = {"session_date": gap.date(), "time_zone": "Europe/Berlin"}
@@ -112,7 +112,7 @@ def test_the_check_and_the_booking_agree(world: World) -> None:
 
 
 @pytest.mark.parametrize("function", ["public.check_booking_conflict", "bookingdb.check_booking_conflict"])
-def test_the_check_runs_in_a_read_only_transaction_and_takes_no_lock(world: World, function: str) -> None:
+def test_check_runs_read_only_and_takes_no_lock(world: World, function: str) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     world.book(client, therapist)
 
@@ -131,7 +131,7 @@ def test_the_check_runs_in_a_read_only_transaction_and_takes_no_lock(world: Worl
     assert locks == []
 
 
-def test_the_check_is_answered_while_a_booking_of_the_therapist_is_open(world: World) -> None:
+def test_check_does_not_wait_for_a_booking(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     with holding(world) as connection:
         connection.execute("select lock_for_booking(%s)", [[therapist, client]])

@@ -107,7 +107,7 @@ def test_more_credits_than_an_integer_holds_are_in_nobodys_way(world: World) -> 
 
 
 @pytest.mark.parametrize("by", ["lot_id", "payment_reference"])
-def test_a_chargeback_takes_what_is_left_and_says_what_was_spent(world: World, by: str) -> None:
+def test_chargeback_takes_the_rest_and_says_what_was_spent(world: World, by: str) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=5, payment_reference="payment")["lot_id"]
     world.run("select * from grant_credits(%s, 1, p_priority => 90)", client)

@@ -32,7 +32,7 @@ from tests.support.refusals import outcome
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_cancellation_during_a_revocation_returns_nothing_to_spend(world: World, ending: str) -> None:
+def test_cancelling_during_a_revocation_returns_nothing(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=2)["lot_id"]
     session_id = world.book(client, therapist)["id"]
@@ -45,7 +45,7 @@ def test_a_cancellation_during_a_revocation_returns_nothing_to_spend(world: Worl
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_revocation_during_a_cancellation_takes_what_that_returned(world: World, ending: str) -> None:
+def test_revocation_takes_what_a_cancellation_returned(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=2)["lot_id"]
     session_id = world.book(client, therapist)["id"]
@@ -61,7 +61,7 @@ def test_a_revocation_during_a_cancellation_takes_what_that_returned(world: Worl
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_revocation_takes_the_grace_lot_that_a_cancellation_is_just_opening(world: World, ending: str) -> None:
+def test_revocation_takes_the_new_grace_lot(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=2)["lot_id"]
     session_id = world.book(client, therapist)["id"]
@@ -79,9 +79,7 @@ def test_a_revocation_takes_the_grace_lot_that_a_cancellation_is_just_opening(wo
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize(("first", "left"), [("expiry", 0), ("direct writer", 4)])
-def test_a_revocation_that_waits_for_a_lot_takes_what_is_left_of_it_then(
-    world: World, first: str, left: int, ending: str
-) -> None:
+def test_revocation_that_waits_takes_what_is_left_then(world: World, first: str, left: int, ending: str) -> None:
     client = world.client()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
     if first == "expiry":
@@ -114,7 +112,7 @@ def test_an_adjustment_that_races_its_own_retry_adjusts_once(world: World, amoun
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_adjustment_of_a_lot_that_is_just_being_expired_says_so(world: World, ending: str) -> None:
+def test_adjusting_a_lot_being_expired_says_so(world: World, ending: str) -> None:
     client = world.client(credits=5)
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=1)["lot_id"]
 
@@ -128,7 +126,7 @@ def test_an_adjustment_of_a_lot_that_is_just_being_expired_says_so(world: World,
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_adjustment_during_a_cancellation_takes_what_that_returned(world: World, ending: str) -> None:
+def test_adjustment_takes_what_a_cancellation_returned(world: World, ending: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]
     cancel = calling("cancel_session", session_id=session_id)
@@ -142,7 +140,7 @@ def test_an_adjustment_during_a_cancellation_takes_what_that_returned(world: Wor
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_credit_whose_lot_is_just_being_expired_comes_back_in_a_grace_lot(world: World, ending: str) -> None:
+def test_credit_of_a_lot_being_expired_gets_a_grace_lot(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
     session_id = world.book(client, therapist)["id"]
@@ -160,7 +158,7 @@ def test_a_credit_whose_lot_is_just_being_expired_comes_back_in_a_grace_lot(worl
     require_sound(world)
 
 
-def test_a_lot_that_a_cancellation_holds_is_expired_the_next_time(world: World) -> None:
+def test_lot_held_by_a_cancellation_is_expired_later(world: World) -> None:
     """Expiring waits for nobody, so that nobody waits for it crosswise; the other lots are done meanwhile."""
     clients, therapist = [world.client(), world.client()], world.therapist()
     lots = [call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"] for client in clients]
@@ -179,7 +177,7 @@ def test_a_lot_that_a_cancellation_holds_is_expired_the_next_time(world: World) 
 
 
 @pytest.mark.parametrize("written", [True, False])
-def test_a_lot_that_runs_out_while_a_cancellation_waits_for_it_gets_nothing_back(world: World, written: bool) -> None:
+def test_lot_that_runs_out_while_waited_for_gets_nothing(world: World, written: bool) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=1)["lot_id"]
     session_id = world.book(client, therapist)["id"]
@@ -200,7 +198,7 @@ def test_a_lot_that_runs_out_while_a_cancellation_waits_for_it_gets_nothing_back
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_booking_that_waits_for_a_lot_being_expired_takes_the_next_one(world: World, ending: str) -> None:
+def test_booking_takes_the_lot_after_one_being_expired(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
     soon, later = (
         call(world.connection, "grant_credits", user_id=client, amount=1, expires_at=TOMORROW + DAY * days)["lot_id"]
@@ -219,7 +217,7 @@ def test_a_booking_that_waits_for_a_lot_being_expired_takes_the_next_one(world: 
     require_sound(world)
 
 
-def test_a_lot_that_is_expired_between_the_look_and_the_lock_is_not_spent(world: World) -> None:
+def test_lot_expired_before_its_lock_is_not_spent(world: World) -> None:
     """The moment between the two is made long: the function sleeps there."""
     client, therapist = world.client(credits=1), world.therapist()
     definition = world.scalar("select pg_get_functiondef('bookingdb.take_credit'::regproc)")
@@ -242,7 +240,7 @@ def test_a_lot_that_is_expired_between_the_look_and_the_lock_is_not_spent(world:
 
 @pytest.mark.parametrize("by", ["booking", "approval", "adjustment"])
 @pytest.mark.parametrize("written", [True, False])
-def test_a_lot_that_runs_out_while_somebody_waits_for_it_is_left_alone(world: World, by: str, written: bool) -> None:
+def test_lot_that_runs_out_while_waited_for_is_left_alone(world: World, by: str, written: bool) -> None:
     """Whether whoever holds it writes that it does, or only looks at it while it does."""
     client, therapist = world.client(), world.therapist()
     soon, lasting = (
@@ -267,7 +265,7 @@ def test_a_lot_that_runs_out_while_somebody_waits_for_it_is_left_alone(world: Wo
     require_sound(world)
 
 
-def test_a_lot_that_runs_out_while_an_adjustment_waits_for_the_client_is_left_alone(world: World) -> None:
+def test_adjustment_that_waits_leaves_a_lot_that_ran_out(world: World) -> None:
     client = world.client()
     soon, lasting = (
         call(world.connection, "grant_credits", user_id=client, amount=5, priority=priority)["lot_id"]
@@ -285,9 +283,7 @@ def test_a_lot_that_runs_out_while_an_adjustment_waits_for_the_client_is_left_al
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_a_booking_leaves_of_a_lot_that_runs_out_meanwhile_is_expired_the_next_time(
-    world: World, ending: str
-) -> None:
+def test_rest_of_a_lot_that_ran_out_is_expired_later(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
     run(world.connection, RUNS_OUT, lot_id)

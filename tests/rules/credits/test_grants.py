@@ -37,7 +37,7 @@ def test_the_same_payment_or_key_never_grants_twice(world: World) -> None:
     assert world.violations() == []
 
 
-def test_a_grant_whose_lot_was_deleted_is_still_answered_by_its_key(world: World) -> None:
+def test_key_answers_for_a_grant_whose_lot_was_deleted(world: World) -> None:
     client = world.client()
     statement = "select * from grant_credits(%s, 2, p_idempotency_key => 'key')"
     ((lot, _, _),) = world.run(statement, client)

@@ -21,7 +21,7 @@ from tests.support.life import (
 from tests.support.refusals import nothing_written, outcome, refused
 
 
-def test_the_lot_that_expires_soonest_is_spent_first_then_the_oldest_then_by_id(world: World) -> None:
+def test_lot_that_expires_soonest_is_spent_first(world: World) -> None:
     therapist, client = world.therapist(), world.client()
     lots = {
         "never, old": (None, 9), "never, new": (None, 1), "late": (20, 5), "soon, old": (10, 3), "soon, new": (10, 2),
@@ -97,7 +97,7 @@ def test_a_refunded_expired_or_foreign_credit_is_never_spent(world: World, spoil
 
 
 @pytest.mark.parametrize("spoilt", ["status = 'refunded'", "credits_balance = 0", "expires_at = now()"])
-def test_a_credit_that_is_refunded_while_the_booking_waits_for_it_is_not_spent(world: World, spoilt: str) -> None:
+def test_credit_refunded_during_the_wait_is_not_spent(world: World, spoilt: str) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
     with holding(world) as refunding, session_of(world) as connection:
         refunding.execute(f"update user_credits set {spoilt}".encode())
@@ -111,9 +111,7 @@ def test_a_credit_that_is_refunded_while_the_booking_waits_for_it_is_not_spent(w
 
 
 @pytest.mark.parametrize("lock_timeout", ["0", "700ms", "1h"])
-def test_a_wait_for_a_lot_or_a_person_ends_as_busy_before_the_statement_times_out(
-    world: World, lock_timeout: str
-) -> None:
+def test_wait_is_busy_before_the_statement_times_out(world: World, lock_timeout: str) -> None:
     """As on Supabase, where both timeouts are equal; and the caller's own lock_timeout is what it was."""
     client, therapist = world.client(credits=1), world.therapist()
     waits: dict[str, Callable[[Connection], Any]] = {

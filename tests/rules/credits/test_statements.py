@@ -17,7 +17,7 @@ from tests.support.life import (
 from tests.support.refusals import refused
 
 
-def test_the_history_is_newest_first_and_pages_lose_nothing_where_instants_tie(world: World) -> None:
+def test_history_pages_lose_nothing_where_times_tie(world: World) -> None:
     client = world.client()
     # Entries as they lie in old books: three at each instant.
     world.run(
@@ -79,7 +79,7 @@ def test_who_was_deactivated_still_sees_its_credits(world: World) -> None:
     assert len(world.run("select * from get_credit_history(%s)", client)) == 1
 
 
-def test_a_balance_never_counts_what_has_expired_whether_that_was_posted_or_not(world: World) -> None:
+def test_balance_never_counts_expired_credits(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=4)["lot_id"]
     world.run("select * from grant_credits(%s, 1)", client)
@@ -100,7 +100,7 @@ def test_a_balance_never_counts_what_has_expired_whether_that_was_posted_or_not(
     require_sound(world)
 
 
-def test_a_statement_is_of_one_period_and_follows_on_the_one_before(world: World) -> None:
+def test_statement_follows_on_the_one_before(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     for amount in (3, 2):
         call(world.connection, "grant_credits", user_id=client, amount=amount)

@@ -114,7 +114,7 @@ def test_a_direct_session_over_another_is_refused_as_a_conflict(world: World) ->
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled", "no_show"])
-def test_a_status_that_ends_a_session_frees_its_time_and_coming_back_takes_it(world: World, status: str) -> None:
+def test_ending_status_frees_the_time_and_coming_back_takes_it(world: World, status: str) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     booked = world.book(client, therapist)
 
@@ -213,7 +213,7 @@ def test_the_id_of_a_session_does_not_change(world: World) -> None:
         assert outcome(partial(world.run, "update sessions set id = gen_random_uuid()")) == "23000"
 
 
-def test_a_session_of_the_past_can_be_written_but_not_over_another(world: World) -> None:
+def test_past_session_is_not_written_over_another(world: World) -> None:
     therapist, client = world.therapist(), world.client()
     past = dt.datetime(2020, 1, 6, 10, tzinfo=dt.UTC)
     world.run(INSERT, client, therapist, past, past + HOUR, "confirmed")
@@ -247,7 +247,7 @@ UNPLACED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("changed", [change for _, change in UNPLACED], ids=[name for name, _ in UNPLACED])
-def test_a_session_that_cannot_take_time_is_listed_and_blocks_nobody(world: World, changed: dict[str, Any]) -> None:
+def test_session_without_times_is_listed_and_blocks_nobody(world: World, changed: dict[str, Any]) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     row = {"user_id": client, "therapist_id": therapist, "start_time": at(10), "end_time": at(11), **changed}
 
@@ -310,7 +310,7 @@ def test_two_sessions_exchange_their_times(world: World) -> None:
     assert world.violations() == []
 
 
-def test_sessions_that_a_statement_moves_over_each_other_are_refused(world: World) -> None:
+def test_sessions_moved_over_each_other_are_refused(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
     for time in ("10:00", "12:00", "14:00"):
         world.book(client, therapist, time)
@@ -444,7 +444,7 @@ def combined(request: pytest.FixtureRequest, world: World) -> LiteralString:
 
 
 @pytest.mark.parametrize(("move_to", "new_at"), [(12, 14), (12, 10), (9, 10), (11, 10)])
-def test_a_statement_that_inserts_and_updates_is_judged_as_a_whole(
+def test_insert_with_update_is_judged_as_a_whole(
     world: World, combined: LiteralString, move_to: int, new_at: int
 ) -> None:
     therapist, client = world.therapist(), world.client()
@@ -460,7 +460,7 @@ def test_a_statement_that_inserts_and_updates_is_judged_as_a_whole(
 
 
 @pytest.mark.parametrize(("move_to", "new_at"), [(12, 12), (14, 9), (10, 10)])
-def test_a_statement_that_inserts_and_updates_over_each_other_or_a_third_is_refused(
+def test_insert_with_update_that_overlaps_is_refused(
     world: World, combined: LiteralString, move_to: int, new_at: int
 ) -> None:
     therapist, client = world.therapist(), world.client()
@@ -474,7 +474,7 @@ def test_a_statement_that_inserts_and_updates_over_each_other_or_a_third_is_refu
         world.connection.execute(combined, parameters)
 
 
-def test_the_parts_of_a_with_statement_are_judged_one_after_another(world: World) -> None:
+def test_parts_of_a_with_statement_are_judged_in_turn(world: World) -> None:
     """For Postgres they are statements of their own, the last one first: it may be refused, never wrongly let pass."""
     therapist, client = world.therapist(), world.client()
     old = place(world, client, therapist, 10)
@@ -522,7 +522,7 @@ def test_a_before_trigger_that_rewrites_the_time_is_followed(world: World) -> No
         assert world.violations() == []
 
 
-def test_a_before_trigger_that_rewrites_the_time_onto_another_session_is_refused(world: World) -> None:
+def test_trigger_that_moves_a_session_onto_another_is_refused(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     world.book(client, therapist, "10:00")
     with rolled_back(world):
@@ -584,7 +584,7 @@ def test_a_before_trigger_that_swallows_the_row_fails_the_call(
             assert outcome(partial(world.connection.execute, statement, people)) == "XX000"
 
 
-def test_a_before_trigger_that_changes_the_balance_is_written_down(world: World) -> None:
+def test_balance_changed_by_a_before_trigger_is_written_down(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
     with rolled_back(world):
         app_trigger(
@@ -601,7 +601,7 @@ def test_a_before_trigger_that_changes_the_balance_is_written_down(world: World)
         assert world.violations() == []
 
 
-def test_an_after_trigger_that_updates_the_same_lot_is_written_down(world: World) -> None:
+def test_balance_changed_by_an_after_trigger_is_written_down(world: World) -> None:
     with rolled_back(world):
         app_trigger(
             world, "after insert", "user_credits",
@@ -723,7 +723,7 @@ def test_a_lot_written_directly_is_written_down(world: World) -> None:
     assert world.violations() == []
 
 
-def test_a_lot_that_changes_its_owner_while_empty_belongs_to_the_new_one(world: World) -> None:
+def test_empty_lot_can_change_its_owner(world: World) -> None:
     client, other = world.client(credits=2), world.client()
     world.run("update user_credits set credits_balance = 0")
     world.run("update user_credits set user_id = %s", other)
@@ -765,7 +765,7 @@ def test_a_lot_is_never_negative_whatever_is_switched_off(world: World) -> None:
             assert outcome(partial(superuser.execute, "update user_credits set credits_balance = -1")) == "23514"
 
 
-def test_a_booked_session_moved_to_another_client_keeps_its_debit(world: World) -> None:
+def test_session_moved_to_another_client_keeps_its_debit(world: World) -> None:
     therapist, clients = world.therapist(), [world.client(credits=1) for _ in range(2)]
     world.book(clients[0], therapist)
 
@@ -871,7 +871,7 @@ def test_time_off_and_external_appointments_count(world: World, kind: str) -> No
     assert world.violations() == []
 
 
-def test_time_off_counts_also_where_the_session_itself_is_left_out(world: World) -> None:
+def test_time_off_counts_where_the_session_is_left_out(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     booked = world.book(client, therapist)
     asked = "select check_booking_conflict(%s, %s, '10:00', '11:00', null, %s)"

@@ -129,9 +129,7 @@ def test_a_hold_that_ran_out_goes_to_who_came_for_its_slot(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_hold_that_is_being_booked_does_not_go_to_who_comes_for_its_slot(
-    world: World, held: dict[str, Any], ending: str
-) -> None:
+def test_hold_being_booked_keeps_its_slot(world: World, held: dict[str, Any], ending: str) -> None:
     turn = calling("book_hold", hold_id=held["hold"])
 
     ended = unhindered(world, turn, booking(held["other"], held["therapist"], "10:30"), ending)
@@ -140,7 +138,7 @@ def test_a_hold_that_is_being_booked_does_not_go_to_who_comes_for_its_slot(
     require_sound(world)
 
 
-def test_a_hold_that_runs_out_while_its_booking_waits_is_not_booked(world: World, held: dict[str, Any]) -> None:
+def test_hold_that_runs_out_during_a_wait_is_not_booked(world: World, held: dict[str, Any]) -> None:
     world.run("update bookingdb.calendar set expires_at = clock_timestamp() + interval '0.4 s'")
     with holding(world) as holder, session_of(world) as connection:
         call(holder, "lock_for_booking", people=[held["therapist"]])
@@ -155,7 +153,7 @@ def test_a_hold_that_runs_out_while_its_booking_waits_is_not_booked(world: World
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("waits", ["book_hold", "release_hold"])
-def test_what_is_done_to_a_hold_waits_for_another_that_takes_its_place(
+def test_change_of_a_hold_waits_for_its_replacement(
     world: World, held: dict[str, Any], ending: str, waits: str
 ) -> None:
     replace = holding_slot(held["client"], held["therapist"], "14:00")
@@ -167,9 +165,7 @@ def test_what_is_done_to_a_hold_waits_for_another_that_takes_its_place(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_hold_that_replaces_the_clients_own_frees_its_slot_when_that_is_done(
-    world: World, held: dict[str, Any], ending: str
-) -> None:
+def test_replaced_hold_frees_its_slot_after_the_commit(world: World, held: dict[str, Any], ending: str) -> None:
     replace = holding_slot(held["client"], held["therapist"], "14:00")
     book_old = booking(held["other"], held["therapist"], "10:00")
 
@@ -180,7 +176,7 @@ def test_a_hold_that_replaces_the_clients_own_frees_its_slot_when_that_is_done(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_two_holds_of_a_client_with_a_therapist_at_once_leave_one(world: World, ending: str) -> None:
+def test_two_holds_at_once_leave_one(world: World, ending: str) -> None:
     client, therapist = world.client(), world.therapist()
 
     ended = race(world, holding_slot(client, therapist, "10:00"), holding_slot(client, therapist, "12:00"), ending)
@@ -228,9 +224,7 @@ def crossed(world: World) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_two_who_remove_the_same_expired_holds_wait_for_each_other(
-    world: World, crossed: dict[str, Any], ending: str
-) -> None:
+def test_two_removers_of_expired_holds_wait_for_each_other(world: World, crossed: dict[str, Any], ending: str) -> None:
     """They share no person: each removes a hold of its therapist's and one of its client's, the same two."""
     calls = [booking(client, person) for client, person in zip(crossed["clients"], crossed["therapists"], strict=True)]
 
@@ -240,7 +234,7 @@ def test_two_who_remove_the_same_expired_holds_wait_for_each_other(
     require_sound(world)
 
 
-def test_two_who_remove_the_same_expired_holds_do_so_in_one_order(world: World, crossed: dict[str, Any]) -> None:
+def test_expired_holds_are_removed_in_one_order(world: World, crossed: dict[str, Any]) -> None:
     """Whatever plan finds them: one here reads the table, the other the index on when they expire, which is the other
     way round. Removing takes long here, so that each could have the one hold and want the other."""
     world.run("update bookingdb.calendar set expires_at = expires_at - (lower(period) - now())")
@@ -269,7 +263,7 @@ def test_two_who_remove_the_same_expired_holds_do_so_in_one_order(world: World, 
     require_sound(world)
 
 
-def test_a_wait_for_an_expired_hold_that_somebody_removes_is_busy(world: World, crossed: dict[str, Any]) -> None:
+def test_wait_for_an_expired_hold_is_busy(world: World, crossed: dict[str, Any]) -> None:
     calls = [booking(client, person) for client, person in zip(crossed["clients"], crossed["therapists"], strict=True)]
     with holding(world) as one, session_of(world) as other:
         calls[0](one)

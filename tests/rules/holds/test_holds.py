@@ -26,7 +26,7 @@ from tests.support.refusals import nothing_written, refused
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_hold_keeps_its_slot_against_everybody_and_lets_go_by_itself(world: World) -> None:
+def test_hold_keeps_its_slot_and_lets_go_by_itself(world: World) -> None:
     client, other = world.client(credits=1), world.client(credits=1)
     therapist, another = world.therapist(), world.therapist()
     held = hold(world, client, therapist)
@@ -88,7 +88,7 @@ def test_a_hold_becomes_a_session_whatever_buffers_hold_by_then(world: World) ->
     require_sound(world)
 
 
-def test_a_hold_is_refused_where_the_therapist_went_away_meanwhile(world: World) -> None:
+def test_hold_is_not_booked_when_the_therapist_went_away(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     held = hold(world, client, therapist)
     world.run("select id from add_time_off(%s, %s, %s)", therapist, at(11) - dt.timedelta(minutes=1), at(12))
@@ -111,7 +111,7 @@ def test_a_hold_that_cannot_be_paid_stays_a_hold(world: World) -> None:
     require_sound(world)
 
 
-def test_a_hold_that_became_a_session_is_cancelled_and_not_released(world: World) -> None:
+def test_booked_hold_is_cancelled_and_not_released(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     held = hold(world, client, therapist)
     call(world.connection, "book_hold", hold_id=held["id"])
@@ -136,7 +136,7 @@ def test_a_direct_writer_cannot_pass_off_a_hold_as_its_session(world: World) -> 
     require_sound(world)
 
 
-def test_how_long_a_hold_lasts_is_the_policys_to_say_or_the_callers(world: World) -> None:
+def test_policy_or_caller_says_how_long_a_hold_lasts(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     call(world.connection, "set_policy", settings=Jsonb({"hold_lifetime": "20 minutes"}), therapist_id=therapist)
 
@@ -153,7 +153,7 @@ def test_how_long_a_hold_lasts_is_the_policys_to_say_or_the_callers(world: World
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_client_has_one_hold_with_a_therapist_whoever_writes_it(world: World) -> None:
+def test_client_has_one_hold_with_a_therapist(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     hold(world, client, therapist)
     another = (

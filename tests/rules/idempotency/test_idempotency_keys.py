@@ -14,7 +14,7 @@ from tests.support.life import (
 from tests.support.refusals import nothing_written, refused
 
 
-def test_the_same_request_again_answers_the_same_and_takes_nothing(world: World) -> None:
+def test_repeated_request_answers_the_same_and_takes_nothing(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     booked = world.book(client, therapist, idempotency_key="key")
     world.run("select * from grant_credits(%s, 5)", client)
@@ -27,7 +27,7 @@ def test_the_same_request_again_answers_the_same_and_takes_nothing(world: World)
     assert world.balance(client) == 6
 
 
-def test_a_request_answered_again_shows_the_session_as_it_stands(world: World) -> None:
+def test_repeated_request_shows_the_session_as_it_stands(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     booked = world.book(client, therapist, idempotency_key="key")
     world.run("update sessions set status = 'confirmed' where id = %s", booked["id"])
@@ -78,7 +78,7 @@ def test_a_refused_request_leaves_its_key_free(world: World) -> None:
     assert world.violations() == []
 
 
-def test_a_key_still_answers_when_the_start_has_passed_and_the_people_are_gone(world: World) -> None:
+def test_key_answers_when_the_people_are_gone(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     now = dt.datetime.now(dt.UTC)
     # The request as it was sent yesterday; the session is moved there as time would have done.
@@ -95,7 +95,7 @@ def test_a_key_still_answers_when_the_start_has_passed_and_the_people_are_gone(w
     assert again["start_time"] < now
 
 
-def test_a_request_for_a_time_that_has_passed_is_answered_by_its_key(world: World) -> None:
+def test_key_answers_when_the_time_has_passed(world: World) -> None:
     """The parameters themselves lie in the past: a key is looked up before the clock is."""
     therapist, client = world.therapist(), world.client(credits=2)
     first = world.book(client, therapist, idempotency_key="key")
@@ -112,7 +112,7 @@ def test_a_request_for_a_time_that_has_passed_is_answered_by_its_key(world: Worl
     assert world.book(client, therapist, session_date=YESTERDAY, idempotency_key="past")["id"] == first["id"]
 
 
-def test_a_key_whose_session_was_deleted_says_so_and_books_nothing(world: World) -> None:
+def test_key_of_a_deleted_session_books_nothing(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     booked = world.book(client, therapist, idempotency_key="key")
     world.run("delete from sessions where id = %s", booked["id"])

@@ -20,7 +20,7 @@ from tests.support.refusals import nothing_written, refused
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_calls_zone_comes_before_the_therapists_and_that_before_the_default(world: World) -> None:
+def test_zone_is_the_calls_else_therapists_else_default(world: World) -> None:
     client = world.client(credits=4)
     in_tokyo, without_zone = world.therapist("Asia/Tokyo"), world.therapist(None)
 
@@ -104,7 +104,7 @@ def test_half_past_eleven_races_midnight_of_the_next_day(world: World, midnight_
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
-def test_a_time_that_the_clocks_skip_is_refused_and_costs_nothing(world: World, zone: str) -> None:
+def test_skipped_time_is_refused_and_costs_nothing(world: World, zone: str) -> None:
     therapist, client = world.therapist(zone), world.client(credits=1)
     gap = next_clock_change(zone, forward=True)
     skipped = gap if zone == "Australia/Lord_Howe" else gap + dt.timedelta(minutes=30)
@@ -119,7 +119,7 @@ def test_a_time_that_the_clocks_skip_is_refused_and_costs_nothing(world: World, 
     assert world.balance(client) == 1
 
 
-def test_a_session_may_cross_a_clock_change_and_is_as_long_as_it_says(world: World) -> None:
+def test_session_across_a_clock_change_keeps_its_length(world: World) -> None:
     therapist, client = world.therapist("Europe/Berlin"), world.client(credits=2)
     for forward in (True, False):
         day = next_clock_change("Europe/Berlin", forward).date()
@@ -131,7 +131,7 @@ def test_a_session_may_cross_a_clock_change_and_is_as_long_as_it_says(world: Wor
 
 
 @pytest.mark.parametrize("time", ["02:00", "02:30", "02:59"])
-def test_an_hour_that_occurs_twice_is_booked_once_and_means_the_first(world: World, time: str) -> None:
+def test_hour_that_occurs_twice_means_the_first(world: World, time: str) -> None:
     therapist, client = world.therapist("Europe/Berlin"), world.client(credits=2)
     day = next_clock_change("Europe/Berlin", forward=False).date()
 

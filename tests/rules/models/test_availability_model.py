@@ -679,7 +679,7 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
 @pytest.mark.timeout(1200)
 @of_availability(PRACTICES)
 @given(plan=plans)
-def test_what_is_listed_booked_and_checked_is_what_the_model_says(office: World, plan: Plan) -> None:
+def test_lists_bookings_and_checks_agree_with_the_model(office: World, plan: Plan) -> None:
     with office.connection.transaction(force_rollback=True):
         practice, midnight, date = built(office, plan)
         note(f"{moment(midnight)} {practice.model}")
@@ -935,7 +935,7 @@ def test_the_grid_begins_anew_each_day(office: World, step: int) -> None:
     ]
 
 
-def test_windows_across_midnight_belong_to_the_day_of_their_start(office: World) -> None:
+def test_window_across_midnight_belongs_to_its_first_day(office: World) -> None:
     practice = Practice.opened(office, "Pacific/Chatham")
     first, second, third = (TOMORROW + dt.timedelta(days=n) for n in range(3))
     practice.set_weekly_hours([WeeklyWindow(frozenset({first.isoweekday()}), Window(1380, 60))])

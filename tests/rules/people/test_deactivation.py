@@ -46,7 +46,7 @@ DEACTIVATIONS = [deactivate_by_function, deactivate_by_update, unverify_everybod
 
 
 @pytest.mark.parametrize("deactivate", DEACTIVATIONS)
-def test_a_therapist_deactivated_while_a_booking_runs_waits_for_it(world: World, deactivate: Any) -> None:
+def test_deactivation_of_a_therapist_waits_for_a_booking(world: World, deactivate: Any) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     with holding(world) as booking, session_of(world) as connection:
         book(booking, client, therapist)
@@ -77,7 +77,7 @@ def test_a_booking_waits_for_a_therapist_being_deactivated(world: World, deactiv
     assert world.violations() == []
 
 
-def test_a_client_deactivated_while_its_booking_waits_cannot_book(world: World) -> None:
+def test_client_deactivated_during_a_wait_cannot_book(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     with holding(world) as deactivating, session_of(world) as connection:
         deactivate_by_update(deactivating, client)

@@ -15,7 +15,7 @@ from tests.support.refusals import nothing_written, refused
 
 
 @pytest.mark.parametrize("function", ["register_client", "register_therapist"])
-def test_the_same_person_registers_once_however_the_address_is_written(world: World, function: str) -> None:
+def test_address_in_any_spelling_registers_one_person(world: World, function: str) -> None:
     first = world.scalar(f"select {function}('Some.One@Example.com', 'Some One')")
 
     for again in ("some.one@example.com", "  SOME.ONE@EXAMPLE.COM "):

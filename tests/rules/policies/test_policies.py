@@ -20,7 +20,7 @@ from tests.support.refusals import nothing_written, outcome, refused
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_therapists_settings_stand_before_the_default_ones_until_taken_away(world: World) -> None:
+def test_therapists_settings_stand_before_the_default_ones(world: World) -> None:
     therapist, other, client = world.therapist(), world.therapist(), world.client(credits=9)
     set_policy(world, therapist, maximum_duration_minutes=30)
     set_policy(world, None, maximum_duration_minutes=90)

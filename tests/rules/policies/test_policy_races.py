@@ -51,7 +51,7 @@ def test_a_policy_that_waits_for_a_booking_leaves_its_deal(world: World) -> None
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_policy_that_is_changed_in_two_places_at_once_stays_one_that_can_be_met(world: World, ending: str) -> None:
+def test_policy_changed_by_two_stays_consistent(world: World, ending: str) -> None:
     therapist = world.therapist()
 
     ended = race(

@@ -184,7 +184,7 @@ def test_a_booking_that_waits_for_a_change_of_hours_obeys_them(
 
 
 @changes
-def test_a_change_of_hours_waits_for_a_booking_and_leaves_it_alone(
+def test_change_of_hours_waits_for_a_booking_and_leaves_it(
     world: World, statement: str, parameters: tuple[Any, ...], code: str, rule: str
 ) -> None:
     therapist, client = world.therapist(), world.client(5)
@@ -204,7 +204,7 @@ def test_a_change_of_hours_waits_for_a_booking_and_leaves_it_alone(
     assert world.violations() == []
 
 
-def test_a_session_is_not_moved_into_hours_that_are_just_being_closed(world: World) -> None:
+def test_session_is_not_moved_into_hours_being_closed(world: World) -> None:
     therapist, client = world.therapist(), world.client(5)
     session = book(world.connection, client, therapist, "09:00")
     with holding(world) as changing, session_of(world) as moving:

@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.support import TOMORROW, Connection, World, book, lasting
+from tests.support import BOOK, TOMORROW, Connection, World, book, lasting
 from tests.support.connections import AsyncConnection, connections
 from tests.support.interleaving import holding, session_of, started, wait_until_asleep, waiting
 from tests.support.refusals import code_of, nothing_written, outcome, refused
@@ -27,8 +27,6 @@ from tests.support.refusals import code_of, nothing_written, outcome, refused
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
 ROUNDS = 200 if FULL else 15
 SECONDS = 60.0 if FULL else 5.0
-
-BOOK = "select id from create_session_with_credit_deduction(%s, %s, %s, %s, p_idempotency_key => %s)"
 
 
 @pytest.fixture
@@ -75,7 +73,7 @@ async def test_64_callers_of_one_slot_leave_one_winner_each_round(world: World) 
 
 
 @pytest.mark.storm
-async def test_64_callers_whose_sessions_only_overlap_leave_no_overlap(world: World) -> None:
+async def test_64_callers_of_overlapping_slots_leave_no_overlap(world: World) -> None:
     """Many slots that overlap partly, also across midnight; any number may win, no two that overlap."""
     therapist = world.therapist()
     clients = [world.client(credits=1) for _ in range(64)]
@@ -260,7 +258,7 @@ def test_bookings_of_other_people_do_not_wait(world: World) -> None:
         assert world.book(clients[1], therapists[1])["status"] == "scheduled"
 
 
-def test_a_booking_after_the_wait_reads_the_clock_and_the_balance_anew(world: World) -> None:
+def test_booking_reads_clock_and_balance_after_its_wait(world: World) -> None:
     therapist, client = world.therapist(), world.client()
     world.run("select * from grant_credits(%s, 1, p_expires_at => clock_timestamp() + interval '1 second')", client)
     with holding(world) as holder, session_of(world) as connection:
@@ -329,7 +327,7 @@ def test_a_wait_for_a_lot_that_a_direct_writer_holds_is_busy(world: World) -> No
             book(connection, client, therapist)
 
 
-def test_a_lot_that_a_direct_writer_holds_is_waited_for_and_not_passed_over(world: World) -> None:
+def test_lot_held_by_a_direct_writer_is_waited_for(world: World) -> None:
     """Consumption order holds also while the first lot is locked."""
     therapist, client = world.therapist(), world.client()
     ((first, _, _),) = world.run("select * from grant_credits(%s, 5)", client)
@@ -366,7 +364,7 @@ def test_a_wait_for_somebody_who_writes_the_same_row_is_busy(world: World) -> No
                 connection.execute(statement.encode(), second)
 
 
-def test_a_lot_that_is_spoilt_between_the_look_and_the_lock_is_not_spent(world: World) -> None:
+def test_lot_spoilt_before_its_lock_is_not_spent(world: World) -> None:
     """The moment between the two is made long: the function sleeps there."""
     therapist, client = world.therapist(), world.client()
     definition = world.scalar("select pg_get_functiondef('bookingdb.take_credit'::regproc)")
@@ -395,7 +393,7 @@ def test_a_lot_that_is_spoilt_between_the_look_and_the_lock_is_not_spent(world: 
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_closing_a_therapist_and_updating_its_row_do_not_deadlock(world: World) -> None:
+def test_closing_a_therapist_does_not_deadlock_with_an_update(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
 
     def update(connection: Connection) -> None:
@@ -413,7 +411,7 @@ def test_closing_a_therapist_and_updating_its_row_do_not_deadlock(world: World) 
         assert [outcome(closed.result), outcome(updated.result)] == ["done", "done"]
 
 
-def test_deleting_a_therapist_who_is_being_booked_is_refused_and_does_not_deadlock(world: World) -> None:
+def test_deleting_a_therapist_being_booked_is_refused(world: World) -> None:
     """The deletion locks the row before the person, the booking the person before the row (its foreign key)."""
     therapist, client = world.therapist(), world.client(credits=1)
 
@@ -436,9 +434,7 @@ def test_deleting_a_therapist_who_is_being_booked_is_refused_and_does_not_deadlo
 
 
 @pytest.mark.parametrize("ahead", [True, False])
-def test_locking_ahead_is_what_keeps_transactions_of_several_bookings_from_deadlocking(
-    world: World, ahead: bool
-) -> None:
+def test_locking_ahead_prevents_deadlocks(world: World, ahead: bool) -> None:
     clients = [world.client(credits=2) for _ in range(2)]
     therapists = [world.therapist() for _ in range(2)]
     everybody = [*clients, *therapists]

@@ -28,7 +28,7 @@ from tests.support.refusals import outcome
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("shared", ["therapist", "client"])
-def test_the_loser_of_a_race_sees_a_conflict_in_every_isolation_level(world: World, level: str, shared: str) -> None:
+def test_loser_of_a_race_sees_a_conflict_in_every_level(world: World, level: str, shared: str) -> None:
     clients = [world.client(credits=2), world.client(credits=2)]
     therapists = [world.therapist(), world.therapist()]
     if shared == "therapist":
@@ -81,7 +81,7 @@ def test_the_last_credit_is_spent_once_in_every_isolation_level(world: World, le
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("same", [True, False])
-def test_a_key_that_races_itself_books_once_in_every_isolation_level(world: World, level: str, same: bool) -> None:
+def test_key_that_races_itself_books_once_in_every_level(world: World, level: str, same: bool) -> None:
     therapist, client = world.therapist(), world.client(credits=5)
     with holding(world) as first, session_of(world) as second:
         booked = book(first, client, therapist, idempotency_key="key")
@@ -104,7 +104,7 @@ def test_a_key_that_races_itself_books_once_in_every_isolation_level(world: Worl
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("by", ["payment", "key"])
-def test_a_grant_that_races_itself_grants_once_in_every_isolation_level(world: World, level: str, by: str) -> None:
+def test_grant_that_races_itself_grants_once_in_every_level(world: World, level: str, by: str) -> None:
     client = world.client()
     name = "p_payment_reference" if by == "payment" else "p_idempotency_key"
 
@@ -224,7 +224,7 @@ def test_a_caller_whose_snapshot_is_old_does_nothing_wrong(world: World, situati
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_two_cancellations_at_once_return_one_credit_in_every_isolation_level(world: World, level: str) -> None:
+def test_two_cancellations_return_one_credit_in_every_level(world: World, level: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]
     cancel = calling("cancel_session", session_id=session_id)

@@ -69,9 +69,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("what", HELD)
-def test_a_wait_that_takes_too_long_is_busy_and_nobody_else_waits(
-    world: World, scene: dict[str, Any], what: str
-) -> None:
+def test_long_wait_is_busy_and_nobody_else_waits(world: World, scene: dict[str, Any], what: str) -> None:
     statement, who_waits = HELD[what]
     with holding(world) as holder, session_of(world) as connection:
         holder.execute(statement.encode(), scene)
@@ -83,7 +81,7 @@ def test_a_wait_that_takes_too_long_is_busy_and_nobody_else_waits(
                 assert ended == ("busy" if function in who_waits else "done"), (what, function)
 
 
-def test_a_lot_is_made_by_who_does_not_have_to_wait_for_the_clients_row(world: World, scene: dict[str, Any]) -> None:
+def test_new_lot_waits_for_the_clients_row(world: World, scene: dict[str, Any]) -> None:
     """Somebody who looks at a person for update is in the way of a new row that refers to that person."""
     expire_lot(world.connection, scene["lot"])
     calls = {

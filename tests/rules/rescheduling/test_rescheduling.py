@@ -115,9 +115,7 @@ def test_a_closed_therapists_sessions_stay_where_they_are(world: World) -> None:
 
 @pytest.mark.parametrize("start", [None, "infinity", "294276-12-30 12:00+00"])
 @pytest.mark.parametrize("free_until", [None, "infinity", "-infinity", "4713-01-01 BC"])
-def test_a_session_that_was_written_without_a_proper_time_is_moved_to_one(
-    world: World, start: str | None, free_until: str | None
-) -> None:
+def test_session_without_a_proper_time_is_moved_to_one(world: World, start: str | None, free_until: str | None) -> None:
     client, therapist = world.client(), world.therapist()
     ((session_id,),) = world.run(
         "insert into sessions (user_id, therapist_id, start_time, free_cancellation_until) values (%s, %s, %s, %s)"

@@ -27,9 +27,7 @@ from tests.support.refusals import outcome
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_two_clients_who_swap_their_slots_are_both_refused_and_never_deadlock(
-    world: World, order: tuple[int, int]
-) -> None:
+def test_two_clients_who_swap_slots_are_refused(world: World, order: tuple[int, int]) -> None:
     therapist = world.therapist()
     times = ["10:00", "11:00"]
     sessions = [world.book(world.client(credits=1), therapist, at)["id"] for at in times]
@@ -47,7 +45,7 @@ def test_two_clients_who_swap_their_slots_are_both_refused_and_never_deadlock(
     require_sound(world)
 
 
-def test_a_client_who_swaps_two_therapists_is_refused_and_never_deadlocks(world: World) -> None:
+def test_client_who_swaps_therapists_is_refused(world: World) -> None:
     """Both sessions are the client's own, so that each move waits for the one and the other person of the other."""
     client, therapists = world.client(credits=2), [world.therapist(), world.therapist()]
     times = ["10:00", "11:00"]
@@ -65,7 +63,7 @@ def test_a_client_who_swaps_two_therapists_is_refused_and_never_deadlocks(world:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_slot_that_the_first_of_two_moves_gives_up_is_the_seconds(world: World, ending: str) -> None:
+def test_slot_that_a_move_gives_up_goes_to_the_second_move(world: World, ending: str) -> None:
     therapist = world.therapist()
     first, second = (world.book(world.client(credits=1), therapist, at)["id"] for at in ("10:00", "11:00"))
 
@@ -89,7 +87,7 @@ def test_a_booking_waits_for_a_move_into_its_slot(world: World, ending: str) -> 
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_slot_that_a_session_moves_out_of_is_free_when_that_is_done(world: World, ending: str) -> None:
+def test_slot_of_a_moved_session_is_free_after_its_commit(world: World, ending: str) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     session_id = world.book(world.client(credits=1), therapist, "10:00")["id"]
     book_old = booking(client, therapist, "10:00")
@@ -102,9 +100,7 @@ def test_a_slot_that_a_session_moves_out_of_is_free_when_that_is_done(world: Wor
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("whose", ["therapist", "client"])
-def test_a_move_that_waits_for_a_booking_of_its_new_slot_stays_where_it_was(
-    world: World, ending: str, whose: str
-) -> None:
+def test_move_into_a_slot_being_booked_stays_where_it_was(world: World, ending: str, whose: str) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     session_id = world.book(client, therapist, "10:00")["id"]
     other = booking(client, world.therapist(), "12:00")
@@ -135,7 +131,7 @@ def test_a_move_that_races_its_own_retry_moves_once(world: World) -> None:
 
 @pytest.mark.parametrize("second", ["cancel_session", "reschedule_session"])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_who_waits_for_a_direct_move_goes_by_where_it_put_the_session(world: World, second: str, ending: str) -> None:
+def test_change_after_a_direct_move_sees_the_new_time(world: World, second: str, ending: str) -> None:
     """Another therapist's session since: the therapist who is locked and the slot that is given up are the new ones."""
     old, new, client = world.therapist(), world.therapist(), world.client(credits=1)
     session_id = world.book(client, old, "10:00")["id"]
@@ -154,7 +150,7 @@ def test_who_waits_for_a_direct_move_goes_by_where_it_put_the_session(world: Wor
 
 
 @pytest.mark.parametrize("first", ["cancel_session", "reschedule_session"])
-def test_a_direct_update_of_many_sessions_waits_for_a_change_of_one(world: World, first: str) -> None:
+def test_direct_update_of_many_waits_for_a_change_of_one(world: World, first: str) -> None:
     therapist = world.therapist()
     sessions = [world.book(world.client(credits=1), therapist, at)["id"] for at in ("10:00", "11:00", "12:00")]
     shift = writing(

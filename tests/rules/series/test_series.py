@@ -25,7 +25,7 @@ from tests.support.refusals import nothing_written, refused
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"])
 @pytest.mark.parametrize("forward", [True, False])
-def test_a_series_is_at_the_same_local_time_across_clock_changes(world: World, zone: str, forward: bool) -> None:
+def test_series_keeps_its_local_time_across_clock_changes(world: World, zone: str, forward: bool) -> None:
     change = next_clock_change(zone if zone != "Asia/Kathmandu" else "Europe/Berlin", forward)
     therapist, client = world.therapist(zone), world.client(credits=5)
     first = change.date() - 14 * DAY
@@ -44,7 +44,7 @@ def test_a_series_is_at_the_same_local_time_across_clock_changes(world: World, z
     require_sound(world)
 
 
-def test_a_series_with_a_time_that_is_skipped_is_not_booked_at_all(world: World) -> None:
+def test_series_with_a_skipped_time_is_not_booked(world: World) -> None:
     change = next_clock_change("Europe/Berlin", forward=True)
     therapist, client = world.therapist("Europe/Berlin"), world.client(credits=5)
     first = change.date() - DAY
@@ -57,7 +57,7 @@ def test_a_series_with_a_time_that_is_skipped_is_not_booked_at_all(world: World)
     assert refusal.detail["session_date"] == change.date().isoformat()
 
 
-def test_a_series_through_an_hour_that_occurs_twice_means_the_first(world: World) -> None:
+def test_series_in_an_hour_that_occurs_twice_means_the_first(world: World) -> None:
     zone = "Europe/Berlin"
     change = next_clock_change(zone, forward=False)
     therapist, client = world.therapist(zone), world.client(credits=3)
@@ -90,7 +90,7 @@ def test_a_monthly_series_from_the_end_of_a_month_stays_there(world: World, days
     require_sound(world)
 
 
-def test_an_error_of_a_series_is_that_of_the_session_and_says_which(world: World) -> None:
+def test_error_of_a_series_says_which_session(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     with nothing_written(world), refused("insufficient_credits") as refusal:
         book_series(world.connection, client, therapist, session_date=LATER, session_time="10:00", occurrences=5)
@@ -105,7 +105,7 @@ def test_an_error_of_a_series_is_that_of_the_session_and_says_which(world: World
     assert refusal.detail["start_time"].startswith((LATER + 7 * DAY).isoformat())
 
 
-def test_a_series_that_is_asked_for_again_answers_with_its_sessions_as_they_are_now(world: World) -> None:
+def test_repeated_series_shows_its_sessions_as_they_stand(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
     again = partial(
         book_series, world.connection, client, therapist,

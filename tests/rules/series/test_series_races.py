@@ -72,7 +72,7 @@ def test_a_series_that_races_its_own_retry_is_one_series(world: World) -> None:
     require_sound(world)
 
 
-def test_a_series_and_an_adjustment_share_a_clients_last_credits(world: World) -> None:
+def test_series_and_adjustment_share_the_last_credits(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=4)
     adjust = calling("adjust_credits", user_id=client, amount=-1, reason="a mistake")
     with holding(world) as one, session_of(world) as other:

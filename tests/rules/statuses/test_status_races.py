@@ -63,9 +63,7 @@ def expected(function: str, status: str, begun: bool) -> tuple[str, str]:
     ("first", "status", "begun"),
     [(first, *setup) for first in MOVES for setup in SETUPS if expected(first, *setup)[0] == "done"],
 )
-def test_of_two_changes_of_a_session_the_second_finds_what_the_first_left(
-    world: World, first: str, status: str, begun: bool
-) -> None:
+def test_second_change_finds_what_the_first_left(world: World, first: str, status: str, begun: bool) -> None:
     for number, second in enumerate(MOVES):
         for ending in ENDINGS if second == "cancel_session" else ENDINGS[:1]:
             client, therapist = world.client(credits=1), world.therapist()

@@ -30,7 +30,7 @@ TRANSITIONS = {
 
 
 @pytest.mark.parametrize("function", TRANSITIONS)
-def test_every_status_leads_where_the_table_says_and_nowhere_else(world: World, function: str) -> None:
+def test_status_leads_where_the_table_says_and_nowhere_else(world: World, function: str) -> None:
     client, therapist = world.client(credits=20), world.therapist()
     for number, status in enumerate(STATUSES):
         session_id = world.book(client, therapist, f"{number:02}:00")["id"]
@@ -53,7 +53,7 @@ def test_every_status_leads_where_the_table_says_and_nowhere_else(world: World, 
 
 
 @pytest.mark.parametrize("function", ["complete_session", "mark_no_show"])
-def test_what_has_not_begun_has_neither_taken_place_nor_been_missed(world: World, function: str) -> None:
+def test_session_not_begun_is_neither_completed_nor_missed(world: World, function: str) -> None:
     session_id = world.book(world.client(credits=1), world.therapist())["id"]
     with nothing_written(world), refused("invalid_transition"):
         call(world.connection, function, session_id=session_id)
@@ -75,7 +75,7 @@ def test_a_session_starts_an_hour_early_at_most(world: World) -> None:
     require_sound(world)
 
 
-def test_a_session_that_was_revived_after_its_credit_came_back_is_not_approved_for_nothing(world: World) -> None:
+def test_revived_session_is_paid_before_it_is_approved(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     booked, asked = world.book(client, therapist)["id"], request_session(world.connection, client, therapist, at(14))
     call(world.connection, "approve_session", session_id=asked)
@@ -105,7 +105,7 @@ def test_a_session_that_comes_back_under_its_old_id_is_paid(world: World) -> Non
     require_sound(world)
 
 
-def test_an_approval_charges_once_and_only_what_can_still_take_place(world: World) -> None:
+def test_approval_charges_once(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     session_id = request_session(world.connection, client, therapist, at(10))
     approve = partial(call, world.connection, "approve_session", session_id=session_id)
