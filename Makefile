@@ -11,7 +11,7 @@ ARGS ?=
 WORKERS ?= $(if $(ARGS),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: demo test lint test-full test-matrix torture performance budget catalogue clean help
+.PHONY: demo test lint test-full test-matrix torture performance budget generate catalogue clean help
 
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
@@ -22,6 +22,7 @@ help:
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
 	@echo 'make budget       count the instructions of calls; fails when one exceeds tests/benchmark/budget.json (ARGS="--write")'
 	@echo 'make lint         ruff, mypy and sqlfluff only'
+	@echo 'make generate     write every file that is made from others'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'
 
@@ -95,6 +96,9 @@ test-matrix: $(MATRIX)
 		echo "Postgres $$version"; \
 		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) $(MATRIX_TESTS) $(ARGS) || exit 1; \
 	done
+
+generate: $(VENV)/developing
+	$(BIN)/python -m tests.generate
 
 catalogue: $(VENV)/developing
 	$(BIN)/python -m tests.generate.write_catalogue

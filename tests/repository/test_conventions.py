@@ -9,25 +9,12 @@ from typing import NamedTuple
 
 from bookingdb import AsyncBookings, Bookings
 from bookingdb.errors import BY_CODE, BookingFailed
-from bookingdb.install import source
 from bookingdb.install.functions import ROOMS, FunctionFile
 from tests.support import ROOT
+from tests.support.call_graph import ENGINE, SOURCE, called, own_errors
 
-SOURCE = source.load()
-ENGINE = {function.name: function for function in SOURCE.engine}
 PUBLIC = [function for function in SOURCE.engine if function.is_public]
 LONGEST_LINE = 120
-
-
-def flat(text: str) -> str:
-    """A text with all white space made single, and none inside of brackets."""
-    return re.sub(r"(?<=\() | (?=\))", "", " ".join(text.split()))
-
-
-def called(function: FunctionFile) -> list[str]:
-    """The functions of ours that a function calls, in the order of its text."""
-    names = re.findall(r"\bbookingdb\.(\w+)\(", function.body)
-    return [name for name in dict.fromkeys(names) if name in ENGINE and name != function.name]
 
 
 def test_a_file_holds_the_function_of_its_name() -> None:
@@ -68,7 +55,7 @@ def test_public_function_hands_on_parameters_and_rights() -> None:
     for face in SOURCE.public_functions:
         engine = ENGINE[face.name].header
         handed_on = ", ".join(name for name, _ in engine.arguments)
-        assert f"bookingdb.{face.name}({handed_on})" in flat(face.body)
+        assert f"bookingdb.{face.name}({handed_on})" in re.sub(r"(?<=\() | (?=\))", "", " ".join(face.body.split()))
         assert (face.header.parameters, face.header.volatility) == (engine.parameters, engine.volatility)
         assert face.header.security == "invoker"
 
@@ -89,20 +76,6 @@ def test_every_public_function_has_a_method_with_its_parameters() -> None:
             parameters = {name.rstrip("_") for name in inspect.signature(getattr(client, name)).parameters} - {"self"}
             # An alternative to date and time.
             assert parameters - {"starts_at"} == expected, function.name
-
-
-def test_every_public_function_is_documented_with_its_signature() -> None:
-    reference = (ROOT / "docs" / "sql-reference.md").read_text(encoding="utf-8")
-    for face in SOURCE.public_functions:
-        section = re.search(rf"^## {face.name}\n(.*?)(?=^## |\Z)", reference, re.MULTILINE | re.DOTALL)
-        assert section is not None, f"docs/sql-reference.md has no section {face.name}"
-        blocks = [flat(block) for block in re.findall(r"```sql[^\n]*\n(.*?)```", section[1], re.DOTALL)]
-        assert flat(f"{face.name}({face.header.parameters}) returns {face.header.result}") in blocks
-
-        errors = re.search(r"^Errors.*?: (.*?)\.$", section[1], re.MULTILINE | re.DOTALL)
-        assert errors is not None, f"docs/sql-reference.md does not list the errors of {face.name}"
-        listed = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", errors[1]))
-        assert sorted(listed) == sorted(codes_of(ENGINE[face.name])), face.name
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -127,23 +100,6 @@ def raises(function: FunctionFile) -> list[str]:
     found = re.search(r" Raises: (.+?)\.$", re.sub(r" \([^)]*\)", "", function.header.comment))
     # "busy when lock_timeout runs out" is busy.
     return [item.split()[0] for item in found[1].split(", ")] if found else []
-
-
-def own_codes(function: FunctionFile) -> list[str]:
-    """The codes that a function raises itself, in the order of its text."""
-    return list(dict.fromkeys(re.findall(r"raise_error\('(\w+)'", function.body)))
-
-
-def codes_of(function: FunctionFile, seen: frozenset[str] = frozenset()) -> set[str]:
-    """The codes that a function raises itself, and those of the functions it calls."""
-    codes = set(own_codes(function))
-    for name in set(called(function)) - seen - {"raise_error"}:
-        codes |= codes_of(ENGINE[name], seen | {name})
-    return codes - {code for name, code in CANNOT_COME if name == function.name}
-
-
-# What a function called may raise but cannot in this call: there is a user id, else not_authenticated came before.
-CANNOT_COME = {("register_client", "invalid_user_id")}
 
 
 def test_sql_python_and_docs_have_the_same_errors() -> None:
@@ -184,7 +140,7 @@ def test_comment_lists_the_errors_a_function_raises_itself() -> None:
     for function in SOURCE.engine:
         if function is not RAISE_ERROR:
             listed = [code for code in raises(function) if not re.fullmatch(r"\d{5}", code)]
-            assert sorted(listed) == sorted(own_codes(function)), function.path
+            assert sorted(listed) == sorted(own_errors(function)), function.path
 
 
 def test_a_public_comment_says_who_may_call() -> None:
