@@ -11,10 +11,11 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
+from bookingdb.cli.commands import COMMANDS
 from bookingdb.errors import BookingError
 
 UNREACHABLE = 2
@@ -117,82 +118,7 @@ def explain(error: Exception) -> tuple[str, int]:
     return message, exit_code
 
 
-COMMANDS: Final[Mapping[str, Later]] = {
-    "migrate": Later(
-        "install:migrate",
-        "Install bookingdb, or bring it to this version: everything in one transaction, or nothing.",
-    ),
-    "export": Later(
-        "install:export_sql",
-        "Write the SQL that does what migrate does, to be brought in by other means; needs no database.",
-    ),
-    "status": Later(
-        "install:installation_status", "Show what was installed, when and by whom, and what is pending."
-    ),
-    "verify": Later(
-        "install:verify_installation",
-        "Compare the database with what this package installs, and check the invariants; exit 1 on a finding.",
-    ),
-    "lint": Later(
-        "install:lint_installation",
-        "Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding.",
-    ),
-    "selftest": Later(
-        "install:run_selftest",
-        "Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails.",
-    ),
-    "uninstall": Later(
-        "install:uninstall",
-        "Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows.",
-    ),
-    "adopt": Later(
-        "adopt:adopt", "Take over the database of an application that has sessions and credits already."
-    ),
-    "local": Later("local:local", "Start and stop a Postgres of your own on this machine."),
-    "register": Later(
-        "people:register", "Register clients and therapists; the same person again is the same id."
-    ),
-    "credits": Later("credits:credits_group", "Grant credits, and see what became of them."),
-    "policy": Later("policy:policy", "Show and change what holds for bookings, by default and with a therapist."),
-    "hold": Later("sessions:hold", "Keep a time for a client against everybody else for a while, at no cost."),
-    "release": Later("sessions:release", "Give HOLD (a UUID) up; one that is over stays so."),
-    "book-hold": Later("sessions:book_hold", "Turn HOLD (a UUID) into a session and take one credit for it."),
-    "book": Later("sessions:book", "Book a session and take one credit for it."),
-    "book-series": Later(
-        "sessions:book_series",
-        "Book sessions at the same local time and take a credit for each: all of them or none.",
-    ),
-    "sessions": Later("sessions:list_sessions", "List sessions, the latest start first."),
-    "check": Later("sessions:check", "Say whether a therapist is free; exit 1 when not."),
-    "reschedule": Later(
-        "sessions:reschedule", "Move SESSION (a UUID) to another time, or leave it where it is if that is taken."
-    ),
-    "cancel": Later("sessions:cancel", "Cancel SESSION (a UUID); its time is free at once."),
-    "approve": Later("sessions:approve", "Approve SESSION (a UUID), which waits for it, and take its credit."),
-    "confirm": Later("sessions:confirm", "Confirm SESSION (a UUID)."),
-    "start": Later("sessions:start", "Say that SESSION (a UUID) has begun."),
-    "complete": Later("sessions:complete", "Say that SESSION (a UUID) took place."),
-    "no-show": Later("sessions:no_show", "Say that the client did not come to SESSION (a UUID)."),
-    "slots": Later(
-        "slots:slots",
-        "Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.",
-    ),
-    "next": Later(
-        "slots:next_slot",
-        "Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked.",
-    ),
-    "find": Later("slots:find", "Find therapists who are free, whoever is free first, first."),
-    "hours": Later(
-        "hours:hours_group", "Show and change when a therapist works, in the therapist's local time."
-    ),
-    "time-off": Later("time_off:time_off_group", "List, add and remove time off."),
-    "ics": Later(
-        "calendar:ics", "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID)."
-    ),
-}
-
-
-@click.group(cls=Commands, later=COMMANDS)
+@click.group(cls=Commands, later={name: Later(*command) for name, command in COMMANDS.items()})
 @click.version_option(package_name="bookingdb")
 def main() -> None:
     """Appointment booking with prepaid credits, in your own Postgres."""
