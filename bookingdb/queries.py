@@ -19,6 +19,7 @@ A comment at the top of a file is about the query. It is not sent; `heading` ret
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
@@ -124,6 +125,11 @@ def array(texts: Collection[str]) -> str:
     ("array['a', 'b']", 'array[]::text[]')
     """
     return f"array[{', '.join(map(literal, texts))}]{'' if texts else '::text[]'}"
+
+
+def indented(text: str, spaces: int) -> str:
+    """Indent every line but the first, for a query that stands inside another one at this depth."""
+    return textwrap.indent(text, " " * spaces).strip()
 
 
 @cache

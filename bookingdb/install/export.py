@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,10 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 
 from bookingdb.install import script
-from bookingdb.install.script import Step, literal
+from bookingdb.install.script import Step
+from bookingdb.install.session import FAILED, INSTALL_LOCK, LOCK_TIMEOUT, NOT_LOCKED, NOT_PERMITTED, SETTINGS, literal
 from bookingdb.install.source import Source, SourceError, load
+from bookingdb.queries import indented
 
 # Where the Supabase CLI looks for migrations.
 SUPABASE_FOLDER = Path("supabase", "migrations")
@@ -68,34 +69,38 @@ def sql_script(source: Source | None = None, *, passes_over_newer: bool = False)
     source = source or load()
     version = package_version("bookingdb")
     names = [file.name for file in source.migrations]
-    settings = {**script.SETTINGS, "lock_timeout": "0"}
-    values = {
-        "version": version,
-        "version_numbers": ", ".join(str(number) for number in _numbers(version)),
-        "numbers_pattern": literal(_NUMBERS),
-        "names": ", ".join(literal(name) for name in names),
-        "setting_names": ", ".join(literal(name) for name in settings),
-        "settings": ",\n        ".join(
+    settings = {**SETTINGS, "lock_timeout": "0"}
+    steps = enumerate(script.steps(source, source.migrations), start=1)
+    newer = script.query(
+        "newer",
+        names=names,
+        numbers_pattern=_NUMBERS,
+        version_numbers=".".join(str(number) for number in _numbers(version)),
+    )
+    query = script.query(
+        "export",
+        version=version,
+        names=names,
+        setting_names=list(settings),
+        settings=",\n        ".join(
             f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items()
         ),
-        "is_installed": literal(script.IS_INSTALLED),
-        "lock": script.INSTALL_LOCK,
-        "lock_timeout": f"{script.LOCK_TIMEOUT * 1000:.0f}ms",
-        "plan": _indented(script.plan_query(source), 16),
-        "obstacle": _indented(script.obstacle_query(source), 16),
-        "strays": _indented(script.strays_query(source), 16),
-        "steps": ",\n".join(
-            _row(number, step) for number, step in enumerate(script.steps(source, source.migrations), start=1)
-        ),
-        "first": literal(script.REASON_AT_FIRST),
-        "not_locked": literal(script.NOT_LOCKED),
-        "not_permitted": literal(script.NOT_PERMITTED),
-        "failed": literal(script.FAILED),
-        "strays_found": literal(script.STRAYS),
-    }
-    values["pass_over_newer"] = _PASS_OVER_NEWER.format(**values) if passes_over_newer else ""
+        is_installed=script.IS_INSTALLED,
+        lock=INSTALL_LOCK,
+        lock_timeout=f"{LOCK_TIMEOUT * 1000:.0f}ms",
+        is_newer=indented(newer, 16) if passes_over_newer else "false",
+        plan=indented(script.plan_query(source), 16),
+        obstacle=indented(script.obstacle_query(source), 16),
+        stray_functions=indented(script.strays_query(source), 16),
+        steps=",\n".join(_row(number, step) for number, step in steps),
+        reason_at_first=script.REASON_AT_FIRST,
+        not_locked=NOT_LOCKED,
+        not_permitted=NOT_PERMITTED,
+        failed=FAILED,
+        strays=script.STRAYS,
+    )
+    statement = f"\n{query}\n"
     header = _HEADER.format(version=version, migrations=", ".join(names), content=source.content)
-    statement = _STATEMENT.format(**values)
     return f"{header}-- Checksum: {_checksum(header + statement)}\n{statement}"
 
 
@@ -165,10 +170,6 @@ def _next_number(folder: Path) -> str:
     return f"{latest_second + timedelta(seconds=1):%Y%m%d%H%M%S}"
 
 
-def _indented(query: str, spaces: int) -> str:
-    return textwrap.indent(textwrap.dedent(query).strip(), " " * spaces).strip()
-
-
 def _row(number: int, step: Step) -> str:
     migration = "null" if step.migration is None else literal(step.migration)
     return f"({number}, {literal(step.place)}, {migration}, {_quoted(step)})"
@@ -218,125 +219,3 @@ _WRITTEN_HEADER = re.compile(
     r"-- Content: (?P<content>[0-9a-f]{64})\n"
     r"-- Checksum: (?P<checksum>[0-9a-f]{64})\n"
 )
-
-_STATEMENT = """
-do $bookingdb$
-declare
-    v_settings jsonb;
-    v_is_locked boolean := false;
-    v_is_installed boolean;
-    v_problem text;
-    v_pending text[];
-    v_reason text;
-    v_place text;
-    v_statement text;
-    v_outcome text := 'nothing to do';
-begin
-    -- Whatever the role, the database or the pooler have set; put back at the end.
-    select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
-    into v_settings
-    from pg_catalog.unnest(array[{setting_names}]) as s (name);
-    perform
-        {settings};
-
-    loop
-        -- Not a plan that was made before the lock.
-        execute {is_installed} into v_is_installed;
-        if not v_is_installed then
-            v_pending := array[{names}];
-            v_reason := {first};
-        else{pass_over_newer}
-            select p.problem, p.pending, p.reason
-            into v_problem, v_pending, v_reason
-            from (
-                {plan}
-            ) as p;
-            if v_problem is not null then
-                raise exception using message = v_problem;
-            end if;
-        end if;
-        exit when v_reason is null or v_is_locked;
-
-        -- Another isolation level would look at the history as it was before the lock.
-        if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
-            or current_setting('transaction_read_only')::boolean then
-            raise exception 'the transaction is %; run this in one that is read committed and read write', concat_ws(
-                ', ',
-                current_setting('transaction_isolation'),
-                case when current_setting('transaction_read_only')::boolean then 'read only' end
-            )
-            using hint = 'begin isolation level read committed read write';
-        end if;
-        perform pg_advisory_xact_lock({lock});
-        v_is_locked := true;
-        -- Once more: somebody may have done the work while this one waited.
-    end loop;
-
-    if v_reason is not null then
-        if not v_is_installed then
-            v_problem := (
-                {obstacle}
-            );
-            if v_problem is not null then
-                raise exception using message = v_problem;
-            end if;
-        end if;
-
-        perform set_config('lock_timeout', '{lock_timeout}', true);
-        begin
-            for v_place, v_statement in
-                select s.place, s.statement
-                from (
-                    values
-{steps}
-                ) as s (number, place, migration, statement)
-                where s.migration is null or s.migration = any (v_pending)
-                order by s.number
-            loop
-                -- On its way through editors and checkouts the text may have got Windows line ends.
-                execute replace(v_statement, chr(13), '');
-            end loop;
-        exception
-            when lock_not_available then
-                raise exception using errcode = sqlstate, message = format({not_locked}, v_place);
-            when insufficient_privilege then
-                raise exception using errcode = sqlstate, message = format({not_permitted}, v_place, sqlerrm);
-            when others then
-                raise exception using errcode = sqlstate, message = format({failed}, v_place, sqlerrm);
-        end;
-
-        v_problem := (
-            select string_agg(s.name, ', ')
-            from (
-                {strays}
-            ) as s
-        );
-        if v_problem is not null then
-            raise exception using message = format({strays_found}, v_problem);
-        end if;
-        v_outcome := concat_ws(
-            ', ',
-            'applied ' || nullif(array_to_string(v_pending, ', '), ''),
-            'applied functions, triggers, policies and grants (' || v_reason || ')'
-        );
-    end if;
-
-    perform set_config(s.key, s.value, true) from jsonb_each_text(v_settings) as s;
-    raise notice 'bookingdb {version}: %', v_outcome;
-end;
-$bookingdb$;
-"""
-
-_PASS_OVER_NEWER = """
-            if exists (select from bookingdb.history as h where h.kind = 'migration' and h.name not in ({names}))
-                or (
-                    select string_to_array(substring(h.version from {numbers_pattern}), '.')::integer[]
-                    from bookingdb.history as h
-                    where h.kind = 'functions'
-                    order by h.id desc
-                    limit 1
-                ) > array[{version_numbers}] then
-                v_reason := null;
-                v_outcome := 'passed over, because the database has a newer version';
-                exit;
-            end if;"""

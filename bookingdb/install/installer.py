@@ -161,10 +161,7 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
         history: list[dict[str, Any]] = []
         if _is_installed(connection):
             cursor = connection.cursor(row_factory=dict_row)
-            history = cursor.execute(
-                "select id, kind, name, checksum, version, details, applied_by, applied_at"
-                " from bookingdb.history order by id desc"
-            ).fetchall()
+            history = cursor.execute(script.query("history")).fetchall()
         return Status(history, make_plan(connection, source))
 
 
@@ -229,10 +226,7 @@ def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
     """
     try:
         with connection.transaction():
-            rows = connection.execute(
-                "select a.original ->> 'group', a.object, a.original ->> 'problem' from bookingdb.adoption as a"
-                " where a.kind = 'difference'"
-            ).fetchall()
+            rows = connection.execute(script.query("accepted_differences")).fetchall()
     except psycopg.Error:
         # There is no such table, or no right to read it.
         return set()
@@ -268,11 +262,7 @@ def _lock_tables(connection: Connection, plan: Plan) -> None:
         InstallError: not within `LOCK_TIMEOUT` seconds of trying.
     """
     named = {name for file in plan.migrations for name in re.findall(r"\b(?:public|bookingdb)\.[a-z_]+", file.text)}
-    rows = connection.execute(
-        "select format('%I.%I', n.nspname, c.relname) from pg_class as c"
-        " inner join pg_namespace as n on n.oid = c.relnamespace"
-        " where c.relkind = 'r' and n.nspname in ('public', 'bookingdb') order by 1"
-    )
+    rows = connection.execute(script.query("lockable_tables"))
     order = {name: place for place, name in enumerate(_WRITE_ORDER)}
     tables = sorted((name for (name,) in rows if name in named), key=lambda name: order.get(name, -1))
     if not tables:
@@ -306,23 +296,22 @@ def _refuse_obstacles(connection: Connection, source: Source) -> None:
 
 def existing_triggers(connection: Connection) -> dict[tuple[str, str], str]:
     """Definitions of our triggers by table and name, quoted where they must be; one that is switched off says so."""
-    rows = connection.execute(script.EXISTING_TRIGGERS)
-    return {(table, name): definition for table, name, definition in rows}
+    return _existing(connection, "triggers")
 
 
 def existing_policies(connection: Connection) -> dict[tuple[str, str], str]:
     """Definitions of the row policies on our tables, by table and name, quoted where they must be."""
-    rows = connection.execute(script.EXISTING_POLICIES)
+    return _existing(connection, "policies")
+
+
+def _existing(connection: Connection, group: str) -> dict[tuple[str, str], str]:
+    rows = connection.execute(script.attached_query(group))
     return {(table, name): definition for table, name, definition in rows}
 
 
 def tables_with_row_security(connection: Connection) -> set[str]:
     """The tables, as ``schema.name``, that have row level security switched on."""
-    rows = connection.execute(
-        "select n.nspname || '.' || c.relname from pg_class as c"
-        " inner join pg_namespace as n on n.oid = c.relnamespace where c.relrowsecurity"
-    )
-    return {name for (name,) in rows}
+    return {name for (name,) in connection.execute(script.query("tables_with_row_security"))}
 
 
 def stray_functions(connection: Connection, source: Source) -> list[str]:

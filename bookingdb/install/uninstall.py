@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
-from bookingdb.install import installer
-from bookingdb.install.script import KNOWN_ROLES, NAME_PREFIX, PUBLIC_TABLES
+from bookingdb.install import installer, script
+from bookingdb.install.script import KNOWN_ROLES, PUBLIC_TABLES
 from bookingdb.install.session import (
     INSTALL_LOCK,
     LOCK_TIMEOUT,
@@ -97,125 +97,46 @@ def uninstall(
     return removal
 
 
-# What hangs on tables goes first, then what uses types, then types and tables. Each query gives statements.
-_REMOVE_BEHAVIOUR: tuple[LiteralString, ...] = (
-    """
-    select format('drop trigger %%I on %%s', t.tgname, t.tgrelid::regclass)
-    from pg_trigger as t
-    where not t.tgisinternal and starts_with(t.tgname, %(prefix)s)
-    order by 1
-    """,
-    """
-    select format('drop policy %%I on %%I.%%I', p.policyname, p.schemaname, p.tablename)
-    from pg_policies as p
-    where starts_with(p.policyname, %(prefix)s)
-    order by 1
-    """,
-    # All at once: they need each other.
-    """
-    select 'drop routine ' || string_agg(p.oid::regprocedure::text, ', ' order by p.oid)
-    from pg_proc as p
-    where (
-            p.pronamespace = 'bookingdb'::regnamespace
-            or p.oid = any (select to_regprocedure(s) from unnest(%(signatures)s::text[]) as s)
-        )
-        and not exists (
-            select from pg_depend as d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
-        )
-    having count(*) > 0
-    """,
-    """
-    select 'drop view ' || string_agg(c.oid::regclass::text, ', ' order by c.oid)
-    from pg_class as c
-    where c.relnamespace = 'bookingdb'::regnamespace and c.relkind = 'v'
-    having count(*) > 0
-    """,
-    """
-    select 'drop type ' || string_agg(c.reltype::regtype::text, ', ' order by c.oid)
-    from pg_class as c
-    where c.relnamespace = 'bookingdb'::regnamespace and c.relkind = 'c'
-    having count(*) > 0
-    """,
-    """
-    select 'revoke all on schema bookingdb from ' || string_agg(quote_ident(r.rolname), ', ' order by r.rolname)
-    from pg_roles as r
-    where r.rolname = any (%(roles)s)
-    having count(*) > 0
-    """,
-)
-_REMOVE_MACHINERY: tuple[LiteralString, ...] = (
-    """
-    select format('alter table %%s drop constraint %%I', c.conrelid::regclass, c.conname)
-    from pg_constraint as c
-    where c.contype = 'f' and c.confrelid::regclass::text = any (%(machinery)s)
-        and not c.conrelid::regclass::text = any (%(machinery)s)
-        and c.conrelid in (select t.oid from pg_class as t where t.relnamespace = 'bookingdb'::regnamespace)
-    """,
-    """
-    select 'drop table ' || string_agg(c.oid::regclass::text, ', ' order by c.oid)
-    from pg_class as c
-    where c.oid::regclass::text = any (%(machinery)s)
-    """,
-)
-_REMOVE_TABLES: tuple[LiteralString, ...] = (
-    """
-    select 'drop table ' || string_agg(c.oid::regclass::text, ', ' order by c.oid)
-    from pg_class as c
-    where c.relkind in ('r', 'p')
-        and (
-            c.relnamespace = 'bookingdb'::regnamespace
-            or (c.relnamespace = 'public'::regnamespace and c.relname = any (%(tables)s))
-        )
-    """,
-    "select 'drop schema bookingdb'",
-)
+# The queries of sql/removal that give the statements. What hangs on tables goes first, then what uses types, then types
+# and tables.
+_BEHAVIOUR = ("triggers", "policies", "routines", "views", "types", "privileges")
+_MACHINERY = ("references_to_machinery", "machinery")
 
 
 def behaviour(connection: Connection, source: Source) -> list[str]:
     """What takes functions, triggers, policies, views and types away, in order."""
-    return _asked(connection, _REMOVE_BEHAVIOUR, _parameters(source))
+    return _asked(connection, source, _BEHAVIOUR)
 
 
-def tables(connection: Connection, source: Source, keep: list[str]) -> list[str]:
+def tables(connection: Connection, source: Source, keep: Collection[str] = ()) -> list[str]:
     """What drops the schema bookingdb and those of our tables that are not to be kept, in order."""
-    parameters = _parameters(source) | {"tables": [name for name in PUBLIC_TABLES if name not in keep]}
-    return _asked(connection, _REMOVE_TABLES, parameters)
+    return [*_asked(connection, source, ("tables",), keep), "drop schema bookingdb"]
 
 
 def _statements(connection: Connection, source: Source, keep_data: bool) -> list[str]:
     """What is to be run, in order."""
-    queries = _REMOVE_BEHAVIOUR + (_REMOVE_MACHINERY if keep_data else _REMOVE_TABLES)
-    return _asked(connection, queries, _parameters(source))
+    remaining = _asked(connection, source, _MACHINERY) if keep_data else tables(connection, source)
+    return behaviour(connection, source) + remaining
 
 
-def _asked(connection: Connection, queries: tuple[LiteralString, ...], parameters: dict[str, Any]) -> list[str]:
-    return [statement for query in queries for (statement,) in connection.execute(query, parameters)]
-
-
-def _parameters(source: Source) -> dict[str, Any]:
-    return {
-        "prefix": NAME_PREFIX,
+def _asked(connection: Connection, source: Source, queries: Iterable[str], keep: Collection[str] = ()) -> list[str]:
+    values = {
         "signatures": [function.signature for function in source.public_functions],
-        "roles": list(KNOWN_ROLES),
+        "roles": KNOWN_ROLES,
         "machinery": [f"bookingdb.{name}" for name in MACHINERY],
-        "tables": list(PUBLIC_TABLES),
+        "tables": [name for name in PUBLIC_TABLES if name not in keep],
     }
+    return [
+        statement
+        for query in queries
+        for (statement,) in connection.execute(script.query(f"removal/{query}", **values))
+    ]
 
 
 def _left(connection: Connection) -> dict[str, str]:
     """What is in the database because of us, now."""
     left = {}
-    tables = connection.execute(
-        """
-        select n.nspname, c.relname
-        from pg_class as c
-        inner join pg_namespace as n on n.oid = c.relnamespace
-        where c.relkind in ('r', 'p') and (n.nspname = 'bookingdb' or (n.nspname = 'public' and c.relname = any (%s)))
-        order by n.nspname desc, c.relname
-        """,
-        [list(PUBLIC_TABLES)],
-    )
-    for schema, name in tables:
+    for schema, name in connection.execute(script.query("remaining_tables")):
         query = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, name))
         (rows,) = connection.execute(query).fetchone() or (0,)
         left[f"table {schema}.{name}"] = "1 row" if rows == 1 else f"{rows} rows"

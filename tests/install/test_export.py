@@ -345,7 +345,7 @@ def test_script_refuses_an_application_in_the_way(owned: Connection, statement: 
 
 
 def test_script_refuses_a_server_that_is_too_old(owned: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "MINIMUM_SERVER_VERSION", 990000)
+    monkeypatch.setattr(script, "MINIMUM_VERSION", 99)
     assert "bookingdb needs 99 or later" in refusal(owned)
 
 

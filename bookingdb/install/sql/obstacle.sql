@@ -1,0 +1,44 @@
+-- Why nothing can be installed in a database without bookingdb: one row, a sentence or null.
+select case
+    when o.version < :'minimum_version' * 10000 then format(
+        'this server is Postgres %s; bookingdb needs %s or later', o.version / 10000, :'minimum_version'
+    )
+    when o.intruder is not null then format(
+        'the schema bookingdb is there already and %s; look what it is, and drop it', o.intruder
+    )
+    when o.found is not null then format(
+        'the database already has %s; bookingdb installs beside nothing of the same name:'
+        ' `bookingdb adopt --plan` shows what taking over the application''s tables would do',
+        o.found
+    )
+end
+from (
+    select
+        current_setting('server_version_num')::integer as version,
+        -- Whoever owns the schema, or a function that ours would replace, could change it afterwards.
+        (
+            select 'belongs to ' || pg_get_userbyid(n.nspowner)
+            from pg_namespace as n
+            where n.nspname = 'bookingdb' and n.nspowner <> current_user::regrole
+            union all
+            select 'is not empty'
+            from pg_depend as d
+            inner join pg_namespace as n on n.oid = d.refobjid
+            where d.refclassid = 'pg_namespace'::regclass and n.nspname = 'bookingdb'
+            limit 1
+        ) as intruder,
+        (
+            select string_agg(f.name, ', ' order by f.name collate "C")
+            from (
+                select 'table public.' || c.relname as name
+                from pg_class as c
+                inner join pg_namespace as n on n.oid = c.relnamespace
+                where n.nspname = 'public' and c.relname = any(:'public_tables')
+                union all
+                select 'function ' || p.oid::regprocedure
+                from pg_proc as p
+                inner join pg_namespace as n on n.oid = p.pronamespace
+                where n.nspname = 'public' and p.proname = any(:'public_functions')
+            ) as f
+        ) as found
+) as o

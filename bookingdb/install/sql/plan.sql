@@ -1,0 +1,85 @@
+-- The history of a database that has one beside the files. One row: "problem", why the two contradict each other, or null;
+-- "pending", the names of migrations not applied yet; "reason", why functions, triggers, policies and grants must be
+-- applied, null where they need not.
+with known (name, path, checksum) as (
+    values
+    :known
+),
+
+applied as (
+    select h.name, h.checksum from bookingdb.history as h where h.kind = 'migration'
+),
+
+pending as (
+    select k.name from known as k where not exists (select from applied as a where a.name = k.name)
+),
+
+latest as (
+    select max(a.name collate "C") as name from applied as a
+),
+
+function_set as (
+    select h.checksum, array(select jsonb_array_elements_text(h.details -> 'roles')) as roles
+    from bookingdb.history as h
+    where h.kind = 'functions'
+    order by h.id desc
+    limit 1
+),
+
+roles as (
+    select :present_roles as present
+)
+
+select
+    coalesce(
+        -- Whoever may read the history but sees nothing of it would install a second time.
+        case when row_security_active('bookingdb.history') then
+            'row level security hides the history of the installation; use the owner''s role'
+        end,
+        (
+            select format(
+                'the database is newer than this package: it has migration %s; upgrade the package bookingdb',
+                min(a.name collate "C")
+            )
+            from applied as a
+            where not exists (select from known as k where k.name = a.name)
+            having count(*) > 0
+        ),
+        (
+            select format(
+                'sql/%s was changed after it had been applied; restore the file, and put the change'
+                ' into a new migration',
+                min(k.path collate "C")
+            )
+            from known as k
+            inner join applied as a on a.name = k.name
+            where a.checksum <> k.checksum
+            having count(*) > 0
+        ),
+        (
+            select format(
+                'migration %s comes before %s, which is applied: number it anew',
+                min(p.name collate "C"), l.name
+            )
+            from pending as p
+            cross join latest as l
+            where p.name collate "C" < l.name
+            group by l.name
+        )
+    ) as problem,
+    array(select p.name from pending as p order by p.name collate "C") as pending,
+    case
+        when f.checksum is null then :'reason_at_first'
+        when f.checksum <> :'checksum' or exists (select from pending) then 'the files changed'
+        -- Nobody but superusers and CREATEROLE can make bookingdb_service; the list is of what was there afterwards.
+        when f.roles <> r.present then 'roles appeared or went: ' || (
+            select string_agg(c.role, ', ' order by c.role collate "C")
+            from (
+                select b.role, count(*) as count from unnest(f.roles || r.present) as b (role) group by b.role
+            ) as c
+            where c.count = 1
+        )
+        when :'reapply' then 'asked for'
+    end as reason
+from roles as r
+left join function_set as f on true

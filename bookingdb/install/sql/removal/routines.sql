@@ -1,0 +1,11 @@
+-- All at once: they need each other.
+select 'drop routine ' || string_agg(p.oid::regprocedure::text, ', ' order by p.oid) as statement
+from pg_proc as p
+where (
+        p.pronamespace = 'bookingdb'::regnamespace
+        or p.oid = any(select to_regprocedure(s.signature) from unnest(:'signatures') as s (signature))
+    )
+    and not exists (
+        select from pg_depend as d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+    )
+having count(*) > 0
