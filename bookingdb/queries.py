@@ -68,6 +68,16 @@ def heading(package: str, name: str) -> str:
     return _read(package, name)[0]
 
 
+def remark(package: str, name: str, key: str) -> str | None:
+    """Return what the comment at the top of a query says after ``key:``, None when it does not say it.
+
+    >>> remark("bookingdb.checks", "contents/20_time_zones", "problem")
+    'knows no zone but UTC'
+    """
+    found = re.search(rf"^{key}: (.*)$", heading(package, name), re.MULTILINE)
+    return found[1] if found else None
+
+
 def names(package: str, folder: str) -> list[str]:
     """List the queries of a folder below ``sql``, sorted, in the form that `load` takes.
 

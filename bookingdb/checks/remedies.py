@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from bookingdb.install.installer import KNOWN_ROLES
+from bookingdb.install.script import KNOWN_ROLES
 
 MIGRATE = "Run `bookingdb migrate`"
 REAPPLY = "Run `bookingdb migrate --reapply`"

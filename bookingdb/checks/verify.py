@@ -16,10 +16,12 @@ from typing import Any, Literal, LiteralString
 
 import psycopg
 
+from bookingdb import queries
 from bookingdb.checks import catalogue, remedies
 from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
 from bookingdb.install import installer
-from bookingdb.install.installer import Connection, InstallError
+from bookingdb.install.script import NAME_PREFIX
+from bookingdb.install.session import Connection, InstallError, prepare, scalar
 from bookingdb.install.source import Attachment, Catalogue, Source, SourceError
 
 # Whom applications connect as. What other roles may do with the application's own tables is their owner's business;
@@ -78,7 +80,7 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
     if not source.catalogue:
         raise SourceError("sql/catalogue.json is missing: it says what an installation consists of")
     with connection.transaction(force_rollback=True):
-        installer.prepare(connection, read_only=True)
+        prepare(connection, read_only=True)
         findings, extent = _installation(connection, source)
         report_errors = True
         if extent == "everything":
@@ -96,7 +98,7 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
 def snapshot(connection: Connection, source: Source) -> Catalogue:
     """Describe what is installed, in the form of ``sql/catalogue.json``."""
     with connection.transaction(force_rollback=True):
-        installer.prepare(connection, read_only=True)
+        prepare(connection, read_only=True)
         return catalogue.read(connection, source)
 
 
@@ -106,7 +108,7 @@ def _installation(connection: Connection, source: Source) -> tuple[list[Finding]
     def finding(problem: str, remedy: str) -> list[Finding]:
         return [Finding("installation", "bookingdb", problem, remedy)]
 
-    if not _value(connection, "select exists (select from pg_namespace as n where n.nspname = 'bookingdb')"):
+    if not scalar(connection, "select exists (select from pg_namespace as n where n.nspname = 'bookingdb')"):
         return finding("is not installed", MIGRATE), "nothing"
     try:
         with connection.transaction():
@@ -162,7 +164,7 @@ class _Comparison:
 
     def extension(self) -> Iterator[Finding]:
         """btree_gist, in whichever schema: a database that had it elsewhere before keeps it there."""
-        if _value(self.connection, "select exists (select from pg_extension where extname = 'btree_gist')"):
+        if scalar(self.connection, "select exists (select from pg_extension where extname = 'btree_gist')"):
             return
         lost = {
             name: remedies.making(group, name, wanted)
@@ -270,21 +272,7 @@ class _Comparison:
 
     def foreign_attachments(self) -> Iterator[Finding]:
         """Triggers and rules of others on the tables of the schema bookingdb, which could undo what ours do."""
-        rows = self.connection.execute(
-            """
-            select 'trigger', quote_ident(t.tgname), t.tgrelid::regclass::text
-            from pg_trigger as t
-            inner join pg_class as c on c.oid = t.tgrelid
-            where c.relnamespace = 'bookingdb'::regnamespace and not t.tgisinternal and not starts_with(t.tgname, %s)
-            union all
-            select 'rule', quote_ident(r.rulename), r.ev_class::regclass::text
-            from pg_rewrite as r
-            inner join pg_class as c on c.oid = r.ev_class
-            where c.relnamespace = 'bookingdb'::regnamespace and r.rulename <> '_RETURN'
-            order by 1, 3, 2
-            """,
-            [installer.NAME_PREFIX],
-        )
+        rows = self.connection.execute(_query("foreign_attachments", prefix=NAME_PREFIX))
         for kind, name, table in rows:
             remedy = run(f"drop {kind} {name} on {table}")
             yield Finding(f"{kind}s", f"{name} on {table}", "is not part of bookingdb", remedy)
@@ -293,21 +281,7 @@ class _Comparison:
         """Triggers that keep an adopted application's tables in step, which are missing or switched off."""
         if "bookingdb.adoption" not in self.actual["tables"]:
             return
-        rows = self.connection.execute(
-            """
-            select a.object, a.adopted ->> 'statement'
-            from bookingdb.adoption as a
-            where a.kind = 'statement'
-                and starts_with(a.object, 'trigger bookingdb_')
-                and not exists (
-                    select from pg_trigger as t
-                    where format('trigger %I on %s', t.tgname, t.tgrelid::regclass) = a.object
-                        and t.tgenabled in ('O', 'A')
-                )
-            order by a.id
-            """
-        )
-        for name, statement in rows:
+        for name, statement in self.connection.execute(_query("missing_companions")):
             problem = "is missing, or switched off: what the application writes is no longer followed"
             yield Finding("triggers", name.removeprefix("trigger "), problem, run(statement))
 
@@ -338,62 +312,29 @@ class _Comparison:
                     yield Finding("privileges", name, f"{role} has {', '.join(extra)}", remedy)
 
 
-# What must be in a table, or must not: a query that is true where it is wrong, the table, the problem, the remedy.
-_CONTENTS: tuple[tuple[LiteralString, str, str, str], ...] = (
-    (
-        "select exists (select from bookingdb.selftest_people)",
-        "bookingdb.selftest_people",
-        "has people of a self-test that was interrupted, or is running now",
-        "Run `bookingdb selftest`, which removes them",
-    ),
-    (
-        "select count(*) < 2 from bookingdb.time_zones",
-        "bookingdb.time_zones",
-        "knows no zone but UTC",
-        "Run `select bookingdb.refresh_time_zones()`",
-    ),
-    (
-        "select not exists (select from bookingdb.policies as p where p.therapist_id is null)",
-        "bookingdb.policies",
-        "has no default policy",
-        "Run `insert into bookingdb.policies (time_zone, minimum_duration_minutes, maximum_duration_minutes,"
-        " cancellation_window, refund_grace, hold_lifetime, buffer_before_minutes, buffer_after_minutes,"
-        " minimum_notice, maximum_advance, slot_step_minutes, slot_offset_minutes, maximum_sessions_per_day,"
-        " maximum_sessions_per_week, require_hours)"
-        " values ('UTC', 15, 180, '24 hours', '30 days', '5 minutes', 0, 0, '0', '365 days', 15, 0, 1000, 1000,"
-        " false)`",
-    ),
-    (
-        "select exists (select from bookingdb.rewritten_records)",
-        "bookingdb.rewritten_records",
-        "says that a superuser rewrote records of ledger or audit log",
-        "Look at `select * from bookingdb.rewritten_records order by id`; delete there what is accounted for",
-    ),
-)
-
-
 def _contents(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
-    """What the tables must hold. With `report_errors`, one that cannot be read is a finding, too."""
-    for query, table, problem, remedy in _CONTENTS:
+    """What the tables must hold, as sql/contents says. With `report_errors`, one that cannot be read is a finding."""
+    default_policy = " ".join(_query("default_policy").split())
+    for query in queries.names("bookingdb.checks", "contents"):
+        table, problem, remedy = (
+            queries.remark("bookingdb.checks", query, key) or "" for key in ("table", "problem", "remedy")
+        )
         try:
             with connection.transaction():
-                is_wrong = _value(connection, query)
+                is_wrong = scalar(connection, _query(query))
         except psycopg.Error as error:
             if report_errors:
                 yield Finding("contents", table, f"cannot be read: {_message(error)}", _after(connection, error))
         else:
             if is_wrong:
-                yield Finding("contents", table, problem, remedy)
+                yield Finding("contents", table, problem, remedy.replace("{default_policy}", default_policy))
 
 
 def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
     """What ``check_invariants()`` says. With `report_errors`, it is a finding, too, when it cannot be asked."""
     try:
         with connection.transaction():
-            violations = connection.execute(
-                "select v.invariant, v.subject_id, v.problem, v.context from bookingdb.check_invariants() as v"
-                " order by v.invariant, v.subject_id"
-            ).fetchall()
+            violations = connection.execute(_query("violations")).fetchall()
     except psycopg.Error as error:
         if report_errors:
             problem = f"cannot be asked: {_message(error)}"
@@ -434,14 +375,10 @@ def _message(error: psycopg.Error) -> str:
 def _after(connection: Connection, error: psycopg.Error) -> str:
     """What to do when something could not be read."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        owner = _value(
-            connection,
-            "select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'bookingdb'",
-        )
+        owner = scalar(connection, "select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'bookingdb'")
         return f"Verify as the owner, {owner}"
     return REAPPLY
 
 
-def _value(connection: Connection, query: LiteralString) -> Any:
-    row = connection.execute(query).fetchone()
-    return row[0] if row is not None else None
+def _query(name: str, **values: object) -> LiteralString:
+    return queries.load("bookingdb.checks", name, **values)

@@ -153,7 +153,7 @@ def lint_installation(database_url: str | None, as_json: bool) -> None:
     """Check what is installed, and what hangs on its tables, against Supabase's advisors; exit 1 on a finding."""
     with open_database(database_url) as connection:
         findings = lint.lint(connection)
-    report_findings(findings, as_json, "Linted", {rule.name: f"{rule.name}: {rule.title}" for rule in lint.RULES})
+    report_findings(findings, as_json, "Linted", {rule.name: f"{rule.name}: {rule.title}" for rule in lint.rules()})
 
 
 def report_findings(

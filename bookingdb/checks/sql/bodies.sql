@@ -1,0 +1,1 @@
+select f.name, f.prosrc from functions as f
