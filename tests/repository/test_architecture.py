@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
+
 PACKAGE = "bookingdb"
 
 # From the bottom up, by the first name below the package. The package itself collects the public names, for edges and
