@@ -21,7 +21,7 @@ help:
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
 	@echo 'make budget       count the instructions of calls; fails when one exceeds tests/benchmark/budget.json (ARGS="--write")'
-	@echo 'make lint         ruff, mypy and sqlfluff only'
+	@echo 'make lint         ruff, mypy, sqlfluff and squawk only'
 	@echo 'make generate     write every file that is made from others'
 	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
 	@echo 'make clean        remove the virtual environment and every cache'
@@ -77,6 +77,7 @@ lint: $(VENV)/developing
 	# Its workers leave semaphores behind, which Python tidies up and warns of.
 	PYTHONWARNINGS=ignore::UserWarning:multiprocessing.resource_tracker \
 		$(BIN)/sqlfluff lint --processes 2 sql bookingdb tests/sql
+	$(BIN)/squawk sql/migrations/*.sql
 
 # The binaries of these packages run on every Python, whatever the packages say.
 VERSIONS ?= 15.19 17.11
