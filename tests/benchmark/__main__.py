@@ -27,6 +27,7 @@ from tests.benchmark import measurement, scratch, workloads
 from tests.benchmark import slots as slots_benchmark
 from tests.benchmark.contenders import Numbers
 from tests.benchmark.report import Report
+from tests.benchmark.run import Plan, Run
 
 _SHARED_BUFFERS = "1GB"
 
@@ -88,7 +89,7 @@ def main(
     )
     if size.clients % size.therapists:
         raise click.UsageError("--clients must be a multiple of --therapists")
-    plan = workloads.Plan(
+    plan = Plan(
         rounds=rounds or (10 if full else 2),
         transactions=transactions or (500 if full else 60),
         connections=connections or ((4, 16, 64) if full else (16,)),
@@ -114,7 +115,7 @@ def main(
                 "date": dt.datetime.now(dt.UTC).date().isoformat(),
                 "version": version("bookingdb"),
             }
-            workloads.carry_out(workloads.Run(made, plan, report, Numbers(made), step), names)
+            workloads.carry_out(Run(made, plan, report, Numbers(made), step), names)
     if json_file is not None:
         json_file.write_text(json.dumps(report.to_dict(), indent=2, default=str) + "\n", encoding="utf-8")
     if output is not None:

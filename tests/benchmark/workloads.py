@@ -6,198 +6,24 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
-from tests.benchmark import contention, measurement, profiling, scratch, slots, transactions
-from tests.benchmark.contenders import Contender, Numbers, OfOneTherapist, single_round_trip
-from tests.benchmark.report import Comparison, Report, Target
-from tests.benchmark.scratch import BOOKINGDB, Connection, Scratch, id_of
-
-_SINGLE: Final = ("floor", "floor, statements", "bookingdb", "ad-hoc", "fair")
-# The floor has no hours to look at: it is the same rows, beside those who have.
-_WITH_HOURS: Final = ("floor", "bookingdb", "fair")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much is done.
-
-    Attributes:
-        rounds: how often each contender has its turn.
-        transactions: bookings of a contender in a round at one connection.
-        connections: with how many connections throughput is measured.
-        transactions_each: bookings of each of these connections in a round.
-    """
-
-    rounds: int
-    transactions: int
-    connections: Sequence[int]
-    transactions_each: int
-
-
-@dataclass
-class Run:
-    """A scratch database, what was found in it, and what there is to tell of the progress."""
-
-    scratch: Scratch
-    plan: Plan
-    report: Report
-    numbers: Numbers
-    step: Callable[[str], None]
-
-    def fact(self, workload: str, measure: str, value: float, target: Target | None = None) -> None:
-        """Keep a figure of bookingdb that stands by itself."""
-        self.report.comparisons.append(
-            Comparison(workload, measure, "bookingdb", "", measurement.Ratio(value, value, value), target)
-        )
-
-    def connected(self, stack: ExitStack, count: int) -> list[Connection]:
-        """Connect so many times, until the stack is left."""
-        return [stack.enter_context(self.scratch.connect()) for _ in range(count)]
-
-    @contextmanager
-    def databases(self, step: str, schemas: Mapping[str, str], *, hours: bool = False) -> Iterator[dict[str, Scratch]]:
-        """Make a fresh database for each contender, and keep what check_invariants() says of bookingdb's at the end."""
-        self.step(step)
-        with scratch.for_each(self.scratch, schemas, hours=hours) as made:
-            yield made
-            for contender, schema in schemas.items():
-                if schema == BOOKINGDB:
-                    self.check(f"{step}, {contender}", made[contender])
-
-    def check(self, workload: str, database: Scratch) -> None:
-        """Keep what check_invariants() says: nothing, when all is well."""
-        with database.connect() as connection:
-            found = connection.execute("select * from bookingdb.check_invariants()").fetchall()
-        self.report.violations += [f"{workload}: {row}" for row in found]
-
-    def reserved(self, client: int, therapist: int, slot: int) -> dict[str, Any]:
-        """Return a booking of people whom no other workload books."""
-        size = self.scratch.size
-        # After all that the hot therapists' clients have booked.
-        slot += 3400
-        return {
-            "client": str(size.clients + client), "therapist": str(size.therapists + therapist), "day": slot // 12,
-            "hour": slot % 12 * 2, "number": f"reserved {client} {therapist} {slot}",
-        }  # fmt: skip
-
-
-def uncontended(run: Run) -> None:
-    """Everybody books something else, at one connection and at many; therapists have no hours."""
-    contenders = _chosen(run, (*_SINGLE, "floor with key", "bookingdb with key"))
-    with run.databases("loading for each contender", {each.name: each.tables for each in contenders}) as databases:
-        numbers = Numbers(run.scratch)
-        _one_connection(run, databases, numbers, contenders)
-        for connections in run.plan.connections:
-            _many_connections(run, databases, numbers, connections)
-
-
-def _one_connection(
-    run: Run, databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender]
-) -> None:
-    latency, cost = "1 connection", "1 connection, in blocks"
-    _take_turns(run, databases, numbers, contenders, latency, cost)
-    for suffix in ("", " with key"):
-        names = f"bookingdb{suffix}", f"floor{suffix}"
-        run.report.compare(latency, "mean", *names, Target("at most", 1.12))
-        run.report.compare(latency, "p50", *names)
-        run.report.compare(latency, "p99", *names, Target("at most", 1.25))
-        run.report.compare(cost, "mean", *names)
-        run.report.compare(cost, "cpu", *names, Target("at most", 1.35))
-        run.report.compare(cost, "wal", *names, Target("at most", 1.1))
-    for measure in ("mean", "p50", "p99"):
-        run.report.compare(latency, measure, "bookingdb", "floor, statements")
-    for measure in ("mean", "cpu", "wal"):
-        run.report.compare(cost, measure, "bookingdb", "floor, statements")
-    run.report.compare(latency, "speed", "bookingdb", "ad-hoc", _by_size(run, few=2.3))
-    for against in ("ad-hoc", "fair"):
-        run.report.compare(latency, "p50", "bookingdb", against)
-        run.report.compare(cost, "cpu", "bookingdb", against)
-    run.report.compare(latency, "speed", "bookingdb", "fair")
-
-
-def _take_turns(
-    run: Run, databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender], latency: str,
-    cost: str,
-) -> None:  # fmt: skip
-    """Measure at one connection each, round by round."""
-    for _ in range(run.plan.rounds):
-        run.step(latency)
-        run.report.add(latency, measurement.in_turns(databases, numbers, contenders, run.plan.transactions))
-        run.step(cost)
-        blocks = max(run.plan.transactions // 10, 2)
-        run.report.add(cost, measurement.in_blocks(databases, numbers, contenders, blocks, 10))
-
-
-def _many_connections(run: Run, databases: Mapping[str, Scratch], numbers: Numbers, connections: int) -> None:
-    workload = f"{connections} connections"
-    _at_once(run, databases, numbers, _chosen(run, _SINGLE), workload, connections)
-    aimed_at = connections == 16
-    names = "bookingdb", "floor"
-    run.report.compare(workload, "throughput", *names, Target("at least", 0.85) if aimed_at else None)
-    run.report.compare(workload, "p99", *names, Target("at most", 1.25) if aimed_at else None)
-    run.report.compare(workload, "cpu", *names)
-    run.report.compare(workload, "wal", *names)
-    for measure in ("throughput", "p99"):
-        run.report.compare(workload, measure, "bookingdb", "floor, statements")
-    run.report.compare(workload, "throughput", "bookingdb", "ad-hoc", _by_size(run, many=3.0) if aimed_at else None)
-    run.report.compare(workload, "throughput", "bookingdb", "fair")
-
-
-def _at_once(
-    run: Run, databases: Mapping[str, Scratch], numbers: Numbers, contenders: Sequence[Contender], workload: str,
-    connections: int,
-) -> None:  # fmt: skip
-    """Measure at many connections, one contender after the other, round by round."""
-    for _ in range(run.plan.rounds):
-        figures = {}
-        for contender in random.sample(contenders, len(contenders)):
-            run.step(f"{workload}: {contender.name}")
-            figures[contender.name] = measurement.concurrent(
-                databases[contender.name], numbers, contender, connections, run.plan.transactions_each
-            )
-        run.report.add(workload, figures)
-
-
-def within_hours(run: Run) -> None:
-    """The same bookings where each therapist has weekly hours, a buffer and a notice."""
-    contenders = _chosen(run, _WITH_HOURS)
-    latency, cost = "1 connection, within hours", "1 connection, within hours, in blocks"
-    schemas = {each.name: each.tables for each in contenders}
-    with run.databases("loading for each contender, with hours", schemas, hours=True) as databases:
-        numbers = Numbers(run.scratch)
-        _take_turns(run, databases, numbers, contenders, latency, cost)
-        for against in ("floor", "fair"):
-            run.report.compare(latency, "mean", "bookingdb", against)
-            run.report.compare(latency, "p50", "bookingdb", against)
-            run.report.compare(cost, "cpu", "bookingdb", against)
-        for connections in run.plan.connections:
-            workload = f"{connections} connections, within hours"
-            _at_once(run, databases, numbers, contenders, workload, connections)
-            for against in ("floor", "fair"):
-                run.report.compare(workload, "throughput", "bookingdb", against)
-
-
-def _chosen(run: Run, names: Sequence[str]) -> list[Contender]:
-    contenders = single_round_trip(run.scratch)
-    return [contenders[name] for name in names]
-
-
-def _by_size(run: Run, *, few: float | None = None, many: float | None = None) -> Target | None:
-    """The targets against what teams write are for a small and for a large database."""
-    limit = few if run.scratch.size.sessions <= 10_000 else many if run.scratch.size.sessions >= 1_000_000 else None
-    return None if limit is None else Target("at least", limit)
+from tests.benchmark import contention, measurement, profiling, side_by_side, slots, transactions
+from tests.benchmark.contenders import Numbers, OfOneTherapist, single_round_trip
+from tests.benchmark.report import Comparison, Target
+from tests.benchmark.run import Plan, Run
+from tests.benchmark.scratch import Connection, Scratch, id_of
 
 
 def hot_therapist(run: Run) -> None:
     """Sixteen connections book one therapist, one slot after the other."""
     workload = "one therapist, 16 connections"
-    contenders = _chosen(run, ("bookingdb", "floor under a lock"))
+    contenders = run.chosen(("bookingdb", "floor under a lock"))
     schemas = {each.name: each.tables for each in contenders}
     with run.databases(f"{workload}: loading for each contender", schemas) as databases:
         for place in range(run.plan.rounds):
@@ -437,8 +263,13 @@ class Workload:
 
 
 WORKLOADS: Final[dict[str, Workload]] = {
-    "uncontended": Workload(uncontended, lambda plan: 1 + plan.rounds * (2 + len(_SINGLE) * len(plan.connections))),
-    "hours": Workload(within_hours, lambda plan: 1 + plan.rounds * (2 + len(_WITH_HOURS) * len(plan.connections))),
+    "uncontended": Workload(
+        side_by_side.uncontended, lambda plan: 1 + plan.rounds * (2 + len(side_by_side.SINGLE) * len(plan.connections))
+    ),
+    "hours": Workload(
+        side_by_side.within_hours,
+        lambda plan: 1 + plan.rounds * (2 + len(side_by_side.WITH_HOURS) * len(plan.connections)),
+    ),
     "profile": Workload(profile, lambda _: 1),
     "hot": Workload(hot_therapist, lambda plan: 1 + plan.rounds * 2),
     "round-trips": Workload(
