@@ -112,7 +112,7 @@ def _installation(connection: Connection, source: Source) -> tuple[list[Finding]
         return finding("is not installed", MIGRATE), "nothing"
     try:
         with connection.transaction():
-            plan = installer.make_plan(connection, source)
+            pending = installer.find_pending(connection, source)
             recorded = installer.recorded_set(connection)
     except InstallError as error:
         return finding(str(error), "What is installed was not compared"), "invariants"
@@ -121,11 +121,11 @@ def _installation(connection: Connection, source: Source) -> tuple[list[Finding]
 
     if recorded is None:
         return finding("has no history of its installation, though its schema exists", RESTORE), "nothing"
-    if plan.migrations or recorded[0] != source.checksum:
-        pending = ", ".join([file.name for file in plan.migrations] or ["functions, triggers, policies and grants"])
-        return finding(f"is not at the version of this package; pending: {pending}", MIGRATE), "invariants"
+    if pending.migrations or recorded[0] != source.checksum:
+        names = ", ".join([file.name for file in pending.migrations] or ["functions, triggers, policies and grants"])
+        return finding(f"is not at the version of this package; pending: {names}", MIGRATE), "invariants"
     # When only roles appeared or went, everything else can be compared.
-    return finding(plan.reason, MIGRATE) if plan.reason else [], "everything"
+    return finding(pending.reason, MIGRATE) if pending.reason else [], "everything"
 
 
 class _Comparison:

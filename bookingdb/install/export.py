@@ -89,7 +89,7 @@ def sql_script(source: Source | None = None, *, passes_over_newer: bool = False)
         lock=INSTALL_LOCK,
         lock_timeout=f"{LOCK_TIMEOUT * 1000:.0f}ms",
         is_newer=indented(newer, 16) if passes_over_newer else "false",
-        plan=indented(script.plan_query(source), 16),
+        plan=indented(script.pending_query(source), 16),
         obstacle=indented(script.obstacle_query(source), 16),
         stray_functions=indented(script.strays_query(source), 16),
         steps=",\n".join(_row(number, step) for number, step in steps),

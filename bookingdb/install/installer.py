@@ -45,7 +45,7 @@ _WRITE_ORDER = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class Pending:
     """What a database lacks: migrations not applied yet, and why the function set must be applied (if it must)."""
 
     migrations: tuple[SqlFile, ...]
@@ -58,7 +58,7 @@ class Plan:
 
 
 @dataclass
-class Report:
+class Applied:
     """What `migrate` did (or, after a dry run, would do).
 
     ``migrations`` are names of files, ``reason`` says why functions, triggers, policies and grants were applied (None:
@@ -87,7 +87,7 @@ class Status:
     """The installed version of a database beside this package's: history rows (newest first) and what is pending."""
 
     history: list[dict[str, Any]]
-    pending: Plan
+    pending: Pending
 
 
 def migrate(
@@ -97,7 +97,7 @@ def migrate(
     dry_run: bool = False,
     reapply: bool = False,
     wait: float = 300,
-) -> Report:
+) -> Applied:
     """Bring a database to this package's version, in one transaction.
 
     Args:
@@ -121,28 +121,28 @@ def migrate(
     if dry_run:
         with connection.transaction(force_rollback=True):
             prepare(connection)
-            plan = make_plan(connection, source, reapply=reapply)
-            if plan.is_empty:
-                return Report()
+            pending = find_pending(connection, source, reapply=reapply)
+            if pending.is_empty:
+                return Applied()
             _refuse_obstacles(connection, source)
-            names = [file.name for file in plan.migrations]
-            return Report(names, plan.reason, [step.statement for step in script.steps(source, plan.migrations)])
+            names = [file.name for file in pending.migrations]
+            return Applied(names, pending.reason, [step.statement for step in script.steps(source, pending.migrations)])
 
     deadline = time.monotonic() + wait
     while True:
-        report: Report | None = None
+        applied: Applied | None = None
         with connection.transaction():
             prepare(connection)
-            plan = make_plan(connection, source, reapply=reapply)
-            if not plan.is_empty and scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
-                # The plan is made again under the lock: somebody may have done the work while we waited.
-                plan = make_plan(connection, source, reapply=reapply)
-                report = _apply(connection, source, plan) if not plan.is_empty else None
+            pending = find_pending(connection, source, reapply=reapply)
+            if not pending.is_empty and scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
+                # Asked again under the lock: somebody may have done the work while we waited.
+                pending = find_pending(connection, source, reapply=reapply)
+                applied = _apply(connection, source, pending) if not pending.is_empty else None
         if connection.closed:
             # The end of a transaction on a connection that is known to be lost raises nothing, and commits nothing.
             raise psycopg.OperationalError("the connection was lost before the installation was committed")
-        if plan.is_empty or report is not None:
-            return report or Report()
+        if pending.is_empty or applied is not None:
+            return applied or Applied()
         if time.monotonic() > deadline:
             raise InstallError(f"another installation did not finish within {wait:.0f} seconds; try again later")
         # Polled, in a transaction of its own each time: a waiter holds no snapshot that blocks the one at work.
@@ -162,23 +162,23 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
         if _is_installed(connection):
             cursor = connection.cursor(row_factory=dict_row)
             history = cursor.execute(script.query("history")).fetchall()
-        return Status(history, make_plan(connection, source))
+        return Status(history, find_pending(connection, source))
 
 
-def make_plan(connection: Connection, source: Source, *, reapply: bool = False) -> Plan:
+def find_pending(connection: Connection, source: Source, *, reapply: bool = False) -> Pending:
     """Compare a database's history with the files.
 
     Raises:
         InstallError: the two contradict each other.
     """
     if not _is_installed(connection):
-        return Plan(source.migrations, script.REASON_AT_FIRST)
-    row = connection.execute(script.plan_query(source, reapply=reapply)).fetchone()
+        return Pending(source.migrations, script.REASON_AT_FIRST)
+    row = connection.execute(script.pending_query(source, reapply=reapply)).fetchone()
     assert row is not None
     problem, pending, reason = row
     if problem:
         raise InstallError(problem)
-    return Plan(tuple(file for file in source.migrations if file.name in pending), reason)
+    return Pending(tuple(file for file in source.migrations if file.name in pending), reason)
 
 
 def recorded_set(connection: Connection) -> tuple[str, dict[str, Any]] | None:
@@ -233,14 +233,14 @@ def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
     return set(rows)
 
 
-def _apply(connection: Connection, source: Source, plan: Plan) -> Report:
+def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
     _refuse_obstacles(connection, source)
-    report = Report([file.name for file in plan.migrations], plan.reason)
-    if plan.migrations and _is_installed(connection):
-        _lock_tables(connection, plan)
+    applied = Applied([file.name for file in pending.migrations], pending.reason)
+    if pending.migrations and _is_installed(connection):
+        _lock_tables(connection, pending)
     limit_lock_wait(connection)
-    for step in script.steps(source, plan.migrations):
-        report.statements.append(step.statement)
+    for step in script.steps(source, pending.migrations):
+        applied.statements.append(step.statement)
         try:
             with refusals(step.place):
                 connection.execute(step.statement)
@@ -248,10 +248,10 @@ def _apply(connection: Connection, source: Source, plan: Plan) -> Report:
             raise InstallError(FAILED % (step.place, error.diag.message_primary or error)) from error
     if strays := stray_functions(connection, source):
         raise InstallError(script.STRAYS % ", ".join(strays))
-    return report
+    return applied
 
 
-def _lock_tables(connection: Connection, plan: Plan) -> None:
+def _lock_tables(connection: Connection, pending: Pending) -> None:
     """Take the tables that the migrations name at once, before these take them in an order of their own.
 
     Whoever waits for long while holding some of them would deadlock with a booking that holds others: they are taken
@@ -261,7 +261,7 @@ def _lock_tables(connection: Connection, plan: Plan) -> None:
     Raises:
         InstallError: not within `LOCK_TIMEOUT` seconds of trying.
     """
-    named = {name for file in plan.migrations for name in re.findall(r"\b(?:public|bookingdb)\.[a-z_]+", file.text)}
+    named = {name for file in pending.migrations for name in re.findall(r"\b(?:public|bookingdb)\.[a-z_]+", file.text)}
     rows = connection.execute(script.query("lockable_tables"))
     order = {name: place for place, name in enumerate(_WRITE_ORDER)}
     tables = sorted((name for (name,) in rows if name in named), key=lambda name: order.get(name, -1))
@@ -281,7 +281,7 @@ def _lock_tables(connection: Connection, plan: Plan) -> None:
                 connection.execute(f"lock table {names} in access exclusive mode")
         except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
             if time.monotonic() > deadline:
-                raise InstallError(NOT_LOCKED % f"sql/{plan.migrations[0].path}") from error
+                raise InstallError(NOT_LOCKED % f"sql/{pending.migrations[0].path}") from error
             time.sleep(random.uniform(0, patience))
         else:
             configure(connection, "statement_timeout", "0")
@@ -343,16 +343,16 @@ __all__ = [
     "KNOWN_ROLES",
     "NAME_PREFIX",
     "PUBLIC_TABLES",
+    "Applied",
     "Connection",
     "FunctionFile",
     "InstallError",
-    "Plan",
-    "Report",
+    "Pending",
     "Status",
     "accepted_differences",
+    "find_pending",
     "installed_source",
     "is_adopted",
-    "make_plan",
     "migrate",
     "missing_role",
     "prepare",

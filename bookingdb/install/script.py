@@ -96,14 +96,14 @@ def obstacle_query(source: Source) -> LiteralString:
     return query("obstacle", minimum_version=MINIMUM_VERSION, public_functions=_public_names(source))
 
 
-def plan_query(source: Source, *, reapply: bool = False) -> LiteralString:
+def pending_query(source: Source, *, reapply: bool = False) -> LiteralString:
     """Compare the history of a database that has one with the files.
 
     One row: ``problem``, why the two contradict each other, or null; ``pending``, the names of migrations not applied
     yet; ``reason``, why functions, triggers, policies and grants must be applied, null where they need not.
     """
     return query(
-        "plan",
+        "pending",
         known=indented(_values((file.name, file.path, file.checksum) for file in source.migrations), 4),
         checksum=source.checksum,
         present_roles=PRESENT_ROLES,

@@ -179,7 +179,7 @@ def test_of_eight_migrators_at_once_one_does_the_work(owned_database: str, poole
     pooler.process_ids(owned_database)
     together = threading.Barrier(8)
 
-    def migrate(_: int) -> installer.Report:
+    def migrate(_: int) -> installer.Applied:
         with database.connect(url) as connection:
             together.wait(10)
             return installer.migrate(connection, wait=30)

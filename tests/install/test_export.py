@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from bookingdb.checks import verify
 from bookingdb.install import export, installer, script, source
 from bookingdb.install.export import ExportError, sql_script, write_migration
-from bookingdb.install.installer import INSTALL_LOCK, InstallError, Report, migrate
+from bookingdb.install.installer import INSTALL_LOCK, Applied, InstallError, migrate
 from bookingdb.install.source import Source, SourceError
 from tests.support import Connection, World, connect, run, scalar, wait_until_blocked
 from tests.support.databases import hosts_database, new_database, url_of
@@ -90,7 +90,7 @@ def test_it_leaves_what_migrate_leaves_on_every_host(hosts_empty_database: str, 
         assert verify.verify(connection) == []
         assert state(connection) == state(migrated)
         assert history(connection) == [*(("migration", name) for name in MIGRATIONS), ("functions", "standalone")]
-        assert migrate(connection) == Report()
+        assert migrate(connection) == Applied()
 
         world = World(hosts_empty_database, connection)
         assert world.book(world.client(credits=1), world.therapist())["credits_balance"] == 0

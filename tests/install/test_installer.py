@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 
 from bookingdb.checks import verify
 from bookingdb.install import installer, script, source
-from bookingdb.install.installer import INSTALL_LOCK, InstallError, Report, migrate
+from bookingdb.install.installer import INSTALL_LOCK, Applied, InstallError, migrate
 from bookingdb.install.source import SourceError
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.commands import bookingdb
@@ -57,8 +57,8 @@ def test_ordinary_owner_installs_once(owned: Connection) -> None:
     before, recorded = contents(owned), history(owned)
     assert recorded == [*(("migration", name) for name in MIGRATIONS), ("functions", "standalone")]
 
-    assert migrate(owned) == Report()
-    assert migrate(owned, dry_run=True) == Report()
+    assert migrate(owned) == Applied()
+    assert migrate(owned, dry_run=True) == Applied()
     assert (contents(owned), history(owned)) == (before, recorded)
 
 
@@ -140,11 +140,11 @@ def test_an_extension_that_is_there_already_stays_where_it_is(owned: Connection)
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def at_once(url: str, number: int) -> list[Report]:
+def at_once(url: str, number: int) -> list[Applied]:
     """Migrate with so many connections at the same moment."""
     barrier = threading.Barrier(number)
 
-    def one(_: int) -> Report:
+    def one(_: int) -> Applied:
         with connect(url) as connection:
             barrier.wait()
             return migrate(connection)
@@ -192,7 +192,7 @@ class Late(psycopg.Connection[Any]):
 def test_whoever_comes_a_moment_too_late_finds_it_done(owned: Connection, owned_database: str) -> None:
     with Late.connect(owned_database, autocommit=True, prepare_threshold=None) as connection:
         connection.other = owned
-        assert migrate(connection) == Report()
+        assert migrate(connection) == Applied()
     assert len(history(owned)) == len(MIGRATIONS) + 1
 
 
