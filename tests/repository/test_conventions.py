@@ -153,7 +153,7 @@ def test_a_public_comment_says_who_may_call() -> None:
 # Text
 # ----------------------------------------------------------------------------------------------------------------------
 
-SQL_FILES = sorted([*(ROOT / "sql").rglob("*.sql"), *(ROOT / "tests" / "sql").rglob("*.sql")])
+SQL_FILES = sorted(path for folder in ("sql", "bookingdb", "tests/sql") for path in (ROOT / folder).rglob("*.sql"))
 
 
 def test_every_index_says_which_query_or_constraint_needs_it() -> None:

@@ -39,6 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_and_all_of_sql(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {f"bookingdb/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*") if path.is_file()}
+    expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "bookingdb").rglob("*.sql")}
     assert expected <= names
     assert "bookingdb/py.typed" in names
     assert not {name for name in names if name.startswith("tests/")}

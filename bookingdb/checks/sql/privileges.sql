@@ -15,7 +15,8 @@ from (
         coalesce(f.proacl, acldefault('f', f.proowner)) as acl
     from functions as f
     union all
-    select case r.relkind when 'S' then 'sequence ' else 'table ' end || r.name as name, null as column_name, r.relowner as owner,
+    select case r.relkind when 'S' then 'sequence ' else 'table ' end || r.name as name,
+        null as column_name, r.relowner as owner,
         coalesce(r.relacl, acldefault(case r.relkind when 'S' then 's' else 'r' end::"char", r.relowner)) as acl
     from relations as r
     where r.relkind in ('r', 'p', 'f', 'v', 'm', 'S')

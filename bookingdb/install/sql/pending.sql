@@ -1,6 +1,6 @@
--- The history of a database that has one beside the files. One row: "problem", why the two contradict each other, or null;
--- "pending", the names of migrations not applied yet; "reason", why functions, triggers, policies and grants must be
--- applied, null where they need not.
+-- The history of a database that has one beside the files. One row: "problem", why the two contradict each other, or
+-- null; "pending", the names of migrations not applied yet; "reason", why functions, triggers, policies and grants must
+-- be applied, null where they need not.
 with known (name, path, checksum) as (
     values
     :known

@@ -77,7 +77,9 @@ select
         cross join
             lateral unnest(array[
                 pg_get_triggerdef(t.oid),
-                case when t.tgenabled = 'D' then format('alter table %s disable trigger %I', v.oid::regclass, t.tgname) end
+                case
+                    when t.tgenabled = 'D' then format('alter table %s disable trigger %I', v.oid::regclass, t.tgname)
+                end
             ]) with ordinality as s (statement, place)
         where t.tgrelid = c.oid and not t.tgisinternal and s.statement is not null
         order by (t.tgname, s.place)
