@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -289,6 +290,34 @@ def test_people_have_ids_that_an_index_can_tell_apart(made: Scratch) -> None:
         assert person == scratch.id_of(kind, number)
     # GiST's penalty for a uuid is blind to its last bytes.
     assert len({person.bytes[:6] for _, person in found}) == len(found) > 0
+
+
+def test_contenders_have_databases_of_equal_state(made: Scratch) -> None:
+    schemas = {"floor": "bookingdb_floor", "floor with key": "bookingdb_floor", "bookingdb": "public"}
+    with scratch.for_each(made, schemas, hours=False) as databases:
+        assert len({database.conninfo for database in [made, *databases.values()]}) == 4
+        with databases["floor"].connect() as connection:
+            contention.booking(databases["floor"], Numbers(made).parameters(0), "floor")(connection)
+        found = []
+        for name in ("floor", "floor with key"):
+            with databases[name].connect() as connection:
+                relations = "select c.relname, c.reltuples from pg_class as c where c.relkind in ('r', 'i')"
+                found.append(
+                    run(connection, f"{relations} and c.relnamespace = 'bookingdb_floor'::regnamespace order by 1")
+                )
+                assert scalar(connection, "select count(*) from bookingdb_floor.sessions") == 200 + (name == "floor")
+        assert found[0] == found[1]
+
+
+def test_bookings_within_hours_obey_hours_buffer_and_notice(careful_url: str) -> None:
+    with scratch.made(careful_url, SMALL, hours=True) as made, made.connect() as connection:
+        contention.booking(made, Numbers(made).parameters(0))(connection)
+        policy = "select p.buffer_after_minutes, p.minimum_notice from public.get_policy(%s) as p"
+        hours = "select distinct h.start_time::text, h.end_time::text from public.get_weekly_hours(%s) as h order by 1"
+        for number in (0, SMALL.therapists - 1):
+            therapist = scratch.id_of("therapist", number)
+            assert run(connection, policy, therapist) == [(15, dt.timedelta(hours=1))]
+            assert run(connection, hours, therapist) == [("00:00:00", "12:00:00"), ("12:00:00", "00:00:00")]
 
 
 @pytest.mark.parametrize(("name", "schema"), [("ad-hoc", "bookingdb_ad_hoc"), ("fair", "bookingdb_fair")])
