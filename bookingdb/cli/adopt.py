@@ -13,7 +13,7 @@ from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.install.source import load
 
 if TYPE_CHECKING:
-    from bookingdb.install.installer import Connection
+    from bookingdb.install.session import Connection
 
 
 @click.command()

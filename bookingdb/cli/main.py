@@ -90,7 +90,8 @@ def explain(error: Exception) -> tuple[str, int]:
     from bookingdb import database  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.checks import selftest  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.cli.console import REFUSED  # noqa: PLC0415 (only what has failed waits for it)
-    from bookingdb.install import export, installer  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.install import export  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.install.session import InstallError  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.install.source import SourceError  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.local.binaries import LocalServerError  # noqa: PLC0415 (only what has failed waits for it)
 
@@ -102,7 +103,7 @@ def explain(error: Exception) -> tuple[str, int]:
             message, exit_code = str(error), REFUSED  # the end of the server's log may follow
         case BookingError():
             message, exit_code = f"{error.code}: {line}", REFUSED
-        case installer.InstallError() | export.ExportError() | SourceError() | selftest.SelftestError():
+        case InstallError() | export.ExportError() | SourceError() | selftest.SelftestError():
             message, exit_code = line, REFUSED
         case psycopg.OperationalError() if (error.sqlstate or "08").startswith(("08", "57P")):
             message, exit_code = f"the database went away: {line}", UNREACHABLE

@@ -17,7 +17,6 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bookingdb.install import script
-from bookingdb.install.script import KNOWN_ROLES, NAME_PREFIX, PUBLIC_TABLES
 from bookingdb.install.session import (
     FAILED,
     INSTALL_LOCK,
@@ -33,7 +32,7 @@ from bookingdb.install.session import (
     refusals,
     scalar,
 )
-from bookingdb.install.source import DEFAULT_ADAPTER, FunctionFile, Source, SqlFile, load, own_adapter
+from bookingdb.install.source import DEFAULT_ADAPTER, Source, SqlFile, load, own_adapter
 
 # How long, in seconds, a try to lock all tables takes at most; less than deadlock_timeout in any case.
 _LOCK_PATIENCE = 0.5
@@ -336,26 +335,3 @@ def missing_role(connection: Connection) -> str | None:
         "the role bookingdb_service is missing, which is for an application's own server; everything else works without"
         " it. To have it, let a superuser run `create role bookingdb_service nologin`, then run `bookingdb migrate`"
     )
-
-
-__all__ = [
-    "INSTALL_LOCK",
-    "KNOWN_ROLES",
-    "NAME_PREFIX",
-    "PUBLIC_TABLES",
-    "Applied",
-    "Connection",
-    "FunctionFile",
-    "InstallError",
-    "Pending",
-    "Status",
-    "accepted_differences",
-    "find_pending",
-    "installed_source",
-    "is_adopted",
-    "migrate",
-    "missing_role",
-    "prepare",
-    "status",
-    "stray_functions",
-]

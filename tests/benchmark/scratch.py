@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bookingdb.install import installer
+from bookingdb.install.session import InstallError
 
 Connection = psycopg.Connection[Any]
 
@@ -33,7 +34,7 @@ _ALL_DAY: Final = "('00:00', '12:00'), ('12:00', '24:00')"
 _MARK: Final = "scratch database of bookingdb's benchmark"
 
 
-class NotScratch(installer.InstallError):
+class NotScratch(InstallError):
     """The database is somebody else's, or the server does not write as carefully as one in production."""
 
 

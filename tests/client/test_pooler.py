@@ -40,6 +40,7 @@ from bookingdb.checks import verify
 from bookingdb.checks.selftest import Check, selftest
 from bookingdb.errors import sqlstate_of
 from bookingdb.install import installer
+from bookingdb.install.session import INSTALL_LOCK
 from tests.support import ROOT, TOMORROW, Connection, World, book, connect, run, scalar
 from tests.support import pooler as poolers
 from tests.support.clients import CALLERS, OURS, opened, result_of, sqlalchemy_url
@@ -200,7 +201,7 @@ def test_vanished_migrator_leaves_everything_to_the_next(owned_database: str, po
     with connect(owned_database) as direct:
         vanishing = connect(url)
         vanishing.execute("begin")
-        vanishing.execute("select pg_advisory_xact_lock(%s)", [installer.INSTALL_LOCK])
+        vanishing.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
         for statement in script[:-1]:
             vanishing.execute(statement.encode())
         vanish(vanishing)

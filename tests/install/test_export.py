@@ -19,7 +19,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from bookingdb.checks import verify
 from bookingdb.install import export, installer, script, source
 from bookingdb.install.export import ExportError, sql_script, write_migration
-from bookingdb.install.installer import INSTALL_LOCK, Applied, InstallError, migrate
+from bookingdb.install.installer import Applied, migrate
+from bookingdb.install.session import INSTALL_LOCK, InstallError
 from bookingdb.install.source import Source, SourceError
 from tests.support import Connection, World, connect, run, scalar, wait_until_blocked
 from tests.support.databases import hosts_database, new_database, url_of

@@ -11,6 +11,7 @@ import pytest
 
 from bookingdb.checks import verify
 from bookingdb.install import installer
+from bookingdb.install.script import PUBLIC_TABLES
 from tests.support import TOMORROW, Connection, connect, run, scalar
 from tests.support.commands import answer, bookingdb
 from tests.support.databases import on_supabase
@@ -61,7 +62,7 @@ def test_nothing_needs_a_superuser_or_belongs_to_one(owner: Connection) -> None:
 
 def test_public_holds_what_applications_see_and_nothing_else(owner: Connection) -> None:
     relations = run(owner, "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
-    assert {name for (name,) in relations} == set(installer.PUBLIC_TABLES)
+    assert {name for (name,) in relations} == set(PUBLIC_TABLES)
     operators = "select count(*) from pg_operator where oprnamespace = 'public'::regnamespace"
     assert scalar(owner, operators) == 0
 
@@ -110,5 +111,5 @@ def test_applications_tables_follow_the_host_and_ours_do_not(owner: Connection, 
     handed_out = "select coalesce(relacl::text, '') like '%anon=%' from pg_class where oid = %s::regclass"
     handed_out = handed_out.replace("'%anon=%'", "'%%anon=%%'")
     assert scalar(owner, handed_out, "of_the_application") == (host.name == "supabase_before_october_2026")
-    for table in installer.PUBLIC_TABLES:
+    for table in PUBLIC_TABLES:
         assert not scalar(owner, handed_out, table)

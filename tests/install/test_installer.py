@@ -18,7 +18,8 @@ from psycopg.conninfo import make_conninfo
 
 from bookingdb.checks import verify
 from bookingdb.install import installer, script, source
-from bookingdb.install.installer import INSTALL_LOCK, Applied, InstallError, migrate
+from bookingdb.install.installer import Applied, migrate
+from bookingdb.install.session import INSTALL_LOCK, InstallError
 from bookingdb.install.source import SourceError
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.commands import bookingdb

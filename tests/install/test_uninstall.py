@@ -9,7 +9,7 @@ import pytest
 from bookingdb.checks import verify
 from bookingdb.install import installer
 from bookingdb.install import uninstall as removing
-from bookingdb.install.installer import InstallError
+from bookingdb.install.session import InstallError
 from bookingdb.install.uninstall import MACHINERY, Removal, uninstall
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.commands import answer, bookingdb

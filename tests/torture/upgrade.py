@@ -12,6 +12,7 @@ import psycopg
 
 from bookingdb.checks import verify
 from bookingdb.install import installer
+from bookingdb.install.session import InstallError
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.upgrade import VERSIONS
 from tests.torture import log
@@ -57,7 +58,7 @@ def _kill(world: World, point: int, figures: Figures) -> None:
         _migrate(world, point)
     except psycopg.OperationalError:
         figures.other["migrate killed"] += 1
-    except installer.InstallError as error:
+    except InstallError as error:
         # It was killed and noticed, or did not come as far as that.
         cause = error.__cause__
         state = cause.sqlstate if isinstance(cause, psycopg.Error) else str(error)
@@ -89,7 +90,7 @@ def _migrate_under_load(world: World, figures: Figures) -> bool:
     for _ in range(TRIES):
         try:
             _migrate(world, None)
-        except installer.InstallError as error:
+        except InstallError as error:
             cause = error.__cause__
             if not isinstance(cause, psycopg.Error) or cause.sqlstate not in RETRIED:
                 raise

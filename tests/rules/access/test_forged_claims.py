@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from bookingdb.install import source
-from bookingdb.install.installer import PUBLIC_TABLES
+from bookingdb.install.script import PUBLIC_TABLES
 from tests.support import Connection, World, run, scalar
 from tests.support.callers import CALLS, SCHEMAS, SUPERUSER, acting, ask, engine_room, logged_in, of
 from tests.support.databases import on_supabase
