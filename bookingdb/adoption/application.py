@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
-from bookingdb import queries
+from bookingdb.adoption.plpgsql_text import readable
+from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import Connection
 
@@ -23,6 +24,10 @@ from bookingdb.install.session import Connection
 SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")
 # Roles that stand for whoever comes from outside.
 CALLERS = ("public", "anon", "authenticated")
+# Tables of money: nobody from outside writes them.
+MONEY = ("user_credits", "booking_audit_log")
+# Columns of sessions that say when one takes place.
+TIMES = frozenset({"start_time", "end_time", "scheduled_date", "scheduled_time", "session_date", "session_time"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,15 @@ class Column:
         """Its type without the precision of a time: Rails has ``timestamp(6)`` everywhere, Prisma ``timestamp(3)``."""
         return re.sub(r"^(time(?:stamp)?)\(\d\)", r"\1", self.type)
 
+    @property
+    def quoted(self) -> str:
+        """Its name as SQL."""
+        return quoted(self.name)
+
+    def alter(self, clause: str) -> str:
+        """Write the statement that changes it: ``set not null``."""
+        return f"alter table public.{self.table} alter column {self.quoted} {clause}"
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -54,6 +68,31 @@ class Constraint:
     definition: str
     target: str | None
 
+    @property
+    def label(self) -> str:
+        """What it is and what it is called, as in a plan."""
+        return f"constraint {self.name} on public.{self.table}"
+
+    @property
+    def removal(self) -> str:
+        """The statement that drops it."""
+        return f"alter table public.{self.table} drop constraint {self.name}"
+
+    @property
+    def making(self) -> str:
+        """The statement that makes it again."""
+        return f"alter table public.{self.table} add constraint {self.name} {readable(self.definition)}"
+
+    @property
+    def condition(self) -> str:
+        """The condition of a CHECK."""
+        return self.definition.removeprefix("CHECK ").removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+
+    @property
+    def listed_values(self) -> list[str]:
+        """The texts that its definition names."""
+        return re.findall(r"'((?:[^']|'')*)'", self.definition)
+
 
 @dataclass(frozen=True)
 class Index:
@@ -65,6 +104,11 @@ class Index:
     is_unique: bool
     definition: str
     bare_definition: str
+
+    @property
+    def label(self) -> str:
+        """What it is and what it is called, as in a plan."""
+        return f"index public.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +123,22 @@ class Trigger:
     function_settings: list[str]
     source: str
     is_before: bool
+
+    @property
+    def label(self) -> str:
+        """What it is and what it is called, as in a plan."""
+        return f"trigger {self.name} on public.{self.table}"
+
+    @property
+    def disabling(self) -> str:
+        """The statement that switches it off."""
+        return f"alter table public.{self.table} disable trigger {self.name}"
+
+    @property
+    def enabling(self) -> str:
+        """The statement that switches it on as it was; it must have been on."""
+        how = {"O": "enable", "R": "enable replica", "A": "enable always"}[self.enabled]
+        return f"alter table public.{self.table} {how} trigger {self.name}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +161,11 @@ class Function:
     is_definer: bool
     dependents: list[str]
 
+    @property
+    def label(self) -> str:
+        """What it is and what it is called, as SQL."""
+        return f"{self.kind} {self.signature}"
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -114,6 +179,16 @@ class Policy:
     check: str | None
     callers: list[str]
     definition: str
+
+    @property
+    def label(self) -> str:
+        """What it is and what it is called, as in a plan."""
+        return f"policy {self.name} on public.{self.table}"
+
+    @property
+    def removal(self) -> str:
+        """The statement that drops it."""
+        return f"drop {self.label}"
 
 
 @dataclass(frozen=True)
@@ -175,9 +250,8 @@ class Application:
         return [function for function in self.functions if function.name == name]
 
 
-_query = partial(queries.load, "bookingdb.adoption")
-_PRIVILEGES = _query("application/privileges")
-_GRANTS = _query("application/grants", privileges=_PRIVILEGES)
+_PRIVILEGES = query("application/privileges")
+_GRANTS = query("application/grants", privileges=_PRIVILEGES)
 
 
 def inspect(connection: Connection) -> Application:
@@ -189,7 +263,7 @@ def inspect(connection: Connection) -> Application:
     columns: dict[str, dict[str, Column]] = {}
     for column in read("columns", Column):
         columns.setdefault(column.table, {})[column.name] = column
-    extension = connection.execute(_query("application/extension_schema")).fetchone()
+    extension = connection.execute(query("application/extension_schema")).fetchone()
     has_schema = connection.execute("select to_regnamespace('extensions') is not null").fetchone()
     return Application(
         relations={relation.name: relation for relation in read("relations", Relation)},
@@ -207,13 +281,13 @@ def inspect(connection: Connection) -> Application:
 
 def _read(connection: Connection, name: str, kind: type[Any], /, **values: object) -> list[Any]:
     """Run a query of the folder application; each row makes an object of this class."""
-    query = _query(f"application/{name}", callers=CALLERS, grants=_GRANTS, privileges=_PRIVILEGES, **values)
-    return connection.cursor(row_factory=class_row(kind)).execute(query).fetchall()
+    text = query(f"application/{name}", callers=CALLERS, grants=_GRANTS, privileges=_PRIVILEGES, **values)
+    return connection.cursor(row_factory=class_row(kind)).execute(text).fetchall()
 
 
 def _listed(connection: Connection, name: str, /, **values: object) -> list[str]:
     """Run a query of the folder application that has one column."""
-    return [value for (value,) in connection.execute(_query(f"application/{name}", **values))]
+    return [value for (value,) in connection.execute(query(f"application/{name}", **values))]
 
 
 @dataclass(frozen=True)
@@ -270,12 +344,12 @@ def openings(connection: Connection, tables: list[str]) -> list[Opening]:
 
 def bodies(connection: Connection) -> list[tuple[str, str]]:
     """List name and text of the functions of all schemas, but for triggers and those of the server or extensions."""
-    return connection.execute(_query("application/bodies")).fetchall()
+    return connection.execute(query("application/bodies")).fetchall()
 
 
 def triggers_elsewhere(connection: Connection) -> list[tuple[str, str, str, bool]]:
     """List the triggers of other tables: name, table, text of the function, whether it runs as its owner."""
-    return connection.execute(_query("application/triggers_elsewhere", tables=PUBLIC_TABLES)).fetchall()
+    return connection.execute(query("application/triggers_elsewhere", tables=PUBLIC_TABLES)).fetchall()
 
 
 def referring(connection: Connection, constraint: Constraint) -> list[str]:

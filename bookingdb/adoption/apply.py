@@ -15,8 +15,8 @@ from psycopg.types.json import Jsonb
 from bookingdb.adoption import application, repair
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.plan import planner
+from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.plan.file import Decided
-from bookingdb.adoption.plan.planner import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.transaction import changing, lock_installation, refuse_installed
 from bookingdb.checks import lint, verify
 from bookingdb.install import script, session

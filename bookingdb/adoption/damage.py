@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg import sql
 
 from bookingdb.adoption.application import Application
+from bookingdb.adoption.statements import quoted
 from bookingdb.install.session import Connection, literal
 
 # Statuses in which a session takes place (bookingdb.occupies_time), and all that bookingdb knows.
@@ -38,8 +38,8 @@ _PASSING = frozenset(
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of one class: which, and what the plan does about them."""
+class Damage:
+    """Damage of one class: which, and what the plan does about them."""
 
     key: str
     table: str
@@ -88,7 +88,7 @@ def _first(app: Application, name: str, types: tuple[str, ...], cast: str) -> st
     names = [n for n in (name, *SYNONYMS.get(name, ())) if (app.type_of("sessions", n) or "").startswith(types)]
     if not names:
         return f"null::{cast}"
-    values = [f"s.{sql.Identifier(n).as_string(None)}" for n in names]
+    values = [f"s.{quoted(n)}" for n in names]
     if cast == "integer":
         # No session is that long, and neither NaN nor what is too large for an integer is one.
         values = [f"case when {value} between -1000000 and 1000000 then {value} end" for value in values]
@@ -244,7 +244,7 @@ CHOICES["rows.overlapping"] = {
 
 def sessions(
     connection: Connection, app: Application, answers: Mapping[str, str], bookable: str | None
-) -> Iterator[Rows]:
+) -> Iterator[Damage]:
     """Yield the classes of sessions of which there are any; `bookable` selects the ids of therapists."""
     if not app.has("sessions"):
         return
@@ -256,13 +256,13 @@ def sessions(
     for key, condition, title, choices in _SESSIONS:
         found = ids(f"select r.id::text from ({read}) as r where {condition} order by 1")
         if found:
-            yield Rows(key, "public.sessions", title, choices[answers.get(key, next(iter(choices)))], found)
+            yield Damage(key, "public.sessions", title, choices[answers.get(key, next(iter(choices)))], found)
     for person, what in (("therapist_id", "therapist"), ("user_id", "client")):
         found = ids(_OVERLAPS.format(person=person, readings=read))
         if found:
             repair = CHOICES["rows.overlapping"][answers.get("rows.overlapping", "keep")]
             title = f"active sessions that overlap an earlier one of the same {what}"
-            yield Rows(f"rows.overlapping.{what}", "public.sessions", title, repair, found)
+            yield Damage(f"rows.overlapping.{what}", "public.sessions", title, repair, found)
     if bookable:
         found = ids(
             f"select r.id::text from ({read}) as r where r.active and r.therapist_id is not null"
@@ -271,7 +271,7 @@ def sessions(
         )
         if found:
             title = "active sessions to come with somebody who cannot be booked (inactive, not verified, not approved)"
-            yield Rows("rows.not_bookable", "public.sessions", title, "they stay as they are", found)
+            yield Damage("rows.not_bookable", "public.sessions", title, "they stay as they are", found)
 
 
 def zones(connection: Connection, app: Application, answered: str | None, stamps: str) -> Zones:
@@ -300,7 +300,7 @@ def zones(connection: Connection, app: Application, answered: str | None, stamps
         return Zones(answered or "UTC")
     matches = {name: matched for name, matched, _ in rows if matched}
     others = [name for name in matches if name != "UTC"]
-    # Rows that only UTC explains beside rows that only another zone does: the two families.
+    # Damage that only UTC explains beside rows that only another zone does: the two families.
     zone = answered or (others[0] if others and matches[others[0]] * 10 > rows[0][2] else next(iter(matches), "UTC"))
     families = readings(app, {"zone": zone, "zone.timestamps": stamps})
     as_utc = [
@@ -461,7 +461,7 @@ _LOTS: tuple[tuple[str, tuple[str, ...], str, str, str, dict[str, tuple[str, str
 CHOICES |= {key: {name: what for name, (what, _) in choices.items()} for key, *_, choices in _LOTS}
 
 
-def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -> Iterator[Rows]:
+def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -> Iterator[Damage]:
     """Yield the classes of lots of which there are any."""
     for key, needed, base, title, _, choices in _LOTS:
         condition = base
@@ -472,10 +472,10 @@ def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -
             found = [value for (value,) in connection.execute(query)]
             if found:
                 chosen = answers.get(key, next(iter(choices)))
-                yield Rows(key, "public.user_credits", title, choices[chosen][0], found)
+                yield Damage(key, "public.user_credits", title, choices[chosen][0], found)
 
 
-def duplicates(connection: Connection, app: Application) -> Iterator[Rows]:
+def duplicates(connection: Connection, app: Application) -> Iterator[Damage]:
     """Yield rows that bookingdb would not have let in twice: accounts of one e-mail address, one payment's lots."""
     for key, table, column, expression, title in (
         ("users.same_email", "users", "email", "lower(t.email)", "accounts that share an e-mail address"),
@@ -494,10 +494,10 @@ def duplicates(connection: Connection, app: Application) -> Iterator[Rows]:
             ).fetchall()
             if found:
                 repair = "they stay as they are; the index that forbids it is left out"
-                yield Rows(key, f"public.{table}", title, repair, [value for (value,) in found])
+                yield Damage(key, f"public.{table}", title, repair, [value for (value,) in found])
 
 
-def copied(connection: Connection, app: Application) -> Iterator[Rows]:
+def copied(connection: Connection, app: Application) -> Iterator[Damage]:
     """Yield the sessions of which a column of ours takes over what the application keeps under another name."""
     for ours, others in SYNONYMS.items():
         for other in others:
@@ -507,7 +507,7 @@ def copied(connection: Connection, app: Application) -> Iterator[Rows]:
                     f"select s.id::text from public.sessions as s where {empty}s.{other} is not null order by 1"
                 ).fetchall()
                 if found:
-                    yield Rows(
+                    yield Damage(
                         f"rows.{ours}", "public.sessions", f"sessions whose {ours} is kept as {other}",
                         f"{ours} becomes what {other} is", [value for (value,) in found],
                     )  # fmt: skip
@@ -527,7 +527,7 @@ def copy_repairs(before: Application, now: Application) -> Iterator[Repair]:
     for ours, others in SYNONYMS.items():
         for other in others:
             if before.column("sessions", other) and now.column("sessions", ours):
-                theirs = sql.Identifier(other).as_string(None)
+                theirs = quoted(other)
                 kind = now.type_of("sessions", ours)
                 query = f"select s.id, s.{theirs}::{kind} as {ours} from public.sessions as s"
                 yield Repair(
@@ -570,7 +570,7 @@ def spendable(connection: Connection) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
-def fits(connection: Connection, select: str) -> str | None:
+def misfit(connection: Connection, select: str) -> str | None:
     """Why a query cannot be asked of this database, None where it can."""
     try:
         with connection.transaction():

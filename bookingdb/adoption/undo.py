@@ -10,7 +10,7 @@ import psycopg
 from bookingdb.adoption import application, repair
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.apply import Announce
-from bookingdb.adoption.plan.planner import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
+from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
 from bookingdb.adoption.transaction import changing
 from bookingdb.install import installer, session, uninstall
 from bookingdb.install.script import KNOWN_ROLES

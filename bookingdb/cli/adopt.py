@@ -79,10 +79,12 @@ def adopt(
 
 def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None, output: Path | None) -> None:
     """Write the plan into a file, or onto standard output."""
-    from bookingdb.adoption.plan import file, planner  # noqa: PLC0415
+    from bookingdb.adoption.plan import file  # noqa: PLC0415
+    from bookingdb.adoption.plan.people import likely_adapter  # noqa: PLC0415
+    from bookingdb.adoption.plan.planner import make_plan  # noqa: PLC0415
 
-    source = load(adapter=adapter or planner.likely_adapter(connection))
-    plan, fingerprint = planner.make_plan(connection, source, answers)
+    source = load(adapter=adapter or likely_adapter(connection))
+    plan, fingerprint = make_plan(connection, source, answers)
     text = file.write(plan, fingerprint, adapter)
     if output:
         output.write_text(text, encoding="utf-8")

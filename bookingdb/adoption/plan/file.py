@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import tomli_w
 
-from bookingdb.adoption.damage import Rows
-from bookingdb.adoption.plan.planner import Plan
+from bookingdb.adoption.damage import Damage
+from bookingdb.adoption.plan.draft import Plan
 
 # Of larger classes the plan has no more ids than this, so that a person can open it; the fingerprint knows them all.
 MANY = 10_000
@@ -41,7 +41,7 @@ def write(plan: Plan, fingerprint: str, adapter: str | None = None) -> str:
     head = tomli_w.dumps({"fingerprint": fingerprint, "adapter": adapter or plan.adapter, "problems": plan.problems})
     parts = {
         "found": [{"what": what, "lines": lines} for what, lines in plan.found.items()],
-        "rows": [_class(each) for each in plan.rows],
+        "rows": [_class(each) for each in plan.damage],
         "changes": [
             {"object": each.object, "reason": each.reason, "statements": list(each.statements)}
             for each in plan.changes
@@ -57,7 +57,7 @@ def write(plan: Plan, fingerprint: str, adapter: str | None = None) -> str:
     return "\n".join([comment, "", head + empty, _answers(plan), *sections, balances])
 
 
-def _class(each: Rows) -> dict[str, object]:
+def _class(each: Damage) -> dict[str, object]:
     entry: dict[str, object] = {
         "class": each.key,
         "table": each.table,
