@@ -15,7 +15,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from bookingdb.adoption.damage import ACTIVE, LOT_STATUSES, STATUSES
+from bookingdb.adoption.damage import LOT_STATUSES
+from bookingdb.adoption.readings import ACTIVE, STATUSES
 from bookingdb.checks import verify
 from bookingdb.install import installer, source
 from tests.support import TOMORROW, Connection, World, connect, run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bookingdb.adoption import damage
+from bookingdb.adoption import damage, readings
 from bookingdb.adoption.application import SCHEDULE_TABLES, Function
 from bookingdb.adoption.plan.draft import FOLLOWING, PlanDraft
 from bookingdb.adoption.plan.triggers import rewrites_times
@@ -49,7 +49,7 @@ def copy_columns(draft: PlanDraft) -> None:
     """Let columns that mean the same follow each other, and call the application's notifier as before."""
     pairs = {
         other: ours
-        for ours, others in damage.SYNONYMS.items()
+        for ours, others in readings.SYNONYMS.items()
         for other in others
         if draft.app.column("sessions", other)
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from bookingdb.adoption import application, damage
+from bookingdb.adoption import application, damage, readings
 from bookingdb.adoption.application import TIMES, Constraint
 from bookingdb.adoption.plan.draft import CLEARING, STRENGTHENING, PlanDraft
 from bookingdb.adoption.plpgsql_text import code
@@ -18,7 +18,7 @@ from bookingdb.install.session import literal
 
 # Columns whose values both sides limit, and those that bookingdb writes.
 _VALUES: dict[str, dict[str, tuple[str, ...]]] = {
-    "sessions": {"status": damage.STATUSES},
+    "sessions": {"status": readings.STATUSES},
     "user_credits": {"status": damage.LOT_STATUSES, "user_type": ("user",)},
     "users": {"user_type": ("user", "therapist")},
 }
@@ -138,12 +138,12 @@ def _refused_statuses(draft: PlanDraft, each: Constraint) -> dict[str, int]:
     columns = draft.app.columns["sessions"]
     others = ", ".join(f"t.{column.quoted}" for name, column in columns.items() if name != "status")
     counts = {}
-    for status in damage.STATUSES:
+    for status in readings.STATUSES:
         text = query(
             "plan/refused_by_check",
             others=others,
             refusable=f"{literal(status)}::{columns['status'].type}",
-            active=damage.ACTIVE,
+            active=readings.ACTIVE,
             condition=each.condition,
         )
         # A status that the column's type does not know is not in the way of this CHECK.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bookingdb.adoption import damage
+from bookingdb.adoption import damage, readings
 from bookingdb.adoption.damage import Damage
 from bookingdb.adoption.plan.draft import FOLLOWING, PlanDraft
 from bookingdb.adoption.plan.people import bookable_therapists
@@ -20,7 +20,7 @@ def ask_about_statuses(draft: PlanDraft) -> None:
     if draft.app.column("sessions", "status") is None:
         return
     created = "s.created_at" if draft.app.column("sessions", "created_at") else "null::timestamptz"
-    found = draft.connection.execute(query("plan/unknown_statuses", created_at=created, statuses=damage.STATUSES))
+    found = draft.connection.execute(query("plan/unknown_statuses", created_at=created, statuses=readings.STATUSES))
     counted = {status: (count, recent) for status, count, recent in found}
     allowed = {
         value
@@ -28,7 +28,7 @@ def ask_about_statuses(draft: PlanDraft) -> None:
         if each.table == "sessions" and each.kind == "c" and each.columns == ["status"]
         for value in each.listed_values
     }
-    for status in sorted({*counted, *(allowed - set(damage.STATUSES))}):
+    for status in sorted({*counted, *(allowed - set(readings.STATUSES))}):
         count, recent = counted.get(status, (0, 0))
         draft.ask(
             f"status.{status}",
@@ -36,7 +36,7 @@ def ask_about_statuses(draft: PlanDraft) -> None:
             {"active": "sessions in it take place, and occupy time", "over": "they block nobody"},
             "over" if re.search(_OVER, status, re.IGNORECASE) else "active",
         )
-    own = [status for status in damage.active_statuses(draft.answers) if status not in damage.ACTIVE]
+    own = [status for status in readings.active_statuses(draft.answers) if status not in readings.ACTIVE]
     if own:
         values = ", ".join(f"({literal(status)})" for status in own)
         draft.change(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bookingdb.adoption import damage
-from bookingdb.adoption.damage import Zones
+from bookingdb.adoption import readings
 from bookingdb.adoption.plan.draft import PlanDraft
+from bookingdb.adoption.readings import Zones
 from bookingdb.install.session import scalar
 
 
@@ -13,7 +13,7 @@ def ask_for_zones(draft: PlanDraft) -> None:
     _refuse_unknown_zones(draft)
     _ask_for_zone_of_timestamps(draft)
     stamps = draft.answers.get("zone.timestamps", "UTC")
-    found = damage.zones(draft.connection, draft.app, draft.given.get("zone"), stamps)
+    found = readings.zones(draft.connection, draft.app, draft.given.get("zone"), stamps)
     if not draft.app.has("sessions"):
         return
     zone = _ask_for_zone(draft, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bookingdb.adoption import damage
+from bookingdb.adoption import readings
 from bookingdb.adoption.application import Column
 from bookingdb.adoption.plan.draft import PlanDraft
 from bookingdb.checks.remedies import Attributes
@@ -137,7 +137,7 @@ def _is_text(draft: PlanDraft, have: Column) -> bool:
 def _to_integer(draft: PlanDraft, have: Column) -> str | None:
     if have.type == "bigint":
         return _STAYS
-    if not have.type.startswith(damage.NUMBERS):
+    if not have.type.startswith(readings.NUMBERS):
         return None
     label = f"public.{have.table}.{have.name} ({have.type})"
     value = f"t.{have.quoted}"

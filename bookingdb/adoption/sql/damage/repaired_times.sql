@@ -1,0 +1,11 @@
+-- Gives the sessions whose times the answers change, with the new times.
+select
+    r.id,
+    r.starts as start_time,
+    case
+        when r.start_time is null and r.ends is null and r.length_minutes between 1 and 1440
+            then r.starts + make_interval(mins => r.length_minutes)
+        else r.repaired_end
+    end as end_time
+from (:readings) as r
+where (r.starts, r.repaired_end) is distinct from (r.start_time, r.end_time)
