@@ -7,9 +7,10 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from bookingdb.adoption import damage, repair
+from bookingdb.adoption import ahead, damage
+from bookingdb.adoption.statements import query
 from bookingdb.install import session
-from bookingdb.install.session import Connection, InstallError
+from bookingdb.install.session import Connection, InstallError, scalar
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class AdoptionReport:
 
 
 def under_way(connection: Connection) -> dict[str, int] | None:
-    """How many rows of each table an adoption has mended that has not happened yet; None where there is none."""
-    return repair.mended_so_far(connection) if repair.is_under_way(connection) else None
+    """Count the rows of each table that were repaired for an adoption to come; None where there is none."""
+    return ahead.repaired_so_far(connection) if ahead.is_under_way(connection) else None
 
 
 def report(connection: Connection) -> AdoptionReport:
@@ -47,42 +48,16 @@ def report(connection: Connection) -> AdoptionReport:
     with connection.transaction(force_rollback=True):
         session.prepare(connection, read_only=True)
         cursor = connection.cursor(row_factory=dict_row)
-        exists = cursor.execute("select to_regclass('bookingdb.adoption') is not null as is_there").fetchone()
-        plan = (
-            cursor.execute(
-                "select a.created_at, a.original, a.adopted from bookingdb.adoption as a where a.kind = 'plan'"
-            ).fetchone()
-            if exists and exists["is_there"]
-            else None
-        )
+        is_there = scalar(connection, "select to_regclass('bookingdb.adoption') is not null")
+        text = "select a.created_at, a.original, a.adopted from bookingdb.adoption as a where a.kind = 'plan'"
+        plan = cursor.execute(text).fetchone() if is_there else None
         if plan is None:
             raise InstallError("nothing was adopted in this database")
-        changed = cursor.execute(
-            "select a.object, count(*) from bookingdb.adoption as a where a.kind = 'row' group by 1 order by 1"
-        ).fetchall()
-        unplaced = cursor.execute(
-            """
-            select s.id::text, s.user_id::text, s.therapist_id::text, to_json(s.start_time) #>> '{}' as start_time,
-                to_json(s.end_time) #>> '{}' as end_time, s.status,
-                case
-                    when o.session_id is not null then 'overlaps another session; its time is blocked all the same'
-                    when s.user_id is null and s.therapist_id is null then 'has neither client nor therapist'
-                    when s.start_time is null or s.end_time is null then 'has no start or no end'
-                    else 'does not end after it starts'
-                end as reason
-            from bookingdb.unplaced_sessions() as s
-            left join bookingdb.overlapping_sessions as o on o.session_id = s.id
-            order by s.start_time, s.id
-            """
-        ).fetchall()
-        differences = cursor.execute(
-            "select a.object || ' ' || (a.original ->> 'problem') as line from bookingdb.adoption as a"
-            " where a.kind = 'difference' order by a.id"
-        ).fetchall()
-        untranslated = cursor.execute(
-            "select u.table_name, u.row_key, u.therapist_id, u.override_date, u.problem"
-            " from bookingdb.untranslated_availability() as u order by 1, 2, 3"
-        ).fetchall()
+        counts = "select a.object, count(*) from bookingdb.adoption as a where a.kind = 'row' group by 1 order by 1"
+        changed = cursor.execute(counts).fetchall()
+        unplaced = cursor.execute(query("report/unplaced")).fetchall()
+        differences = cursor.execute(query("report/differences")).fetchall()
+        untranslated = cursor.execute(query("report/untranslated")).fetchall()
         now = damage.spendable(connection)
         before: dict[str, int] = plan["original"]["balances"]
         return AdoptionReport(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
-from bookingdb.adoption import application, repair
-from bookingdb.adoption.application import Application
+from bookingdb.adoption import ahead, application
 from bookingdb.adoption.apply import Announce
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
+from bookingdb.adoption.repair import is_as_left, originals, triggers_off
+from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing
 from bookingdb.install import installer, session, uninstall
 from bookingdb.install.script import KNOWN_ROLES
@@ -27,140 +29,146 @@ class Undone:
     remarks: list[str]
 
 
+@dataclass
+class _Undoing:
+    """An adoption that is being undone, and what was put back so far.
+
+    ``found`` is what the plan recorded of the database, ``statements`` what undoes each change, the last change first.
+    """
+
+    connection: Connection
+    source: Source
+    found: dict[str, Any]
+    statements: list[tuple[int, list[str]]]
+    count: int = 0
+    restored: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+
 def undo(
     connection: Connection,
     source: Source | None = None,
     announce: Announce = lambda _: None,
-    progress: repair.Progress = repair.in_silence,
+    progress: ahead.Progress = ahead.in_silence,
 ) -> Undone:
     """Put back what `apply` changed, and remove bookingdb. What the application wrote since stays.
 
-    Where `apply` had only begun to mend rows, these are put back.
+    Where `apply` had only begun to repair rows, these are put back.
 
     Raises:
         InstallError: nothing was adopted, the tables are in use, or something of the application's needs what would go.
     """
-    if scalar(connection, "select to_regclass('bookingdb.adoption')") is None and repair.is_under_way(connection):
-        restored, refused = repair.put_back(connection, progress)
+    if not _has_record(connection) and ahead.is_under_way(connection):
+        restored, refused = ahead.put_back(connection, progress)
         remark = f"{refused} rows stay as they became, because what they were is not allowed any more"
         return Undone(0, restored, [remark] if refused else [])
     source = source or installer.installed_source(connection)
     with session.kept_for_dependents("nothing was undone"), changing(connection, "adopt --undo"):
-        return _Undoing(connection, source, announce).run()
+        undoing = _begin(connection, source)
+        for stage, put_back in _STAGES:
+            announce(stage)
+            put_back(undoing)
+        connection.execute("notify pgrst, 'reload schema'")
+        return Undone(undoing.count, undoing.restored, undoing.remarks)
 
 
-class _Undoing:
-    """The steps back, inside the transaction."""
+def _has_record(connection: Connection) -> bool:
+    return scalar(connection, "select to_regclass('bookingdb.adoption')") is not None
 
-    def __init__(self, connection: Connection, source: Source, announce: Announce) -> None:
-        self.connection = connection
-        self.source = source
-        self.announce = announce
-        self.count = 0
-        self.remarks: list[str] = []
 
-    def run(self) -> Undone:
-        """Everything, in order."""
-        if scalar(self.connection, "select to_regclass('bookingdb.adoption')") is None:
-            raise InstallError("nothing was adopted in this database")
-        plan = self.connection.execute(
-            "select a.original, a.adopted from bookingdb.adoption as a where a.kind = 'plan'"
-        ).fetchone()
-        if plan is None:
-            raise InstallError("nothing was adopted in this database")
-        self.connection.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
-        found = plan[0]
-        app = application.inspect(self.connection)
-        names = ", ".join(f"public.{name}" for name in app.tables)
-        self.connection.execute(f"lock table {names} in access exclusive mode")
-        self.connection.execute("set constraints all immediate")
+def _begin(connection: Connection, source: Source) -> _Undoing:
+    """Lock the tables, and read what there is to undo."""
+    plan = "select a.original from bookingdb.adoption as a where a.kind = 'plan'"
+    found = scalar(connection, plan) if _has_record(connection) else None
+    if found is None:
+        raise InstallError("nothing was adopted in this database")
+    connection.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
+    names = ", ".join(f"public.{name}" for name in application.inspect(connection).tables)
+    connection.execute(f"lock table {names} in access exclusive mode")
+    connection.execute("set constraints all immediate")
+    return _Undoing(connection, source, found, connection.execute(query("undo/statements")).fetchall())
 
-        statements = self.connection.execute(
-            "select (a.original ->> 'phase')::integer, a.original -> 'undo' from bookingdb.adoption as a"
-            " where a.kind = 'statement' and a.original is not null order by a.id desc"
-        ).fetchall()
-        self.announce("removing functions and triggers")
-        self.undo(statements, FOLLOWING)
-        for statement in uninstall.behaviour(self.connection, self.source):
-            self.connection.execute(statement)
-        with repair.quiet(self.connection, application.inspect(self.connection), ("booking_audit_log",)):
-            self.connection.execute("delete from public.booking_audit_log as l where l.action = 'adopted'")
-        self.announce("putting rows back")
-        self.undo(statements, STRENGTHENING)
-        restored = self.rows(application.inspect(self.connection))
-        self.announce("putting columns and constraints back")
-        self.undo(statements, COLUMNS)
-        self.announce("putting functions, triggers and privileges back")
-        # A body is as it was; what it names is found when it runs, by the search_path of whoever calls it.
-        self.connection.execute("select set_config('check_function_bodies', 'off', true)")
-        self.revoke(found["tables"])
-        self.undo(statements, CLEARING)
-        application.restore_comments(self.connection, found["comments"])
-        for statement in uninstall.tables(self.connection, self.source, found["tables"]):
-            self.connection.execute(statement)
-        if found["extension"] is None:
-            self.connection.execute("drop extension if exists btree_gist")
-        if not found["has_extensions_schema"]:
-            self.connection.execute("drop schema if exists extensions")
-        self.connection.execute("notify pgrst, 'reload schema'")
-        return Undone(self.count, restored, self.remarks)
 
-    def undo(self, statements: list[Any], phase: int) -> None:
-        """Run what undoes the changes of a phase, the last change first."""
-        for of, undoing in statements:
-            for statement in undoing if of == phase else ():
-                self.put_back(statement)
+def _undo_phase(undoing: _Undoing, phase: int) -> None:
+    """Run what undoes the changes of a phase."""
+    for of, statements in undoing.statements:
+        for statement in statements if of == phase else ():
+            _put_back(undoing, statement)
 
-    def put_back(self, statement: str) -> None:
-        """Run one statement; a constraint that rows of today break is made without looking at them."""
-        self.count += 1
-        try:
-            with self.connection.transaction():
-                self.connection.execute(statement)
-        except (psycopg.errors.IntegrityError, psycopg.errors.InvalidTextRepresentation) as error:
-            is_checked = " add constraint " in statement and (" CHECK " in statement or " FOREIGN KEY " in statement)
-            if is_checked:
-                self.connection.execute(statement + " not valid")
-                self.remarks.append(f"{statement}: made NOT VALID, because {error.diag.message_primary}")
-            else:
-                self.remarks.append(f"{statement}: not possible any more, because {error.diag.message_primary}")
 
-    def rows(self, app: Application) -> int:
-        """Give rows their originals back, where they still are as we left them."""
-        groups = self.connection.execute(
-            "select a.object, array(select jsonb_object_keys(a.original) order by 1) as columns"
-            " from bookingdb.adoption as a where a.kind = 'row' and not a.row_key ? 'was' group by 1, 2"
-        ).fetchall()
-        with repair.quiet(self.connection, app):
-            return sum(self.rows_of(app, table, columns) for table, columns in groups)
+def _put_back(undoing: _Undoing, statement: str) -> None:
+    """Run one statement; a constraint that rows of today break is made without looking at them."""
+    undoing.count += 1
+    try:
+        with undoing.connection.transaction():
+            undoing.connection.execute(statement)
+    except (psycopg.errors.IntegrityError, psycopg.errors.InvalidTextRepresentation) as error:
+        is_checked = " add constraint " in statement and (" CHECK " in statement or " FOREIGN KEY " in statement)
+        if is_checked:
+            undoing.connection.execute(statement + " not valid")
+            undoing.remarks.append(f"{statement}: made NOT VALID, because {error.diag.message_primary}")
+        else:
+            undoing.remarks.append(f"{statement}: not possible any more, because {error.diag.message_primary}")
 
-    def rows_of(self, app: Application, table: str, columns: list[str]) -> int:
-        """Those of a table of which the same columns were mended."""
-        self.connection.execute(
-            "create temporary table bookingdb_originals on commit drop as"
-            " select (a.row_key ->> 'id')::uuid as id, a.original, a.adopted from bookingdb.adoption as a"
-            " where a.kind = 'row' and a.object = %s and not a.row_key ? 'was'"
-            " and array(select jsonb_object_keys(a.original) order by 1) = %s",
-            [table, columns],
-        )
-        self.connection.execute("analyze pg_temp.bookingdb_originals")
-        types = {name: app.type_of(table.removeprefix("public."), name) for name in columns}
-        setting = ", ".join(f"{name} = (o.original ->> '{name}')::{types[name]}" for name in columns)
-        as_left = " and ".join(
-            f"t.{name} is not distinct from (o.adopted ->> '{name}')::{types[name]}" for name in columns
-        )
-        restored = self.connection.execute(
-            f"update {table} as t set {setting} from pg_temp.bookingdb_originals as o where o.id = t.id and {as_left}"
-        ).rowcount
-        self.connection.execute("drop table pg_temp.bookingdb_originals")
-        return restored
 
-    def revoke(self, tables: list[str]) -> None:
-        """Take from everybody what the installation granted; what they had is granted again after this."""
-        present = self.connection.execute(
-            "select quote_ident(r.rolname) from pg_roles as r where r.rolname = any (%s) order by 1",
-            [list(KNOWN_ROLES)],
-        )
-        everyone = ", ".join(["public", *(name for (name,) in present)])
-        for table in tables:
-            self.connection.execute(f"revoke all on table public.{table} from {everyone}")
+# ----------------------------------------------------------------------------------------------------------------------
+# The stages
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _remove_functions(undoing: _Undoing) -> None:
+    connection = undoing.connection
+    _undo_phase(undoing, FOLLOWING)
+    for statement in uninstall.behaviour(connection, undoing.source):
+        connection.execute(statement)
+    with triggers_off(connection, application.inspect(connection), ("booking_audit_log",)):
+        connection.execute("delete from public.booking_audit_log as l where l.action = 'adopted'")
+
+
+def _restore_rows(undoing: _Undoing) -> None:
+    """Give rows their originals back, where they still are as the adoption left them."""
+    _undo_phase(undoing, STRENGTHENING)
+    connection = undoing.connection
+    app = application.inspect(connection)
+    repaired = connection.execute(query("undo/repaired")).fetchall()
+    with triggers_off(connection, app):
+        for object_, columns in repaired:
+            table = object_.removeprefix("public.")
+            connection.execute(query("undo/originals", table=object_, columns=columns))
+            connection.execute("analyze pg_temp.bookingdb_originals")
+            condition = f"o.id = t.id and {is_as_left(app, table, columns)}"
+            setting = f"{originals(app, table, columns)} from pg_temp.bookingdb_originals as o"
+            undoing.restored += connection.execute(f"update {object_} as t set {setting} where {condition}").rowcount
+            connection.execute("drop table pg_temp.bookingdb_originals")
+
+
+def _restore_columns(undoing: _Undoing) -> None:
+    _undo_phase(undoing, COLUMNS)
+
+
+def _restore_functions(undoing: _Undoing) -> None:
+    """Restore functions, triggers and privileges; then drop the tables that were not the application's."""
+    connection, found = undoing.connection, undoing.found
+    # A body is as it was; what it names is found when it runs, by the search_path of whoever calls it.
+    session.configure(connection, "check_function_bodies", "off")
+    roles = ["public", *(name for (name,) in connection.execute(query("undo/roles", roles=KNOWN_ROLES)))]
+    for table in found["tables"]:
+        # What the installation granted; what they had before is granted again after this.
+        connection.execute(f"revoke all on table public.{table} from {', '.join(roles)}")
+    _undo_phase(undoing, CLEARING)
+    application.restore_comments(connection, found["comments"])
+    for statement in uninstall.tables(connection, undoing.source, found["tables"]):
+        connection.execute(statement)
+    if found["extension"] is None:
+        connection.execute("drop extension if exists btree_gist")
+    if not found["has_extensions_schema"]:
+        connection.execute("drop schema if exists extensions")
+
+
+# The stages of `apply` backwards: what was done last goes first.
+_STAGES: tuple[tuple[str, Callable[[_Undoing], None]], ...] = (
+    ("removing functions and triggers", _remove_functions),
+    ("putting rows back", _restore_rows),
+    ("putting columns and constraints back", _restore_columns),
+    ("putting functions, triggers and privileges back", _restore_functions),
+)

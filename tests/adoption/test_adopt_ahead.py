@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bookingdb.adoption import repair
+from bookingdb.adoption import ahead
 from tests.apps import APPS, App, Rows, differences, rows, schema_dump
 from tests.support import adoption, connect, run, scalar
 from tests.support.adoption import Found, make_plan, recorded, with_answers
@@ -25,11 +25,11 @@ from tests.support.hosts import SUPABASE_BEFORE
 # or before it.
 _KILLED = """
 import os, signal
-from bookingdb.adoption import repair
+from bookingdb.adoption import ahead
 from bookingdb.cli.main import main
-repair.MANY, repair.BATCH, at, within = 0, {batch}, {at}, {within}
-before, run, count = repair._mend_batch, repair._Update.run, 0
-def mend_batch(*arguments):
+ahead.MANY, ahead.BATCH, at, within = 0, {batch}, {at}, {within}
+before, run, count = ahead._repair_batch, ahead.RowUpdate.run, 0
+def repair_batch(*arguments):
     global count
     count += 1
     if count == at and not within:
@@ -40,7 +40,7 @@ def update(self, connection):
     if count == at and within:
         os.kill(os.getpid(), signal.SIGKILL)
     return changed
-repair._mend_batch, repair._Update.run = mend_batch, update
+ahead._repair_batch, ahead.RowUpdate.run = repair_batch, update
 main()
 """
 # The apps, and at which batches they are killed: of drift the first, one in the middle, one of another table.
@@ -68,8 +68,8 @@ def live(found: Found) -> Iterator[str]:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if what is there were much."""
-    monkeypatch.setattr(repair, "MANY", 0)
-    monkeypatch.setattr(repair, "BATCH", 40)
+    monkeypatch.setattr(ahead, "MANY", 0)
+    monkeypatch.setattr(ahead, "BATCH", 40)
 
 
 def apply_killed(url: str, path: Path, at: int, within: bool = False) -> None:
@@ -101,7 +101,7 @@ def outcome(url: str) -> Rows:
 
 def of_the_app(dump: str) -> str:
     """A dump without the record of what was mended."""
-    return "\n".join(block for block in dump.split("\n--\n") if repair.SCHEMA not in block)
+    return "\n".join(block for block in dump.split("\n--\n") if ahead.SCHEMA not in block)
 
 
 def mended(found: Found, url: str) -> list[Any]:
@@ -133,7 +133,7 @@ def test_killed_repair_can_go_on_or_back(
     for command in (["verify"], ["selftest"]):
         done(live, *command)
     with found.copy() as other, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(repair, "MANY", 20_000)
+        patch.setattr(ahead, "MANY", 20_000)
         done(other, "adopt", "--apply", path)
         assert [each for each in differences(outcome(other), outcome(live)) if "updated_at" not in each.columns] == []
         with connect(other) as one, connect(live) as batched:
@@ -168,9 +168,9 @@ def test_writes_in_between_are_kept_and_make_a_plan_stale(
         # One that is mended already, and one that is broken anew.
         (changed,) = run(
             connection,
-            f"update public.sessions as s set duration_minutes = 77 from {repair.SCHEMA}.rows as r"
+            f"update public.sessions as s set duration_minutes = 77 from {ahead.SCHEMA}.rows as r"
             " where r.id = s.id and r.id = (select max(o.id::text)::uuid from"
-            f" {repair.SCHEMA}.rows as o where o.object = 'public.sessions') returning s.id::text",
+            f" {ahead.SCHEMA}.rows as o where o.object = 'public.sessions') returning s.id::text",
         )[0]
         (broken,) = run(
             connection,

@@ -11,7 +11,7 @@ from functools import wraps
 
 import psycopg
 
-from bookingdb.adoption import application, damage, repair
+from bookingdb.adoption import ahead, application, damage
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type, follow_schedules, keep_times_together
 from bookingdb.adoption.plan.damage import ask_about_damage, ask_about_statuses
@@ -85,7 +85,7 @@ PARTS: tuple[Part, ...] = (
 
 def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
     """Make the plan. The transaction must have been made ready with `session.prepare`; nothing is written."""
-    app = repair.as_found(connection, application.inspect(connection))
+    app = ahead.as_found(connection, application.inspect(connection))
     draft = PlanDraft(connection, source, app, dict(answers))
     for part in PARTS:
         part(draft)
