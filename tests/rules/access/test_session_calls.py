@@ -46,6 +46,7 @@ CALLS = {
     ),
     "list_available_slots": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
     "list_available_days": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
+    "list_slot_states": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
     "list_opening_hours": "%(therapist)s, %(date)s, %(date)s, null",
     "next_available_slot": "%(therapist)s, 60, null, null, null",
     "find_available_therapists": "now(), now() + interval '3 days', 60, null, 20",
@@ -66,7 +67,7 @@ OWN_TIME = {
 }  # fmt: skip
 EVERYBODYS = {
     "get_policy", "list_available_slots", "list_available_days", "next_available_slot", "find_available_therapists",
-    "get_weekly_hours", "list_date_overrides", "list_opening_hours",
+    "get_weekly_hours", "list_date_overrides", "list_opening_hours", "list_slot_states",
 }  # fmt: skip
 
 
