@@ -1,108 +1,55 @@
+-- get_policy(): what holds for a therapist, or by default.
 begin;
 \ir include/setup.sql
-select plan(18);
+select plan(5);
 
--- ---------------------------------------------------------------------------------------------------------------------
--- Signature
--- ---------------------------------------------------------------------------------------------------------------------
+select pg_temp.is_declared($$
+    get_policy(p_therapist_id uuid default null)
+    returns table (
+        therapist_id uuid, time_zone text, minimum_duration_minutes integer, maximum_duration_minutes integer,
+        cancellation_window interval, refund_grace interval, hold_lifetime interval, buffer_before_minutes integer,
+        buffer_after_minutes integer, minimum_notice interval, maximum_advance interval, slot_step_minutes integer,
+        slot_offset_minutes integer, maximum_sessions_per_day integer, maximum_sessions_per_week integer,
+        require_hours boolean
+    )
+    language plpgsql stable security invoker
+$$);
+select pg_temp.is_executed_by('get_policy', 'authenticated', 'service_role', 'bookingdb_service');
 
-select has_function('public', 'get_policy', array['uuid']);
-select function_lang_is('public'::name, 'get_policy'::name, 'plpgsql'::name);
-select function_returns('public'::name, 'get_policy'::name, 'setof record');
-select volatility_is('public'::name, 'get_policy'::name, 'stable');
-select isnt_definer('public'::name, 'get_policy'::name);
+-- One therapist has a setting of its own
+select p.therapist_id from public.set_policy('{"cancellation_window": "48 hours"}', pg_temp.therapist()) as p;
 
--- ---------------------------------------------------------------------------------------------------------------------
--- People: only the first therapist has settings of its own
--- ---------------------------------------------------------------------------------------------------------------------
-
-select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'Europe/Berlin');
-select public.register_therapist('b@therapist.test', 'B', pg_temp.other_therapist());
-select public.register_client('a@client.test', 'A', pg_temp.client());
-
-prepare policy (uuid) as
-select p.*
-from public.get_policy($1) as p;
-
+-- Example
+select pg_temp.act_as('authenticated', pg_temp.client());
 select results_eq(
-    'select p.* from public.get_policy() as p',
+    'select p.* from public.get_policy(pg_temp.therapist()) as p',
     $$
         values (
-            null::uuid, 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes',
-            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
+            pg_temp.therapist(), 'UTC', 15, 180, interval '48 hours', interval '30 days', interval '5 minutes', 0, 0,
+            interval '0', interval '365 days', 15, 0, 1000, 1000, false
         )
     $$,
-    'what holds by default'
+    'the settings of the therapist stand before those of the default, one by one'
 );
 select results_eq(
-    'execute policy(pg_temp.other_therapist())',
-    $$
-        values (
-            pg_temp.other_therapist(), 'UTC', 15, 180, interval '24 hours', interval '30 days', interval '5 minutes',
-            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
-        )
-    $$,
-    'holds for a therapist without settings of its own'
+    'select p.therapist_id, p.cancellation_window from public.get_policy() as p',
+    $$ values (null::uuid, interval '24 hours') $$,
+    'the default stays what it is'
 );
-select p.therapist_id
-from public.set_policy(
-    '{"minimum_duration_minutes": 30, "refund_grace": "7 days", "buffer_before_minutes": 10, "require_hours": true}',
-    pg_temp.therapist()
-) as p;
-select p.therapist_id
-from public.set_policy('{"maximum_duration_minutes": 120, "hold_lifetime": "2 minutes"}') as p;
-select results_eq(
-    'execute policy(pg_temp.therapist())',
-    $$
-        values (
-            pg_temp.therapist(), 'Europe/Berlin', 30, 120, interval '24 hours', interval '7 days', interval '2 minutes',
-            10, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, true
-        )
-    $$,
-    'settings of its own go before the default''s, one by one'
-);
-select results_eq(
-    'execute policy(null)',
-    $$
-        values (
-            null::uuid, 'UTC', 15, 120, interval '24 hours', interval '30 days', interval '2 minutes',
-            0, 0, interval '0', interval '365 days', 15, 0, 1000, 1000, false
-        )
-    $$,
-    'which are not changed by them'
-);
-
--- ---------------------------------------------------------------------------------------------------------------------
--- Refusals, and who may ask
--- ---------------------------------------------------------------------------------------------------------------------
-
-select throws_ok(
-    'execute policy(pg_temp.stranger())', 'PT404', 'Therapist not found', 'a therapist that nobody knows'
-);
-select throws_ok('execute policy(pg_temp.client())', 'PT404', 'Therapist not found', 'a client');
-select is(
-    pg_temp.detail_of('execute policy(pg_temp.client())'),
-    jsonb_build_object('code', 'therapist_not_found', 'therapist_id', pg_temp.client()),
-    'the error names who it was'
-);
-
-set local role authenticated;
-select pg_temp.claim(null);
-select throws_ok('execute policy(null)', 'PT401', 'Not authenticated', 'nobody');
-select pg_temp.claim(pg_temp.client());
-select results_eq(
-    'select p.cancellation_window from public.get_policy(pg_temp.therapist()) as p',
-    array[interval '24 hours'],
-    'a client is told what it agrees to'
-);
-select lives_ok('execute policy(null)', 'also by default');
-set local role anon;
-select throws_ok('execute policy(null)', '42501', null, 'nobody without a login');
-set local role service_role;
-select lives_ok('execute policy(pg_temp.therapist())', 'the application''s own server');
 reset role;
 
-select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
+-- Refusal
+select results_eq(
+    $$ select e.* from pg_temp.error_of('select public.get_policy(pg_temp.client())') as e $$,
+    $$
+        values (
+            'PT404', 'Therapist not found', jsonb_build_object(
+                'code', 'therapist_not_found', 'therapist_id', pg_temp.client()
+            )
+        )
+    $$,
+    'a client has no policy'
+);
 
 select * from finish();
 rollback;

@@ -1,27 +1,30 @@
+-- list_slot_states(): every time of a therapist's grid of slots with its state, for a calendar to draw.
 begin;
 \ir include/setup.sql
-select plan(8);
+select plan(5);
 
-select has_function(
-    'public', 'list_slot_states', array['uuid', 'date', 'date', 'integer', 'text', 'integer']
-);
-select function_returns('public'::name, 'list_slot_states'::name, 'setof record');
-select volatility_is('public'::name, 'list_slot_states'::name, 'stable');
-select isnt_definer('public'::name, 'list_slot_states'::name);
+select pg_temp.is_declared($$
+    list_slot_states(
+        p_therapist_id uuid, p_from date, p_to date, p_duration_minutes integer default 60,
+        p_time_zone text default null, p_step_minutes integer default null
+    )
+    returns table (start_time timestamptz, end_time timestamptz, local_date date, local_time time, state text)
+    language plpgsql stable security invoker
+$$);
+select pg_temp.is_executed_by('list_slot_states', 'authenticated', 'service_role', 'bookingdb_service');
 
--- The therapist is there on Mondays from nine to twelve, and has a session at ten.
-select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'Asia/Kathmandu');
-select public.register_client('a@client.test', 'A', pg_temp.client());
-select g.lot_balance from public.grant_credits(pg_temp.client(), 10) as g;
+-- The therapist is there on Mondays from nine to twelve, and has a session at ten
 select h.weekday
 from public.set_weekly_hours(
     pg_temp.therapist(), '[{"weekday": 1, "start_time": "09:00", "end_time": "12:00"}]'
 ) as h;
-select pg_temp.book('booked', pg_temp.client(), pg_temp.therapist(), pg_temp.monday() - current_date, '10:00');
+select pg_temp.book('booked', '10:00');
 
+-- Example
+select pg_temp.act_as('authenticated', pg_temp.other_client());
 select results_eq(
     $$
-        select s.local_time, s.state
+        select s.start_time, s.end_time, s.local_time, s.state
         from public.list_slot_states(
             pg_temp.therapist(), pg_temp.monday(), pg_temp.monday(), p_step_minutes => 60
         ) as s
@@ -29,38 +32,41 @@ select results_eq(
     $$,
     $$
         values
-        (time '08:00', 'off'), (time '09:00', 'free'), (time '10:00', 'taken'), (time '11:00', 'free'),
-        (time '12:00', 'off')
+        (pg_temp.at('08:00'), pg_temp.at('09:00'), time '08:00', 'off'),
+        (pg_temp.at('09:00'), pg_temp.at('10:00'), time '09:00', 'free'),
+        (pg_temp.at('10:00'), pg_temp.at('11:00'), time '10:00', 'taken'),
+        (pg_temp.at('11:00'), pg_temp.at('12:00'), time '11:00', 'free'),
+        (pg_temp.at('12:00'), pg_temp.at('13:00'), time '12:00', 'off')
     $$,
-    'every time of the grid with its state, in order'
+    'anybody who is logged in sees every time of the grid, in order'
 );
 select results_eq(
     $$
-        select s.start_time, s.end_time, s.local_date, s.local_time
+        select s.start_time
         from public.list_slot_states(pg_temp.therapist(), pg_temp.monday(), pg_temp.monday() + 14) as s
         where s.state = 'free'
     $$,
     $$
-        select s.start_time, s.end_time, s.local_date, s.local_time
+        select s.start_time
         from public.list_available_slots(pg_temp.therapist(), pg_temp.monday(), pg_temp.monday() + 14) as s
     $$,
     'what is free is what list_available_slots() lists'
 );
-select is(
-    (
-        select count(*)::integer
-        from public.list_slot_states(
-            pg_temp.therapist(), current_date - 10, current_date - 8, p_step_minutes => 60
-        ) as s
-        where s.state = 'off'
-    ),
-    72,
-    'what is over is off'
-);
-select throws_ok(
-    'select public.list_slot_states(pg_temp.therapist(), pg_temp.monday(), pg_temp.monday() + 366)',
-    'PT400',
-    'Invalid parameter',
+reset role;
+
+-- Refusal
+select results_eq(
+    $$
+        select e.* from pg_temp.error_of(
+            'select public.list_slot_states(pg_temp.therapist(), pg_temp.monday(), pg_temp.monday() + 366)'
+        ) as e
+    $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_to", "maximum_days": 366}'
+        )
+    $$,
     'more than 366 days are not listed at once'
 );
 

@@ -1,75 +1,48 @@
+-- lock_for_booking(): take the locks of people in the right order, before booking several times.
 begin;
 \ir include/setup.sql
-select plan(18);
+select plan(6);
 
-select has_function(
-    'public', 'lock_for_booking',
-    array['uuid[]']
+select pg_temp.is_declared($$
+    lock_for_booking(p_people uuid[]) returns void
+    language plpgsql volatile security invoker
+$$);
+select pg_temp.is_executed_by('lock_for_booking', 'authenticated', 'service_role', 'bookingdb_service');
+
+-- How many locks the transaction has
+create function pg_temp.locks() returns bigint language sql
+return (
+    select count(*) from pg_locks as l
+    where l.locktype = 'advisory' and l.mode = 'ExclusiveLock' and l.granted and l.pid = pg_backend_pid()
 );
-select function_lang_is('public'::name, 'lock_for_booking'::name, 'plpgsql'::name);
-select function_returns('public'::name, 'lock_for_booking'::name, 'void');
-select volatility_is('public'::name, 'lock_for_booking'::name, 'volatile');
-select isnt_definer('public'::name, 'lock_for_booking'::name);
+create temporary table before on commit drop as select pg_temp.locks() as locks;
 
-select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist());
-select public.register_client('a@client.test', 'A', pg_temp.client());
-select public.register_client('b@client.test', 'B', pg_temp.other_client());
-
-prepare locked as
-select p.id
-from (values (pg_temp.therapist()), (pg_temp.client()), (pg_temp.other_client())) as p (id)
-inner join pg_locks as l
-    on ((l.classid::bigint << 32) | l.objid::bigint) = bookingdb.person_key(p.id)
-where
-    l.locktype = 'advisory'
-    and l.objsubid = 1
-    and l.mode = 'ExclusiveLock'
-    and l.pid = pg_backend_pid()
-    and l.granted;
-
-select is_empty('locked', 'nobody is locked at first');
+-- Example
+select pg_temp.act_as('authenticated', pg_temp.other_client());
 select lives_ok(
-    $$ select public.lock_for_booking(array[pg_temp.therapist(), pg_temp.client(), pg_temp.therapist()]::uuid[]) $$,
-    'people may be named twice'
-);
-select set_eq(
-    'locked', array[pg_temp.therapist(), pg_temp.client()]::uuid[], 'the people are locked until the transaction ends'
-);
-select lives_ok(
-    $$ select public.lock_for_booking(array[pg_temp.stranger()]::uuid[]) $$,
-    'people whom nobody knows can be locked'
-);
-
-select throws_ok(format('select public.lock_for_booking(%s)', r.people), 'PT400', 'Invalid parameter', r.name)
-from (
-    values
-    ('null', 'no list'),
-    ('array[]::uuid[]', 'an empty list'),
-    ('array[null]::uuid[]', 'a list with a null in it'),
-    ('array(select gen_random_uuid() from generate_series(1, 1001))', 'a list of 1001')
-) as r (people, name);
-
-set local role authenticated;
-select throws_ok(
-    $$ select public.lock_for_booking(array[pg_temp.client()]::uuid[]) $$,
-    'PT401', 'Not authenticated', 'nobody'
-);
-select pg_temp.claim(pg_temp.client());
-select lives_ok(
-    $$ select public.lock_for_booking(array[pg_temp.therapist(), pg_temp.client()]::uuid[]) $$,
-    'a user with itself and a therapist'
-);
-select throws_ok(
-    $$ select public.lock_for_booking(array[pg_temp.therapist(), pg_temp.other_client()]::uuid[]) $$,
-    'PT403', 'Not allowed to act for this user', 'a user with another user'
-);
-set local role anon;
-select throws_ok(
-    $$ select public.lock_for_booking(array[pg_temp.therapist()]::uuid[]) $$,
-    '42501', null, 'nobody without a login'
+    $$ select public.lock_for_booking(array[pg_temp.therapist(), pg_temp.other_client(), pg_temp.other_therapist()]) $$,
+    'a client locks itself and two therapists'
 );
 reset role;
-select set_eq('locked', array[pg_temp.therapist(), pg_temp.client()]::uuid[], 'refusals lock nobody');
+select is(
+    pg_temp.locks(), (select b.locks + 3 from before as b), 'all three are locked until the transaction ends'
+);
+select lives_ok(
+    $$ select public.lock_for_booking(array[pg_temp.client(), pg_temp.client()]) $$, 'people may be named again'
+);
+
+-- Refusal
+select pg_temp.act_as('authenticated', pg_temp.client());
+select results_eq(
+    $$
+        select e.* from pg_temp.error_of(
+            'select public.lock_for_booking(array[pg_temp.client(), pg_temp.other_client()])'
+        ) as e
+    $$,
+    $$ values ('PT403', 'Not allowed to act for this user', jsonb '{"code": "not_allowed"}') $$,
+    'a client does not lock another client'
+);
+reset role;
 
 select * from finish();
 rollback;

@@ -1,81 +1,46 @@
+-- set_therapist_active(): open or close a therapist for booking.
 begin;
 \ir include/setup.sql
-select plan(20);
+select plan(8);
 
-select has_function(
-    'public', 'set_therapist_active',
-    array['uuid', 'boolean']
-);
-select function_lang_is('public'::name, 'set_therapist_active'::name, 'plpgsql'::name);
-select function_returns('public'::name, 'set_therapist_active'::name, 'void');
-select volatility_is('public'::name, 'set_therapist_active'::name, 'volatile');
-select isnt_definer('public'::name, 'set_therapist_active'::name);
+select pg_temp.is_declared($$
+    set_therapist_active(p_therapist_id uuid, p_active boolean) returns void
+    language plpgsql volatile security invoker
+$$);
+select pg_temp.is_executed_by('set_therapist_active', 'authenticated', 'service_role', 'bookingdb_service');
 
-select public.register_therapist('a@therapist.test', 'A', pg_temp.therapist(), 'UTC');
-select public.register_client('a@client.test', 'A', pg_temp.client());
-select g.lot_balance from public.grant_credits(pg_temp.client(), 2) as g;
-select b.credits_balance
-from public.create_session_with_credit_deduction(
-    pg_temp.client(), pg_temp.therapist(), current_date + 30, '10:00'
-) as b;
+-- Given
+select pg_temp.book('booked', '10:00');
 
-prepare book_again as
-select b.status::text
-from public.create_session_with_credit_deduction(
-    pg_temp.client(), pg_temp.therapist(), current_date + 31, '10:00'
-) as b;
-
-select lives_ok($$ select public.set_therapist_active(pg_temp.therapist(), false) $$, 'a therapist is closed');
-select throws_ok('book_again', 'PT404', 'Therapist not found', 'and cannot be booked any more');
-select results_eq(
-    $$
-        select s.status::text, c.kind
-        from public.sessions as s
-        inner join bookingdb.calendar as c on c.id = s.id
-        where s.therapist_id = pg_temp.therapist()
-    $$,
-    $$ values ('scheduled', 'session') $$,
-    'the sessions that were booked stay'
-);
-select lives_ok($$ select public.set_therapist_active(pg_temp.therapist(), false) $$, 'closing again changes nothing');
-select lives_ok($$ select public.set_therapist_active(pg_temp.therapist(), true) $$, 'a therapist is opened');
-select results_eq('book_again', array['scheduled'], 'and can be booked');
-
-select
-    throws_ok(
-        format('select public.set_therapist_active(%L, %L)', r.therapist_id, r.active), r.sqlstate, r.message, r.name
-    )
-from (
-    values
-    (null, true, 'PT400', 'Invalid therapist ID format', 'no therapist'),
-    (pg_temp.therapist(), null, 'PT400', 'Invalid parameter', 'neither open nor closed'),
-    (pg_temp.stranger(), false, 'PT404', 'Therapist not found', 'a therapist that nobody knows'),
-    (pg_temp.client(), false, 'PT404', 'Therapist not found', 'a client')
-) as r (therapist_id, active, sqlstate, message, name);
-
-set local role authenticated;
-select throws_ok(
-    $$ select public.set_therapist_active(pg_temp.therapist(), false) $$,
-    'PT401', 'Not authenticated', 'nobody'
-);
-select pg_temp.claim(pg_temp.therapist());
-select throws_ok(
-    $$ select public.set_therapist_active(pg_temp.therapist(), false) $$,
-    'PT403', 'Not allowed to act for this user', 'a therapist, even for itself'
-);
-set local role anon;
-select throws_ok(
-    $$ select public.set_therapist_active(pg_temp.therapist(), false) $$,
-    '42501', null, 'nobody without a login'
+-- Example
+select pg_temp.act_as('service_role');
+select lives_ok(
+    'select public.set_therapist_active(pg_temp.therapist(), false)', 'a trusted caller closes a therapist'
 );
 reset role;
-select results_eq(
-    $$ select u.is_active from public.users as u where u.id in (pg_temp.therapist(), pg_temp.client()) $$,
-    array[true, true],
-    'refusals change nobody'
+select throws_ok(
+    $$ select pg_temp.book('another', '14:00') $$, 'PT404', 'Therapist not found', 'who cannot be booked any more'
 );
+select results_eq(
+    'select s.status::text, c.kind from public.sessions as s inner join bookingdb.calendar as c on s.id = c.id',
+    $$ values ('scheduled', 'session') $$,
+    'what was booked stays booked'
+);
+select lives_ok('select public.set_therapist_active(pg_temp.therapist(), true)', 'and opens the therapist again');
+select lives_ok($$ select pg_temp.book('another', '14:00') $$, 'who can be booked then');
 
-select is_empty('select v.* from bookingdb.check_invariants() as v', 'the invariants hold');
+-- Refusal
+select results_eq(
+    $$ select e.* from pg_temp.error_of('select public.set_therapist_active(pg_temp.client(), false)') as e $$,
+    $$
+        values (
+            'PT404', 'Therapist not found', jsonb_build_object(
+                'code', 'therapist_not_found', 'therapist_id', pg_temp.client()
+            )
+        )
+    $$,
+    'a client is no therapist'
+);
 
 select * from finish();
 rollback;

@@ -9,19 +9,23 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bookingdb.install import installer
 from tests.support import connect, pgtap, run
 from tests.support.databases import url_of
+from tests.support.hosts import SUPABASE
 
 FOLDER = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def tap_database(server_url: str, template: str) -> Iterator[str]:
-    """A database with bookingdb and pgTAP in it, as superuser: the files make roles, and roll everything back."""
-    with connect(server_url) as connection:
-        run(connection, f"create database pgtap template {template} owner owner")
+def tap_database(supabase_server_url: str) -> Iterator[str]:
+    """A Supabase project with bookingdb and pgTAP in it, as superuser: the files act as each of its roles."""
+    owners = SUPABASE.create_database(supabase_server_url, "pgtap")
+    with connect(owners) as owner:
+        installer.migrate(owner)
+    with connect(supabase_server_url) as connection:
         run(connection, "alter database pgtap set search_path = tap, public, extensions")
-        url = url_of(server_url, "pgtap")
+        url = url_of(supabase_server_url, "pgtap", SUPABASE.superuser)
         with connect(url) as inside:
             pgtap.install(inside)
         yield url
