@@ -7,7 +7,7 @@
 --     service_role       the public functions, in both schemas; reading and writing the application's tables
 --     bookingdb_service  the public functions, in both schemas; reading the application's tables
 --
--- Roles that do not exist are passed over; when they appear later, `bookingdb migrate` applies this file again.
+-- Roles that do not exist are ignored; when they appear later, `bookingdb migrate` applies this file again.
 
 -- The role for an application's own server on a plain Postgres: grant it to the login role that the server uses.
 do $block$

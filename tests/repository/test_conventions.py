@@ -144,7 +144,7 @@ def test_comment_lists_the_errors_a_function_raises_itself() -> None:
 
 
 def test_a_public_comment_says_who_may_call() -> None:
-    callers = r"\bfor (trusted callers|the user (itself|whose)|every logged-in user|the (therapist|client))"
+    callers = r"\bfor (trusted callers|every logged-in user|the (user (itself|themselves|whose)|therapist|client))"
 
     assert [function.path for function in PUBLIC if not re.search(callers, function.header.comment, re.I)] == []
 

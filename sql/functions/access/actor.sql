@@ -8,7 +8,7 @@ as $function$
 declare
     v_role constant text := bookingdb.effective_role();
 begin
-    -- Nobody else's claims count (jwt_claims).
+    -- Claims count for the role authenticated alone (jwt_claims).
     if v_role <> 'authenticated' then
         return v_role;
     end if;
@@ -17,4 +17,4 @@ end;
 $function$;
 
 comment on function bookingdb.actor() is
-'Who is doing this, for ledger and audit log: the user''s id when a JWT names one, else the name of the calling role.';
+'Returns who is acting, for ledger and audit log: the user''s id when a JWT names one, else the name of the calling role.';

@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.actor_email() is
-'The e-mail address that the caller''s JWT proves (claim email), or null.';
+'Returns the e-mail address that the caller''s JWT proves (claim email), or NULL.';

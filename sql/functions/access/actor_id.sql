@@ -17,4 +17,4 @@ end;
 $function$;
 
 comment on function bookingdb.actor_id() is
-'The user whom the caller''s JWT names (claim sub), or null. Used by the row level security policies, so callers can execute it; it tells them only about themselves.';
+'Returns the user whom the caller''s JWT names (claim sub), or NULL. Row policies call it, so callers can execute it; it tells them only about themselves.';

@@ -25,4 +25,4 @@ end;
 $function$;
 
 comment on function bookingdb.authorise(uuid) is
-'Lets a trusted caller act for any user and a logged-in one for itself. Raises: not_authenticated, not_allowed, invalid_user_id (null).';
+'Lets a trusted caller act for any user, and a logged-in user for themselves. Raises: not_authenticated, not_allowed, invalid_user_id.';

@@ -12,4 +12,4 @@ end;
 $function$;
 
 comment on function bookingdb.caller_is_trusted() is
-'Whether the calling role may act for anyone. Used by the row level security policies, so callers can execute it; it tells them only about themselves.';
+'Says whether the calling role may act for anyone. Row policies call it, so callers can execute it; it tells them only about themselves.';

@@ -16,4 +16,4 @@ end;
 $function$;
 
 comment on function bookingdb.effective_role() is
-'The role the caller acts as: the one of SET ROLE, else the session''s. current_user would not do: inside a function with security definer it is the owner, also of an application''s own function that calls ours.';
+'Returns the role the caller acts as: that of SET ROLE, else the session''s. current_user would be the owner in any security definer function, an application''s own included.';

@@ -17,8 +17,7 @@ begin
         return null;
     end if;
 
-    -- '' is what a setting becomes after the transaction that set it. PostgREST before version 9 made a setting of
-    -- each claim.
+    -- A setting becomes '' after the transaction that set it. PostgREST before version 9 made a setting of each claim.
     v_claims := nullif(current_setting('request.jwt.claims', true), '');
     if v_claims is null then
         return jsonb_build_object(
@@ -29,7 +28,7 @@ begin
     begin
         return v_claims::jsonb;
     exception
-        -- Not JSON, or JSON nested deeper than the server reads.
+        -- The claims are not JSON, or nested deeper than the server reads.
         when data_exception or program_limit_exceeded then
             return null;
     end;
@@ -37,4 +36,4 @@ end;
 $function$;
 
 comment on function bookingdb.jwt_claims() is
-'The claims of the caller''s JWT, or null: no claims, broken claims, or claims from a role that has no business setting them.';
+'Returns the claims of the caller''s JWT. NULL where there are none, where they are broken, and where the role that set them may not vouch for them.';

@@ -6,9 +6,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- USAGE, never mere membership: PostgREST's authenticator is a member of everything without inheriting any of it.
-    -- Security definer: current_user is the owner of the functions. Superusers have the privileges of every role.
-    -- A role that was renamed while a session acts as it is nobody.
+    -- USAGE counts, never mere membership: PostgREST's authenticator is a member of every role without inheriting any.
+    -- current_user is the owner of the functions (security definer). Superusers have the privileges of every role. A
+    -- role that was renamed while a session acts as it is trusted with nothing.
     if to_regrole(quote_ident(p_role)) is null then
         return false;
     end if;
@@ -19,4 +19,4 @@ end;
 $function$;
 
 comment on function bookingdb.role_is_trusted(name) is
-'Whether a role may act for anyone: service_role, and roles that have the privileges of the owner of these functions (superusers have them) or of bookingdb_service.';
+'Says whether a role may act for anyone: service_role, and roles with the privileges of bookingdb_service or of the functions'' owner (superusers have them).';

@@ -15,7 +15,7 @@ declare
     v_key text;
     v_condition text;
 begin
-    -- What tells a row from the others: the primary key, or else everything.
+    -- The primary key tells rows apart, or else the whole row does.
     select format('jsonb_build_object(%s)', string_agg(format('%1$L, to_jsonb(t.%1$I)', a.attname), ', '))
     into v_key
     from pg_index as i
@@ -23,7 +23,7 @@ begin
     where i.indrelid = p_table and i.indisprimary
     having count(*) > 0;
 
-    -- By the application's index, where it may have one.
+    -- A uuid is compared as it is, so that the application's index can serve.
     select case
         when p_therapist_id is null then 'true'
         when a.atttypid = 'uuid'::regtype then format('t.%I = $1', a.attname)
@@ -36,7 +36,7 @@ begin
         raise undefined_column using message = format('%s has no column "%s"', p_table, v_therapist);
     end if;
 
-    -- Rows that a policy would hide from the owner are an error (row_security), and not taken for missing ones.
+    -- Rows that a row policy hides from the owner raise an error (row_security): they must not look missing.
     return query execute format(
         'select bookingdb.uuid_of(t.%I::text), %s, to_jsonb(t) from %s as t where %s',
         v_therapist, coalesce(v_key, 'to_jsonb(t)'), p_table, v_condition
@@ -45,4 +45,4 @@ end;
 $function$;
 
 comment on function bookingdb.adopted_rows(regclass, jsonb, uuid) is
-'The rows of a table in which an application keeps availability, of one therapist or (null) of all: the therapist (null where the id is no UUID), the primary key, the row. p_columns says which column has the therapist. Raises: 42703, 42501 (the owner of bookingdb may not read the table).';
+'Returns the rows of an application''s availability table, of one therapist or (NULL) of all: therapist (NULL where the id is no UUID), key and row. Raises: 42703, 42501.';

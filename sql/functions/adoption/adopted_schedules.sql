@@ -56,4 +56,4 @@ end;
 $function$;
 
 comment on function bookingdb.adopted_schedules(regclass, jsonb, uuid) is
-'The schedules in an application''s table, of one therapist or (null) of all, and why they cannot be taken over. p_columns says which columns have the therapist and the document, and active, where there is such a column: rows in which it is false are passed over. Raises: 42703, 42501 (the owner of bookingdb may not read the table).';
+'Returns the active schedules of an application''s table, of one therapist or (NULL) of all, and why they cannot be adopted. p_columns names the columns therapist, document and, if any, active.';

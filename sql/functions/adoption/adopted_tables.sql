@@ -34,4 +34,4 @@ end;
 $function$;
 
 comment on function bookingdb.adopted_tables() is
-'The tables in which an application keeps availability and that are kept in step, schedules first: those with the triggers, whose arguments say which column is which.';
+'Returns the application''s availability tables that are kept in step, schedules first: those with the triggers, whose arguments name the columns.';

@@ -9,7 +9,7 @@ declare
     v_text constant text := lower(btrim(p_text));
     v_found text[];
 begin
-    -- How the end of a day is written where a time of day has to be given.
+    -- Applications write the end of a day in these ways.
     if v_text in ('24:00', '24:00:00', '23:59:59') then
         return 1440;
     end if;
@@ -27,4 +27,4 @@ end;
 $function$;
 
 comment on function bookingdb.clock_minute(text) is
-'The minute of the day that an application''s text names: HH:MM or HH:MM:00 (the hour may have one digit), or h:MM AM or PM. 24:00 and 23:59:59 are the end of the day, 1440. Null where it is anything else, other seconds and zones included.';
+'Returns the minute of the day that an application''s text names: HH:MM, HH:MM:00, or h:MM AM or PM. 24:00 and 23:59:59 are 1440. NULL for all else, other seconds and zones included.';

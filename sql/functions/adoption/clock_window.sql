@@ -24,14 +24,14 @@ begin
         when v_end is null then 'has a start and no end'
         when starts is null or starts = 1440 then format('starts at "%s", which is no time', left(v_start, 40))
         when ends is null then format('ends at "%s", which is no time', left(v_end, 40))
-        -- It may be meant to last no time or all day.
+        -- Equal times may mean no time or all day.
         when starts = ends then format('starts and ends at "%s"', left(v_start, 40))
     end;
     if problem is not null then
         starts := null;
         ends := null;
     else
-        -- Nobody ends a minute before midnight: an input for times of day has no 24:00.
+        -- 23:59 means midnight: an input for times of day has no 24:00.
         ends := case ends when 1439 then 1440 else ends end;
         ends := case when ends <= starts then ends + 1440 else ends end;
     end if;
@@ -40,4 +40,4 @@ end;
 $function$;
 
 comment on function bookingdb.clock_window(jsonb, jsonb) is
-'A window of an application''s in minutes from midnight (clock_minute): an end before the start is on the next day, an end of 23:59 means 24:00. No row where neither start nor end is given; problem says why a window cannot be understood.';
+'Reads an application''s window as minutes from midnight: an end before the start is on the next day, 23:59 means 24:00. No row without times. problem says what is not understood.';

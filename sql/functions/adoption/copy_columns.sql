@@ -17,7 +17,7 @@ begin
     for v_number in 0..tg_nargs - 1 by 2 loop
         v_theirs := tg_argv[v_number];
         v_ours := tg_argv[v_number + 1];
-        -- Which of the two says what the other becomes, if any does.
+        -- Decide which of the two columns the other one follows, if any.
         v_from := case
             when v_new -> v_theirs = v_new -> v_ours then null
             when v_old is not null then
@@ -25,7 +25,7 @@ begin
                     when v_new -> v_ours <> v_old -> v_ours and v_new -> v_theirs = v_old -> v_theirs then v_ours
                     when v_new -> v_theirs <> v_old -> v_theirs and v_new -> v_ours = v_old -> v_ours then v_theirs
                 end
-            -- What our functions do not write has its default.
+            -- A column that the functions of bookingdb do not write has its default.
             when v_new -> v_theirs = 'null' or (v_new ->> 'credits_charged')::integer > 0 then v_ours
             when v_new -> v_ours = 'null' then v_theirs
         end;
@@ -44,4 +44,4 @@ end;
 $function$;
 
 comment on function bookingdb.copy_columns() is
-'Trigger on a table of an adopted database that has a column of the application''s own beside one of ours for the same thing, before INSERT or UPDATE, once a row. Its arguments are pairs, their column and our column: one that is null takes the other''s value, one that was not changed follows the other, and what a bookingdb function wrote in ours counts more than a default of theirs. Instants are copied to columns without a zone in UTC.';
+'Trigger (BEFORE, per row) of an adopted database: keeps pairs of columns, theirs and ours, equal. NULL takes the other''s value, an unchanged column follows; what bookingdb wrote wins.';

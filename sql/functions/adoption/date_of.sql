@@ -14,11 +14,11 @@ begin
     end if;
     return case when v_date between date '1900-01-01' and date '2999-12-31' then v_date end;
 exception
-    -- The 30th of February.
+    -- Such as the 30th of February.
     when data_exception then
         return null;
 end;
 $function$;
 
 comment on function bookingdb.date_of(text) is
-'A date that an application keeps as date, timestamp or text (YYYY-MM-DD, a time being midnight); null where it is none between 1900 and 2999, or has a zone.';
+'Reads a date that an application keeps as date, timestamp at midnight or text (YYYY-MM-DD). NULL for anything else, with a zone, and outside of 1900 to 2999.';

@@ -12,9 +12,9 @@ declare
     v_old_local timestamp;
     v_length interval;
 begin
-    -- The functions of bookingdb write all of it, and all of it agrees: nothing below finds anything to do then.
+    -- The functions of bookingdb write all columns, in agreement: nothing below has anything to do then.
 
-    -- Range-checked before any arithmetic; what lies outside says nothing.
+    -- The range is checked before any arithmetic; dates outside of it are ignored.
     if new.scheduled_date between date '1900-01-01' and date '2999-12-31' then
         v_local := new.scheduled_date + new.scheduled_time;
     end if;
@@ -49,7 +49,7 @@ begin
             and new.duration_minutes is not distinct from old.duration_minutes
             and isfinite(old.start_time)
             and isfinite(old.end_time) then
-            -- In hours and minutes: a day can have 23 hours.
+            -- The length is kept in seconds: a local day can have 23 hours.
             new.end_time := new.start_time + make_interval(
                 secs => extract(epoch from old.end_time)::float8 - extract(epoch from old.start_time)::float8
             );
@@ -68,7 +68,7 @@ begin
         end if;
     end if;
 
-    -- The end follows the duration that was written without it, else the duration the end.
+    -- The end follows the duration that was written without it, else the duration follows the end.
     if isfinite(new.start_time)
         and new.duration_minutes between 1 and 10080
         and (case tg_op
@@ -97,4 +97,4 @@ end;
 $function$;
 
 comment on function bookingdb.keep_times_together() is
-'Trigger on the public.sessions of an adopted database, before INSERT or UPDATE, once a row: of start_time and scheduled_date with scheduled_time, what was not written follows what was; the end keeps its distance, or comes from the duration; the duration comes from the end. Where both were written, both stay. Local times are in the session''s time_zone, else the therapist''s, else the zone that is the trigger''s argument. Raises: skipped_time.';
+'Trigger (BEFORE, per row) on sessions of an adopted database: of start, local time, end and duration, what was not written follows what was. Argument: the zone of last resort. Raises: skipped_time.';

@@ -26,4 +26,4 @@ end;
 $function$;
 
 comment on function bookingdb.minute_windows(int4multirange) is
-'Minutes of a day and the next as windows that start on the day, as weekly_hours and date_overrides have them. No stretch may begin after the day.';
+'Turns minutes of a day and the next into windows that start on the day, as weekly_hours and date_overrides have them. Each stretch must begin on the day.';

@@ -63,7 +63,7 @@ begin
         return;
     end if;
 
-    -- Without times it is about the whole date.
+    -- Without times the row is about the whole date.
     part := case when v_is_open then 'week' else 'closed' end;
     if v_is_open and p_columns ? 'type' then
         part := null;
@@ -74,4 +74,4 @@ end;
 $function$;
 
 comment on function bookingdb.override_parts(jsonb, jsonb) is
-'What a row of an application''s availability_overrides says about its date: part is closed (all of it), week (the week holds), or open or off between two minutes from its midnight; no row where it is not active. p_columns names its columns: type (custom_hours or unavailable) or available (true or false), and active, start, end and slots where there are any. problem says why it cannot be understood.';
+'Returns what a row of an application''s overrides says of its date: closed, week (weekly hours stay), or open or off between two minutes. No row: inactive. problem says what is not understood.';

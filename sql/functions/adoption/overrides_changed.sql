@@ -42,4 +42,4 @@ end;
 $function$;
 
 comment on function bookingdb.overrides_changed() is
-'Trigger on the table in which an application keeps what holds on single dates, once a statement: brings the exceptions of all whom it was about into step. Its arguments are pairs: therapist, date, type or available, and (where there are such) active, start, end and slots, each followed by the name of the column.';
+'Trigger on an application''s table of overrides, per statement: brings the overrides of its therapists into step. Its arguments pair therapist, date and the columns of override_parts() with names.';

@@ -8,7 +8,7 @@ set work_mem = '256MB'
 set maintenance_work_mem = '256MB'
 as $function$
 declare
-    -- From so many on it is faster to build the indexes of the constraints anew than to write row by row.
+    -- From this many sessions on, rebuilding the constraints' indexes is faster than writing row by row.
     c_many constant integer := 10000;
     v_occupying text[];
     v_new bigint;
@@ -19,7 +19,7 @@ declare
     v_session record;
     v_reason text;
 begin
-    -- As many people as make lock_people() take the one lock for everybody; fewer, where there are fewer.
+    -- 66 people make lock_people() take the one lock for everybody; fewer are locked one by one.
     perform bookingdb.lock_people(array(
         select s.therapist_id from public.sessions as s
         union
@@ -28,8 +28,8 @@ begin
     ));
     v_occupying := bookingdb.occupying_statuses();
 
-    -- Who takes part in an overlap, of one therapist or of one client? In the order of their starts a session overlaps
-    -- an earlier one if it starts before the last end so far, and a later one if it ends after the next start.
+    -- Find the sessions that overlap others of their therapist or client. In the order of starts, a session overlaps an
+    -- earlier one if it starts before the last end so far, and a later one if it ends after the next start.
     with taken as (
         select s.id, s.therapist_id, s.user_id as client_id, tstzrange(s.start_time, s.end_time) as period,
             tstzrange(s.start_time, s.end_time) as blocked, true as is_new
@@ -81,8 +81,8 @@ begin
         end loop;
     end if;
 
-    -- All others at once; a therapist's side by side, so that the indexes are written page by page. Buffers are for new
-    -- bookings.
+    -- All others are placed at once, therapist by therapist, so that the indexes are written page by page. Buffers are
+    -- for new bookings.
     insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked)
     select s.id, 'session', s.therapist_id, s.user_id, tstzrange(s.start_time, s.end_time),
         tstzrange(s.start_time, s.end_time)
@@ -99,10 +99,10 @@ begin
     foreach v_statement in array v_constraints loop
         execute v_statement;
     end loop;
-    -- What follows, and everything else in this transaction, plans by it.
+    -- The rest of this transaction plans by these statistics.
     analyze bookingdb.calendar;
 
-    -- Of those that overlap: first come, first served.
+    -- Among sessions that overlap, the one that was created first has the time.
     for v_session in
         select s.id, s.therapist_id, s.user_id, s.start_time, s.end_time,
             tstzrange(s.start_time, s.end_time) as period
@@ -152,4 +152,4 @@ end;
 $function$;
 
 comment on function bookingdb.place_adopted_sessions() is
-'Gives the sessions that an adopted database had their calendar rows, and returns how many got one: of sessions that overlap, the one that was created first. The others go to overlapping_sessions, and an external appointment of source adoption stands in for each. Sessions that have a row already are passed over.';
+'Gives the sessions of an adopted database calendar rows; returns how many. Among overlapping ones the first created gets it; the others go to overlapping_sessions, with a stand-in.';

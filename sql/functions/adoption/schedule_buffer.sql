@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.schedule_buffer(jsonb) is
-'The minutes that sessionSettings.bufferTime of an application''s schedule keeps free after a session, or why they are not taken over; no row where it is not given.';
+'Returns the minutes that sessionSettings.bufferTime of an application''s schedule keeps free after a session, or why it cannot be adopted. No row where it is not given.';

@@ -8,7 +8,7 @@ as $function$
 declare
     v_document jsonb := p_document;
 begin
-    -- Each turn takes off a layer of quotes.
+    -- Each turn removes a layer of quotes.
     while jsonb_typeof(v_document) = 'string' loop
         begin
             v_document := nullif(btrim(v_document #>> '{}', E' \t\r\n'), '')::jsonb;
@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.schedule_document(jsonb) is
-'What an application wrote into a column of type jsonb, json or text: JSON inside of a text is read, null, JSON''s null and an empty text are null, and a text that is no JSON stays one.';
+'Reads what an application wrote into a jsonb, json or text column: JSON inside a text is parsed, an empty text and JSON''s null are NULL, a text that is no JSON stays one.';

@@ -61,4 +61,4 @@ end;
 $function$;
 
 comment on function bookingdb.schedule_slots(jsonb, boolean) is
-'The slots in an application''s array of objects with start and end: available where isAvailable is true or, without it, type is available; not so where isAvailable is false or type is break or unavailable; p_is_open (null: not understood) where a slot says neither. Slots without start and end are passed over. problem says what cannot be understood and where.';
+'Reads an application''s array of slots: available by isAvailable or type, else p_is_open (NULL: not understood). Slots without times are ignored. problem says what is not understood, and where.';

@@ -30,7 +30,7 @@ declare
     v_found text[];
     v_problems text[] := '{}';
 begin
-    -- Without a document, or with an empty one, there are no hours. What looks different is not taken for empty.
+    -- Without a document, or with an empty one, there are no hours. An unknown form is a problem, not empty.
     if jsonb_typeof(v_document) <> 'object' then
         v_problems := array['the schedule is no JSON object'];
     elsif v_days is null and exists (
@@ -57,7 +57,7 @@ begin
             elsif v_enabled not in ('true', 'false') then
                 v_problems := v_problems || format('%s.enabled is neither true nor false', c_english[v_weekday]);
             elsif v_enabled = 'true' then
-                -- What is off wins, wherever it is said.
+                -- Times off win, wherever they stand.
                 select
                     range_agg(int4range(p.starts, p.ends)) filter (where p.is_open),
                     range_agg(int4range(p.starts, p.ends)) filter (where not p.is_open),
@@ -85,7 +85,7 @@ begin
         end loop;
     end if;
 
-    -- All or nothing.
+    -- A schedule is adopted as a whole or not at all.
     if v_problems <> '{}' then
         return query
         select null::integer, null::time, null::time, p.text
@@ -112,4 +112,4 @@ end;
 $function$;
 
 comment on function bookingdb.schedule_windows(jsonb) is
-'The weekly windows that an application''s availability_weekly_schedules.weekly_availability stands for. Of each day of standardHours (English or German names) that is enabled: generalHours, timeSlots of type available and customSlots that are available, without timeSlots of type break or unavailable and customSlots that are not, whose times are off wherever the clock shows them in the hours of the day, past midnight, too. An end before the start is on the next day; windows that overlap or touch are one. No document, day, hours or slots: no windows. What cannot be understood comes back as rows with a problem and nothing else.';
+'Returns the weekly windows of an application''s weekly_availability: generalHours and available slots of each enabled day, less times off. A problem comes back alone, without windows.';

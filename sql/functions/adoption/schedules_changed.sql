@@ -40,4 +40,4 @@ end;
 $function$;
 
 comment on function bookingdb.schedules_changed() is
-'Trigger on the table in which an application keeps weekly schedules, once a statement: brings the weekly hours of all whom it was about into step. Its arguments are pairs: therapist, document and (where there is one) active, each followed by the name of the column.';
+'Trigger on an application''s table of schedules, per statement: brings the weekly hours of its therapists into step. Its arguments pair therapist, document and, if any, active with column names.';

@@ -37,7 +37,7 @@ begin
                 order by d.on_date
             );
         exception
-            -- Whatever it is, the application's own write does not fail for it.
+            -- The application's own write never fails for this.
             when syntax_error_or_access_rule_violation or data_exception or program_limit_exceeded then
                 raise warning 'bookingdb: exceptions of therapist % stay as they were: %', v_therapist_id, sqlerrm;
                 continue;
@@ -84,4 +84,4 @@ end;
 $function$;
 
 comment on function bookingdb.sync_overrides(regclass, jsonb, uuid[], date[], boolean) is
-'Brings the exceptions of these therapists, each on the date in the same place of p_dates, into step with the table in which an application keeps them (columns as for override_parts, and which has the therapist and the date), as set_date_override would, under their locks. What cannot be understood changes nothing and warns.';
+'Brings these therapists'' overrides, on the dates in the same places of p_dates, into step with an application''s table, under their locks. What is not understood warns and changes nothing.';

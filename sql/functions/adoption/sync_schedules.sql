@@ -16,7 +16,7 @@ declare
     v_adopted record;
     v_dates date[];
 begin
-    -- A booking in flight sees the old hours or the new ones, and what is read below is what stands.
+    -- A booking in flight sees all old hours or all new ones, and the reads below see what the last holder committed.
     perform bookingdb.lock_people(p_therapist_ids, p_wait);
 
     for v_therapist_id in
@@ -37,7 +37,7 @@ begin
                 order by p.text
             );
         exception
-            -- Whatever it is, the application's own write does not fail for it.
+            -- The application's own write never fails for this.
             when syntax_error_or_access_rule_violation or data_exception or program_limit_exceeded then
                 v_problems := array[sqlerrm];
         end;
@@ -48,7 +48,7 @@ begin
         end if;
         v_document := v_documents[1];
 
-        -- An application whose schedule has no hours offers none: without this, no hours would mean any time.
+        -- A schedule without hours offers no time: without require_hours it would mean any time.
         if cardinality(v_documents) > 0
             or exists (select from bookingdb.therapists as t where t.id = v_therapist_id) then
             insert into bookingdb.policies (therapist_id)
@@ -89,7 +89,7 @@ begin
         from bookingdb.schedule_windows(v_document) as n;
         perform bookingdb.tell_of_availability(v_therapist_id);
 
-        -- Times off on a date are taken out of the week's hours.
+        -- Times off on a date are taken out of weekly hours, so these dates are computed anew.
         for v_adopted in
             select a.table_name, a.columns
             from bookingdb.adopted_tables() as a
@@ -119,4 +119,4 @@ end;
 $function$;
 
 comment on function bookingdb.sync_schedules(regclass, jsonb, uuid[], boolean) is
-'Brings the weekly hours of these therapists into step with the table in which an application keeps them (columns as for adopted_schedules), as set_weekly_hours would, under their locks; sets require_hours, and buffer_after_minutes where the schedule names it. What cannot be understood changes nothing and warns.';
+'Brings these therapists'' weekly hours, require_hours and buffer into step with an application''s table, under their locks. What is not understood warns and changes nothing.';

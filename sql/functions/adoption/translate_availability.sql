@@ -48,4 +48,4 @@ end;
 $function$;
 
 comment on function bookingdb.translate_availability(regclass) is
-'Takes over every row of a table in which an application keeps availability and that has the triggers, or (null) of all such tables, schedules first; returns how many rows of each were understood and how many were not (untranslated_availability says why). Raises: invalid_parameter (the table has no such trigger), 42703, 42501 (the owner of bookingdb may not read the table).';
+'Adopts all rows of an availability table with the triggers, or (NULL) of all such tables. Returns how many were understood and how many not (untranslated_availability). Raises: invalid_parameter.';

@@ -39,7 +39,7 @@ begin
             ) as problems
         from bookingdb.adopted_rows(p_table, p_columns, null) as r
     ),
-    -- What only shows when all rows of a date are put together.
+    -- Problems that only show when all rows of a date are combined.
     together as (
         select a.person, a.on_date, w.problem
         from (
@@ -82,4 +82,4 @@ end;
 $function$;
 
 comment on function bookingdb.unread_availability(text, regclass, jsonb) is
-'Rows of a table in which an application keeps availability that cannot be taken over, and why: p_kind is schedules or overrides, p_columns as for the trigger on such a table. A row whose buffer alone cannot be is listed, too. Raises: 42703, 42501 (the owner of bookingdb may not read the table).';
+'Returns the rows of an application''s availability table that cannot be adopted, even if only for their buffer, and why. p_kind: schedules or overrides; p_columns as for the trigger.';

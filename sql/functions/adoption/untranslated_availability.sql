@@ -20,7 +20,7 @@ begin
             select u.table_name, u.row_key, u.therapist_id, u.override_date, u.problem
             from bookingdb.unread_availability(v_adopted.kind, v_adopted.table_name, v_adopted.columns) as u;
         exception
-            -- A table that cannot be read at all.
+            -- The table cannot be read at all.
             when syntax_error_or_access_rule_violation or data_exception then
                 return query
                 select v_adopted.table_name::text, null::jsonb, null::text, null::text, sqlerrm;
@@ -30,4 +30,4 @@ end;
 $function$;
 
 comment on function bookingdb.untranslated_availability() is
-'What an application has written into its tables of availability that could not be taken over, and why, as it stands now (unread_availability, for every table with the triggers). The hours of these therapists are what they were before.';
+'Returns what the application''s availability tables now hold that could not be adopted, and why (unread_availability). The hours of these therapists are what they were before.';

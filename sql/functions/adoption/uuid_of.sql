@@ -13,4 +13,4 @@ end;
 $function$;
 
 comment on function bookingdb.uuid_of(text) is
-'An id that an application keeps as uuid or text; null where it is no UUID.';
+'Reads an id that an application keeps as uuid or text. NULL where it is no UUID.';

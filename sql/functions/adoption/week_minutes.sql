@@ -26,4 +26,4 @@ end;
 $function$;
 
 comment on function bookingdb.week_minutes(uuid, date) is
-'A therapist''s weekly hours that start on a date, in minutes from its midnight; who has no week and needs none is there all day.';
+'Returns a therapist''s weekly hours that start on a date, in minutes from its midnight. Therapists without weekly hours who need none are there all day.';

@@ -28,7 +28,7 @@ begin
     v_period := tstzrange(p_start, p_end);
 
     perform bookingdb.lock_people(array[p_therapist_id]);
-    -- The same once more is a retry.
+    -- The same time off again is a retry.
     select c.id
     into v_id
     from bookingdb.calendar as c
@@ -49,4 +49,4 @@ end;
 $function$;
 
 comment on function bookingdb.add_time_off(uuid, timestamptz, timestamptz, text) is
-'Adds time off of a therapist: nothing can be booked from p_start to p_end any more. Returns it with the ids of the sessions that were booked in it before; they stay, and are to be moved or cancelled. For the therapist itself and for trusted callers. Raises: invalid_parameter.';
+'Adds time off of a therapist: nothing can be booked from p_start to p_end any more. Returns it with the ids of the sessions that were booked in it before; they stay, and are to be moved or cancelled. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

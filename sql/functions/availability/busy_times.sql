@@ -16,9 +16,9 @@ declare
     v_after constant interval := make_interval(mins => p_policy.buffer_after_minutes);
     v_period constant tstzrange := tstzrange(lower(p_span) - v_before, upper(p_span) + p_length + v_after, '[]');
 begin
-    -- What is there from x to y is in the way of starts after x - length and before y, both further by the buffers of
-    -- the new session. (Those of the other one are in blocked.) Time off is no session: it needs no distance. Two
-    -- look-ups, because two indexes cover the kinds: the exclusion constraint's and that of the absences.
+    -- A row from x to y forbids starts after x - length and before y, both extended by the new session's buffers. (The
+    -- row's own are in blocked.) Time off needs no buffer. Two look-ups, because two indexes cover the kinds: the
+    -- exclusion constraint's and that of the absences.
     return query
     select c.kind, c.period, tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
     from bookingdb.calendar as c
@@ -36,10 +36,10 @@ begin
     where c.therapist_id = p_policy.therapist_id
         and c.blocked && v_period
         and c.kind in ('time_off', 'external')
-        -- What stands in for a session of an adopted database has its id.
+        -- The stand-in for a session of an adopted database has that session's id.
         and c.id is distinct from p_except_id;
 end;
 $function$;
 
 comment on function bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid) is
-'What the calendar of the therapist of a policy has around a span: sessions, live holds, time off and external appointments, not counting p_except_id; each with the starts at which a session of a length would meet it, or come closer than the policy''s buffers.';
+'Returns what the calendar of a policy''s therapist has around a span, p_except_id left out; each row with the starts it forbids to a session of this length, by overlap or by the policy''s buffers.';

@@ -29,7 +29,7 @@ begin
     end if;
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
     v_start := bookingdb.local_instant(p_session_date, p_start_time, v_time_zone);
-    -- An end at or before the start is one on the next day.
+    -- An end at or before the start is on the next day.
     if p_end_time <= p_start_time then
         v_end_date := p_session_date + 1;
     end if;
@@ -44,4 +44,4 @@ end;
 $function$;
 
 comment on function bookingdb.check_booking_conflict(uuid, date, time, time, text, uuid) is
-'Whether the therapist is busy from p_start_time to p_end_time (at or before the start: on the next day), not counting the session p_exclude_session_id. A look, not a promise: only booking decides. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';
+'Says whether the therapist is busy from p_start_time to p_end_time (an end at or before the start is on the next day), not counting the session p_exclude_session_id. The answer is no promise: only booking decides. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';

@@ -13,14 +13,14 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 begin
-    -- A set of instants: where hours let a session of this length start, without those at which it would meet something
-    -- in the calendar, and without the days and weeks that are full.
+    -- The starts that hours allow to a session of this length, less those that the calendar forbids, less the days and
+    -- weeks that are full.
     return query
     select
         t.therapist_id,
         case
             when o.open is null or o.open = '{(,)}' then tstzmultirange(p_span)
-            -- The whole session lies within hours: it can start until its length before they end.
+            -- The whole session lies within hours: it starts at the latest its length before they end.
             else tstzmultirange(p_span) * coalesce((
                 select range_agg(tstzrange(lower(w.period), upper(w.period) - p_length, '[]'))
                 from unnest(o.open) as w (period)
@@ -46,4 +46,4 @@ end;
 $function$;
 
 comment on function bookingdb.free_times(bookingdb.effective_policy[], tstzrange, interval, uuid, boolean) is
-'What is free, as sets: the instants of a span (with two ends) at which a session of a length can start with the therapist of each of these policies: opening_times() without busy_times() and full_times(). p_with_hours false: without regard to hours. Notice, horizon and the client''s own sessions are the caller''s to look at. is_free() is the same for one instant.';
+'Returns the starts of a span at which each policy''s therapist is free, as sets: opening_times() less busy_times() and full_times(). The caller checks booking window and client. is_free() asks for one.';

@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 begin
-    -- The days and weeks of the therapist's zone that reach into the span: eight days more hold all of them.
+    -- Eight days more on either side hold all days and weeks of the therapist's zone that overlap the span.
     return query
     select
         g.rule,
@@ -22,7 +22,7 @@ begin
     from (
         select n.rule, n.first_date, n.days
         from (
-            -- What has taken place counts; what was cancelled does not.
+            -- Sessions that took place count; cancelled ones do not.
             select (s.start_time at time zone p_policy.time_zone)::date as local_date
             from public.sessions as s
             where s.therapist_id = p_policy.therapist_id
@@ -57,4 +57,4 @@ end;
 $function$;
 
 comment on function bookingdb.full_times(bookingdb.effective_policy, tstzrange, uuid) is
-'The days and weeks around a span in which the therapist of a policy has as many sessions and live holds as it allows, not counting p_except_id; rule is the name of the setting.';
+'Returns the days and weeks around a span in which a policy''s therapist has all the sessions and live holds that it allows, p_except_id left out. rule is the name of the setting.';

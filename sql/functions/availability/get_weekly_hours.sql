@@ -25,4 +25,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_weekly_hours(uuid) is
-'A therapist''s weekly hours in its local time, in order: weekday 1 (Monday) to 7, a window''s start and end (at or before the start: on the next day), from and to which date it holds. No row: there are none, and the therapist can be booked at any time unless the policy says require_hours. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';
+'Returns a therapist''s weekly hours in their local time, in order: weekday 1 (Monday) to 7, a window''s start and end (an end at or before the start is on the next day), from and to which date it is valid. Without any row the therapist can be booked at any time, unless the policy says require_hours. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';

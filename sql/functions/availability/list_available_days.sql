@@ -28,4 +28,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_available_days(uuid, date, date, integer, text, integer) is
-'The dates from p_from to p_to on which a therapist has something free, with the number of slots, the first and the last start: what list_available_slots() lists, a row a day. For every logged-in user and for trusted callers.';
+'Lists the dates from p_from to p_to on which a therapist has a free slot, with the number of slots, the first and the last start: the slots of list_available_slots(), one row per day. For every logged-in user and for trusted callers.';

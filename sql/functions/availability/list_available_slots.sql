@@ -29,7 +29,7 @@ begin
     v_length := make_interval(mins => p_duration_minutes);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
 
-    -- Both dates are whole days of the zone that was asked for; what notice and horizon leave of them.
+    -- Both dates are whole days of the zone asked for, cut down to the booking window.
     v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone) * bookingdb.bookable_span(v_policy);
     if isempty(v_span) then
         return;
@@ -44,7 +44,7 @@ begin
             f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes),
             v_policy.slot_offset_minutes
         ) as s (start)
-        -- Worked out once, and not wherever it is named.
+        -- offset 0: computed once, not wherever it is named.
         offset 0
     ) as l
     order by l.start;
@@ -52,4 +52,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_available_slots(uuid, date, date, integer, text, integer) is
-'The times at which a session of p_duration_minutes can be booked with a therapist now, from p_from to p_to (both included, at most 366 days), every p_step_minutes (else the policy''s) of the therapist''s clock, in order; dates and times are those of p_time_zone, else of the therapist''s zone. Of an hour that occurs twice both are listed. For every logged-in user and for trusted callers.';
+'Lists the times at which a session of p_duration_minutes can be booked with a therapist now, from p_from to p_to (both included, at most 366 days), every p_step_minutes (else the policy''s) of the therapist''s clock, in order. Dates and times are local to p_time_zone, else to the therapist''s zone. An hour that occurs twice is listed twice. For every logged-in user and for trusted callers.';

@@ -28,4 +28,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_date_overrides(uuid, date, date) is
-'The dates from p_from to p_to (both included) on which something else holds than a therapist''s weekly hours: a row per window, or one without times on a date that is closed. For every logged-in user and for trusted callers. Raises: invalid_therapist_id, invalid_date.';
+'Lists the dates from p_from to p_to (both included) on which other hours than a therapist''s weekly ones are valid: a row per window, or one without times for a closed date. For every logged-in user and for trusted callers. Raises: invalid_therapist_id, invalid_date.';

@@ -60,4 +60,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_slot_states(uuid, date, date, integer, text, integer) is
-'Every time of a therapist''s grid of slots from p_from to p_to (both included, at most 366 days), for a calendar to draw: free as in list_available_slots; taken, which only a booking, an absence or a limit keeps from being free; off, outside of hours, over, too soon or too far ahead. For every logged-in user and for trusted callers.';
+'Lists every point of a therapist''s grid of slots from p_from to p_to (both included, at most 366 days), for a calendar to draw: free, as in list_available_slots(); taken, which only a booking, an absence or a limit keeps from being free; off, which is outside of hours or of the booking window. For every logged-in user and for trusted callers.';

@@ -33,4 +33,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_time_off(uuid, timestamptz, timestamptz) is
-'A therapist''s time off that reaches into the time from p_from to p_to, in order, each with the ids of the sessions that are booked in it all the same. For the therapist itself and for trusted callers. Raises: invalid_parameter.';
+'Lists a therapist''s time off that overlaps the time from p_from to p_to, in order, each with the ids of the sessions that are booked in it all the same. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

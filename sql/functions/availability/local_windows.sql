@@ -25,7 +25,8 @@ begin
         begin
             v_is_valid := jsonb_typeof(v_window) = 'object'
                 and not exists (select from jsonb_object_keys(v_window) as k where k <> all (c_names))
-                -- Seconds are shown by Postgres, and none are allowed; 24:00 is the midnight at which a day ends.
+                -- Seconds may be written, as Postgres shows them, but must be zero. 24:00 is the midnight at which a
+                -- day ends.
                 and coalesce(v_window ->> 'start_time' ~ '^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$', false)
                 and coalesce(v_window ->> 'end_time' ~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(:00)?$', false)
                 and coalesce(v_window ->> 'weekday' ~ '^[1-7]$', true)
@@ -35,7 +36,7 @@ begin
                 v_read := row(
                     v_window ->> 'weekday',
                     v_window ->> 'start_time',
-                    -- Written 24:00, it is on the next day, as 00:00 is.
+                    -- An end of 24:00 is stored as 00:00, which is on the next day.
                     regexp_replace(v_window ->> 'end_time', '^24:00', '00:00'),
                     v_window ->> 'valid_from',
                     v_window ->> 'valid_to'
@@ -46,11 +47,11 @@ begin
                 );
             end if;
         exception
-            -- The 30th of February.
+            -- Such as the 30th of February.
             when data_exception then
                 v_is_valid := false;
         end;
-        -- What is not there passes.
+        -- NULL is allowed: it comes from an optional field that is missing.
         if not coalesce(v_is_valid, true) then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
                 'parameter', p_parameter, 'window', v_number
@@ -62,4 +63,4 @@ end;
 $function$;
 
 comment on function bookingdb.local_windows(text, jsonb) is
-'The windows in a JSON array of objects with start_time and end_time (HH:MM), and weekday, valid_from and valid_to (YYYY-MM-DD) where they are given. Raises: invalid_parameter (DETAIL says which window, counted from 1).';
+'Reads windows from a JSON array: start_time and end_time (HH:MM), optionally weekday, valid_from and valid_to (YYYY-MM-DD). DETAIL counts windows from 1. Raises: invalid_parameter.';

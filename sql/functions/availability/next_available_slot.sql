@@ -40,4 +40,4 @@ end;
 $function$;
 
 comment on function bookingdb.next_available_slot(uuid, integer, timestamptz, text, integer) is
-'The first time at or after p_after (null: now) at which a session of p_duration_minutes can be booked with a therapist; no row when there is none as far ahead as can be booked. Like list_available_slots() otherwise. For every logged-in user and for trusted callers.';
+'Returns the first time at or after p_after (NULL: now) at which a session of p_duration_minutes can be booked with a therapist; no row when the booking window has none. Otherwise like list_available_slots(). For every logged-in user and for trusted callers.';

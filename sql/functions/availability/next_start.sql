@@ -18,7 +18,7 @@ declare
     v_days integer := 1;
     v_next timestamptz;
 begin
-    -- The next day first, then ever longer stretches: mostly something is free soon.
+    -- The search takes the next day first, then ever longer stretches: mostly something is free soon.
     while not isempty(v_span) loop
         v_span := tstzrange(
             lower(v_span), least(v_end, lower(v_span) + make_interval(hours => 24 * v_days)), '[]'
@@ -43,4 +43,4 @@ $function$;
 comment on function bookingdb.next_start(
     bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean
 ) is
-'The first point of the grid at or after an instant at which a session of a length can be booked with the therapist of a policy, not counting p_except_id; null when there is none within the horizon. p_step_minutes null: the policy''s.';
+'Returns the first grid point at or after p_after that a policy''s therapist can be booked at, p_except_id left out; NULL when the booking window has none. Without p_step_minutes the policy''s step.';

@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 begin
-    -- Where nobody has hours and nobody needs any, nothing has to be worked out.
+    -- Therapists without hours who need none are always there.
     if not exists (select from unnest(p_policies) as t where t.require_hours or t.has_hours) then
         return query
         select t.therapist_id, tstzmultirange '{(,)}'
@@ -27,12 +27,12 @@ begin
             else '{(,)}'
         end
     from unnest(p_policies) as t
-    -- From the day before: its windows may reach across midnight.
+    -- The day before is included: its windows may cross midnight.
     cross join lateral (
         select
             (p_from at time zone t.time_zone)::date - 1 as first_date,
             (p_to at time zone t.time_zone)::date as last_date
-        -- Worked out once, and not wherever it is named.
+        -- offset 0: computed once, not wherever it is named.
         offset 0
     ) as d
     left join lateral (
@@ -76,10 +76,10 @@ begin
                         h.utc_offset, bookingdb.steady_offset(w.local_date, w.local_date, t.time_zone)
                     ) as utc_offset
                 from (
-                    -- The week, on dates that have no override.
+                    -- Weekly hours, on dates without an override.
                     select f.first_date + 7 * n.number as local_date, f.start_time, f.end_time
                     from (
-                        -- The first of its weekdays from there on.
+                        -- The first date of the window's weekday from there on.
                         select
                             v.valid_from + (v.weekday - extract(isodow from v.valid_from)::integer + 7) % 7
                             as first_date,
@@ -102,14 +102,14 @@ begin
                     cross join lateral generate_series(0, (f.valid_to - f.first_date) / 7) as n (number)
                     where f.first_date <= f.valid_to and f.first_date + 7 * n.number <> all (e.dates)
                     union all
-                    -- The override, on dates that have one; without windows the date is closed.
+                    -- Overrides, on dates that have one; without windows the date is closed.
                     select v.override_date, v.start_time, v.end_time
                     from bookingdb.date_overrides as v
                     where v.therapist_id = t.therapist_id
                         and v.override_date between d.first_date and d.last_date
                         and v.start_time is not null
                     union all
-                    -- Who has no week and need have none is there all day, on dates that have no override.
+                    -- Therapists without weekly hours who need none are there all day, on dates without an override.
                     select d.first_date + n.number, time '00:00', time '00:00'
                     from generate_series(0, d.last_date - d.first_date) as n (number)
                     where not h.has_hours
@@ -120,11 +120,11 @@ begin
             ) as l
             offset 0
         ) as p
-        -- A window inside of an hour that the clocks jump over is none.
+        -- A window inside an hour that a clock change skips is empty.
         where p.starts_at < p.ends_at
     ) as o on h.has_hours or cardinality(e.dates) > 0;
 end;
 $function$;
 
 comment on function bookingdb.opening_times(bookingdb.effective_policy[], timestamptz, timestamptz) is
-'When each of these therapists is there between two instants (and a little beyond): weekly hours, or what overrides them on a date; without weekly hours at any time, unless the policy requires them. Windows are in the therapist''s local time: an end at or before the start is on the next day, a time that occurs twice means the first, one that the clocks jump over means the jump.';
+'Returns when these policies'' therapists work between two timestamps, and a little beyond: weekly hours or a date''s overrides; always, for those who have no weekly hours and need none.';

@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.period_context(uuid, tstzrange) is
-'What DETAIL says of a time with a therapist that is taken.';
+'Returns what DETAIL says of a time that is taken: therapist, start and end.';

@@ -12,7 +12,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- For a year from there: a horizon of ten would be searched while others wait for the locks.
+    -- One year is searched: others wait for the locks meanwhile, and a booking window may be ten years long.
     p_policy.maximum_advance := least(
         p_policy.maximum_advance, lower(p_period) - clock_timestamp() + interval '8784 hours'
     );
@@ -28,4 +28,4 @@ $function$;
 comment on function bookingdb.refusal_context(
     text, bookingdb.effective_policy, tstzrange, uuid, boolean
 ) is
-'What DETAIL says of a time that is not to be had: the rule that refused it, the time, and the next free start within a year from there (null: none).';
+'Returns what DETAIL says of a refused time: the rule, the time, and the next free start within a year (NULL: none).';

@@ -36,4 +36,4 @@ end;
 $function$;
 
 comment on function bookingdb.remove_time_off(uuid) is
-'Takes time off (the id that add_time_off() returned) back. For the therapist itself and for trusted callers. Raises: invalid_parameter, time_off_not_found.';
+'Removes time off, named by the id that add_time_off() returned. For the therapist themselves and for trusted callers. Raises: invalid_parameter, time_off_not_found.';

@@ -38,7 +38,7 @@ begin
                 select from bookingdb.weekly_hours as w where w.therapist_id = p_policy.therapist_id
             ) then 'weekly_hours'
             when p_policy.require_hours then 'require_hours'
-            -- A session that reaches into a date which is closed.
+            -- The session reaches into a closed date.
             else 'date_override'
         end;
         perform bookingdb.raise_error('outside_availability', bookingdb.refusal_context(
@@ -46,7 +46,7 @@ begin
         ));
     end if;
 
-    -- What it meets, else what it comes too close to, else what is full.
+    -- The rule is what the session meets, else what it comes too close to, else what is full.
     select case when b.period && p_period then b.kind else 'buffer' end
     into v_rule
     from bookingdb.busy_times(p_policy, v_start, upper(p_period) - lower(p_period), p_except_id) as b
@@ -70,4 +70,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean) is
-'Refuses a period that cannot be booked with the therapist of a policy, whose lock the caller holds; not counting the session p_except_id, and without regard to hours where p_with_hours is false. DETAIL has the rule: minimum_notice, maximum_advance, weekly_hours, date_override, require_hours, session, hold, time_off, external, buffer, maximum_sessions_per_day, maximum_sessions_per_week. Raises: too_soon, too_far, outside_availability, booking_conflict.';
+'Refuses times at which a policy''s therapist is not free. DETAIL names the rule. Caller holds: the therapist''s lock, or asks again. Raises: too_soon, too_far, outside_availability, booking_conflict.';

@@ -9,7 +9,7 @@ begin
     return array(
         select s.id
         from (
-            -- Each period by the index.
+            -- offset 0 makes each period a look-up in the index.
             select distinct c.id, lower(c.period) as start_time
             from unnest(p_periods) as p (period)
             cross join lateral (
@@ -29,4 +29,4 @@ end;
 $function$;
 
 comment on function bookingdb.sessions_within(uuid, tstzrange[]) is
-'A therapist''s sessions that overlap one of these periods, in order.';
+'Returns the ids of a therapist''s sessions that overlap one of these periods, by start.';

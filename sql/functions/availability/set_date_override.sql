@@ -41,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.set_date_override(uuid, date, jsonb) is
-'Lets other hours than the weekly ones hold on a date, and returns them: p_hours is an array of objects such as {"start_time": "09:00", "end_time": "12:00"}; an empty one closes the date, null takes the exception back. What was booked stays. For the therapist itself and for trusted callers. Raises: invalid_date, invalid_parameter.';
+'Replaces the weekly hours on one date, and returns its hours: p_hours is an array of objects such as {"start_time": "09:00", "end_time": "12:00"}; an empty array closes the date, NULL removes the override. Booked sessions stay. For the therapist themselves and for trusted callers. Raises: invalid_date, invalid_parameter.';

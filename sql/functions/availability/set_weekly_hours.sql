@@ -17,7 +17,7 @@ begin
         ));
     end if;
 
-    -- A booking in flight sees the old hours or the new ones.
+    -- A booking in flight sees all old hours or all new ones.
     perform bookingdb.lock_people(array[p_therapist_id]);
     delete from bookingdb.weekly_hours as w
     where w.therapist_id = p_therapist_id;
@@ -33,4 +33,4 @@ end;
 $function$;
 
 comment on function bookingdb.set_weekly_hours(uuid, jsonb) is
-'Puts weekly hours in the place of all that a therapist has, and returns them. p_hours: an array of up to 200 objects such as {"weekday": 1, "start_time": "09:00", "end_time": "17:00"}, with "valid_from" and "valid_to" (dates, both included) where a window does not hold for ever; local time of the therapist''s zone, an end at or before the start is on the next day. What was booked stays. For the therapist itself and for trusted callers. Raises: invalid_parameter.';
+'Replaces all weekly hours of a therapist, and returns them. p_hours is an array of up to 200 objects such as {"weekday": 1, "start_time": "09:00", "end_time": "17:00"}, with "valid_from" and "valid_to" (dates, both included) where a window is not valid for ever. Times are local to the therapist''s zone; an end at or before the start is on the next day. Booked sessions stay. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

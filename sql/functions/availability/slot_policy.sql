@@ -28,4 +28,4 @@ end;
 $function$;
 
 comment on function bookingdb.slot_policy(uuid, integer, integer) is
-'The policy by which a therapist''s slots are listed, for parameters that it allows. Raises: invalid_therapist_id, invalid_parameter (p_step_minutes 1 to 1440).';
+'Returns the policy by which a therapist''s slots are listed, once duration and step are checked. Raises: invalid_therapist_id, invalid_parameter.';

@@ -22,8 +22,8 @@ begin
         return;
     end if;
 
-    -- Each day's grid is counted from its local midnight. Where the step divides the day and the clocks do not change,
-    -- the grid of the first day goes on over all others.
+    -- Each day's grid starts at its local midnight. Where the step divides the day and the clocks do not change, the
+    -- first day's grid continues through all others.
     if v_offset is not null and 1440 % p_step_minutes = 0 then
         v_origin := (v_from + make_interval(mins => p_offset_minutes) - v_offset) at time zone interval '0';
         return query
@@ -35,8 +35,8 @@ begin
         return;
     end if;
 
-    -- On a day of 24 hours one point of the grid and the step give the others; where the clocks change, each minute is
-    -- looked at.
+    -- On a day of 24 hours one grid point and the step give the others; where the clocks change, each minute is looked
+    -- at.
     return query
     select g.start
     from (
@@ -47,7 +47,7 @@ begin
             d.starts_at + make_interval(mins => case when r.is_regular then p_offset_minutes else 0 end) as origin
         from bookingdb.local_days(v_from, v_to, p_time_zone) as d
         cross join lateral (select d.ends_at - d.starts_at = interval '24 hours' as is_regular) as r
-        -- Worked out once, and not wherever it is named.
+        -- offset 0: computed once, not wherever it is named.
         offset 0
     ) as d
     cross join lateral unnest(p_starts * tstzmultirange(d.period)) as p (piece)
@@ -62,4 +62,4 @@ end;
 $function$;
 
 comment on function bookingdb.slot_starts(tstzmultirange, text, integer, integer) is
-'The instants of a set at which a clock of the zone shows a point of the grid: offset, offset + step, and so on, in minutes from midnight. Of an hour that occurs twice both are in it. In no order.';
+'Returns the grid points in a set of timestamps, in no order: offset, offset + step, and so on, in minutes from local midnight. An hour that occurs twice has its points twice.';

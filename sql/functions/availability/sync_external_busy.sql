@@ -17,7 +17,7 @@ set jit = off
 set timezone = 'UTC'
 as $function$
 declare
-    -- With an offset: without one the connection's TimeZone would decide.
+    -- An offset is required: without one the connection's TimeZone would decide.
     c_instant constant text := '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$';
     v_event jsonb;
     v_number bigint;
@@ -31,7 +31,7 @@ declare
 begin
     perform bookingdb.authorise_therapist(p_therapist_id);
     perform bookingdb.require_length('p_source', coalesce(p_source, ''), 1, 100);
-    -- What stands in for sessions of an adopted database (overlapping_sessions) goes with them, and not before.
+    -- The source adoption is reserved: its rows stand in for overlapping_sessions, and go with them.
     if p_source = 'adoption' then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
             'parameter', 'p_source', 'reserved', 'adoption'
@@ -95,7 +95,7 @@ begin
         and c.external_source = p_source
         and (
             c.external_id = any (v_removed_ids)
-            -- What the other calendar has in this time is all here.
+            -- p_events has everything that the other calendar has in this time.
             or (c.period && tstzrange(p_from, p_to) and p_from is not null and c.external_id <> all (v_ids))
         );
     get diagnostics v_synced.removed = row_count;
@@ -126,4 +126,4 @@ end;
 $function$;
 
 comment on function bookingdb.sync_external_busy(uuid, text, jsonb, timestamptz, timestamptz) is
-'Brings the appointments that a therapist has in another calendar (p_source, a name of yours) up to date: nothing can be booked over them. p_events: an array of up to 5000 objects such as {"external_id": "a1", "start_time": "2030-01-07T09:00:00Z", "end_time": "2030-01-07T10:00:00Z"}, or {"external_id": "a1", "removed": true}. With p_from and p_to, appointments of the source in that time which are not in p_events go. Returns how many rows were inserted, updated and removed, and the ids of sessions that the appointments overlap. For the therapist itself and for trusted callers. Raises: invalid_parameter (DETAIL says which event, counted from 1).';
+'Updates the appointments that a therapist has in another calendar (p_source, a name of yours): nothing can be booked over them. p_events is an array of up to 5000 objects such as {"external_id": "a1", "start_time": "2030-01-07T09:00:00Z", "end_time": "2030-01-07T10:00:00Z"}, or {"external_id": "a1", "removed": true}. With p_from and p_to, appointments of the source in that time that p_events does not name are removed. Returns how many rows were inserted, updated and removed, and the ids of sessions that the appointments overlap. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

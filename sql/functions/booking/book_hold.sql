@@ -38,8 +38,8 @@ begin
         end if;
     end if;
 
-    -- The calendar row is the hold, and becomes the session's as it stands: nobody can have come between. (Whoever
-    -- finds it expired and in the way removes it.)
+    -- The hold's calendar row becomes the session's, so that nobody can come between. (A booking that finds it expired
+    -- removes it.)
     update bookingdb.calendar as c
     set kind = 'session',
         expires_at = null
@@ -56,8 +56,8 @@ begin
         ));
     end if;
 
-    -- Notice, hours, buffers and limits were looked at when the time was held. Since then the people may have become
-    -- unavailable, and the therapist may have taken the time off.
+    -- Notice, hours, buffers and limits were checked when the time was held. Since then people may have become
+    -- inactive, and the therapist may have taken time off.
     perform bookingdb.require_people(v_hold.therapist_id, v_hold.user_id);
     v_policy := bookingdb.policy_of(v_hold.therapist_id);
     perform bookingdb.require_duration(v_hold.duration_minutes, v_policy);
@@ -90,4 +90,4 @@ end;
 $function$;
 
 comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
-'Turns a hold into a session, which has the hold''s id, and takes one credit for it. Once: a second call gets hold_expired, or with the same idempotency key the same answer. For the user whose hold it is and for trusted callers. Raises: hold_expired (also when it was released or booked), booking_conflict (time off or an external appointment was added since).';
+'Turns a hold into a session, which has the hold''s id, and takes one credit for it. It can happen once: a second call gets hold_expired, or with the same idempotency key the same answer. For the user whose hold it is and for trusted callers. Raises: hold_expired, booking_conflict.';

@@ -39,4 +39,4 @@ $function$;
 comment on function bookingdb.book_session_with_override(
     uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text
 ) is
-'Books a session also outside of the therapist''s hours (p_override_hours), which the audit log then says; calendar, buffers, notice, limits and credits count as always. Like create_session_with_credit_deduction() otherwise. For trusted callers. Raises: invalid_user_id, invalid_parameter.';
+'Books a session outside of the therapist''s hours, too (p_override_hours), which the audit log then says; calendar, buffers, notice, limits and credits count as always. Otherwise like create_session_with_credit_deduction(). For trusted callers. Raises: invalid_user_id, invalid_parameter.';

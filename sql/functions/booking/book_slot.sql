@@ -33,4 +33,4 @@ $function$;
 comment on function bookingdb.book_slot(
     uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, boolean
 ) is
-'The booking itself, of a period whose start local_instant() worked out from the local time, by a caller who holds the locks of both people: people, time rules, conflicts, credit, session. p_with_hours false: outside of hours, too, which the session then says.';
+'Books a period that starts at local_instant() of the local time. p_with_hours false ignores hours, and the session says so. Caller holds: the locks of both people.';

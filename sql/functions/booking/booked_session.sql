@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.booked_session(uuid, integer) is
-'A session as it stands, as a booking answers with it, and the given balance. Raises: session_not_found.';
+'Returns a session as it stands, in the form in which a booking answers, with the given balance. Caller holds: an authorisation for the client. Raises: session_not_found.';

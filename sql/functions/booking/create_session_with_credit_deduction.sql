@@ -32,4 +32,4 @@ $function$;
 comment on function bookingdb.create_session_with_credit_deduction(
     uuid, uuid, date, time, integer, varchar, text, text, text, text
 ) is
-'Books a session of p_duration_minutes (15 to 180) and takes one credit for it, or raises an error and changes nothing. Date and time are local to p_time_zone, else to the therapist''s zone, else to the default''s. With p_idempotency_key (1 to 255 characters, per user) the same request again returns the same session without a second debit. For the user itself and for trusted callers.';
+'Books a session of p_duration_minutes (15 to 180) and takes one credit for it, or raises an error and changes nothing. Date and time are local to p_time_zone, else to the therapist''s zone, else to the default policy''s. With p_idempotency_key (1 to 255 characters, per user) the same request again returns the same session without a second debit. For the user themselves and for trusted callers.';

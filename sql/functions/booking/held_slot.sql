@@ -20,4 +20,4 @@ end;
 $function$;
 
 comment on function bookingdb.held_slot(uuid) is
-'A hold, as hold_slot() answers with it. Raises: hold_not_found.';
+'Returns a hold in the form in which hold_slot() answers. Caller holds: an authorisation for the client. Raises: hold_not_found.';

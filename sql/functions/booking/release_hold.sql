@@ -29,4 +29,4 @@ end;
 $function$;
 
 comment on function bookingdb.release_hold(uuid) is
-'Gives a hold up; one that was given up before, or has expired, stays so. For the user whose it is and for trusted callers. Raises: invalid_transition (it became a session: cancel that).';
+'Gives a hold up; one that was released before, or has expired, stays so. One that became a session is refused: cancel the session. For the user whose hold it is and for trusted callers. Raises: invalid_transition.';

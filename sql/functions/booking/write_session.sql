@@ -21,10 +21,9 @@ as $function$
 declare
     v_booked bookingdb.booked_session;
 begin
-    -- One credit from one lot.
     perform bookingdb.take_credit(p_user_id, p_session_id);
 
-    -- The session. Its triggers find the calendar in step, and write the audit row and the event.
+    -- The session's triggers find the calendar in step, and write the audit row and the event.
     insert into public.sessions as s (
         id, user_id, therapist_id, title, description, scheduled_date, scheduled_time, start_time, end_time,
         duration_minutes, session_type, status, time_zone, credits_charged, free_cancellation_until, series_id,
@@ -51,4 +50,4 @@ $function$;
 comment on function bookingdb.write_session(
     uuid, uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, boolean
 ) is
-'Takes the credit for a session with the therapist of a policy and writes it, for a caller who holds the locks of both people and gave it its calendar row.';
+'Takes the credit for a session with a policy''s therapist, and writes the session. Caller holds: the locks of both people, and wrote the calendar row.';

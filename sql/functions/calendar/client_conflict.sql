@@ -6,8 +6,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- Two look-ups, because two indexes cover them: what stands in for a session of an adopted database is an external
-    -- appointment, the only kind of these that has a client.
+    -- Two look-ups, because two indexes cover them. The stand-in for a session of an adopted database is the only
+    -- external appointment that has a client.
     return exists (
         select from bookingdb.calendar as c
         where c.client_id = p_client_id
@@ -26,4 +26,4 @@ end;
 $function$;
 
 comment on function bookingdb.client_conflict(uuid, tstzrange, uuid) is
-'Whether a client has a session, one of overlapping_sessions included, or a live hold that overlaps this time, other than the calendar row with the given id.';
+'Says whether a session of the client (one of overlapping_sessions, too) or a live hold overlaps this time, p_except_id left out. Caller holds: the client''s lock.';

@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.occupies_time(text) is
-'Whether a session in this status takes place, and so has a row in the calendar: those of bookingdb, and what an adopted application has besides (bookingdb.active_statuses). Never for null.';
+'Says whether a session in this status takes place, and so has a calendar row: bookingdb''s statuses, and an adopted application''s active_statuses. Never true for NULL.';

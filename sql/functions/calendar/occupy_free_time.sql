@@ -16,9 +16,9 @@ declare
     v_minutes constant integer := extract(epoch from upper(p_period) - lower(p_period))::integer / 60;
     v_blocked constant tstzrange := bookingdb.blocked_time(p_policy, p_period);
 begin
-    -- The short way, one statement: both people are there, and nothing at all is in the calendar, as it almost always
-    -- is. Under the locks of both people that is the truth, but for an old snapshot. Four look-ups in the calendar,
-    -- because four indexes cover them.
+    -- The short way is one statement: both people are there and the calendar is empty, as almost always. Under the
+    -- locks of both people that is the truth, except in an old snapshot. Four look-ups, because four indexes cover
+    -- them.
     if bookingdb.bookable_span(p_policy) @> lower(p_period)
         and bookingdb.is_open(p_policy, p_period, null, p_with_hours, true)
         and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
@@ -54,8 +54,8 @@ begin
         end if;
     end if;
 
-    -- The long way finds out what it is, and whether it is in the way: a hold that ran out is not, and an absence needs
-    -- no distance.
+    -- The long way finds out what is there and whether it matters: an expired hold does not, and time off needs no
+    -- buffer.
     perform bookingdb.require_people(p_policy.therapist_id, p_client_id);
     perform bookingdb.require_duration(v_minutes, p_policy);
     perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours);
@@ -66,4 +66,4 @@ $function$;
 comment on function bookingdb.occupy_free_time(
     uuid, bookingdb.effective_policy, uuid, tstzrange, timestamptz, boolean
 ) is
-'Gives a new session, or a hold that lives until p_expires_at, its row in the calendar if both people are there, the time rules allow it and nobody has the time. The caller holds the locks of both people (lock_people). p_with_hours false: without regard to hours.';
+'Gives a new session, or a hold until p_expires_at, its calendar row if people, time rules and calendar allow it. p_with_hours false ignores hours. Caller holds: the locks of both people.';

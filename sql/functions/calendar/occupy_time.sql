@@ -13,7 +13,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    -- What ends by itself is a hold.
+    -- Only holds expire.
     v_kind constant text := case when p_expires_at is null then 'session' else 'hold' end;
     v_expired_ids uuid[];
     v_constraint text;
@@ -23,7 +23,7 @@ begin
         perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_therapist_id, p_period));
     end if;
 
-    -- A hold that ran out blocks nobody, but its row would still hit the constraint.
+    -- An expired hold blocks nobody, but its row would still violate the constraint.
     v_expired_ids := array(
         select c.id
         from bookingdb.calendar as c
@@ -40,7 +40,7 @@ begin
             and c.expires_at <= clock_timestamp()
     );
     if cardinality(v_expired_ids) > 0 then
-        -- Somebody who shares only one of a hold's people with us may be removing it, too: everybody in one order.
+        -- A booking that shares only one of a hold's people may remove it at the same time, so all lock in one order.
         begin
             v_lock_timeout := bookingdb.limit_wait();
             perform c.id
@@ -64,7 +64,7 @@ begin
         return;
     end if;
 
-    -- REPEATABLE READ and SERIALIZABLE look at an old snapshot; what it hides, the constraints find.
+    -- REPEATABLE READ and SERIALIZABLE look at an old snapshot; the constraints find what it hides.
     begin
         insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
         values (p_id, v_kind, p_therapist_id, p_client_id, p_period, p_blocked, p_expires_at);
@@ -80,11 +80,11 @@ begin
                 p_therapist_id, p_period
             ));
         when unique_violation then
-            -- The client's own hold with this therapist: seen when the caller begins anew.
+            -- The snapshot hides the client's own hold with this therapist; a new transaction sees it.
             perform bookingdb.raise_error('busy');
     end;
 end;
 $function$;
 
 comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz) is
-'Gives a session, or a hold that lives until p_expires_at, its row in the calendar; p_blocked is the period with its buffers (blocked_time). The caller holds the locks of both people (lock_people) and found the therapist free (is_free). Raises: client_conflict, busy, booking_conflict (what an old snapshot hid).';
+'Gives a session, or a hold until p_expires_at, its calendar row. Caller holds: the locks of both people, and found the therapist free. Raises: client_conflict, busy, booking_conflict.';

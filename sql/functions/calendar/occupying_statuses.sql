@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- Materialized, or the planner would ask of every session instead of every status.
+    -- Materialized: otherwise the planner asks for every session instead of every status.
     return array(
         with statuses as materialized (
             select distinct s.status::text as status
@@ -20,4 +20,4 @@ end;
 $function$;
 
 comment on function bookingdb.occupying_statuses() is
-'The statuses that sessions have and in which they take place (bookingdb.occupies_time): for whoever reads all sessions, because to ask of each costs more than to read it.';
+'Returns the statuses in which existing sessions take place (occupies_time), for queries over all sessions: asking for each session costs more than reading it.';

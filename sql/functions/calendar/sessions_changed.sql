@@ -9,14 +9,14 @@ set enable_seqscan = off
 set jit = off
 as $function$
 begin
-    -- The transition tables name the sessions only: an application's own triggers may have changed them since.
+    -- The transition tables only name the sessions, because an application's own triggers may have changed them since.
     if tg_op = 'INSERT' then
-        -- A function of ours wrote the calendar first.
+        -- A function of bookingdb wrote the calendar first: nothing is left to do.
         if not exists (
             select from new_rows as n
             where n.status is distinct from 'scheduled'
                 or (
-                    -- By its id, whatever the statistics say.
+                    -- A look-up by id, whatever the statistics say.
                     select
                         c.kind = 'session'
                         and c.therapist_id = n.therapist_id
@@ -40,4 +40,4 @@ end;
 $function$;
 
 comment on function bookingdb.sessions_changed() is
-'Trigger on public.sessions, once a statement: brings the calendar into step with all sessions that the statement wrote.';
+'Trigger on public.sessions, per statement: brings the calendar into step with all sessions that the statement wrote.';

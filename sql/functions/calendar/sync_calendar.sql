@@ -14,15 +14,14 @@ declare
     v_period tstzrange;
     v_policy bookingdb.effective_policy;
 begin
-    -- Which of these sessions should occupy another time than their calendar rows say? None, when a function of ours
-    -- wrote them: it wrote the calendar first. (What stands in for a session that overlapped others when the database
-    -- was adopted says its time, too.)
+    -- Find the sessions that should occupy another time than their calendar rows say. A function of bookingdb leaves
+    -- none, because it writes the calendar first. (A stand-in of overlapping_sessions has the session's time, too.)
     select
         array_agg(i.id),
         array_agg(s.therapist_id) || array_agg(s.user_id)
     into v_changed_ids, v_people
     from unnest(p_session_ids) as i (id)
-    -- Each by its id, whatever the statistics say.
+    -- offset 0 makes each a look-up by id, whatever the statistics say.
     left join lateral (
         select n.id, n.therapist_id, n.user_id, n.start_time, n.end_time
         from public.sessions as n
@@ -52,8 +51,8 @@ begin
 
     perform bookingdb.lock_people(v_people);
 
-    -- As a whole: first every old time is given up, then every new one is taken. A row at a time, sessions that move
-    -- into each other's place would be refused.
+    -- Every old time is given up before a new one is taken: row by row, sessions that swap their times would be
+    -- refused.
     with given_up as (
         delete from bookingdb.calendar as c
         where c.id = any (v_changed_ids)
@@ -63,7 +62,7 @@ begin
     select array_agg(g.id), array_agg(g.blocked)
     into v_kept_ids, v_kept_blocked
     from given_up as g
-    -- Each by its id, as above.
+    -- Look-ups by id, as above.
     cross join lateral (
         select n.therapist_id, n.start_time, n.end_time
         from public.sessions as n
@@ -75,7 +74,7 @@ begin
         and s.start_time = lower(g.period)
         and s.end_time = upper(g.period);
 
-    -- From here on they are sessions like all others.
+    -- A changed session is judged like all others from here on.
     delete from bookingdb.overlapping_sessions as o
     where o.session_id = any (v_changed_ids);
 
@@ -98,11 +97,12 @@ begin
         order by s.start_time, s.id
     loop
         v_period := tstzrange(v_session.start_time, v_session.end_time);
-        -- Where only the client is another one, the therapist has the time already, with the buffers that held then.
+        -- Where only the client changed, the therapist keeps the time, with the buffers it was given.
         if v_session.blocked is null then
             v_policy := bookingdb.policy_of(v_session.therapist_id);
             v_session.blocked := bookingdb.blocked_time(v_policy, v_period);
-            -- Hours and limits are for bookings: whoever writes directly means it, but two at a time is impossible.
+            -- Hours and limits bind bookings only. Direct writers may ignore them, but nobody has two sessions at a
+            -- time.
             if v_session.therapist_id is not null
                 and not bookingdb.is_free(v_policy, v_period, v_session.id, false, false) then
                 perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(
@@ -118,4 +118,4 @@ end;
 $function$;
 
 comment on function bookingdb.sync_calendar(uuid[]) is
-'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Those in overlapping_sessions are left alone while they are as they were. Raises: booking_conflict.';
+'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Unchanged overlapping_sessions stay as they are. Raises: booking_conflict.';

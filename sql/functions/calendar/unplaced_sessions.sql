@@ -18,4 +18,4 @@ end;
 $function$;
 
 comment on function bookingdb.unplaced_sessions() is
-'Sessions that say they take place but have no place of their own in the calendar: nobody''s, without an end, or ending before they start, which only direct writers can make and which block nobody; and those that overlapped others when the database was adopted (overlapping_sessions), whose time is not booked over.';
+'Returns sessions that take place without a calendar row of their own: those that direct writers left without people or a valid time, and overlapping_sessions, whose time stays blocked.';

@@ -10,12 +10,11 @@ set enable_bitmapscan = off
 set enable_nestloop = off
 as $function$
 begin
-    -- The tables themselves are read (see the settings above): an index that is corrupt would not show the rows that
-    -- the constraint on it missed. So no table may be read for each row of another one, however few there are said to
-    -- be.
+    -- The tables themselves are read (see the settings above): a corrupt index would hide the rows that its constraint
+    -- missed. No table may therefore be read once for each row of another one.
 
-    -- 1. No two calendar rows of one therapist overlap in blocked, none of one client in period. Found by looking at
-    -- each row's predecessor in time: among rows that do not overlap it is the only one that could.
+    -- 1. No two calendar rows of one therapist overlap in blocked, none of one client in period. Each row is compared
+    -- with the latest end before it.
     return query
     select 1, o.id, 'overlaps another calendar row of the ' || o.part, jsonb_build_object(
         'person_id', o.person_id, 'other_id', o.other_id
@@ -38,8 +37,7 @@ begin
     where lower(o.taken) < o.taken_until;
 
     -- 2. Each session that takes place has exactly one calendar row, with its people and times; no other session has
-    -- one. (Two are impossible: the row has the session's id.) Of sessions that overlapped others when the database was
-    -- adopted, and are recorded as such, it is the row that stands in for them.
+    -- one. (Two are impossible: the row has the session's id.) A session in overlapping_sessions has its stand-in.
     return query
     select 2, coalesce(s.id, c.id, o.session_id),
         case
@@ -79,7 +77,7 @@ begin
             is distinct from (s.therapist_id, s.user_id, s.start_time, s.end_time)
         );
 
-    -- 3. Each lot: 0 <= balance, its ledger entries sum to it, and so does the last of them.
+    -- 3. Each lot's balance is not negative, its ledger entries sum to it, and the last of them ends with it.
     return query
     select 3, coalesce(c.id, l.lot_id),
         case
@@ -99,7 +97,7 @@ begin
         or coalesce(c.credits_balance, 0) <> coalesce(l.total, 0)
         or coalesce(c.credits_balance, 0) <> coalesce(l.last_balance, 0);
 
-    -- And no entry contradicts the one before it.
+    -- 3. Each ledger entry begins with the balance that the one before it left.
     return query
     select 3, e.lot_id, 'ledger entries do not chain', jsonb_build_object('entry_id', e.id)
     from (
@@ -108,11 +106,11 @@ begin
         from bookingdb.ledger as l
     ) as e
     where e.balance_after <> coalesce(e.balance_before, 0)::bigint + e.amount
-        -- What a lot had when it was adopted comes before everything else.
+        -- An opening balance is the lot's first entry.
         or (e.kind = 'opening' and e.balance_before is not null);
 
-    -- 4. At most one debit and one refund a session, the refund only after the debit and of its lot (or its grace lot);
-    -- a session that a function of ours booked has its debit.
+    -- 4. Each session has at most one debit and one refund, the refund after the debit and in its lot or grace lot. A
+    -- session that bookingdb booked has its debit.
     return query
     select 4, e.session_id, 'more than one debit or refund', jsonb_build_object('kind', e.kind, 'entries', count(*))
     from bookingdb.ledger as e
@@ -132,7 +130,7 @@ begin
                 and (
                     d.lot_id = r.lot_id
                     or d.lot_id = g.grace_for_lot_id
-                    -- A grace lot that was deleted since: the refund opened it.
+                    -- The refund opened a grace lot that was deleted since.
                     or (g.id is null and r.balance_after = r.amount)
                 )
                 and d.id < r.id
@@ -155,8 +153,8 @@ begin
         and not exists (select from public.sessions as s where s.id = d.session_id)
         and not exists (select from public.booking_audit_log as a where a.session_id = d.session_id);
 
-    -- 5. The audit rows of a session chain without a gap from its creation to its current status. Of one that was
-    -- adopted, from its (last) adoption on: what the application itself had written before is as it is.
+    -- 5. The audit rows of a session chain without a gap from its creation, or its last adoption, to its current
+    -- status. Earlier rows are the application's own.
     return query
     select 5, coalesce(s.id, a.session_id),
         case when a.session_id is null then 'session has no audit row' else 'audit rows do not chain' end,
@@ -169,7 +167,7 @@ begin
             select l.id, l.session_id, l.old_status, l.new_status, l.entry,
                 coalesce(
                     max(l.entry) filter (where l.action = 'adopted') over (partition by l.session_id),
-                    -- Of a session that was gone by then, all is from before.
+                    -- A session that was gone by the adoption has only rows of the application.
                     min(l.entry) filter (where l.action = 'adopted') over ()
                 ) as adopted
             from public.booking_audit_log as l
@@ -183,8 +181,8 @@ begin
         or a.old_status is distinct from a.previous_status
         or (a.is_last and a.new_status is distinct from s.status);
 
-    -- 6. Every acknowledged idempotency key still answers with the same session or lot. One that was deleted by means
-    -- that left the record they must leave is none that was lost.
+    -- 6. Every acknowledged idempotency key still answers with the same session, series or lot, unless that was deleted
+    -- on record.
     return query
     select 6, k.result_id, 'what an idempotency key answered is gone', jsonb_build_object(
         'function', k.function_name, 'user_id', k.user_id
@@ -221,4 +219,4 @@ end;
 $function$;
 
 comment on function bookingdb.check_invariants() is
-'One row for each violation of what must always hold (docs/how-it-works.md lists it), none when all is well: the number of the invariant, the session, lot or calendar row, what is wrong, and its context. Reads every row: for checks, not for requests.';
+'Returns a row for each violation of what must always hold (docs/how-it-works.md): the invariant, the session, lot or calendar row, the problem, its context. Reads every row: not for requests.';

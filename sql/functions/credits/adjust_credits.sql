@@ -39,7 +39,7 @@ begin
         ));
     end if;
     perform bookingdb.require_length('p_reason', coalesce(p_reason, ''), 1, 1000);
-    -- White space is none.
+    -- A reason of white space only counts as missing.
     perform bookingdb.require_length('p_reason', btrim(p_reason, e' \t\r\n'), 1, 1000);
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
 
@@ -65,7 +65,7 @@ begin
             values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
             perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot_id, p_amount);
             begin
-                -- Waits for whoever holds the client's own row (the foreign key).
+                -- The foreign key waits for whoever holds the client's own row.
                 insert into public.user_credits (
                     id, user_id, user_type, credits_balance, credits_purchased, status
                 )
@@ -79,8 +79,7 @@ begin
                 raise exception using errcode = 'internal_error', message = 'Booking failed';
             end if;
         else
-            -- What is added goes to the lot named; what is taken comes from it, else from the lots in the order in
-            -- which they would be spent.
+            -- Credits are added to the lot named, and taken from it, else from all lots in spending order.
             v_left := p_amount;
             v_now := clock_timestamp();
             begin
@@ -98,10 +97,10 @@ begin
                     for update
                 loop
                     exit when v_left = 0;
-                    -- It ran out while we waited for it.
+                    -- The lot expired during the wait for it.
                     continue when v_lot.expires_at <= clock_timestamp();
                     v_part := greatest(v_left, -v_lot.credits_balance);
-                    -- A lot that was written directly may have room for less than is added.
+                    -- A lot that was written directly may have no room for the sum in an integer.
                     if v_part > 2147483647 - v_lot.credits_balance then
                         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
                             'parameter', 'p_amount', 'lot_id', v_lot.id, 'lot_balance', v_lot.credits_balance
@@ -129,7 +128,7 @@ begin
                     perform bookingdb.raise_error('busy');
             end;
             if v_left <> 0 then
-                -- What is over cannot be adjusted, whatever is in it.
+                -- An expired or revoked lot cannot be adjusted, whatever its balance.
                 select case c.status when 'active' then 'expired' else c.status end
                 into v_status
                 from public.user_credits as c
@@ -139,7 +138,7 @@ begin
                         'parameter', 'p_lot_id', 'lot_id', p_lot_id, 'status', v_status
                     ));
                 end if;
-                -- The balance as it was: what was taken above is undone with the error.
+                -- The balance before this call: the error undoes what was taken above.
                 perform bookingdb.raise_error('insufficient_credits', jsonb_build_object(
                     'credits_balance', bookingdb.credits_balance(p_user_id)::bigint + v_left - p_amount,
                     'lot_id', p_lot_id
@@ -163,4 +162,4 @@ end;
 $function$;
 
 comment on function bookingdb.adjust_credits(uuid, integer, text, uuid, text) is
-'Adds p_amount credits to a client''s lot (without p_lot_id to a new one) or, when it is negative, takes them away (without p_lot_id in the order in which they would be spent). The ledger keeps p_reason. For trusted callers. Raises: invalid_user_id, invalid_parameter (p_amount, not 0, -10000 to 10000; p_reason, 1 to 1000 characters; p_lot_id, a lot that is over), busy, lot_not_found, insufficient_credits.';
+'Adds p_amount credits (-10000 to 10000, not 0) to a client''s lot (without p_lot_id to a new one) or, when it is negative, takes them away (without p_lot_id in spending order). The ledger keeps p_reason (1 to 1000 characters). For trusted callers. Raises: invalid_user_id, invalid_parameter, lot_not_found, busy, insufficient_credits.';

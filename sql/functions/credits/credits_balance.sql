@@ -7,7 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return (
-        -- Never more than an integer holds: lots that were written directly can sum to more.
+        -- Capped at what an integer holds: lots that were written directly can sum to more.
         select least(coalesce(sum(c.credits_balance), 0), 2147483647)
         from public.user_credits as c
         where c.user_id = p_user_id
@@ -19,4 +19,4 @@ end;
 $function$;
 
 comment on function bookingdb.credits_balance(uuid) is
-'The credits a client can spend now: what is left of active lots of type user that have not expired.';
+'Returns the credits a client can spend now: those of active lots of type user that have not expired.';

@@ -16,8 +16,8 @@ declare
 begin
     perform bookingdb.authorise_trusted();
 
-    -- Lots that somebody is writing are left for the next time: nobody waits for us, and we wait for nobody. Until then
-    -- they are worth nothing anyhow (credits_balance).
+    -- Lots that somebody is writing are left for the next run, so that nobody waits. They count for nothing anyway
+    -- (credits_balance).
     for v_lot in
         select c.*
         from public.user_credits as c
@@ -30,7 +30,7 @@ begin
         end if;
         update public.user_credits as c
         set credits_balance = 0,
-            -- Never more than an integer holds: what others write directly must not be in the way of all lots.
+            -- Capped at what an integer holds: one lot that was written directly must not stop the run.
             credits_expired = least(c.credits_expired::bigint + v_lot.credits_balance, 2147483647),
             status = 'expired',
             updated_at = now()
@@ -49,4 +49,4 @@ end;
 $function$;
 
 comment on function bookingdb.expire_credits() is
-'Posts what is left of expired lots to the ledger; returns how many lots and credits. Idempotent, for a scheduled job; no balance depends on when it runs. For trusted callers.';
+'Posts what is left of expired lots to the ledger; returns how many lots and credits. Repeating it is harmless. Run it as a scheduled job; no balance depends on when. For trusted callers.';

@@ -13,7 +13,7 @@ begin
     from public.user_credits as c
     where c.payment_reference = p_payment_reference;
 
-    -- The expiry is not compared: who retries a payment computes it anew.
+    -- The expiry is not compared, because a retry computes it anew.
     if v_lot.user_id <> p_user_id or v_lot.credits_purchased <> p_amount then
         perform bookingdb.raise_error('idempotency_key_reused', jsonb_build_object('parameter', 'p_payment_reference'));
     end if;
@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_granted_lot(text, uuid, integer) is
-'The lot that this payment was granted as, or null. Raises: idempotency_key_reused when it was another user''s or another amount.';
+'Returns the lot that this payment was granted as, or NULL. Refuses the payment of another user or another amount. Raises: idempotency_key_reused.';

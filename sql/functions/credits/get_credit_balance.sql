@@ -17,4 +17,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_credit_balance(uuid) is
-'The credits a client can spend now. For the user itself and for trusted callers.';
+'Returns the credits a client can spend now. For the user themselves and for trusted callers.';

@@ -22,7 +22,7 @@ begin
     end if;
     perform bookingdb.require_credit_account(p_user_id);
 
-    -- With ties: entries of one instant stay on one page, so none falls between two pages.
+    -- With ties: entries that share a timestamp stay on one page, so that none falls between two pages.
     return query
     select
         l.id,
@@ -45,4 +45,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_credit_history(uuid, integer, timestamptz) is
-'A client''s ledger entries, newest first: amount in credits, balance_after is what was left in the lot. At most p_limit (1 to 1000; more only where the last ones share an instant), older than p_before: give the last created_at for the next page. For the user itself and for trusted callers. Raises: invalid_parameter.';
+'Returns a client''s ledger entries, newest first: amount in credits, balance_after is what was left in the lot. At most p_limit (1 to 1000) entries come, more only where the last ones share a timestamp. For the next page give the last created_at as p_before. For the user themselves and for trusted callers. Raises: invalid_parameter.';

@@ -19,7 +19,7 @@ begin
     end if;
     perform bookingdb.require_credit_account(p_user_id);
 
-    -- All credits of the ledger, those of expired lots until expire_credits() posts that.
+    -- The balances are those of the ledger: expired credits count until expire_credits() posts the expiry.
     return query
     with entries as (
         select
@@ -55,4 +55,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_credit_statement(uuid, timestamptz, timestamptz) is
-'A client''s credits from p_from to before p_to: a line opening with the balance, each entry of the ledger with the balance after it, a line closing. It adds up. For the user itself and for trusted callers. Raises: invalid_parameter.';
+'Returns a client''s credits from p_from to before p_to: a line opening with the balance, each entry of the ledger with the balance after it, a line closing. The lines add up. For the user themselves and for trusted callers. Raises: invalid_parameter.';

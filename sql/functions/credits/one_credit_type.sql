@@ -14,4 +14,4 @@ end;
 $function$;
 
 comment on function bookingdb.one_credit_type() is
-'Trigger (BEFORE, once a row) on the user_credits of an adopted application that has more than one word for a client: lots of the types among its arguments become lots of type user, which can be spent. (never)';
+'Trigger (BEFORE, per row) on user_credits of an adopted application with several words for a client: lots of the types in its arguments become lots of type user, which can be spent.';

@@ -27,13 +27,13 @@ begin
     order by l.id desc
     limit 1;
 
-    -- A function of ours wrote the ledger first: nothing is left to do.
+    -- A function of bookingdb wrote the ledger first: nothing is left to do.
     if v_posted = new.credits_balance and v_posted_user_id = new.user_id then
         return null;
     end if;
 
-    -- Somebody wrote the row directly. What counts is the row as it stands: an application's own triggers may have
-    -- changed it once more since.
+    -- Somebody wrote the row directly. The row as it stands counts: an application's own triggers may have changed it
+    -- since.
     select c.credits_balance, c.user_id
     into v_balance, v_user_id
     from public.user_credits as c
@@ -59,4 +59,4 @@ end;
 $function$;
 
 comment on function bookingdb.record_balance_change() is
-'Trigger on public.user_credits, once a row: a balance that was written directly gets its ledger entry, of kind direct.';
+'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct.';

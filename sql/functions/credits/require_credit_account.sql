@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_credit_account(uuid) is
-'Refuses users of whom nothing is known; one that is no longer active keeps its credits and its history. Raises: user_not_found.';
+'Refuses users of whom nothing is known. Users who are no longer active keep their credits and history. Raises: user_not_found.';

@@ -19,7 +19,7 @@ begin
     if not found or exists (
         select from bookingdb.ledger as l where l.session_id = p_session.id and l.kind = 'refund'
     ) then
-        -- Nothing was paid, or it was returned before.
+        -- No credit was taken, or it was returned before.
         return false;
     end if;
 
@@ -36,20 +36,19 @@ begin
             perform bookingdb.raise_error('busy');
     end;
 
-    -- The clock is read here: the lot may have run out while we waited for it.
+    -- The clock is read here, because the lot may have expired during the wait.
     v_now := clock_timestamp();
     if v_lot.id is null
         or v_lot.status = 'expired'
         or (v_lot.status = 'active' and (v_lot.expires_at <= v_now or v_lot.credits_balance = 2147483647)) then
-        -- The lot is over: the credit comes back in one of its own, which the client has time to spend. (What was
-        -- taken back by then is over, too, but there is no grace for it.) So it does when no integer has room for one
-        -- credit more, as only a direct writer can make it.
+        -- The lot has expired: the credit comes back in a grace lot, which the client has time to spend. (A lot that
+        -- was revoked has no grace.) A balance that only a direct writer can make has no room for one credit more.
         v_grace_id := gen_random_uuid();
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_debit.user_id, v_grace_id, p_session.id, 'refund', 1, 1, bookingdb.actor());
         perform bookingdb.tell_of_credits('credits.refunded', v_debit.user_id, v_grace_id, 1, p_session.id);
         begin
-            -- Waits for whoever holds the client's own row (the foreign key).
+            -- The foreign key waits for whoever holds the client's own row.
             insert into public.user_credits (
                 id, user_id, user_type, credits_balance, expires_at, status, category, priority, grace_for_lot_id
             )
@@ -73,7 +72,7 @@ begin
                 updated_at = now()
             where c.id = v_lot.id;
         else
-            -- The payment was taken back meanwhile, and what comes back to the lot goes the same way.
+            -- The payment was taken back meanwhile, so the returned credit is revoked, too.
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
             values (
                 v_lot.user_id, v_lot.id, 'revocation', -1, v_lot.credits_balance, bookingdb.actor(),
@@ -95,4 +94,4 @@ end;
 $function$;
 
 comment on function bookingdb.return_credit(public.sessions) is
-'Returns the credit that a session took, once: to the very lot it came from, or, when that has expired, in a grace lot of its own. Returns whether there was one to return. The caller holds the client''s lock. Raises: busy.';
+'Returns a session''s credit once, to its lot or, when that has expired, in a grace lot. Says whether there was one to return. Caller holds: the client''s lock. Raises: busy.';

@@ -22,7 +22,7 @@ declare
 begin
     perform bookingdb.authorise_trusted();
 
-    -- One of the two says which.
+    -- Exactly one of the two names the lot.
     if num_nonnulls(p_lot_id, p_payment_reference) <> 1 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_lot_id'));
     end if;
@@ -39,7 +39,7 @@ begin
     v_revoked_id := v_lot.id;
 
     perform bookingdb.lock_people(array[v_lot.user_id]);
-    -- With the lots in which its credits came back after it had expired.
+    -- The grace lots in which its credits came back after the expiry are revoked, too.
     with recursive family as (
         select c.id
         from public.user_credits as c
@@ -91,7 +91,7 @@ begin
             perform bookingdb.raise_error('busy');
     end;
 
-    -- What the ledger says, so that a repeated call says the same.
+    -- The answer comes from the ledger, so that a repeated call says the same.
     select
         v_revoked_id,
         -coalesce(sum(l.amount) filter (where l.kind = 'revocation'), 0),
@@ -105,4 +105,4 @@ end;
 $function$;
 
 comment on function bookingdb.revoke_grant(uuid, text, text) is
-'Takes back what is left of a lot, named by its id or its payment''s reference (a chargeback), and reports how much that was and how much had been spent. Idempotent. For trusted callers. Raises: invalid_parameter, lot_not_found, busy.';
+'Takes back what is left of a lot, named by its id or its payment reference (for a chargeback), and returns how much that was and how much had been spent. Repeating it is harmless. For trusted callers. Raises: invalid_parameter, lot_not_found, busy.';

@@ -13,11 +13,10 @@ declare
     v_lock_timeout text;
     v_expires_at timestamptz;
 begin
-    -- By priority, then the lot that expires soonest, then promotional before paid, then the oldest, then by id.
-    -- Only direct writers and expire_credits() can hold its lock: the caller has the client's. So it is almost always
-    -- free, and waiting (which needs a subtransaction, to tell lock_timeout by its name) is left to the second try. The
-    -- conditions stand twice, because a row that was changed between our look and its lock is held against the outer
-    -- ones alone.
+    -- Spending order: priority, then the soonest expiry, then promotional before paid, then the oldest, then the id.
+    -- Only direct writers and expire_credits() can hold the lot's lock, because the caller has the client's. Waiting
+    -- needs a subtransaction, so it is left to the second try. The conditions stand twice, because a row that changes
+    -- before it is locked is checked against the outer ones alone.
     select c.id, c.credits_balance
     into v_lot_id, v_balance
     from (
@@ -39,11 +38,11 @@ begin
         and (c.expires_at is null or c.expires_at > v_now)
     for update of c skip locked;
 
-    -- Somebody has the lock of what there is.
+    -- Somebody else holds the lock of the lot.
     if v_lot_id is null and bookingdb.credits_balance(p_user_id) > 0 then
         begin
             v_lock_timeout := bookingdb.limit_wait();
-            -- A lot that runs out while we wait for it is passed over.
+            -- A lot that expires during the wait is skipped.
             loop
                 select l.id, l.credits_balance, l.expires_at
                 into v_lot_id, v_balance, v_expires_at
@@ -69,11 +68,11 @@ begin
         perform bookingdb.raise_error('insufficient_credits', jsonb_build_object('credits_balance', 0));
     end if;
 
-    -- In one statement: the trigger on user_credits, which comes after it, finds the entry.
+    -- One statement, so that the trigger on user_credits, which fires after it, finds the entry.
     with paid as (
         update public.user_credits as c
         set credits_balance = c.credits_balance - 1,
-            -- What others wrote there directly must not be in the way.
+            -- A count that was written directly must not overflow.
             credits_used = least(c.credits_used, 2147483646) + 1,
             updated_at = now()
         where c.id = v_lot_id
@@ -91,4 +90,4 @@ end;
 $function$;
 
 comment on function bookingdb.take_credit(uuid, uuid) is
-'Takes one credit for a session from exactly one lot, with its ledger entry. The caller holds the client''s lock (lock_people). Raises: insufficient_credits, busy.';
+'Takes one credit for a session from exactly one lot, with its ledger entry. Caller holds: the client''s lock. Raises: busy, insufficient_credits.';

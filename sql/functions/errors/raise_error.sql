@@ -61,4 +61,4 @@ end;
 $function$;
 
 comment on function bookingdb.raise_error(text, jsonb) is
-'The only place where errors are made: raises the error with this code, DETAIL being {"code": ...} and the context. Source: docs/errors.md.';
+'Raises the error of this code; errors are made nowhere else. DETAIL is {"code": ...} and the context. The table of errors: docs/errors.md.';

@@ -18,4 +18,4 @@ end;
 $function$;
 
 comment on function bookingdb.limit_wait() is
-'Before a wait for a lock, sees to it that lock_timeout ends it and not statement_timeout, after which nobody would hear that it was a lock (on Supabase both are 8 s): where that is due first, the wait gets nine tenths of the time that the statement has left. Returns the lock_timeout to be set again after the wait.';
+'Caps lock_timeout at nine tenths of the statement''s remaining time, so that a wait for a lock ends as one and not by statement_timeout. Returns the lock_timeout to set again after the wait.';

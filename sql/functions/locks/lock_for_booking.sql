@@ -10,7 +10,7 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    -- More than 64 are locked by one lock that stops every booking (lock_people): that is for trusted callers.
+    -- More than 64 people take the one lock that stops every booking (lock_keys): only trusted callers may.
     v_maximum constant integer := case when bookingdb.caller_is_trusted() then 1000 else 64 end;
 begin
     perform bookingdb.authorise_anyone();
@@ -23,11 +23,11 @@ begin
         ));
     end if;
 
-    -- What a logged-in user's bookings would lock anyhow: itself and therapists.
+    -- Logged-in users may lock what their bookings lock anyway: themselves and therapists.
     if not bookingdb.caller_is_trusted() and exists (
         select from unnest(p_people) as p (id)
         where p.id <> bookingdb.actor_id()
-            -- By its id, whatever the statistics say.
+            -- offset 0 makes each a look-up by id, whatever the statistics say.
             and not exists (select from bookingdb.therapists as t where t.id = p.id offset 0)
     ) then
         perform bookingdb.raise_error('not_allowed');
@@ -38,4 +38,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_for_booking(uuid[]) is
-'Takes the locks of these therapists and clients (1 to 1000; 1 to 64 for a logged-in user), in the right order, until the transaction ends. First call of a transaction that books several times: it then cannot deadlock. For trusted callers; for a logged-in user with itself and therapists. Raises: not_allowed, invalid_parameter.';
+'Takes the locks of these therapists and clients (1 to 1000; 1 to 64 for a logged-in user), in lock order, until the transaction ends. Call it first in a transaction that books several times: it then cannot deadlock. For trusted callers; for a logged-in user with themselves and therapists. Raises: invalid_parameter, not_allowed.';

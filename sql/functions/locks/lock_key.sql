@@ -20,7 +20,7 @@ begin
         perform bookingdb.raise_error('busy');
     end if;
 
-    -- Waiting needs a subtransaction (to tell lock_timeout by its name), so it is done only where it must be.
+    -- Waiting needs a subtransaction (to tell lock_timeout by its name), so it comes last.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         if p_shared then
@@ -37,4 +37,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_key(bigint, boolean, boolean) is
-'Takes an advisory lock until the transaction ends, shared with others who take it so or alone. Raises: busy (it is not free and p_wait is false, or lock_timeout runs out).';
+'Takes an advisory lock, shared or alone, until the transaction ends. Without p_wait a lock that is not free is refused at once. Raises: busy.';

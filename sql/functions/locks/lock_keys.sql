@@ -6,17 +6,17 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    -- Everybody holds this key shared, so that whoever has very many people to lock can take it alone instead: the
-    -- server's lock table has room for some thousands of locks, not for a bulk update's worth of them.
+    -- Everybody shares this key, so that a bulk update can take it alone instead of a key for each person: the server's
+    -- lock table has room for some thousands of locks.
     c_everybody constant bigint := 7238106512347103;
     c_too_many constant integer := 64;
     v_first bigint;
     v_second bigint;
     v_keys bigint[];
 begin
-    -- In the order of the keys, everywhere: two bookings that want the same people never wait for each other crosswise.
+    -- Locks are taken in the order of their keys everywhere: two bookings of the same people cannot deadlock.
     if cardinality(p_people) = 2 and p_people[1] is not null and p_people[2] is not null then
-        -- A booking's: without a query. (A lock can be taken twice.)
+        -- A booking has two people: no query is needed. (A lock can be taken twice.)
         v_first := bookingdb.person_key(p_people[1]);
         v_second := bookingdb.person_key(p_people[2]);
         return array[c_everybody, least(v_first, v_second), greatest(v_first, v_second)];
@@ -37,4 +37,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_keys(uuid[]) is
-'The keys of the advisory locks of these people, in the order in which they are taken; nulls and duplicates are passed over. The first is everybody''s, which is shared where others follow and taken alone where there are too many people to follow; nobody has no keys.';
+'Returns the keys of these people''s advisory locks in lock order, ignoring NULLs and duplicates. The first is everybody''s: shared, but taken alone for more than 64 people. No people have no keys.';

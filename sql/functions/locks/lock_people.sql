@@ -19,4 +19,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_people(uuid[], boolean) is
-'Takes the advisory locks of these people until the transaction ends; nulls and duplicates are passed over. The statement after it sees what the last holder committed.';
+'Takes the advisory locks of these people until the transaction ends, ignoring NULLs and duplicates. The next statement sees what the last holder committed.';

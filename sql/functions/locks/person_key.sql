@@ -12,4 +12,4 @@ end;
 $function$;
 
 comment on function bookingdb.person_key(uuid) is
-'The key of a person''s advisory lock: one for each person, whether therapist or client.';
+'Returns the key of a person''s advisory lock: one per person, whether therapist or client.';

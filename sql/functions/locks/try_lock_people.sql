@@ -24,4 +24,4 @@ end;
 $function$;
 
 comment on function bookingdb.try_lock_people(uuid[]) is
-'Takes the advisory locks of these people until the transaction ends as far as they are free: false at the first that is not. Nobody waits, and lock_people() may follow, which takes them in the same order.';
+'Takes the advisory locks of these people until the transaction ends, without waiting. Returns false at the first that is not free; lock_people() may then take them in the same order.';

@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.request_hash(jsonb) is
-'The fingerprint of a request''s raw parameters, by which a retry is told from another request with the same idempotency key. Instants must be given as text in UTC: jsonb would render them in the connection''s TimeZone.';
+'Returns the fingerprint of a request''s parameters, by which a retry is told from another request with the same key. Timestamps must be text in UTC: jsonb follows the connection''s TimeZone.';

@@ -16,4 +16,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_duration(integer, bookingdb.effective_policy) is
-'Refuses minutes outside of what the therapist''s policy allows (never less than 15 or more than 180). Raises: invalid_duration.';
+'Refuses minutes that the therapist''s policy does not allow (never less than 15 or more than 180). Raises: invalid_duration.';

@@ -16,4 +16,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_instant(text, timestamptz) is
-'Refuses instants with which no sums can be done: null, before the year 1900, from the year 3000 on. Raises: invalid_parameter.';
+'Refuses timestamps that arithmetic cannot use: NULL, before the year 1900, from the year 3000 on. Raises: invalid_parameter.';

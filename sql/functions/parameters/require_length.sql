@@ -20,4 +20,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_length(text, text, integer, integer) is
-'Refuses a text (null passes) with fewer or more characters than given. Raises: invalid_parameter.';
+'Refuses a text with fewer or more characters than given. NULL is allowed. Raises: invalid_parameter.';

@@ -9,11 +9,11 @@ begin
     return not exists (
         select from unnest(p_people) as i (id)
         where i.id is not null
-            -- By its id, whatever the statistics say.
+            -- offset 0 makes each a look-up by id, whatever the statistics say.
             and not exists (select from bookingdb.therapists as t where t.id = i.id offset 0)
     );
 end;
 $function$;
 
 comment on function bookingdb.are_therapists(uuid[]) is
-'Whether all of them can be booked. A deletion of hours that comes with the deletion of the person must not wait for a booking, which goes on to look at that person''s row.';
+'Says whether all of these people can be booked. Hours deleted with their therapist must not wait for a booking, which goes on to read that therapist''s row.';

@@ -26,4 +26,4 @@ end;
 $function$;
 
 comment on function bookingdb.authorise_therapist(uuid) is
-'Lets a trusted caller act for any therapist and a logged-in one for itself. Raises: not_authenticated, not_allowed, invalid_therapist_id (null).';
+'Lets a trusted caller act for any therapist, and a logged-in therapist for themselves. Raises: not_authenticated, not_allowed, invalid_therapist_id.';

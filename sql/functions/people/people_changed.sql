@@ -14,8 +14,8 @@ declare
     v_people uuid[];
     v_wait boolean := false;
 begin
-    -- Whose answer may have changed: of each row the column that names the person and those that matter are compared,
-    -- all of them where none is named.
+    -- Find the people whose answer may have changed. Each row is compared by its key and the columns that matter, by
+    -- all columns where none is named.
     if tg_op = 'DELETE' then
         v_keys := array(select distinct to_jsonb(o) ->> v_key from old_rows as o);
     else
@@ -57,8 +57,8 @@ begin
         else
             v_people := v_keys::uuid[];
         end if;
-        -- A deletion does not wait, nor does a change of the id: a booking that holds the person's lock goes on to look
-        -- at the row (by its foreign key) that is locked here already, so the two would wait for each other.
+        -- Deletions and changes of the id do not wait. A booking that holds the person's lock goes on to read this row
+        -- by its foreign key, and the row is locked here already: the two would deadlock.
         perform bookingdb.lock_people(v_people, p_wait => v_wait);
     end if;
     return null;
@@ -66,4 +66,4 @@ end;
 $function$;
 
 comment on function bookingdb.people_changed() is
-'Trigger of the adapters, once a statement: a change of who can be booked or book waits for the bookings in flight, and they for it; a deletion is refused while there are any. The arguments are the column that has the person''s id (or is called email: that of public.users), and the columns that matter; without any, id and all.';
+'Trigger of the adapters: a change of who books or is booked waits for bookings in flight; a deletion is refused during one. Arguments: the key column (id or email), the columns that matter.';

@@ -18,7 +18,7 @@ declare
     v_user_id uuid := p_user_id;
 begin
     if not v_trusted then
-        -- Somebody who logged in registers itself, under the address that its token proves, and may not lift its own
+        -- Logged-in users register themselves, under the address that their token proves, and cannot lift their own
         -- deactivation.
         v_user_id := coalesce(p_user_id, bookingdb.actor_id());
         perform bookingdb.authorise(v_user_id);
@@ -32,4 +32,4 @@ end;
 $function$;
 
 comment on function bookingdb.register_client(text, text, uuid) is
-'Registers a client, active and verified, and returns its id (p_user_id where it is given); the same person again returns the same id. For trusted callers, and for a logged-in user itself under the e-mail address of its token. Raises: not_allowed.';
+'Registers a client, active and verified, and returns their id (p_user_id where it is given); the same person again returns the same id. For trusted callers, and for a logged-in user themselves under the e-mail address of their token. Raises: not_allowed.';

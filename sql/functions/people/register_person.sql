@@ -21,7 +21,7 @@ begin
     end if;
     perform bookingdb.require_length('p_full_name', p_full_name, 0, 255);
 
-    -- Waits for nobody's booking, only for somebody who registers the same person at this moment.
+    -- This waits for no booking, only for somebody who registers the same person at this moment.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         insert into public.users as u (id, email, full_name, user_type, is_active, is_verified)
@@ -37,7 +37,7 @@ begin
         return v_person.id;
     end if;
 
-    -- Somebody has this id or this e-mail address already. The id, where one is given, says who is meant.
+    -- Somebody has this id or this e-mail address already. The id, where one is given, decides who is meant.
     select u.*
     into v_person
     from public.users as u
@@ -45,7 +45,7 @@ begin
     order by u.id = p_user_id desc
     limit 1;
     if v_person.id is null then
-        -- Deleted since.
+        -- The person was deleted since the INSERT.
         perform bookingdb.raise_error('busy');
     end if;
     if v_person.id <> p_user_id or (v_person.user_type = 'therapist') <> (p_user_type = 'therapist') then
@@ -62,7 +62,7 @@ begin
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('user_id', v_person.id));
     end if;
 
-    -- The row before the person's lock, which its trigger takes: in the order of everybody who updates it directly.
+    -- The row is locked before the person, whose lock its trigger takes: the order of every direct UPDATE.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         update public.users as u
@@ -84,4 +84,4 @@ end;
 $function$;
 
 comment on function bookingdb.register_person(text, text, uuid, text, boolean) is
-'Finds or makes the active, verified person with this e-mail address (and this id, where one is given). With p_may_change a person that exists is renamed and reactivated, without it refused. Raises: invalid_parameter (p_email; also when the address or the id belongs to somebody else), not_allowed, busy.';
+'Finds or makes the active, verified person with this e-mail address, and id where given. p_may_change lets it rename and reactivate an existing one. Raises: invalid_parameter, busy, not_allowed.';

@@ -16,4 +16,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_people(uuid, uuid) is
-'Refuses therapists that cannot be booked and clients that cannot book. Under their locks the answer stands until the transaction ends. Raises: user_not_found.';
+'Refuses therapists who cannot be booked and clients who cannot book. Under the locks of both the answer stands until the transaction ends. Raises: user_not_found.';

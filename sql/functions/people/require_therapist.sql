@@ -13,4 +13,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_therapist(uuid) is
-'Refuses who is no therapist that can be booked. Under the person''s lock the answer stands until the transaction ends. Raises: therapist_not_found.';
+'Refuses a therapist who cannot be booked. Under their lock the answer stands until the transaction ends. Raises: therapist_not_found.';

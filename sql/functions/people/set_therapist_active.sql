@@ -22,7 +22,7 @@ begin
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_active'));
     end if;
 
-    -- The row before the person's lock, which its trigger takes: in the order of everybody who updates it directly.
+    -- The row is locked before the person, whose lock its trigger takes: the order of every direct UPDATE.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         update public.users as u
@@ -42,4 +42,4 @@ end;
 $function$;
 
 comment on function bookingdb.set_therapist_active(uuid, boolean) is
-'Opens (true) or closes (false) a therapist for booking. Sessions that are booked stay. For trusted callers. Raises: invalid_therapist_id, invalid_parameter, therapist_not_found, busy.';
+'Opens (true) or closes (false) a therapist for booking. Booked sessions stay. For trusted callers. Raises: invalid_therapist_id, invalid_parameter, busy, therapist_not_found.';

@@ -14,4 +14,4 @@ end;
 $function$;
 
 comment on function bookingdb.blocked_time(bookingdb.effective_policy, tstzrange) is
-'A period widened by the buffers of a policy, as it is kept in the calendar.';
+'Returns a period extended by the buffers of a policy, as the calendar keeps it.';

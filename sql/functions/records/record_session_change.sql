@@ -13,7 +13,7 @@ declare
     v_action text;
     v_changes jsonb := jsonb '{}';
 begin
-    -- What our functions took is in the ledger before they write the session; nobody else can say what was paid.
+    -- The functions of bookingdb write the debit before the session; nobody else can say what was paid.
     if tg_op <> 'DELETE' and new.credits_charged <> coalesce(old.credits_charged, 0) and new.credits_charged <> (
         select count(*) from bookingdb.ledger as l where l.session_id = new.id and l.kind = 'debit'
     ) then
@@ -70,4 +70,4 @@ end;
 $function$;
 
 comment on function bookingdb.record_session_change() is
-'Trigger on public.sessions, once a row: the audit row (nobody else writes one) and the event of the outbox.';
+'Trigger on public.sessions, per row: writes the audit row, which nobody else writes, and the event.';

@@ -11,7 +11,7 @@ begin
         select coalesce(
             jsonb_object_agg(
                 n.key,
-                -- Notes are private: that they changed is all we say.
+                -- Notes are private: only the fact that they changed is recorded.
                 case when n.key = 'description' then jsonb '{}'
                     else jsonb_build_object('old', o.value, 'new', n.value) end
             ),
@@ -25,4 +25,4 @@ end;
 $function$;
 
 comment on function bookingdb.session_changes(public.sessions, public.sessions) is
-'What an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, instants in UTC; nothing but the name of description, and nothing of updated_at.';
+'Returns what an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, timestamps in UTC. The values of description stay private, updated_at is left out.';

@@ -34,7 +34,7 @@ begin
         end if;
     end if;
 
-    -- Only what waits for it is approved, and only what has a place in the calendar since it was asked for.
+    -- Only a pending session that has its calendar row can be approved.
     if v_session.status <> 'pending_approval'
         or not exists (select from bookingdb.calendar as c where c.id = v_session.id and c.kind = 'session') then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
@@ -42,7 +42,7 @@ begin
         ));
     end if;
     perform bookingdb.require_transition(v_session, 'scheduled');
-    -- A session is charged once in its life: who revives one whose credit was returned has to book another.
+    -- A session is charged once in its life: one whose credit was returned cannot be revived.
     if exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'refund') then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', v_session.id, 'status', v_session.status, 'asked', 'scheduled', 'reason', 'refunded'
@@ -51,7 +51,7 @@ begin
     perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
     perform bookingdb.require_to_come(v_session.start_time);
 
-    -- It is charged now, and once: a session that was charged by other means has its debit.
+    -- The credit is taken now, unless the session has its debit already.
     if not exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'debit') then
         perform bookingdb.take_credit(v_session.user_id, v_session.id);
     end if;
@@ -77,4 +77,4 @@ end;
 $function$;
 
 comment on function bookingdb.approve_session(uuid, text) is
-'Approves a session that waits for it (pending_approval), and takes its credit now; to decline is to cancel. For the therapist and trusted callers. Raises: not_allowed, invalid_transition (also when its credit was taken and returned before).';
+'Approves a session that waits for it (pending_approval), and takes its credit now; to decline, cancel it. For the therapist and trusted callers. Raises: not_allowed, invalid_transition.';

@@ -23,7 +23,7 @@ declare
     v_answer bookingdb.idempotency_keys;
     v_balance integer;
 begin
-    -- Who is asking decides who is told about a length.
+    -- Strangers are refused before any parameter is checked.
     perform bookingdb.authorise_anyone();
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
@@ -46,7 +46,7 @@ begin
 
     v_now := clock_timestamp();
     perform bookingdb.require_transition(v_session, 'cancelled');
-    -- What has begun is no longer the client's to cancel.
+    -- The client cannot cancel a session that has begun.
     if v_part = 'client' and v_session.start_time <= v_now then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', v_session.id, 'status', v_session.status, 'asked', 'cancelled',
@@ -57,7 +57,7 @@ begin
     delete from bookingdb.calendar as c
     where c.id = v_session.id and c.kind = 'session';
 
-    -- The deal is the one of the booking. Sessions from before there were deals have that of today's policy.
+    -- The cancellation terms were fixed at the booking. Sessions from before there were any follow today's policy.
     if coalesce(
         p_refund,
         v_part <> 'client' or v_now <= coalesce(
@@ -66,7 +66,7 @@ begin
                 v_session.start_time, -(bookingdb.policy_of(v_session.therapist_id)).cancellation_window
             )
         ),
-        -- Without a start there is no late.
+        -- A session without a start is never cancelled late.
         true
     ) then
         perform bookingdb.return_credit(v_session);
@@ -92,4 +92,4 @@ end;
 $function$;
 
 comment on function bookingdb.cancel_session(uuid, text, boolean, text) is
-'Cancels a session; its time is free at once for others. The credit comes back to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does until free_cancellation_until; only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed (also p_refund from others than trusted callers), invalid_transition.';
+'Cancels a session; its time is free at once for others. The credit returns to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does by free_cancellation_until. Only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed, invalid_transition.';

@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.complete_session(uuid, text) is
-'Says that a session took place; not before its start. For the therapist and trusted callers.';
+'Records that a session took place; not before its start. For the therapist and trusted callers.';

@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.mark_no_show(uuid, text) is
-'Says that the client did not come; the credit is kept. Not before the start. For the therapist and trusted callers.';
+'Records that the client did not come; the credit is kept. Not before the start. For the therapist and trusted callers.';

@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- The table of transitions. What is not in it is refused; docs/sessions.md draws it.
+    -- The table of transitions: anything else is refused. docs/sessions.md draws it.
     if not exists (
         select from (
             values
@@ -30,8 +30,7 @@ begin
         ));
     end if;
 
-    -- What has not begun has neither taken place nor been missed; a therapist may begin a bit early, but not on another
-    -- day.
+    -- A session before its start has neither taken place nor been missed. A therapist may begin it up to an hour early.
     if p_session.start_time > (
         case
             when p_status in ('completed', 'no_show') then clock_timestamp()
@@ -47,4 +46,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_transition(public.sessions, text) is
-'Refuses a change of status that the table of transitions does not have, an end before the start, and a beginning more than an hour before it. Direct UPDATEs are not bound by it. Raises: invalid_transition.';
+'Refuses a status that the table of transitions does not allow, an end before the start, and a beginning over an hour before it. Caller holds: the lock of the session''s row. Raises: invalid_transition.';

@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.start_session(uuid, text) is
-'Says that a scheduled or confirmed session has begun. For the therapist and trusted callers.';
+'Records that a scheduled or confirmed session has begun. For the therapist and trusted callers.';

@@ -32,4 +32,4 @@ end;
 $function$;
 
 comment on function bookingdb.local_days(date, date, text) is
-'The days of a zone, both dates included: when each begins and ends.';
+'Returns when each day of a zone begins and ends, both dates included.';

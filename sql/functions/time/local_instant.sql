@@ -9,7 +9,7 @@ as $function$
 declare
     v_instant timestamptz;
 begin
-    -- The range before any arithmetic: 'infinity', BC and the year 294276 all overflow something further on.
+    -- The range is checked before any arithmetic: 'infinity', BC and the year 294276 would overflow.
     if p_date is null or p_date < date '1900-01-01' or p_date > date '2999-12-31' then
         perform bookingdb.raise_error('invalid_date');
     end if;
@@ -26,4 +26,4 @@ end;
 $function$;
 
 comment on function bookingdb.local_instant(date, time, text) is
-'The instant of a local date and time in a zone (one that resolve_time_zone returned). A time that occurs twice means the first. Raises: invalid_date, invalid_time, skipped_time.';
+'Returns the timestamp of a local date and time in a zone of resolve_time_zone(). A time that occurs twice means the first. Raises: invalid_date, invalid_time, skipped_time.';

@@ -6,7 +6,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- The clock is read here: the call may have waited long for its locks.
+    -- The clock is read here, because the call may have waited for its locks.
     if p_start < clock_timestamp() then
         perform bookingdb.raise_error('in_past', jsonb_build_object('start_time', bookingdb.utc(p_start)));
     end if;
@@ -14,4 +14,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_to_come(timestamptz) is
-'Refuses a start that is over. Raises: in_past.';
+'Refuses a start that has passed. Raises: in_past.';

@@ -18,4 +18,4 @@ end;
 $function$;
 
 comment on function bookingdb.resolve_time_zone(text, text) is
-'The zone in which a local time is meant: the one asked for, else the one given, which is the therapist''s (policy_of) or that of a session; never the connection''s. Raises: invalid_time_zone.';
+'Returns the zone of a local time: the one asked for, else p_otherwise (the therapist''s or the session''s); never the connection''s. Raises: invalid_time_zone.';

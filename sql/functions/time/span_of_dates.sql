@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.span_of_dates(date, date, text) is
-'The time from the beginning of one date of a zone to the end of another, of a year at most. Raises: invalid_date, invalid_parameter (p_to before p_from or more than a year).';
+'Returns the time from the beginning of one date of a zone to the end of another, a year at most. Raises: invalid_date, invalid_parameter.';

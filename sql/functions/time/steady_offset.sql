@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.steady_offset(date, date, text) is
-'By how much the clocks of a zone are ahead of UTC, if they are by as much from the day before the first date until two days after the last: then an instant of these days is its local time less this, and need not be looked up (wall_clock_instant). Null where the clocks change.';
+'Returns a zone''s offset from UTC if it stays the same from the day before the first date to two days after the last, else NULL. With it local times need no look-up (wall_clock_instant).';
