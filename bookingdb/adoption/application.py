@@ -22,7 +22,7 @@ from bookingdb.install.session import Connection
 
 # Where applications keep hours, besides the four tables.
 SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")
-# Roles that stand for whoever comes from outside.
+# Roles of those who come from outside.
 CALLERS = ("public", "anon", "authenticated")
 # Tables of money: nobody from outside writes them.
 MONEY = ("user_credits", "booking_audit_log")
@@ -220,7 +220,7 @@ class Application:
     extension_schema: str | None
     has_extensions_schema: bool
     roles: list[str] = field(default_factory=list)
-    # What shows a table as it was before some of its rows were mended ahead of the adoption (`mending`).
+    # What shows a table as it was before some of its rows were repaired ahead of the adoption (`ahead`).
     as_found: dict[str, str] = field(default_factory=dict)
 
     def rows_of(self, table: str) -> str:
@@ -374,7 +374,7 @@ def comments(connection: Connection) -> list[str]:
 
 
 def restore_comments(connection: Connection, statements: list[str]) -> None:
-    """Put comments back on what was made anew; skip those of objects that are gone."""
+    """Put comments back on what was made again; skip those of objects that are gone."""
     for statement in statements:
         with (
             contextlib.suppress(psycopg.errors.UndefinedObject, psycopg.errors.UndefinedTable),

@@ -190,7 +190,7 @@ def _carry_out(adoption: _Adoption, phase: int) -> None:
 
 def _note_change(adoption: _Adoption, change: Change) -> None:
     if change.phase == FOLLOWING and change.object.startswith("privileges"):
-        # Every later installation grants anew, and must grant these again.
+        # Every later installation replaces the privileges, and must grant these again.
         for statement in change.statements:
             adoption.note("statement", change.object, None, {"statement": statement, "again": True})
     if change.undo:

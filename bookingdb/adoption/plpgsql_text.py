@@ -196,10 +196,10 @@ def readable(definition: str) -> str:
 
 
 def rewritten_call(name: str, call: list[str], kinds: list[str]) -> tuple[str, list[str]]:
-    """Write the call of the old function for a row as jsonb ($1); also what could not be told.
+    """Write the call of the old function for a row as jsonb ($1); also what is not known of it.
 
-    >>> rewritten_call("tell", ["p_user_id", "'booked'"], [])[0]
-    "select public.tell(($1 ->> 'user_id')::uuid, 'booked')"
+    >>> rewritten_call("inform", ["p_user_id", "'booked'"], [])[0]
+    "select public.inform(($1 ->> 'user_id')::uuid, 'booked')"
     """
     known = {
         r"p_user_id|v_user_id": "($1 ->> 'user_id')::uuid",

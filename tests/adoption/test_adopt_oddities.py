@@ -268,6 +268,28 @@ def test_browser_writes_its_sessions_and_the_server_its_log(oddity: str, tmp_pat
 
 
 @with_oddity(
+    refunds="""
+        create domain session_status as varchar(20);
+        alter table sessions alter status drop default, alter status type session_status;
+        create function refund() returns trigger language plpgsql as $$ begin
+            update user_credits set credits_balance = credits_balance + 1 where user_id = new.user_id;
+            return new; end $$;
+        create trigger refund after update on sessions for each row
+            when (new.status = 'cancelled'::session_status) execute function refund();
+    """
+)
+def test_trigger_made_again_for_a_new_type_stays_off(oddity: str, tmp_path: Path) -> None:
+    dump = schema_dump(oddity)
+    path, plan = plan_of(oddity, tmp_path)
+    assert plan["answers"]["trigger.sessions.refund"] == "disable"
+    done(oddity, "adopt", "--apply", path)
+    with connect(oddity) as connection:
+        assert scalar(connection, "select tgenabled::text from pg_trigger where tgname = 'refund'") == "D"
+    done(oddity, "adopt", "--undo")
+    assert schema_dump(oddity) == dump
+
+
+@with_oddity(
     mails="""
         create table mails (what text);
         create function mail() returns trigger language plpgsql as $$ begin

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from bookingdb.adoption.application import Application
+from bookingdb.adoption.application import Application, Trigger
 from bookingdb.adoption.damage import Damage
 from bookingdb.checks.remedies import Attributes
 from bookingdb.install.session import Connection, literal
@@ -78,7 +78,8 @@ class PlanDraft:
     """A plan in the making: each part of the planner reads what the parts before it wrote here.
 
     ``given`` are the owner's answers, ``answers`` those to the questions asked so far, with defaults for the others.
-    ``stored_as_utc`` are the sessions whose wall clock time was stored as if it were UTC, where others are right.
+    ``stored_as_utc`` are the sessions whose wall clock time was stored as if it were UTC, where others are right;
+    ``remade_triggers`` those that are dropped and made again because they name a column whose type changes.
     """
 
     connection: Connection
@@ -93,6 +94,7 @@ class PlanDraft:
     problems: list[str] = field(default_factory=list)
     balances: dict[str, int] = field(default_factory=dict)
     stored_as_utc: list[str] = field(default_factory=list)
+    remade_triggers: list[Trigger] = field(default_factory=list)
 
     def ask(self, key: str, evidence: list[str], choices: dict[str, str], default: str | None = None) -> str:
         """Ask a question, and return the owner's answer, else the default, which is the first choice."""

@@ -123,6 +123,7 @@ def _triggers(draft: PlanDraft, columns: RetypedColumns) -> Iterator[Dependent]:
         head = each.definition.partition(" EXECUTE ")[0]
         condition = re.search(r"\b(?:UPDATE OF|WHEN)\b(.*)", head)
         if each.table == columns.table and condition and columns.are_named_in(condition[1]):
+            draft.remade_triggers.append(each)
             disabled = [each.disabling] if each.enabled == "D" else []
             yield Dependent(f"drop {each.label}", [readable(each.definition), *disabled])
 

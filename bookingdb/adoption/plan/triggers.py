@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bookingdb.adoption.application import TIMES, Trigger
-from bookingdb.adoption.plan.draft import CLEARING, PlanDraft
+from bookingdb.adoption.plan.draft import CLEARING, STRENGTHENING, PlanDraft
 from bookingdb.adoption.plpgsql_text import Effects, effects
 
 
@@ -43,6 +43,8 @@ def _judge(draft: PlanDraft, trigger: Trigger) -> None:
     if answer == "disable":
         reason = "it " + ", ".join(verdicts)
         draft.change(CLEARING, trigger.label, reason, [trigger.disabling], [trigger.enabling])
+        if trigger in draft.remade_triggers:
+            draft.change(STRENGTHENING, trigger.label, "it was made again, and stays off", [trigger.disabling])
 
 
 def _verdicts(trigger: Trigger, seen: Effects) -> list[str]:

@@ -1,4 +1,4 @@
--- Makes the COMMENT statements of what an adoption may have to make anew.
+-- Makes the COMMENT statements of what an adoption may have to make again.
 select
     format(
         'comment on %s %s is %L',
