@@ -141,6 +141,61 @@ MUTANTS = (
         "for each statement execute function bookingdb.sessions_changed();\n", "",
         "test_ending_status_frees_the_time_and_coming_back_takes_it",
     ),
+    Mutant(
+        "the look at the people of a booking", _function("require_people"), "begin\n", "begin\n    return;\n",
+        "test_who_is_no_active_client_cannot_book",
+    ),
+    Mutant(
+        "the start that is yet to come", _function("require_to_come"), "if p_start < clock_timestamp()", "if false",
+        "test_a_session_may_start_this_minute_but_not_the_last",
+    ),
+    Mutant(
+        "the minimum notice", _function("require_free_time"), "if lower(p_period) < lower(v_span) then",
+        "if false then", "test_the_edges_of_notice_and_horizon",
+    ),
+    Mutant(
+        "the opening hours", _function("require_free_time"), "if not bookingdb.is_open(",
+        "if false and not bookingdb.is_open(", "test_a_booking_that_waits_for_a_change_of_hours_obeys_them",
+    ),
+    Mutant(
+        "the sessions that a day and a week may have", _function("require_free_time"),
+        "if v_rule is null and least(", "if false and least(", "test_a_limit_is_not_passed_by_bookings_at_once",
+    ),
+    Mutant(
+        "time off that came after a hold", _function("book_hold"), "    if found then", "    if false then",
+        "test_hold_is_not_booked_when_the_therapist_went_away",
+    ),
+    Mutant(
+        "who may act for a therapist", _function("authorise_therapist"), "p_therapist_id <> v_actor_id", "false",
+        "test_a_logged_in_user_may_do_its_own_part",
+    ),
+    Mutant(
+        "claims that a login role set itself", _function("jwt_claims"), "if session_user <> 'authenticator'",
+        "if false", "test_claims_that_a_login_role_sets_itself_do_not_count",
+    ),
+    Mutant(
+        "the rows of sessions that a user sees", "row_security.sql",
+        "        or (user_id = (select bookingdb.actor_id() as actor_id))\n"
+        "        or (therapist_id = (select bookingdb.actor_id() as actor_id))",
+        "        or true", "test_everybody_sees_its_own_rows_only",
+    ),
+    Mutant(
+        "the status of a lot that is spent", _function("take_credit"), "status = 'active'", "status <> ''",
+        "test_a_refunded_expired_or_foreign_credit_is_never_spent",
+    ),
+    Mutant(
+        "the payment of somebody else", _function("find_granted_lot"), "if v_lot.user_id <> p_user_id or",
+        "if false and v_lot.user_id <> p_user_id or false and", "test_a_payment_or_key_of_something_else_is_refused",
+    ),
+    Mutant(
+        "one hold of a client with a therapist", PLANS, "create unique index calendar_hold_key",
+        "create index calendar_hold_key", "test_client_has_one_hold_with_a_therapist",
+    ),
+    Mutant(
+        "sessions that are not truncated", "triggers.sql",
+        "create trigger _bookingdb_no_truncate before truncate on public.sessions\n"
+        "for each statement execute function bookingdb.refuse_change();\n", "", "test_truncate_is_refused",
+    ),
 )  # fmt: skip
 
 
