@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from tests.apps import (
-    APPS,
     CLIENT,
     OTHER_THERAPIST,
     POOR,
@@ -23,20 +21,14 @@ from tests.apps import (
     server_of,
 )
 from tests.support import connect, run, scalar
-from tests.support.hosts import HOSTS, Host
+from tests.support.adoption import PAIRS
+from tests.support.hosts import Host
 
 # One of the many clients, with credits by every app's own count.
 SOMEBODY = UUID("00000000-0000-4000-8000-000000000101")
 
-# Each app on one kind of host, each host for some apps; BOOKINGDB_STORM=full: each on every one.
-_PAIRS = [
-    (app, host)
-    for number, app in enumerate(APPS.values())
-    for place, host in enumerate(HOSTS)
-    if os.environ.get("BOOKINGDB_STORM") == "full" or place == number % len(HOSTS)
-]
 every_app = pytest.mark.parametrize(
-    ("app", "host"), _PAIRS, ids=[f"{app.name}-{host.name}" for app, host in _PAIRS], indirect=["host"], scope="session"
+    ("app", "host"), PAIRS, ids=[f"{app.name}-{host.name}" for app, host in PAIRS], indirect=["host"], scope="session"
 )
 
 

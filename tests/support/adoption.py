@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import tempfile
 import tomllib
@@ -13,14 +14,22 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
-from tests.apps import App, Rows, load, rows, schema_dump
-from tests.support import Connection, connect, run
+from tests.apps import (
+    APPS,
+    App,
+    Rows,
+    load,
+    rows,
+    schema_dump,
+)
+from tests.support import Connection, connect, run, scalar
 from tests.support.commands import done
-from tests.support.hosts import Host
+from tests.support.hosts import HOSTS, Host
 
 _numbers = itertools.count(1)
 
@@ -136,3 +145,67 @@ def recorded(connection: Connection, kind: str) -> list[dict[str, Any]]:
             connection, "select to_jsonb(a) from bookingdb.adoption as a where a.kind = %s order by a.id", kind
         )
     ]
+
+
+ACTIVE = ("pending_approval", "scheduled", "confirmed", "in_progress")
+OURS = ("users", "sessions", "user_credits", "booking_audit_log")
+
+
+def some_apps(*names: str, but: bool = False) -> pytest.MarkDecorator:
+    """For tests that concern some apps only, or all but some."""
+    chosen = [app for app in APPS.values() if (app.name in names) != but]
+    return pytest.mark.parametrize("app", chosen, ids=lambda app: app.name, indirect=True)
+
+
+# Each app on one kind of host, each host for some apps; BOOKINGDB_STORM=full: each on every one.
+PAIRS = [
+    (app, host)
+    for number, app in enumerate(APPS.values())
+    for place, host in enumerate(HOSTS)
+    if os.environ.get("BOOKINGDB_STORM") == "full" or place == number % len(HOSTS)
+]
+on_its_host = pytest.mark.parametrize(
+    ("app", "host"), PAIRS, ids=[f"{app.name}-{host.name}" for app, host in PAIRS], indirect=True, scope="session"
+)
+
+
+def read_only(url: str) -> str:
+    """The same database for somebody who cannot write anything, as on a standby."""
+    return psycopg.conninfo.make_conninfo(url, options="-c default_transaction_read_only=on")
+
+
+def adopt(app: App, url: str, folder: Path) -> None:
+    done(url, "adopt", "--apply", make_plan(app, url, folder))
+
+
+def audited(connection: Connection, id_: UUID) -> list[Any]:
+    """The entries of the audit log about a session, but for its adoption."""
+    return run(
+        connection,
+        "select a.action, a.old_status, a.new_status from public.booking_audit_log as a"
+        " where a.session_id = %s and a.action <> 'adopted' order by a.entry",
+        id_,
+    )
+
+
+def occupied(connection: Connection, id_: UUID) -> list[Any]:
+    """The time that a session has in the calendar."""
+    return run(
+        connection,
+        "select lower(c.period), upper(c.period), c.therapist_id, c.client_id from bookingdb.calendar as c"
+        " where c.id = %s and c.kind = 'session'",
+        id_,
+    )
+
+
+def balance(connection: Connection, client: UUID) -> int:
+    return int(scalar(connection, "select public.get_credit_balance(%s)", client))
+
+
+def violations(connection: Connection) -> list[Any]:
+    return run(connection, "select * from bookingdb.check_invariants()")
+
+
+def run_named(connection: Connection, statement: str, parameters: dict[str, Any]) -> None:
+    """Run a statement of an app's with parameters by name."""
+    connection.execute(statement.encode(), parameters)
