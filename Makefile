@@ -1,22 +1,22 @@
 # Everything is made from what this file installs into .venv; nothing else on the machine is touched.
-# make demo | test | lint | test-matrix | test-full | torture | performance | budget | catalogue | clean
+# make demo | test | test-all | test-matrix | lint | torture | performance | budget | catalogue | clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# `make test ARGS="tests/rules/booking/test_booking.py -k midnight"` runs a part.
+# `make test ARGS="tests/rules/booking -k refused"` runs a part.
 ARGS ?=
 # As many tests run at once, each worker with servers of its own. For a part, the start of workers costs more than it
 # saves.
 WORKERS ?= $(if $(ARGS),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: demo test lint test-full test-matrix torture performance budget generate catalogue clean help
+.PHONY: demo test test-all test-slow test-full test-matrix lint torture performance budget generate catalogue clean help
 
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
-	@echo 'make test         lint, then all tests, on throwaway servers (ARGS="tests/rules/booking/test_booking.py" for a part)'
-	@echo 'make test-full    the concurrency tests alone, at full length'
+	@echo 'make test         lint, then all tests but the slow ones (ARGS="tests/rules/booking" for a part, slow ones and all)'
+	@echo 'make test-all     the rest: the slow tests, and the storms at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="14.23 16.15" for others)'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
@@ -43,8 +43,14 @@ demo: $(VENV)/installed
 	@$(BIN)/python examples/demo.py
 
 test: lint
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(or $(ARGS),-m "not slow and not storm")
 
+test-all: test-slow test-full
+
+test-slow: $(VENV)/developing
+	$(PYTEST) -m "slow and not storm"
+
+# They mostly wait for their time to be over.
 test-full: $(VENV)/developing
 	BOOKINGDB_STORM=full $(BIN)/python -m pytest -m storm
 
@@ -95,7 +101,7 @@ MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
 test-matrix: $(MATRIX)
 	for version in $(VERSIONS); do \
 		echo "Postgres $$version"; \
-		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) $(MATRIX_TESTS) $(ARGS) || exit 1; \
+		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) -m "not slow and not storm" $(MATRIX_TESTS) $(ARGS) || exit 1; \
 	done
 
 generate: $(VENV)/developing
