@@ -41,6 +41,12 @@ def last_sunday(month: int) -> dt.date:
 SPRING, AUTUMN = last_sunday(3), last_sunday(10)
 
 
+@pytest.fixture
+def world(clean_world: World) -> World:
+    """They write rows and change nothing else."""
+    return clean_world
+
+
 class Grid:
     """What `bookingdb slots` printed, read back."""
 
