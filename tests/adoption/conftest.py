@@ -19,8 +19,14 @@ from tests.support.adoption import (
 )
 from tests.support.hosts import SUPABASE_BEFORE, Host
 
+# What holds of one app mostly holds of all: a sound one and one with every damage are tried each time.
+QUICK = ("clean", "drift")
 
-@pytest.fixture(params=list(APPS.values()), ids=list(APPS))
+
+@pytest.fixture(
+    params=[pytest.param(app, marks=() if app.name in QUICK else pytest.mark.slow) for app in APPS.values()],
+    ids=list(APPS),
+)
 def app(request: pytest.FixtureRequest) -> App:
     """Each app, unless a test says which."""
     chosen = request.param

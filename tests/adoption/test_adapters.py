@@ -17,6 +17,8 @@ from tests.support.hosts import PLAIN, SUPABASE, Host
 from tests.support.interleaving import holding, session_of, waiting
 from tests.support.refusals import outcome, refused
 
+pytestmark = pytest.mark.slow
+
 _numbers = itertools.count(1)
 
 # The application's tables of each adapter, before anything of ours comes.

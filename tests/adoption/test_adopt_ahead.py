@@ -21,6 +21,8 @@ from tests.support.adoption import Found, make_plan, recorded, with_answers
 from tests.support.commands import answer, bookingdb, done
 from tests.support.hosts import SUPABASE_BEFORE
 
+pytestmark = pytest.mark.slow
+
 # As if these apps were large; killed (for good, by itself) at the nth batch, when it is written but not yet committed,
 # or before it.
 _KILLED = """

@@ -18,6 +18,8 @@ from tests.support.adoption import with_answers
 from tests.support.commands import done
 from tests.support.hosts import SUPABASE_BEFORE
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ROOT / "tests" / "apps" / "plain_tables.sql"
 _numbers = itertools.count(1)
 _GUARDED = """

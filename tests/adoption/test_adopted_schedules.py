@@ -423,6 +423,7 @@ def documents(draw: st.DrawFn) -> tuple[dict[str, PlannedDay], Any]:
     return days, draw(st.sampled_from([document, json.dumps(document)]))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(documents())
 def test_a_document_means_what_the_model_says_minute_by_minute(
@@ -497,6 +498,7 @@ def override_cases(draw: st.DrawFn) -> tuple[list[PlannedOverride], list[Span], 
     return planned, week_spans, rows
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(override_cases())
 def test_overrides_mean_what_the_model_says_minute_by_minute(

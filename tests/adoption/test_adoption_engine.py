@@ -581,6 +581,7 @@ def by_brute_force(sessions: list[tuple[Any, ...]]) -> dict[UUID, str]:
     return skipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "therapists"), [(3_000, 3), (60_000, 600)])
 def test_of_many_sessions_exactly_those_that_fit_have_a_place(world: World, number: int, therapists: int) -> None:
     seed = random.randrange(1_000_000)

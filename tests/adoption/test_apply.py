@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from tests.apps import (
     App,
     differences,
@@ -30,6 +32,7 @@ from tests.support.commands import answer, bookingdb, done
 from tests.support.hosts import Host
 
 
+@pytest.mark.slow
 @on_its_host
 def test_adopted_database_is_sound_and_goes_back(app: App, host: Host, found: Found, live: str, tmp_path: Path) -> None:
     adopt(app, live, tmp_path)

@@ -24,6 +24,8 @@ from tests.support import connect, run, scalar
 from tests.support.adoption import PAIRS
 from tests.support.hosts import Host
 
+pytestmark = pytest.mark.slow
+
 # One of the many clients, with credits by every app's own count.
 SOMEBODY = UUID("00000000-0000-4000-8000-000000000101")
 

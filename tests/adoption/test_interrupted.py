@@ -27,6 +27,8 @@ from tests.support.adoption import (
 )
 from tests.support.commands import bookingdb, done, process
 
+pytestmark = pytest.mark.slow
+
 
 def backend_of(observer: Connection, seconds: float = 60) -> int:
     """Wait for the backend of somebody else who has begun to write in this database."""

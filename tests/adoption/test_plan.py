@@ -172,6 +172,7 @@ def test_plan_with_an_unfit_adapter_cannot_be_applied(app: App, live: str, found
     assert schema_dump(live) == found.dump
 
 
+@pytest.mark.slow
 @some_apps("enrollments")
 def test_an_adapter_may_be_a_file_of_the_owners(app: App, live: str, tmp_path: Path) -> None:
     ours = ROOT / "sql" / "adapters" / "enrollments.sql"

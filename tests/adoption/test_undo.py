@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.apps import (
     CLIENT,
     App,
@@ -92,6 +94,7 @@ def test_a_database_that_was_never_adopted_has_nothing_to_undo(found: Found, liv
     assert schema_dump(live) == found.dump
 
 
+@pytest.mark.slow
 @some_apps("clean", "drift", "enrollments")
 def test_after_undo_it_can_be_adopted_again(app: App, url: str, tmp_path: Path) -> None:
     done(url, "adopt", "--undo")

@@ -25,6 +25,8 @@ from tests.benchmark.scratch import Scratch, Size
 from tests.support import ROOT, Connection, connect, run, scalar
 from tests.torture import server as careful
 
+pytestmark = pytest.mark.slow
+
 SMALL = Size(clients=100, therapists=20, sessions=200)
 # By the table in the schema of the floor.
 WRITTEN = """

@@ -224,6 +224,7 @@ def test_settings_of_the_role_do_not_matter(lived_in: World) -> None:
     assert contents(lived_in) == before
 
 
+@pytest.mark.slow
 def test_two_at_the_same_time_leave_each_other_alone(world: World) -> None:
     before = contents(world)
     start = threading.Barrier(4)
@@ -492,6 +493,7 @@ def janitor_of(process: subprocess.Popen[str]) -> int:
     return int(child)
 
 
+@pytest.mark.slow
 def test_janitor_gets_no_password_that_others_can_read(
     lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
 ) -> None:

@@ -497,6 +497,7 @@ def test_problems_say_what_is_and_what_should_be(world: World) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_an_application_may_do_is_no_finding(world: World, superuser: Connection) -> None:
     for statement in (
         "alter table public.sessions add column mine integer, add constraint mine check (mine > 0)",
@@ -646,6 +647,7 @@ def test_a_key_that_answers_with_something_of_another_kind(world: World) -> None
     assert places(verify.verify(world.connection)) == {("invariants", f"6: {lot}")}
 
 
+@pytest.mark.slow
 def test_invariants_that_cannot_be_asked_are_a_finding(world: World, superuser: Connection) -> None:
     run(
         superuser,

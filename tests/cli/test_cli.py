@@ -51,6 +51,7 @@ def test_a_dry_run_prints_sql_and_changes_nothing(owned_database: str) -> None:
     assert "Nothing is installed." in bookingdb(owned_database, "status").stdout
 
 
+@pytest.mark.slow
 def test_export_leaves_migrate_nothing_to_do(owned_database: str, tmp_path: Path) -> None:
     printed = CliRunner().invoke(cli.main, ["export"], env={"BOOKINGDB_DATABASE_URL": "postgresql://127.0.0.1:1/none"})
     assert (printed.exit_code, printed.stderr) == (0, "")
@@ -93,6 +94,7 @@ def test_export_for_the_supabase_cli_writes_each_version_once(tmp_path: Path, mo
         assert (misplaced.exit_code, len(misplaced.stderr.splitlines())) == (1, 1)
 
 
+@pytest.mark.slow
 def test_verify_that_finds_something_exits_with_1_and_advises(world: World) -> None:
     clean = bookingdb(world.url, "verify")
     assert (clean.exit_code, clean.stdout) == (0, "Verified: no findings.\n")
@@ -109,6 +111,7 @@ def test_verify_that_finds_something_exits_with_1_and_advises(world: World) -> N
     assert bookingdb(world.url, "verify").exit_code == 0
 
 
+@pytest.mark.slow
 def test_selftest_prints_a_line_a_check(world: World) -> None:
     result = bookingdb(world.url, "selftest")
     assert result.exit_code == 0, result.output

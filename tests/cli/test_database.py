@@ -86,6 +86,7 @@ def local_data_home() -> Iterator[Path]:
 # --- the order ---
 
 
+@pytest.mark.slow
 def test_each_source_yields_to_the_one_before_it(
     url: str, local_data_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

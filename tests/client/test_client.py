@@ -473,6 +473,7 @@ def test_availability_is_refused_with_the_class_of_the_reason(world: World) -> N
     assert isinstance(outside.value, BookingConflict)
 
 
+@pytest.mark.slow
 def test_therapists_write_their_hours_and_everybody_reads(supabase_world: World) -> None:
     client, therapist, other = supabase_world.client(credits=1), supabase_world.therapist(), supabase_world.therapist()
     window = WeeklyWindow(TOMORROW.isoweekday(), dt.time(9), dt.time(10))

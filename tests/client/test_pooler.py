@@ -49,7 +49,10 @@ from tests.support.hosts import Host
 from tests.support.pooler import POOL_SIZE, Pooler
 from tests.support.refusals import outcome
 
-pytestmark = pytest.mark.skipif(poolers.program() is None, reason=poolers.version())
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(poolers.program() is None, reason=poolers.version()),
+]
 
 MIDNIGHT = dt.datetime.combine(TOMORROW, dt.time(), dt.UTC)
 

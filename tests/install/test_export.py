@@ -83,6 +83,7 @@ def notices(connection: Connection) -> list[str]:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_leaves_what_migrate_leaves_on_every_host(hosts_empty_database: str, hosted_database: str) -> None:
     with connect(hosts_empty_database) as connection, connect(hosted_database) as migrated:
         run(connection, sql_script())
@@ -97,6 +98,7 @@ def test_it_leaves_what_migrate_leaves_on_every_host(hosts_empty_database: str, 
         assert world.book(world.client(credits=1), world.therapist())["credits_balance"] == 0
 
 
+@pytest.mark.slow
 def test_the_second_time_nothing_is_written_and_nobody_waits(owned: Connection, owned_database: str) -> None:
     received = notices(owned)
     run(owned, sql_script())
@@ -145,6 +147,7 @@ def test_psql_runs_it(
     assert migrate(owned).is_empty
 
 
+@pytest.mark.slow
 def test_drivers_run_it_simple_prepared_and_in_a_transaction(owned: Connection, owned_database: str) -> None:
     def nothing_is_left_of_it() -> None:
         assert run(owned, "select from pg_namespace where nspname = 'bookingdb'") == []
@@ -205,6 +208,7 @@ STRANGE_SETTINGS = """
 """
 
 
+@pytest.mark.slow
 def test_settings_do_not_matter_and_are_put_back(owned: Connection, owned_database: str, shared_database: str) -> None:
     query = "select name, setting from pg_settings where name !~ '^(transaction|plpgsql)' order by 1"
     run(owned, STRANGE_SETTINGS)
@@ -249,6 +253,7 @@ def test_postgrest_is_told_once(owned: Connection, owned_database: str) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_broken_anywhere_it_leaves_nothing(owned: Connection) -> None:
     before = contents(owned)
     places = [step.place for step in script.steps(SOURCE, SOURCE.migrations)]
@@ -378,6 +383,7 @@ def test_files_that_contradict_the_history(world: World, folder: Path) -> None:
     assert "sql/migrations/0998_later.sql was changed" in refusal(world.connection, source.load(folder))
 
 
+@pytest.mark.slow
 def test_a_function_that_no_file_defines(world: World, folder: Path) -> None:
     add_function(folder, "public.number", 1)
     migrate(world.connection, source=source.load(folder))
@@ -707,6 +713,7 @@ def new_project(supabase_server_url: str) -> Iterator[str]:
     yield from hosts_database(SUPABASE, supabase_server_url)
 
 
+@pytest.mark.slow
 def test_the_supabase_cli_pushes_it_once(supabase_empty_database: str, tmp_path: Path) -> None:
     project = Project(tmp_path, supabase_empty_database)
     (project.migrations / "20200101000000_mine.sql").write_text("create table public.mine (id bigint primary key);\n")
@@ -725,6 +732,7 @@ def test_the_supabase_cli_pushes_it_once(supabase_empty_database: str, tmp_path:
         assert versions_of_rows(connection) == before
 
 
+@pytest.mark.slow
 def test_the_supabase_cli_pushes_an_upgrade_and_replays_all(
     supabase_world: World, new_project: str, tmp_path: Path, next_version: Source
 ) -> None:
@@ -746,6 +754,7 @@ def test_the_supabase_cli_pushes_an_upgrade_and_replays_all(
         assert state(connection, next_version) == state(supabase_world.connection, next_version)
 
 
+@pytest.mark.slow
 def test_a_push_that_fails_leaves_nothing_and_says_why(new_project: str, tmp_path: Path, folder: Path) -> None:
     path = folder / "functions" / "people" / "set_therapist_active.sql"
     path.write_text(path.read_text().replace("begin", "begn"))

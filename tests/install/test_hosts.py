@@ -26,6 +26,7 @@ def owner(hosts_empty_database: str) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.mark.slow
 def test_everything_from_migrate_to_a_booking(hosts_empty_database: str) -> None:
     url = hosts_empty_database
 

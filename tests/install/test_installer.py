@@ -109,6 +109,7 @@ def test_postgrest_is_told(owned: Connection, owned_database: str) -> None:
     assert notification.payload == "reload schema"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
 def test_settings_of_the_database_do_not_matter(owned_database: str, isolation: str) -> None:
     with connect(owned_database) as connection:
@@ -154,6 +155,7 @@ def at_once(url: str, number: int) -> list[Applied]:
         return list(pool.map(one, range(number)))
 
 
+@pytest.mark.slow
 def test_of_twenty_at_once_one_does_the_work(owned_database: str) -> None:
     reports = at_once(owned_database, 20)
 
@@ -224,6 +226,7 @@ class Fragile(psycopg.Connection[Any]):
         return cursor
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_leaves_nothing(owned_database: str, server_url: str) -> None:
     def fragile(after: int) -> Fragile:
         connection = Fragile.connect(owned_database, autocommit=True, prepare_threshold=None)
@@ -410,6 +413,7 @@ def test_changed_functions_are_applied_again_and_recorded(world: World, folder: 
     assert recorded[1]["roles"] == ["bookingdb_service"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bookingdb.number", "public.number"])
 def test_function_without_file_needs_a_migration_that_drops_it(world: World, folder: Path, name: str) -> None:
     path = add_function(folder, name, 1)
@@ -489,6 +493,7 @@ def bare_server(bin_dir: Path, tmp_path: Path) -> Iterator[str]:
         yield make_conninfo(server.url(), user="postgres")
 
 
+@pytest.mark.slow
 def test_roles_that_appear_and_go(bare_server: str) -> None:
     with connect(bare_server) as connection:
         # Whoever may creates the role of application servers; the history knows it, also when psql ran the script.
@@ -525,6 +530,7 @@ def test_roles_that_appear_and_go(bare_server: str) -> None:
         assert verify.verify(connection) == []
 
 
+@pytest.mark.slow
 def test_missing_role_of_servers_is_told_of(bare_server: str) -> None:
     with connect(bare_server) as superuser:
         run(superuser, "create role owner login")

@@ -67,6 +67,7 @@ def rows_of(connection: Connection, tables: list[str]) -> dict[str, list[str]]:
             for table in tables}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_keeping_data_the_database_is_as_before(hosts_empty_database: str) -> None:
     with connect(hosts_empty_database) as connection:
         before = everything(connection)
@@ -206,6 +207,7 @@ def test_a_booking_in_flight_is_waited_for(in_use: World) -> None:
         assert removing.result().left["table public.sessions"] == "2 rows"
 
 
+@pytest.mark.slow
 def test_tables_that_are_in_use_too_long(in_use: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removing, "LOCK_TIMEOUT", 1.0)
     with session_of(in_use) as reader, reader.transaction():

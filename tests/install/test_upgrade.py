@@ -26,6 +26,8 @@ from tests.support.life import call, expire_lot, require_sound
 from tests.support.refusals import outcome, refused
 from tests.support.upgrade import CLIENTS, VERSIONS
 
+pytestmark = pytest.mark.slow
+
 MIGRATIONS = [file.name for file in source.load().migrations]
 DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)

@@ -143,6 +143,7 @@ def setting(server: LocalServer, name: str) -> str:
 # --- the command ---
 
 
+@pytest.mark.slow
 def test_start_is_quick_and_leaves_nothing_attached(make_folder: MakeFolder) -> None:
     # The promise is 3 s and 1 s; a machine with much else to do gets twice that, and the best of three.
     for _ in range(3):
@@ -208,6 +209,7 @@ def test_asking_about_a_server_that_never_was_makes_nothing(folder: Path) -> Non
     assert not missing.exists()
 
 
+@pytest.mark.slow
 def test_reset_asks_and_then_starts_empty_with_the_same_url(running: LocalServer) -> None:
     url = running.url()
     refused = CliRunner().invoke(main, ["local", "reset", "--data-dir", str(running.data_dir)], input="n\n")
@@ -352,6 +354,7 @@ def test_a_path_that_needs_quoting(stopped: LocalServer, folder: Path) -> None:
 # --- accidents ---
 
 
+@pytest.mark.slow
 def test_a_killed_server_comes_back_with_its_data(running: LocalServer) -> None:
     with psycopg.connect(running.url(), autocommit=True) as connection:
         connection.execute("insert into note values ('late')")
@@ -373,6 +376,7 @@ def spin(url: str) -> None:
         connection.execute(loop)
 
 
+@pytest.mark.slow
 def test_a_killed_server_that_stays_a_zombie(stopped: LocalServer) -> None:
     # The parent starts the server, kills it, and never asks how it ended.
     parent = subprocess.Popen(
@@ -477,6 +481,7 @@ def test_recognising_servers_without_proc(running: LocalServer, folder: Path) ->
         assert not machine.is_server_by_ps(other.pid, running.pgdata)
 
 
+@pytest.mark.slow
 def test_of_many_starts_at_once_one_starts(folder: Path) -> None:
     command = [*CLI, "start", "--data-dir", str(folder), "--port", "0", "--json"]
     starts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
@@ -487,6 +492,7 @@ def test_of_many_starts_at_once_one_starts(folder: Path) -> None:
     assert len({answer["pid"] for answer in told}) == 1
 
 
+@pytest.mark.slow
 def test_a_first_start_that_was_killed_is_begun_anew(folder: Path) -> None:
     command = [*CLI, "start", "--data-dir", str(folder), "--port", "0"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -584,6 +590,7 @@ def test_the_package_of_the_binaries_is_not_imported() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DISTRIBUTION, reason="no Postgres of the distribution")
 def test_data_is_opened_by_the_version_that_wrote_it(folder: Path) -> None:
     bin_dir = DISTRIBUTION[0].parent
@@ -619,6 +626,7 @@ def test_root_in_a_namespace_owns_its_files(running: LocalServer, monkeypatch: p
     assert int(capabilities[1], 16) == 0
 
 
+@pytest.mark.slow
 @as_root
 def test_root_as_nobody_and_back(copied: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(account.MODE_VARIABLE, "nobody")
@@ -694,6 +702,7 @@ def inside_namespace(users: int, command: list[str]) -> "subprocess.CompletedPro
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
+@pytest.mark.slow
 @as_root
 @needs_namespaces
 def test_where_namespaces_are_refused_it_is_nobody(folder: Path) -> None:
@@ -712,6 +721,7 @@ def test_where_nothing_works_it_is_said_what_to_do(folder: Path) -> None:
     assert "Run this as an ordinary user, or name a server that runs elsewhere with --database-url" in refused.stderr
 
 
+@pytest.mark.slow
 @as_root
 @needs_namespaces
 def test_an_ordinary_user_needs_none_of_this(stopped: LocalServer) -> None:
@@ -739,6 +749,7 @@ def test_the_script_that_every_start_runs_imports_little() -> None:
 # --- throwaway servers ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["", "nobody"])
 def test_throwaway_servers_for_tests(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if mode and not ROOT:

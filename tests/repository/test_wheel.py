@@ -12,6 +12,8 @@ import pytest
 
 from tests.support import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def run(*command: object, **environment: str) -> str:
     result = subprocess.run(

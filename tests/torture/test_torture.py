@@ -24,7 +24,6 @@ from tests.torture import (
     fuzz,
     interruptions,
     load,
-    mutants,
     pooling,
     races,
     server,
@@ -33,6 +32,8 @@ from tests.torture import (
 )
 from tests.torture.figures import Figures
 from tests.torture.server import Server, as_superuser
+
+pytestmark = pytest.mark.slow
 
 SOURCE = source.load()
 
@@ -363,16 +364,3 @@ def test_hold_that_never_runs_out_is_found(own_server: Server) -> None:
         figures = clock.torture(own_server, seconds=0)
 
     assert any(text.startswith("the booking of the hold") for text in figures.wrong)
-
-
-@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.guard)
-def test_a_guard_that_a_mutant_removes_is_there(mutant: mutants.Mutant, tmp_path: Path) -> None:
-    copied = tmp_path / "sql" / mutant.file
-    copied.parent.mkdir(parents=True)
-    original = (mutants.ROOT / "sql" / mutant.file).read_text(encoding="utf-8")
-    copied.write_text(original, encoding="utf-8")
-
-    mutants.apply(mutant, tmp_path)
-
-    assert copied.read_text(encoding="utf-8") != original
-    assert mutants.find_test(mutant.test)

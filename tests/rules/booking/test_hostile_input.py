@@ -200,6 +200,7 @@ def sent(connection: Connection, function: str, types: dict[str, str], arguments
     return code
 
 
+@pytest.mark.slow
 def test_every_value_for_every_parameter(hosted_world: World, caller: tuple[Connection, dict[str, str]]) -> None:
     connection, arguments = caller
     functions = parameters_of(hosted_world)

@@ -350,6 +350,7 @@ def test_many_rows_are_deleted_or_cancelled_at_once(world: World) -> None:
     assert world.violations() == []
 
 
+@pytest.mark.slow
 def test_5000_sessions_of_2500_people_move_in_one_statement(world: World) -> None:
     world.run(
         "insert into users (user_type, is_verified)"

@@ -88,6 +88,7 @@ def clock_changes(zone: ZoneInfo) -> Iterator[dt.datetime]:
         before = after
 
 
+@pytest.mark.slow
 def test_every_clock_change_of_2024_to_2030_in_every_zone(world: World) -> None:
     questions: list[tuple[dt.datetime, str]] = []
     changes = 0
@@ -106,6 +107,7 @@ def test_every_clock_change_of_2024_to_2030_in_every_zone(world: World) -> None:
     assert kinds.count(SKIPPED) > 100
 
 
+@pytest.mark.slow
 def test_a_time_that_the_clocks_skip_begins_with_the_jump(world: World) -> None:
     """For hours that begin or end there: every clock change of three years, in every zone."""
     today = dt.datetime.now(dt.UTC)
@@ -144,6 +146,7 @@ def midnight(date: dt.date, zone: ZoneInfo) -> int:
     return int(instant.timestamp())
 
 
+@pytest.mark.slow
 def test_every_day_of_three_years_in_every_zone(world: World) -> None:
     """Asked for a week at a time, and all at once. Aliases of a zone are the same all over: one of them will do."""
     first, days = dt.datetime.now(dt.UTC).date(), 1096

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import TOMORROW, World
 from tests.support.refusals import outcome
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = 600 if os.environ.get("BOOKINGDB_STORM") == "full" else 200
 YESTERDAY = dt.date.today() - dt.timedelta(days=2)

@@ -36,6 +36,8 @@ from tests.support.interleaving import started
 from tests.support.life import require_sound_statement, rows
 from tests.support.refusals import code_of
 
+pytestmark = pytest.mark.slow
+
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
 RUNS, STEPS = (60, 100) if FULL else (4, 50)
 
