@@ -35,7 +35,7 @@ select results_eq(
         from public.get_credit_history(pg_temp.client(), 1) as h
         cross join lateral public.get_credit_history(pg_temp.client(), 1, h.created_at) as n
     $$,
-    array['grant'], 'the next page is what is older than the last instant of this one'
+    array['grant'], 'the next page is what is older than the last timestamp of this one'
 );
 reset role;
 

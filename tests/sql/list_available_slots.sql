@@ -34,7 +34,7 @@ select results_eq(
         (pg_temp.at('09:00'), pg_temp.at('10:00'), pg_temp.monday(), time '09:00'),
         (pg_temp.at('11:00'), pg_temp.at('12:00'), pg_temp.monday(), time '11:00')
     $$,
-    'anybody who is logged in sees instants and local times, in order'
+    'anybody who is logged in sees timestamps and local times, in order'
 );
 reset role;
 

@@ -34,7 +34,7 @@ select results_eq(
         (pg_temp.at('09:00'), pg_temp.at('12:00')),
         (pg_temp.at('22:00', 7), pg_temp.at('01:00', 8))
     $$,
-    'weekly hours, and what overrides them, as periods of instants; sessions do not count'
+    'weekly hours, and what overrides them, as periods of timestamps; sessions do not count'
 );
 reset role;
 

@@ -21,7 +21,7 @@ create temporary table before on commit drop as select pg_temp.locks() as locks;
 select pg_temp.act_as('authenticated', pg_temp.other_client());
 select lives_ok(
     $$ select public.lock_for_booking(array[pg_temp.therapist(), pg_temp.other_client(), pg_temp.other_therapist()]) $$,
-    'a client locks itself and two therapists'
+    'clients lock themselves and two therapists'
 );
 reset role;
 select is(

@@ -1,4 +1,4 @@
--- next_available_slot(): the first time from an instant on at which a session can be booked with a therapist.
+-- next_available_slot(): the first time, from a timestamp on, at which a therapist can be booked.
 begin;
 \ir include/setup.sql
 select plan(5);
@@ -48,7 +48,7 @@ select results_eq(
         ) as e
     $$,
     $$ values ('PT400', 'Invalid parameter', 'p_after') $$,
-    'the instant is one of a calendar'
+    'an end of time is no timestamp to begin at'
 );
 
 select * from finish();

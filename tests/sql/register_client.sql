@@ -13,7 +13,7 @@ select pg_temp.is_executed_by('register_client', 'authenticated', 'service_role'
 select pg_temp.act_as('service_role');
 select is(
     public.register_client('new@client.test', 'New', pg_temp.nobody()), pg_temp.nobody(),
-    'a trusted caller registers a client under an id of its own'
+    'a trusted caller registers a client under an id of their choice'
 );
 select is(
     public.register_client(' NEW@client.test '), pg_temp.nobody(),

@@ -15,7 +15,7 @@ select pg_temp.is_executed_by('register_therapist', 'authenticated', 'service_ro
 select pg_temp.act_as('service_role');
 select is(
     public.register_therapist('new@therapist.test', 'New', pg_temp.nobody(), 'Europe/Berlin'), pg_temp.nobody(),
-    'a trusted caller registers a therapist under an id of its own'
+    'a trusted caller registers a therapist under an id of their choice'
 );
 select is(
     public.register_therapist(' NEW@therapist.test '), pg_temp.nobody(),

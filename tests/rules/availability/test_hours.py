@@ -146,7 +146,7 @@ def test_another_week_takes_the_place_of_the_old_one(world: World) -> None:
 
 
 @on_supabase
-def test_a_client_has_no_hours_of_its_own(hosted_world: World) -> None:
+def test_a_client_has_no_hours_of_their_own(hosted_world: World) -> None:
     client = hosted_world.client()
     with logged_in(hosted_world, client) as connection, nothing_written(hosted_world), refused("therapist_not_found"):
         rows(connection, "set_weekly_hours", therapist_id=client, hours=Jsonb([]))
@@ -246,8 +246,7 @@ def opening(world: World, therapist: UUID, first: int, last: int, zone: str | No
         **{"from": MONDAY + first * DAY, "to": MONDAY + last * DAY},
     )  # fmt: skip
     local = [[row[end].astimezone(KATHMANDU) for end in ("start_time", "end_time")] for row in answer]
-    return [tuple((instant.date() - MONDAY).days * 24 + instant.hour + instant.minute / 60 for instant in period)
-            for period in local]  # fmt: skip
+    return [tuple((end.date() - MONDAY).days * 24 + end.hour + end.minute / 60 for end in period) for period in local]
 
 
 def test_opening_hours_are_periods_cut_to_the_dates(world: World) -> None:

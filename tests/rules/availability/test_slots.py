@@ -100,7 +100,7 @@ EVERY_HALF_HOUR = "09:00 09:30 10:00 10:30 11:00"
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_slots_are_instants_and_local_times_in_order(practice: Practice) -> None:
+def test_slots_are_timestamps_and_local_times_in_order(practice: Practice) -> None:
     """The whole session lies in the hours."""
     with nothing_written(practice.world):
         slots = practice.listed(MONDAY, MONDAY + 6 * DAY, 90)
@@ -128,9 +128,9 @@ def test_the_grid_is_counted_from_midnight(practice: Practice) -> None:
 
 def test_another_zone_shows_the_therapists_slots_by_its_dates(practice: Practice) -> None:
     slots = practice.listed(MONDAY - DAY, MONDAY - DAY, time_zone="America/New_York")
-    instants = [at(0, time).astimezone(NEW_YORK) for time in EVERY_HALF_HOUR.split()]
+    timestamps = [at(0, time).astimezone(NEW_YORK) for time in EVERY_HALF_HOUR.split()]
     assert [(row["local_date"], row["local_time"]) for row in slots] == [
-        (instant.date(), instant.time()) for instant in instants if instant.date() == MONDAY - DAY
+        (timestamp.date(), timestamp.time()) for timestamp in timestamps if timestamp.date() == MONDAY - DAY
     ]
 
 
@@ -207,7 +207,7 @@ def test_full_days_and_weeks_have_no_slots(practice: Practice) -> None:
     assert [(row["local_date"] - MONDAY).days for row in slots] == [6, 14, 14, 14]
 
 
-def test_notice_and_horizon_end_the_list(always: Practice) -> None:
+def test_notice_and_booking_window_end_the_list(always: Practice) -> None:
     now, today = dt.datetime.now(dt.UTC), dt.datetime.now(dt.UTC).date()
     assert always.listed(today - DAY, today + DAY)[0]["start_time"] >= now
     assert always.listed(today - 9 * DAY, today - 2 * DAY) == []
@@ -217,7 +217,7 @@ def test_notice_and_horizon_end_the_list(always: Practice) -> None:
     assert now + 2850 * MINUTE <= starts[0] <= later + 2865 * MINUTE
     assert now + 10 * DAY - 15 * MINUTE <= starts[-1] <= later + 10 * DAY
     assert always.listed(today + 12 * DAY, today + 300 * DAY) == []
-    # A notice that is longer than the horizon.
+    # A notice that is longer than the booking window.
     always.set_policy(minimum_notice="11 days")
     assert always.listed(today, today + 30 * DAY) == []
 
@@ -240,7 +240,7 @@ def test_what_is_listed_is_what_is_free_and_can_be_booked(practice: Practice) ->
     assert listed == free == [time for time in grid if is_booked(time)]
 
 
-def test_the_check_finds_every_limit_but_notice_and_horizon(practice: Practice) -> None:
+def test_the_check_knows_no_notice_and_booking_window(practice: Practice) -> None:
     """Hours, buffers, and a full week but for the session that is to be moved."""
     practice.set_date(7)
     session = practice.book(14, "10:00")
@@ -320,7 +320,7 @@ def test_days_are_the_slots_counted(practice: Practice) -> None:
 
 
 def test_the_next_slot_is_the_first_of_the_grid(practice: Practice) -> None:
-    """At the instant itself or after it, in hours, of the length and the step that were asked for."""
+    """At the timestamp itself or after it, in hours, of the length and the step that were asked for."""
     practice.set_policy(slot_step_minutes=None)
     (row,) = rows(
         practice.world.connection, "next_available_slot",
@@ -343,7 +343,7 @@ def test_the_next_slot_is_the_first_of_the_grid(practice: Practice) -> None:
     assert practice.next(after=at(0, "08:00")) == (21, "09:00")
 
 
-def test_the_next_slot_is_between_notice_and_horizon(always: Practice) -> None:
+def test_the_next_slot_is_within_the_booking_window(always: Practice) -> None:
     """From now on by default, however long ago is asked for; months away, or nowhere."""
     connection = always.world.connection
 
@@ -425,7 +425,7 @@ def test_only_those_who_are_named_are_found(directory: Directory) -> None:
 
 
 def test_therapists_are_found_by_the_rules_of_booking(directory: Directory) -> None:
-    """Sessions, each one's own grid and lengths, notice and horizon."""
+    """Sessions, each one's own grid and lengths, notice and booking window."""
     directory.nine.book(0, "09:00")
     directory.any.set_policy(slot_step_minutes=60, slot_offset_minutes=20)
     directory.ten.set_policy(maximum_duration_minutes=45)
@@ -442,7 +442,7 @@ def test_therapists_are_found_by_the_rules_of_booking(directory: Directory) -> N
     assert directory.found("08:00", "12:00", 45, (0, 3), **only) == []
     directory.any.set_policy(minimum_notice=None, maximum_advance="2 days")
     assert directory.found("08:00", "12:00", 45, (0, 3), **only) == []
-    # A notice that is longer than the horizon, of one of many.
+    # A notice that is longer than the booking window, of one of many.
     directory.any.set_policy(minimum_notice="3 days")
     assert [name for name, _ in directory.found("08:00", "23:59", 45)] == ["ten", "nine"]
 

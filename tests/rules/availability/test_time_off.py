@@ -17,12 +17,12 @@ DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 
 
 def at(days: int, time: str = "00:00") -> dt.datetime:
-    """Return an instant some days after the first on which the tests book."""
+    """Return a timestamp some days after the first on which the tests book."""
     return dt.datetime.combine(TOMORROW + days * DAY, dt.time.fromisoformat(time), dt.UTC)
 
 
-def iso(instant: dt.datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+def iso(timestamp: dt.datetime) -> str:
+    return f"{timestamp:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def take_off(world: World, therapist: UUID, start: dt.datetime, end: dt.datetime, reason: str | None = None) -> Any:

@@ -24,13 +24,13 @@ WEEK = dt.timedelta(days=7)
 
 
 def at(days: int, time: str) -> dt.datetime:
-    """Return the instant of a local time some days after the Monday."""
+    """Return the timestamp of a local time some days after the Monday."""
     return dt.datetime.combine(MONDAY + dt.timedelta(days=days), dt.time.fromisoformat(time), KATHMANDU)
 
 
-def seen(instant: dt.datetime) -> tuple[int, str]:
-    """Return an instant in days after the Monday and local time."""
-    local = instant.astimezone(KATHMANDU)
+def seen(timestamp: dt.datetime) -> tuple[int, str]:
+    """Return a timestamp in days after the Monday and local time."""
+    local = timestamp.astimezone(KATHMANDU)
     return (local.date() - MONDAY).days, f"{local:%H:%M}"
 
 
@@ -183,7 +183,7 @@ def test_limits_of_a_day_and_a_week_bind_every_taker(taker: Taker) -> None:
     assert taker.refusal(25, "22:00") == ()
 
 
-def test_notice_horizon_and_required_hours_bind_every_taker(taker: Taker) -> None:
+def test_booking_window_and_required_hours_bind_every_taker(taker: Taker) -> None:
     office = taker.office
     office.set_policy(minimum_notice="90 days")
     first = call(office.world.connection, "next_available_slot", therapist_id=office.therapist)["start_time"]
@@ -255,7 +255,7 @@ def test_a_series_fills_the_week_with_its_own_sessions(office: Office) -> None:
 
 
 def test_a_hold_is_booked_by_the_rules_of_its_making(office: Office) -> None:
-    """Notice, horizon, hours and limits were looked at then; nobody overrode anything."""
+    """Notice, booking window, hours and limits were looked at then; nobody overrode anything."""
     connection = office.world.connection
     held = call(
         connection, "hold_slot", user_id=office.client, therapist_id=office.therapist,

@@ -16,7 +16,7 @@ from tests.support.life import begin, call, request_session, rows
 from tests.support.refusals import nothing_written, refused
 
 DAY = dt.timedelta(days=1)
-# How a connection shows intervals, dates and instants must not matter to the request that a key remembers.
+# How a connection shows intervals, dates and timestamps must not matter to the request that a key remembers.
 OTHER_SETTINGS = {"timezone": "America/New_York", "datestyle": "SQL, DMY", "intervalstyle": "sql_standard"}
 STATUS = ("confirm_session", "start_session", "complete_session", "mark_no_show")
 OF_SESSIONS = ("approve_session", "cancel_session", "reschedule_session", *STATUS)

@@ -130,7 +130,7 @@ def test_a_day_has_as_many_hours_as_it_has(clean_world: World, always: UUID, for
 
 
 def test_both_of_an_hour_that_occurs_twice_are_booked(clean_world: World, always: UUID) -> None:
-    """The second by an instant of another zone; then both are gone."""
+    """The second by a timestamp of another zone; then both are gone."""
     world = clean_world
     world.run("select register_therapist(email, null, id, %s) from users where id = %s", BERLIN, always)
     date = next_clock_change(BERLIN, forward=False).date()

@@ -47,13 +47,13 @@ $function$;
 create function pg_temp.monday() returns date language sql stable
 return current_date + 15 - extract(isodow from current_date)::integer;
 
--- The instant of a time in UTC, some days after that Monday.
+-- The timestamp of a time in UTC, some days after that Monday.
 create function pg_temp.at(p_time time, p_days integer default 0) returns timestamptz language sql stable
 return (pg_temp.monday() + p_days + p_time) at time zone 'UTC';
 
--- An instant as DETAIL and payloads write it.
-create function pg_temp.iso(p_instant timestamptz) returns text language sql stable
-return to_char(p_instant at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+-- A timestamp as DETAIL and payloads write it.
+create function pg_temp.iso(p_timestamp timestamptz) returns text language sql stable
+return to_char(p_timestamp at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 
 -- Book an hour of the first client with the first therapist on the Monday; the title names the session from then on.
 create function pg_temp.book(p_title text, p_time time) returns uuid language plpgsql as $function$
