@@ -1,5 +1,5 @@
 # Everything is made from what this file installs into .venv; nothing else on the machine is touched.
-# make demo | test | test-all | test-matrix | lint | torture | performance | budget | catalogue | clean
+# make demo | test | test-all | test-matrix | lint | torture | performance | budget | generate | clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,8 +22,7 @@ help:
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
 	@echo 'make budget       count the instructions of calls; fails when one exceeds tests/benchmark/budget.json (ARGS="--write")'
 	@echo 'make lint         ruff, mypy, sqlfluff and squawk only'
-	@echo 'make generate     write every file that is made from others'
-	@echo 'make catalogue    write sql/catalogue.json anew after a change of the tables'
+	@echo 'make generate     write every file that is made from others, after a change of tables, headers or settings'
 	@echo 'make clean        remove the virtual environment and every cache'
 
 # What a user installs.
@@ -104,11 +103,9 @@ test-matrix: $(MATRIX)
 		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) -m "not slow and not storm" $(MATRIX_TESTS) $(ARGS) || exit 1; \
 	done
 
-generate: $(VENV)/developing
+# catalogue is its old name.
+generate catalogue: $(VENV)/developing
 	$(BIN)/python -m tests.generate
-
-catalogue: $(VENV)/developing
-	$(BIN)/python -m tests.generate.write_catalogue
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

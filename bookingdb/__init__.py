@@ -1,6 +1,5 @@
 """bookingdb: appointment booking with prepaid credits, as stored functions in your own Postgres."""
 
-from bookingdb.calls import PolicySettings
 from bookingdb.client import AsyncBookings, Bookings, book_session
 from bookingdb.errors import (
     BookingConflict,
@@ -34,6 +33,7 @@ from bookingdb.errors import (
     TooSoon,
     UserNotFound,
 )
+from bookingdb.policy import Policy, PolicySettings
 from bookingdb.records import (
     AvailableDay,
     AvailableSlot,
@@ -47,7 +47,6 @@ from bookingdb.records import (
     ExpiredCredits,
     HeldSlot,
     OpeningPeriod,
-    Policy,
     RevokedGrant,
     Session,
     SlotState,

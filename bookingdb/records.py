@@ -258,48 +258,6 @@ class StatementLine(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Policy(Record):
-    """What holds for the bookings with a therapist, or by default.
-
-    Attributes:
-        therapist_id: the therapist; None for the default.
-        time_zone: IANA zone in which local times of bookings are meant.
-        minimum_duration_minutes: the shortest session, in minutes.
-        maximum_duration_minutes: the longest session, in minutes.
-        cancellation_window: how long before the start a client's own cancellation stops to return the credit.
-        refund_grace: how long a credit can be spent that was returned after it had expired.
-        hold_lifetime: how long a hold lasts that does not say so itself.
-        buffer_before_minutes: minutes before a session in which the therapist has no other.
-        buffer_after_minutes: minutes after a session in which the therapist has no other. Between two sessions
-            there is what the first needs after it and the second before it.
-        minimum_notice: how long before its start a session has to be booked.
-        maximum_advance: how long before its start a session can be booked at the earliest.
-        slot_step_minutes: every how many minutes, on the therapist's clock, a listed slot starts.
-        slot_offset_minutes: how many minutes after midnight the first does.
-        maximum_sessions_per_day: how many sessions the therapist has on a local day at most; 1000 is no limit.
-        maximum_sessions_per_week: how many from Monday to Sunday; 1000 is no limit.
-        require_hours: whether a therapist without weekly hours cannot be booked, instead of at any time.
-    """
-
-    therapist_id: UUID | None
-    time_zone: str
-    minimum_duration_minutes: int
-    maximum_duration_minutes: int
-    cancellation_window: timedelta
-    refund_grace: timedelta
-    hold_lifetime: timedelta
-    buffer_before_minutes: int
-    buffer_after_minutes: int
-    minimum_notice: timedelta
-    maximum_advance: timedelta
-    slot_step_minutes: int
-    slot_offset_minutes: int
-    maximum_sessions_per_day: int
-    maximum_sessions_per_week: int
-    require_hours: bool
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class AvailableSlot(Record):
     """A time at which a session can be booked.
 

@@ -45,7 +45,6 @@ from bookingdb.calls.people import (
     set_therapist_active,
 )
 from bookingdb.calls.policy import (
-    PolicySettings,
     get_policy,
     set_policy,
 )
@@ -69,7 +68,6 @@ from bookingdb.calls.slots import (
 
 __all__ = [
     "Call",
-    "PolicySettings",
     "add_time_off",
     "adjust_credits",
     "approve_session",

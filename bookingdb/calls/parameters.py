@@ -26,6 +26,7 @@ from bookingdb.errors import (
     InvalidUserId,
     SkippedTime,
 )
+from bookingdb.policy import SETTINGS
 from bookingdb.records import BusyEvent, WeeklyWindow
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -156,18 +157,7 @@ def every(value: timedelta | str) -> Argument:
     return Argument("text::interval", value)
 
 
-_WHOLE_SETTINGS: Final = frozenset(
-    {
-        "minimum_duration_minutes",
-        "maximum_duration_minutes",
-        "buffer_before_minutes",
-        "buffer_after_minutes",
-        "slot_step_minutes",
-        "slot_offset_minutes",
-        "maximum_sessions_per_day",
-        "maximum_sessions_per_week",
-    }
-)
+_SETTINGS: Final = {setting.name: setting for setting in SETTINGS}
 
 
 def settings(values: Mapping[str, object]) -> Argument:
@@ -178,16 +168,17 @@ def settings(values: Mapping[str, object]) -> Argument:
 
 
 def _setting(name: str, value: Any) -> Any:
-    match name:
-        case "time_zone":
+    if name not in _SETTINGS:
+        raise TypeError(f"set_policy() got an unexpected keyword argument {name!r}")
+    match _SETTINGS[name].type:
+        case "time zone":
             return zone_name(value).value
-        case "cancellation_window" | "refund_grace" | "hold_lifetime" | "minimum_notice" | "maximum_advance":
+        case "interval":
             return optional_interval(name, value).value
-        case "require_hours":
+        case "boolean":
             return optional_boolean(name, value).value
-        case _ if name in _WHOLE_SETTINGS:
+        case "integer":
             return optional_integer(name, value).value
-    raise TypeError(f"set_policy() got an unexpected keyword argument {name!r}")
 
 
 def boolean(parameter: str, value: bool) -> Argument:

@@ -34,7 +34,6 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from bookingdb import database
-from bookingdb.calls import PolicySettings
 from bookingdb.client import Bookings
 from bookingdb.errors import (
     BookingConflict,
@@ -46,6 +45,7 @@ from bookingdb.errors import (
     TherapistNotFound,
     sqlstate_of,
 )
+from bookingdb.policy import DEFAULTS
 from bookingdb.records import BookedSession
 
 Connection = psycopg.Connection[Any]
@@ -55,18 +55,6 @@ _PATIENCE: Final = 10.0  # seconds
 # How long another selftest may take to remove what it took for leftovers.
 _PATIENCE_WITH_OTHERS: Final = 2.0  # seconds
 _TIME_ZONE: Final = "UTC"
-# What the checks count on, whatever the default policy says.
-_POLICY: Final[PolicySettings] = {
-    "minimum_duration_minutes": 15,
-    "maximum_duration_minutes": 180,
-    "buffer_before_minutes": 0,
-    "buffer_after_minutes": 0,
-    "minimum_notice": dt.timedelta(0),
-    "maximum_advance": dt.timedelta(days=365),
-    "maximum_sessions_per_day": 1000,
-    "maximum_sessions_per_week": 1000,
-    "require_hours": False,
-}
 # Every table that can hold something about a person.
 _COUNT_ROWS_OF_PEOPLE: Final = """
     select 'public.users', count(*) from public.users where id = any (%(people)s)
@@ -388,10 +376,14 @@ def _wait(connection: Connection, conninfo: str) -> str:
 
 def _open(connection: Connection, therapist: UUID) -> None:
     """Let a therapist of the application be booked at any time, until the rollback."""
-    settings: PolicySettings = {**_POLICY, "time_zone": _TIME_ZONE}
-    Bookings(connection).set_policy(therapist_id=therapist, **settings)
+    _set_policy(Bookings(connection), therapist)
     connection.execute("delete from bookingdb.weekly_hours where therapist_id = %s", [therapist])
     connection.execute("delete from bookingdb.date_overrides where therapist_id = %s", [therapist])
+
+
+def _set_policy(bookings: Bookings, therapist: UUID) -> None:
+    """Let what a new installation has hold for a therapist, whatever the default policy says here."""
+    bookings.set_policy(therapist_id=therapist, **DEFAULTS)
 
 
 def _day(connection: Connection) -> dt.date:
@@ -402,7 +394,7 @@ def _day(connection: Connection) -> dt.date:
 
 def _register_therapist(bookings: Bookings, email: str, therapist: UUID | None = None) -> UUID:
     registered = bookings.register_therapist(email, full_name="Selftest", user_id=therapist, time_zone=_TIME_ZONE)
-    bookings.set_policy(therapist_id=registered, **_POLICY)
+    _set_policy(bookings, registered)
     return registered
 
 

@@ -23,6 +23,7 @@ from bookingdb.install import installer
 from bookingdb.install.script import NAME_PREFIX
 from bookingdb.install.session import Connection, InstallError, prepare, scalar
 from bookingdb.install.source import Attachment, Catalogue, Source, SourceError
+from bookingdb.policy import SETTINGS
 
 # Whom applications connect as. What other roles may do with the application's own tables is their owner's business;
 # everything else of ours is for nobody but the roles of grants.sql.
@@ -314,7 +315,9 @@ class _Comparison:
 
 def _contents(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
     """What the tables must hold, as sql/contents says. With `report_errors`, one that cannot be read is a finding."""
-    default_policy = " ".join(_query("default_policy").split())
+    settings = ", ".join(setting.name for setting in SETTINGS)
+    defaults = ", ".join(queries.literal(setting.default) for setting in SETTINGS)
+    default_policy = " ".join(_query("default_policy", settings=settings, defaults=defaults).split())
     for query in queries.names("bookingdb.checks", "contents"):
         table, problem, remedy = (
             queries.remark("bookingdb.checks", query, key) or "" for key in ("table", "problem", "remedy")

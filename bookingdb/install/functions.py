@@ -188,8 +188,12 @@ def composite_types(migrations: Iterable[SqlFile]) -> dict[str, dict[str, str]]:
     for file in migrations:
         for name, attributes in re.findall(r"^create type (\w+\.\w+) as \(\n([^;]*?)\n\);$", file.text, re.MULTILINE):
             types[name] = dict(_pair(attribute) for attribute in _items(attributes))
-        for name, changes in re.findall(r"^alter type (\w+\.\w+)\s+((?:add attribute [^;]+))", file.text, re.MULTILINE):
-            types[name] |= dict(_pair(change.removeprefix("add attribute ")) for change in _items(changes))
+        for name, changes in re.findall(r"^alter type (\w+\.\w+)\s+((?:add|drop) attribute [^;]+)", file.text, re.MULTILINE):
+            for change in _items(changes):
+                if change.startswith("drop attribute "):
+                    del types[name][change.removeprefix("drop attribute ")]
+                else:
+                    types[name] |= dict([_pair(change.removeprefix("add attribute "))])
     return types
 
 

@@ -15,7 +15,7 @@ declare
     v_name text;
     v_value text;
     v_row bookingdb.policies;
-    v_kind text;
+    v_type text;
     v_minimum text;
     v_maximum text;
     v_is_allowed boolean;
@@ -55,39 +55,26 @@ begin
         if v_value is null and p_therapist_id is null then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', v_name));
         end if;
-        if v_name = 'time_zone' then
-            perform bookingdb.resolve_time_zone(v_value, null);
-            continue;
-        end if;
 
         -- What each setting may be. Bounds are texts, because intervals are shown as the connection's IntervalStyle
         -- says.
-        select s.kind, s.minimum, s.maximum
-        into v_kind, v_minimum, v_maximum
+        select s.type, s.minimum, s.maximum
+        into v_type, v_minimum, v_maximum
         from (
             values
-            ('minimum_duration_minutes', 'integer', '15', '180'),
-            ('maximum_duration_minutes', 'integer', '15', '180'),
-            ('cancellation_window', 'interval', '0', '365 days'),
-            ('refund_grace', 'interval', '1 day', '3650 days'),
-            ('hold_lifetime', 'interval', '10 seconds', '1 hour'),
-            ('buffer_before_minutes', 'integer', '0', '720'),
-            ('buffer_after_minutes', 'integer', '0', '720'),
-            ('minimum_notice', 'interval', '0', '365 days'),
-            ('maximum_advance', 'interval', '1 day', '3650 days'),
-            ('slot_step_minutes', 'integer', '1', '1440'),
-            ('slot_offset_minutes', 'integer', '0', '1439'),
-            ('maximum_sessions_per_day', 'integer', '1', '1000'),
-            ('maximum_sessions_per_week', 'integer', '1', '1000'),
-            ('require_hours', 'boolean', null, null)
-        ) as s (name, kind, minimum, maximum)
+            (:'name', :'type', :'minimum', :'maximum') -- for each setting
+        ) as s (name, type, minimum, maximum)
         where s.name = v_name;
         if not found then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
         end if;
+        if v_type = 'time zone' then
+            perform bookingdb.resolve_time_zone(v_value, null);
+            continue;
+        end if;
         begin
-            v_is_allowed := case v_kind
-                when 'integer' then v_value ~ '^[0-9]{1,4}$'
+            v_is_allowed := case v_type
+                when 'integer' then v_value ~ '^[0-9]{1,9}$'
                     and v_value::integer between v_minimum::integer and v_maximum::integer
                 -- With its units: a bare 48 would be seconds.
                 when 'interval' then (v_value ~ '[[:alpha:]:]' or v_value = '0')
@@ -98,12 +85,12 @@ begin
             when data_exception then
                 v_is_allowed := false;
         end;
-        -- null is.
+        -- NULL is allowed: the default's value holds.
         if not v_is_allowed then
             perform bookingdb.raise_error('invalid_parameter', jsonb_strip_nulls(jsonb_build_object(
                 'parameter', v_name,
-                'minimum', case v_kind when 'integer' then to_jsonb(v_minimum::integer) else to_jsonb(v_minimum) end,
-                'maximum', case v_kind when 'integer' then to_jsonb(v_maximum::integer) else to_jsonb(v_maximum) end
+                'minimum', case v_type when 'integer' then to_jsonb(v_minimum::integer) else to_jsonb(v_minimum) end,
+                'maximum', case v_type when 'integer' then to_jsonb(v_maximum::integer) else to_jsonb(v_maximum) end
             )));
         end if;
     end loop;
@@ -111,21 +98,8 @@ begin
     -- The names are those of the columns; what is not named stays.
     v_row := jsonb_populate_record(v_row, p_settings);
     update bookingdb.policies as p
-    set time_zone = v_row.time_zone,
-        minimum_duration_minutes = v_row.minimum_duration_minutes,
-        maximum_duration_minutes = v_row.maximum_duration_minutes,
-        cancellation_window = v_row.cancellation_window,
-        refund_grace = v_row.refund_grace,
-        hold_lifetime = v_row.hold_lifetime,
-        buffer_before_minutes = v_row.buffer_before_minutes,
-        buffer_after_minutes = v_row.buffer_after_minutes,
-        minimum_notice = v_row.minimum_notice,
-        maximum_advance = v_row.maximum_advance,
-        slot_step_minutes = v_row.slot_step_minutes,
-        slot_offset_minutes = v_row.slot_offset_minutes,
-        maximum_sessions_per_day = v_row.maximum_sessions_per_day,
-        maximum_sessions_per_week = v_row.maximum_sessions_per_week,
-        require_hours = v_row.require_hours
+    set
+        :name = v_row.:name -- for each setting
     where p.id = v_row.id;
 
     -- No therapist may end up with a minimum above the maximum, half of it from the default.

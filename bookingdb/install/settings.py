@@ -1,0 +1,59 @@
+"""The table of policy settings, ``sql/policy_settings.toml``, and the lines of the functions that are made from it.
+
+A line of a function's file that ends with ``-- for each setting`` stands once for every setting, with the setting's
+``:name``, ``:'name'``, ``:'type'``, ``:'minimum'`` and ``:'maximum'`` in it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from typing import get_args
+
+from bookingdb.install.functions import SourceError, SqlFile
+from bookingdb.queries import fill
+from bookingdb.settings import Setting, Type
+
+_FOR_EACH_SETTING = re.compile(r"^(?P<line>.*?)(?P<comma>,?) -- for each setting$", re.MULTILINE)
+
+
+def read(file: SqlFile) -> tuple[Setting, ...]:
+    """Read the table of settings.
+
+    Raises:
+        SourceError: it is no table of settings; the message says why.
+    """
+    try:
+        settings = tuple(Setting(name, **values) for name, values in tomllib.loads(file.text).items())
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise SourceError(f"sql/{file.path}: {error}") from error
+    for setting in settings:
+        if setting.type not in get_args(Type):
+            raise SourceError(f"sql/{file.path}: {setting.name} is of no type such as integer: {setting.type}")
+        has_range = setting.minimum is not None and setting.maximum is not None
+        if has_range != (setting.type in ("integer", "interval")):
+            raise SourceError(f"sql/{file.path}: {setting.name} needs a minimum and a maximum if it is a number, only")
+    return settings
+
+
+def write_for_each(settings: Iterable[Setting], text: str) -> str:
+    """Write each line of `text` that is marked ``-- for each setting`` once for every setting.
+
+    Where the line has no comma at its end, the last of them has none.
+    """
+
+    def written(found: re.Match[str]) -> str:
+        return ",\n".join(fill(found["line"], _values(setting)) for setting in settings) + found["comma"]
+
+    return _FOR_EACH_SETTING.sub(written, text)
+
+
+def _values(setting: Setting) -> dict[str, str | None]:
+    """What the placeholders stand for. Bounds are texts, because those of intervals are."""
+    return {
+        "name": setting.name,
+        "type": setting.type,
+        "minimum": None if setting.minimum is None else str(setting.minimum),
+        "maximum": None if setting.maximum is None else str(setting.maximum),
+    }
