@@ -37,6 +37,7 @@ _LAYOUT = re.compile(
     r"comment on function (?P=schema)\.(?P=name)\([^)]*\) is\n"
     r"'(?P<comment>(?:[^'\n]|'')+)';\n"
 )
+_CHANGED_TYPE = re.compile(r"^alter type (\w+\.\w+)\s+((?:add|drop) attribute [^;]+)", re.MULTILINE)
 _RAISES = re.compile(r" Raises: .*$")
 _LONGEST_LINE = 120
 
@@ -188,12 +189,13 @@ def composite_types(migrations: Iterable[SqlFile]) -> dict[str, dict[str, str]]:
     for file in migrations:
         for name, attributes in re.findall(r"^create type (\w+\.\w+) as \(\n([^;]*?)\n\);$", file.text, re.MULTILINE):
             types[name] = dict(_pair(attribute) for attribute in _items(attributes))
-        for name, changes in re.findall(r"^alter type (\w+\.\w+)\s+((?:add|drop) attribute [^;]+)", file.text, re.MULTILINE):
+        for name, changes in _CHANGED_TYPE.findall(file.text):
             for change in _items(changes):
-                if change.startswith("drop attribute "):
-                    del types[name][change.removeprefix("drop attribute ")]
+                verb, attribute = change.split(" attribute ")
+                if verb == "add":
+                    types[name] |= [_pair(attribute)]
                 else:
-                    types[name] |= dict([_pair(change.removeprefix("add attribute "))])
+                    del types[name][attribute]
     return types
 
 

@@ -30,10 +30,12 @@ def read(file: SqlFile) -> tuple[Setting, ...]:
         raise SourceError(f"sql/{file.path}: {error}") from error
     for setting in settings:
         if setting.type not in get_args(Type):
-            raise SourceError(f"sql/{file.path}: {setting.name} is of no type such as integer: {setting.type}")
-        has_range = setting.minimum is not None and setting.maximum is not None
-        if has_range != (setting.type in ("integer", "interval")):
-            raise SourceError(f"sql/{file.path}: {setting.name} needs a minimum and a maximum if it is a number, only")
+            raise SourceError(f"sql/{file.path}: {setting.name} has no type such as integer: {setting.type}")
+        bounds = (setting.minimum, setting.maximum)
+        if setting.type in ("integer", "interval") and None in bounds:
+            raise SourceError(f"sql/{file.path}: {setting.name} needs minimum and maximum")
+        if setting.type not in ("integer", "interval") and bounds != (None, None):
+            raise SourceError(f"sql/{file.path}: {setting.name} cannot have minimum and maximum")
     return settings
 
 

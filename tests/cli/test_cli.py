@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import click
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 
 from bookingdb.cli import main as cli
 from bookingdb.cli.options import DURATION
+from bookingdb.policy import DEFAULTS, Policy
 from tests.support import TOMORROW, World, connect, run
 from tests.support.commands import answer, bookingdb
 
@@ -262,24 +264,9 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
     therapist = str(world.therapist(None))
     for_therapist = ("--therapist", therapist)
     default = answer(world.url, "policy", "show")
-    assert default == {
-        "therapist_id": None,
-        "time_zone": "UTC",
-        "minimum_duration_minutes": 15,
-        "maximum_duration_minutes": 180,
-        "cancellation_window": "1 day",
-        "refund_grace": "30 days",
-        "hold_lifetime": "00:05:00",
-        "buffer_before_minutes": 0,
-        "buffer_after_minutes": 0,
-        "minimum_notice": "00:00:00",
-        "maximum_advance": "365 days",
-        "slot_step_minutes": 15,
-        "slot_offset_minutes": 0,
-        "maximum_sessions_per_day": 1000,
-        "maximum_sessions_per_week": 1000,
-        "require_hours": False,
-    }
+    settings: Any = DEFAULTS
+    assert default == Policy(None, **settings).to_dict()
+    assert list(default) == ["therapist_id", *DEFAULTS]
     assert answer(world.url, "policy", "set", "--refund-grace", "60d")["refund_grace"] == "60 days"
 
     window = ("--cancellation-window", "36 hours", "--time-zone", "Asia/Tokyo")
@@ -289,6 +276,7 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
     limits = ("--maximum-sessions-per-day", 6, "--maximum-sessions-per-week", 25, "--require-hours", "yes")
     changed = answer(world.url, "policy", "set", *for_therapist, *window, *durations, *buffers, *slots, *limits)
     assert changed == {
+        **default,
         "therapist_id": therapist,
         "time_zone": "Asia/Tokyo",
         "minimum_duration_minutes": 30,

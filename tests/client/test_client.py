@@ -1,6 +1,7 @@
 """The client on every kind of connection: what it returns, whose transaction it is, and what it tries again."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import inspect
 import json
@@ -67,6 +68,7 @@ from bookingdb import (
     book_session,
     calls,
 )
+from bookingdb.policy import DEFAULTS
 from tests.support import TOMORROW, World, connect, run, scalar
 from tests.support.callers import logged_in
 from tests.support.clients import CALLERS, OURS, opened, result_of, sqlalchemy_url
@@ -294,10 +296,17 @@ async def test_credits_and_policies_on_every_kind_of_connection(shared_world: Wo
     assert all(line.created_at.tzinfo is UTC and line.actor for line in statement[1:-1])
 
     days, minutes = dt.timedelta(days=1), dt.timedelta(minutes=1)
-    slots: Any = (0, 0, 0 * days, 365 * days, 15, 0, 1000, 1000, False)
-    assert default == Policy(None, "UTC", 15, 180, days, 30 * days, 5 * minutes, *slots)
-    assert changed == Policy(therapist, "Asia/Tokyo", 30, 180, 1.5 * days, 30 * days, 1.5 * minutes, *slots)
-    assert partly == kept == Policy(therapist, "Asia/Tokyo", 30, 180, 1.5 * days, 30 * days, 5 * minutes, *slots)
+    settings: Any = DEFAULTS
+    assert default == Policy(None, **settings)
+    assert partly == dataclasses.replace(
+        default,
+        therapist_id=therapist,
+        time_zone="Asia/Tokyo",
+        minimum_duration_minutes=30,
+        cancellation_window=1.5 * days,
+    )
+    assert changed == dataclasses.replace(partly, hold_lifetime=1.5 * minutes)
+    assert kept == partly
     assert shared_world.violations() == []
 
 

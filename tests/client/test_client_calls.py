@@ -30,6 +30,8 @@ from bookingdb import (
     calls,
 )
 from bookingdb.errors import from_driver_error
+from bookingdb.policy import SETTINGS
+from bookingdb.settings import Type
 from tests.support import TOMORROW, World
 
 UTC = dt.UTC
@@ -129,6 +131,13 @@ NOT_TIMES = [
 NOT_DURATIONS = [14, 181, 0, -60, 100000, True, 60.0, "60", None]
 NOT_TEXTS = [None, 7, b"video", "a\0b", "\ud800"]
 NOT_DURATIONS_OF_TIME = [5, 300.0, "5 minutes", dt.time(0, 5), b"1 day"]
+
+
+def settings_of(type_: Type) -> list[str]:
+    """The settings of a policy that are of a type."""
+    names = [setting.name for setting in SETTINGS if setting.type == type_]
+    assert names
+    return names
 
 
 @pytest.mark.parametrize("value", NOT_IDS)
@@ -262,10 +271,7 @@ def test_whole_numbers(value: Any) -> None:
     if value is not None:
         for builder in builders_with("step_minutes"):
             assert refusal(builder, step_minutes=value).detail["parameter"] == "p_step_minutes"
-        for name in (
-            *("minimum_duration_minutes", "maximum_duration_minutes", "buffer_before_minutes", "buffer_after_minutes"),
-            *("slot_step_minutes", "slot_offset_minutes", "maximum_sessions_per_day", "maximum_sessions_per_week"),
-        ):
+        for name in settings_of("integer"):
             assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
 
 
@@ -273,7 +279,7 @@ def test_whole_numbers(value: Any) -> None:
 def test_durations_of_time(value: Any) -> None:
     assert refusal(calls.hold_slot, ttl=value).detail["parameter"] == "p_ttl"
     assert refusal(calls.book_series, every=value).detail["parameter"] == "p_every"
-    for name in ("cancellation_window", "refund_grace", "hold_lifetime", "minimum_notice", "maximum_advance"):
+    for name in settings_of("interval"):
         assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
 
 
@@ -314,7 +320,8 @@ def test_a_lot_is_named_in_one_way() -> None:
 def test_yes_and_no(value: Any) -> None:
     assert refusal(calls.cancel_session, refund=value).detail["parameter"] == "p_refund"
     assert refusal(calls.set_therapist_active, active=value).detail["parameter"] == "p_active"
-    assert refusal(calls.set_policy, require_hours=value).detail["parameter"] == "require_hours"
+    for name in settings_of("boolean"):
+        assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
     assert refusal(calls.book_session_with_override, override_hours=value).detail["parameter"] == "p_override_hours"
 
 

@@ -14,6 +14,8 @@ import testing.postgresql
 
 from bookingdb.install import installer
 from bookingdb.local.binaries import write_wrapper_scripts
+from bookingdb.policy import SETTINGS
+from bookingdb.queries import literal
 from tests.support import Connection, World, connect, run, throwaway
 from tests.support.hosts import LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, Host
 
@@ -28,7 +30,7 @@ _SETTINGS = {
     "timezone": "Pacific/Chatham",
 }
 # As a superuser, because the triggers are in the way of everybody else.
-EMPTY_THE_TABLES = """
+EMPTY_THE_TABLES = f"""
     set session_replication_role = replica;
     delete from public.users;
     delete from public.sessions;
@@ -45,11 +47,7 @@ EMPTY_THE_TABLES = """
     delete from bookingdb.weekly_hours;
     delete from bookingdb.date_overrides;
     delete from bookingdb.policies where therapist_id is not null;
-    update bookingdb.policies set time_zone = 'UTC', minimum_duration_minutes = 15, maximum_duration_minutes = 180,
-        cancellation_window = '24 hours', refund_grace = '30 days', hold_lifetime = '5 minutes',
-        buffer_before_minutes = 0, buffer_after_minutes = 0, minimum_notice = '0', maximum_advance = '365 days',
-        slot_step_minutes = 15, slot_offset_minutes = 0, maximum_sessions_per_day = 1000,
-        maximum_sessions_per_week = 1000, require_hours = false;
+    update bookingdb.policies set {', '.join(f'{setting.name} = {literal(setting.default)}' for setting in SETTINGS)};
 """
 # For tests of what only Supabase has.
 on_supabase = pytest.mark.parametrize(

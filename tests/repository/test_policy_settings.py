@@ -1,0 +1,112 @@
+"""The table of policy settings: what is made from it, and what the migrations say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from bookingdb import Bookings, Policy
+from bookingdb.install import settings, source
+from bookingdb.install.functions import SqlFile, composite_types
+from bookingdb.policy import DEFAULTS, SETTINGS
+from bookingdb.settings import Setting
+from tests.generate import write_policy
+from tests.support import World
+
+SOURCE = source.load()
+
+
+def test_generated_files_are_current() -> None:
+    changed = [path.name for path, text in write_policy.contents().items() if path.read_text(encoding="utf-8") != text]
+
+    assert changed == [], "run `make generate`"
+    assert SOURCE.policy_settings == SETTINGS
+
+
+# Migrations never change, so they cannot be made from the table.
+
+
+def test_default_policy_of_a_new_installation_is_that_of_the_table(world: World) -> None:
+    defaults: Any = DEFAULTS
+
+    assert Bookings(world.connection).get_policy() == Policy(None, **defaults)
+
+
+def test_default_policy_lacks_no_setting(world: World) -> None:
+    allowed = []
+    for setting in SETTINGS:
+        try:
+            with world.connection.transaction(force_rollback=True):
+                world.run(f"update bookingdb.policies set {setting.name} = null where therapist_id is null")
+        except psycopg.errors.CheckViolation:
+            continue
+        allowed.append(setting.name)
+
+    assert allowed == []
+
+
+def test_settings_are_columns_of_policies_in_their_order() -> None:
+    effective = composite_types(SOURCE.migrations)["bookingdb.effective_policy"]
+    columns = SOURCE.catalogue["columns"]
+    types = {"time zone": "text"}
+    expected = {setting.name: types.get(setting.type, setting.type) for setting in SETTINGS}
+
+    assert list(effective.items()) == [("therapist_id", "uuid"), *expected.items(), ("has_hours", "boolean")]
+    assert {name: columns[f"bookingdb.policies.{name}"]["type"] for name in expected} == expected
+
+
+def test_whole_numbers_have_the_range_of_their_constraint() -> None:
+    checks = {
+        name: constraint["definition"]
+        for name, constraint in SOURCE.catalogue["constraints"].items()
+        if name.endswith(" on bookingdb.policies")
+    }
+    expected = [
+        f"CHECK ((({setting.name} >= {setting.minimum}) AND ({setting.name} <= {setting.maximum})))"
+        for setting in SETTINGS
+        if setting.type == "integer"
+    ]
+
+    assert [check for check in expected if check not in checks.values()] == []
+
+
+NUMBER = Setting("number", "integer", "A number.", 1, minimum=0, maximum=9)
+FLAG = Setting("flag", "boolean", "A flag.", False)
+
+
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        ("  :name = r.:name -- for each setting\n;", "  number = r.number,\n  flag = r.flag\n;"),
+        ("  f(:name), -- for each setting\n  true", "  f(number),\n  f(flag),\n  true"),
+        (
+            "(:'name', :'type', :'minimum') -- for each setting",
+            "('number', 'integer', '0'),\n('flag', 'boolean', NULL)",
+        ),
+        (":name\n", ":name\n"),
+    ],
+)
+def test_marked_line_stands_once_for_every_setting(line: str, written: str) -> None:
+    assert settings.write_for_each([NUMBER, FLAG], line) == written
+
+
+def test_no_function_keeps_a_mark() -> None:
+    assert [function.path for function in SOURCE.functions if "for each setting" in function.text] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("[a\n", "Expected ']'"),
+        ("[a]\ntype = 'boolean'\ndefault = true\n", "sentence"),
+        ("[a]\ntype = 'boolean'\ndefault = true\nsentence = 'A.'\ncolour = 1\n", "colour"),
+        ("[a]\ntype = 'flag'\ndefault = true\nsentence = 'A.'\n", "a has no type such as integer: flag"),
+        ("[a]\ntype = 'integer'\ndefault = 1\nsentence = 'A.'\nminimum = 1\n", "a needs minimum and maximum"),
+        ("[a]\ntype = 'boolean'\ndefault = true\nsentence = 'A.'\nminimum = 1\nmaximum = 2\n", "a cannot have minimum"),
+    ],
+)
+def test_a_wrong_table_is_refused(table: str, problem: str) -> None:
+    with pytest.raises(source.SourceError, match=f"^sql/policy_settings.toml: .*{problem}"):
+        settings.read(SqlFile("policy_settings.toml", table))
