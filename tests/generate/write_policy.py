@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bookingdb.install import source
 from bookingdb.settings import Setting
+from tests.support import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 MODULE = ROOT / "bookingdb" / "policy.py"
 REFERENCE = ROOT / "docs" / "sql-reference.md"
 
