@@ -3,14 +3,12 @@
 The table of all settings is ``sql/policy_settings.toml``; `bookingdb.policy` is made from it.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Type = Literal["integer", "interval", "boolean", "time zone"]
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A setting of a policy. Intervals are texts, as SQL writes them.
 
     Attributes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, get_origin, is_typeddict
+from typing import Any, get_origin
 
 import bookingdb.calls
 from bookingdb.calls.call import Call
@@ -41,7 +41,7 @@ def contents() -> dict[Path, str]:
 
 
 def _exported() -> Iterator[tuple[str, str, Any]]:
-    """Module, name and value of each builder, of Call, and of the types that a builder's parameters have."""
+    """Module, name and value of each builder, and of Call."""
     for found in iter_modules(bookingdb.calls.__path__):
         module = import_module(f"bookingdb.calls.{found.name}")
         for name, value in vars(module).items():
@@ -49,10 +49,10 @@ def _exported() -> Iterator[tuple[str, str, Any]]:
                 continue
             if found.name == "call":  # how calls are put together
                 is_exported = value is Call
-            elif inspect.isfunction(value):
-                is_exported = get_origin(inspect.signature(value).return_annotation) is Call
             else:
-                is_exported = is_typeddict(value)
+                is_exported = (
+                    inspect.isfunction(value) and get_origin(inspect.signature(value).return_annotation) is Call
+                )
             if is_exported:
                 yield found.name, name, value
 

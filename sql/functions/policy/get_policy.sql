@@ -19,4 +19,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_policy(uuid) is
-'Returns the settings of a therapist''s policy, or (NULL) of the default one: time zone, durations, cancellation window, grace, lifetime of holds, buffers, notice, how far ahead, grid of slots, limits, whether hours are required. For every logged-in user and for trusted callers.';
+'Returns the settings that hold for a therapist, or (NULL) by default. For every logged-in user and for trusted callers.';
