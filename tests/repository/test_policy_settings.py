@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import psycopg
 import pytest
 
-from bookingdb import Bookings, Policy
 from bookingdb.install import settings, source
 from bookingdb.install.functions import SqlFile, composite_types
-from bookingdb.policy import DEFAULTS, SETTINGS
+from bookingdb.policy import SETTINGS
 from bookingdb.settings import Setting
 from tests.support import World
 
 SOURCE = source.load()
 
 
-# Migrations never change, so they cannot be made from the table.
-
-
-def test_default_policy_of_a_new_installation_is_that_of_the_table(world: World) -> None:
-    defaults: Any = DEFAULTS
-
-    assert Bookings(world.connection).get_policy() == Policy(None, **defaults)
+# Migrations never change, so they cannot be made from the table. tests/rules/policies has the test of the defaults.
 
 
 def test_default_policy_lacks_no_setting(world: World) -> None:

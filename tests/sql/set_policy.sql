@@ -3,17 +3,11 @@ begin;
 \ir include/setup.sql
 select plan(7);
 
-select pg_temp.is_declared($$
+select pg_temp.is_declared(format($$
     set_policy(p_settings jsonb, p_therapist_id uuid default null)
-    returns table (
-        therapist_id uuid, time_zone text, minimum_duration_minutes integer, maximum_duration_minutes integer,
-        cancellation_window interval, refund_grace interval, hold_lifetime interval, buffer_before_minutes integer,
-        buffer_after_minutes integer, minimum_notice interval, maximum_advance interval, slot_step_minutes integer,
-        slot_offset_minutes integer, maximum_sessions_per_day integer, maximum_sessions_per_week integer,
-        require_hours boolean
-    )
+    returns table (therapist_id uuid, %s)
     language plpgsql volatile security invoker
-$$);
+$$, pg_temp.settings()));
 select pg_temp.is_executed_by('set_policy', 'authenticated', 'service_role', 'bookingdb_service');
 
 -- Example

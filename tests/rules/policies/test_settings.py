@@ -10,18 +10,14 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
+from bookingdb.policy import DEFAULTS
 from tests.support import TOMORROW, World
 from tests.support.interleaving import session_of
 from tests.support.life import call
 from tests.support.refusals import nothing_written, outcome, refused
 
 DAY, HOUR, MINUTE = dt.timedelta(days=1), dt.timedelta(hours=1), dt.timedelta(minutes=1)
-DEFAULT: dict[str, Any] = {
-    "time_zone": "UTC", "minimum_duration_minutes": 15, "maximum_duration_minutes": 180, "cancellation_window": DAY,
-    "refund_grace": 30 * DAY, "hold_lifetime": 5 * MINUTE, "buffer_before_minutes": 0, "buffer_after_minutes": 0,
-    "minimum_notice": dt.timedelta(0), "maximum_advance": 365 * DAY, "slot_step_minutes": 15, "slot_offset_minutes": 0,
-    "maximum_sessions_per_day": 1000, "maximum_sessions_per_week": 1000, "require_hours": False,
-}  # fmt: skip
+DEFAULT: dict[str, Any] = {**DEFAULTS}
 
 
 def set_policy(world: World, therapist: UUID | None, settings: dict[str, Any]) -> Any:

@@ -135,6 +135,18 @@ begin
 end;
 $function$;
 
+-- The settings of a policy with their types, as results have them.
+create function pg_temp.settings() returns text language plpgsql stable as $function$
+begin
+    return (
+        select string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+        from pg_attribute as a
+        where a.attrelid = 'bookingdb.policies'::regclass and a.attnum > 0 and not a.attisdropped
+            and a.attname not in ('id', 'therapist_id')
+    );
+end;
+$function$;
+
 -- The events that tell of something, in order.
 create function pg_temp.events(p_subject_id uuid) returns text[] language plpgsql stable as $function$
 begin
