@@ -400,7 +400,7 @@ def test_script_names_a_file_that_postgres_refuses(world: World, folder: Path) -
 
 
 def test_script_gives_up_on_tables_it_cannot_lock(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(export, "LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(installer, "LOCK_TIMEOUT", 0.2)
     add_migration(folder, "0998_later", "alter table public.sessions add column later integer")
     with world.connect() as other, other.transaction():
