@@ -11,6 +11,10 @@ ARGS ?=
 WORKERS ?= $(if $(ARGS),0,2)
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
+# Tests start Python some hundred times, and rewrite their modules for each worker: compiled once, they are read again.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/python
+
 .PHONY: demo test test-all test-slow test-full test-matrix lint torture performance budget generate catalogue clean help
 
 help:
