@@ -22,4 +22,4 @@ end;
 $function$;
 
 comment on function bookingdb.policy_of(uuid) is
-'What holds for a therapist: each setting is the therapist''s own, else the default''s. has_hours says whether there are weekly hours or overrides. Null asks for the default.';
+'Returns the policy of a therapist, or (NULL) the default one: each setting is the therapist''s own, else the default''s. has_hours says whether there are weekly hours or overrides.';

@@ -26,12 +26,12 @@ begin
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
     end if;
 
-    -- One change of policies at a time: minimum and maximum are looked at together.
+    -- One policy changes at a time, because minimum and maximum are checked together.
     perform bookingdb.lock_people(array['00000000-0000-0000-0000-000000000000', p_therapist_id]::uuid[]);
     if p_therapist_id is not null then
         perform bookingdb.require_therapist(p_therapist_id);
     end if;
-    -- Who registers a therapist writes its zone without these locks.
+    -- Registering a therapist writes their zone without these locks.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         if p_therapist_id is not null then
@@ -51,13 +51,13 @@ begin
     end;
 
     for v_name, v_value in select s.key, s.value from jsonb_each_text(p_settings) as s loop
-        -- null means: as the default says. The default itself has all of them.
+        -- NULL means the default's value. The default policy has no other to fall back on.
         if v_value is null and p_therapist_id is null then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', v_name));
         end if;
 
-        -- What each setting may be. Bounds are texts, because intervals are shown as the connection's IntervalStyle
-        -- says.
+        -- What each setting may be. Bounds are texts, because the connection's IntervalStyle changes how intervals are
+        -- shown.
         select s.type, s.minimum, s.maximum
         into v_type, v_minimum, v_maximum
         from (
@@ -76,7 +76,7 @@ begin
             v_is_allowed := case v_type
                 when 'integer' then v_value ~ '^[0-9]{1,9}$'
                     and v_value::integer between v_minimum::integer and v_maximum::integer
-                -- With its units: a bare 48 would be seconds.
+                -- An interval needs its units: a bare 48 would be seconds.
                 when 'interval' then (v_value ~ '[[:alpha:]:]' or v_value = '0')
                     and v_value::interval between v_minimum::interval and v_maximum::interval
                 else v_value in ('true', 'false')
@@ -95,14 +95,14 @@ begin
         end if;
     end loop;
 
-    -- The names are those of the columns; what is not named stays.
+    -- Settings have the names of their columns; settings that are not named stay.
     v_row := jsonb_populate_record(v_row, p_settings);
     update bookingdb.policies as p
     set
         :name = v_row.:name -- for each setting
     where p.id = v_row.id;
 
-    -- No therapist may end up with a minimum above the maximum, half of it from the default.
+    -- No therapist may get a minimum above the maximum, one of the two from the default.
     v_policy := bookingdb.policy_of(p_therapist_id);
     v_is_wrong := v_policy.minimum_duration_minutes > v_policy.maximum_duration_minutes;
     if p_therapist_id is null and not v_is_wrong then
@@ -122,4 +122,4 @@ end;
 $function$;
 
 comment on function bookingdb.set_policy(jsonb, uuid) is
-'Changes settings for a therapist, or (null) by default: p_settings is an object of those get_policy() returns, null for as the default says. What was booked keeps its deal. For trusted callers. Raises: invalid_parameter, busy.';
+'Changes settings of a therapist''s policy, or (NULL) of the default one: p_settings is an object of settings as get_policy() returns them, null for the default''s value. Booked sessions keep their cancellation terms. For trusted callers. Raises: invalid_parameter, busy.';
