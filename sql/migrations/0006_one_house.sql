@@ -1,4 +1,4 @@
--- What the new places of functions need.
+-- One house: what the rooms of the functions need, and names that say what a function does.
 
 -- A time of a therapist's grid of slots, free or not (list_slot_states).
 create type bookingdb.slot_state as (
@@ -8,3 +8,15 @@ create type bookingdb.slot_state as (
     local_time time,
     state text
 );
+
+-- What these did has other names now, or other parameters.
+
+drop function if exists bookingdb.utc(timestamptz);
+drop function if exists bookingdb.later(timestamptz, interval);
+drop function if exists bookingdb.part_in_session(public.sessions);
+drop function if exists bookingdb.open_hold(uuid);
+drop function if exists bookingdb.open_minutes(int4multirange, int4multirange);
+drop function if exists bookingdb.is_open(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean);
+drop function if exists bookingdb.tell_of_hold(text, uuid);
+drop function if exists bookingdb.tell_of_credits(text, uuid, uuid, integer, uuid);
+drop function if exists bookingdb.tell_of_availability(uuid);

@@ -21,7 +21,7 @@ from tests.support import Connection, World, connect, javascript, run, scalar
 from tests.support.hosts import Host
 
 BALANCE = "public.get_credit_balance(uuid)"
-UTC = "bookingdb.utc(timestamp with time zone)"
+UTC = "bookingdb.iso_utc(timestamp with time zone)"
 MINE = "mine on public.sessions"
 
 # What the owner of the database does to it, and all that must be found: rule and object.
@@ -801,7 +801,7 @@ BOTH_KNOW = """
     grant select on public.app_view to anon;
     create materialized view public.app_copy as select s.id from public.sessions as s;
     grant select on public.app_copy to authenticated;
-    alter function bookingdb.utc(timestamptz) reset search_path;
+    alter function bookingdb.iso_utc(timestamptz) reset search_path;
     create procedure bookingdb.mine() language plpgsql as 'begin end';
     alter extension btree_gist set schema public;
     create table public.app_rooms (id integer primary key);

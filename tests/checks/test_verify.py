@@ -19,7 +19,7 @@ from tests.generate.write_catalogue import as_text
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.databases import url_of
 
-UTC = "bookingdb.utc(timestamp with time zone)"
+UTC = "bookingdb.iso_utc(timestamp with time zone)"
 BALANCE = "public.get_credit_balance(uuid)"
 
 # What a superuser does to the database, and the one finding that must be: group and object.
@@ -43,7 +43,8 @@ DAMAGES = {
     ),
     "body changed by one character": (
         "do $$ begin"
-        " execute replace(pg_get_functiondef('bookingdb.utc(timestamptz)'::regprocedure), '\"Z\"', '\"z\"'); end $$",
+        " execute replace(pg_get_functiondef('bookingdb.iso_utc(timestamptz)'::regprocedure), '\"Z\"', '\"z\"');"
+        " end $$",
         "functions",
         UTC,
     ),
@@ -53,9 +54,9 @@ DAMAGES = {
         "public.get_credit_balance(text)",
     ),
     "overload by a further defaulted parameter": (
-        "create function bookingdb.utc(timestamptz, text default '') returns text language sql return ''",
+        "create function bookingdb.iso_utc(timestamptz, text default '') returns text language sql return ''",
         "functions",
-        "bookingdb.utc(timestamp with time zone,text)",
+        "bookingdb.iso_utc(timestamp with time zone,text)",
     ),
     "stray function": (
         "create function bookingdb.mine() returns integer language sql return 1",
@@ -67,16 +68,16 @@ DAMAGES = {
         "functions",
         "bookingdb.mine()",
     ),
-    "search_path dropped": ("alter function bookingdb.utc(timestamptz) reset search_path", "functions", UTC),
-    "search_path changed": ("alter function bookingdb.utc(timestamptz) set search_path = public", "functions", UTC),
-    "another setting added": ("alter function bookingdb.utc(timestamptz) set work_mem = '1MB'", "functions", UTC),
-    "volatility": ("alter function bookingdb.utc(timestamptz) volatile", "functions", UTC),
-    "security": ("alter function bookingdb.utc(timestamptz) security definer", "functions", UTC),
-    "strict": ("alter function bookingdb.utc(timestamptz) strict", "functions", UTC),
+    "search_path dropped": ("alter function bookingdb.iso_utc(timestamptz) reset search_path", "functions", UTC),
+    "search_path changed": ("alter function bookingdb.iso_utc(timestamptz) set search_path = public", "functions", UTC),
+    "another setting added": ("alter function bookingdb.iso_utc(timestamptz) set work_mem = '1MB'", "functions", UTC),
+    "volatility": ("alter function bookingdb.iso_utc(timestamptz) volatile", "functions", UTC),
+    "security": ("alter function bookingdb.iso_utc(timestamptz) security definer", "functions", UTC),
+    "strict": ("alter function bookingdb.iso_utc(timestamptz) strict", "functions", UTC),
     "parameter renamed": (
-        "do $$ declare d text := pg_get_functiondef('bookingdb.utc(timestamptz)'::regprocedure);"
-        " begin drop function bookingdb.utc; execute regexp_replace(d, 'p_instant', 'p_other'); end $$;"
-        "alter function bookingdb.utc owner to owner; revoke execute on function bookingdb.utc from public",
+        "do $$ declare d text := pg_get_functiondef('bookingdb.iso_utc(timestamptz)'::regprocedure);"
+        " begin drop function bookingdb.iso_utc; execute regexp_replace(d, 'p_instant', 'p_other'); end $$;"
+        "alter function bookingdb.iso_utc owner to owner; revoke execute on function bookingdb.iso_utc from public",
         "functions",
         UTC,
     ),
@@ -87,7 +88,7 @@ DAMAGES = {
         "public.get_credit_history(uuid,integer,timestamp with time zone)",
     ),
     "owner of a function": (
-        "alter function bookingdb.utc(timestamptz) owner to postgres",
+        "alter function bookingdb.iso_utc(timestamptz) owner to postgres",
         "owners",
         f"function {UTC}",
     ),
@@ -488,7 +489,7 @@ def test_damage_is_noticed_and_the_advice_repairs_it(patient: World, ward: list[
 
 def test_problems_say_what_is_and_what_should_be(world: World) -> None:
     world.run("alter table public.sessions disable trigger _bookingdb_audit")
-    world.run("alter function bookingdb.utc(timestamptz) reset search_path")
+    world.run("alter function bookingdb.iso_utc(timestamptz) reset search_path")
     world.run("alter policy _bookingdb_read on public.users using (true)")
     assert [finding.problem for finding in verify.verify(world.connection)] == [
         "settings is nothing, should be search_path=pg_catalog, pg_temp",

@@ -467,7 +467,7 @@ def change_with_migration(folder: Path) -> None:
         folder,
         "0998_later",
         "alter table public.sessions add column later integer;"
-        " drop function if exists bookingdb.utc(timestamptz);"
+        " drop function if exists bookingdb.iso_utc(timestamptz);"
         " drop function if exists bookingdb.refuse_change() cascade;"
         " drop function if exists bookingdb.actor_id() cascade",
     )

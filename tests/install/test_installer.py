@@ -444,12 +444,12 @@ def test_other_return_type_needs_a_migration(world: World, folder: Path) -> None
     add_migration(
         folder,
         "0998_later",
-        "drop function bookingdb.utc(timestamptz); drop function bookingdb.refuse_change() cascade;"
+        "drop function bookingdb.iso_utc(timestamptz); drop function bookingdb.refuse_change() cascade;"
         " drop function bookingdb.actor_id() cascade",
     )
     migrate(world.connection, source=source.load(folder))
 
-    assert world.scalar("select pg_get_function_result('bookingdb.utc(timestamptz)'::regprocedure)") == (
+    assert world.scalar("select pg_get_function_result('bookingdb.iso_utc(timestamptz)'::regprocedure)") == (
         "character varying"
     )
     assert world.run("select tgname, tgrelid from pg_trigger where not tgisinternal order by 1, 2") == triggers

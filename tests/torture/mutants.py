@@ -119,7 +119,7 @@ MUTANTS = (
         "test_a_logged_in_user_acts_for_nobody_else",
     ),
     Mutant(
-        "who has a part in a session", _function("part_in_session"),
+        "who has a part in a session", _function("authorise_for_session"),
         "perform bookingdb.raise_error('not_allowed'", "return 'client'; perform bookingdb.raise_error('not_allowed'",
         "test_stranger_to_a_session_does_not_wait_for_it",
     ),

@@ -35,7 +35,7 @@ begin
     end if;
 
     -- Times that are off are taken out of the hours of the date, or else of the week's.
-    v_open := case when v_is_closed then '{}' else bookingdb.open_minutes(coalesce(v_open, p_week), v_off) end;
+    v_open := case when v_is_closed then '{}' else bookingdb.subtract_off_minutes(coalesce(v_open, p_week), v_off) end;
     if exists (select from unnest(v_open) as o (minutes) where lower(o.minutes) >= 1440) then
         problem := 'what is left of the hours begins on the next date';
         return next;

@@ -78,7 +78,7 @@ begin
                     select s.starts, s.ends, s.is_open, 'customSlots' || s.problem
                     from bookingdb.schedule_slots(v_day -> 'customSlots', null) as s
                 ) as p;
-                v_hours[v_weekday] := bookingdb.open_minutes(v_open, v_off);
+                v_hours[v_weekday] := bookingdb.subtract_off_minutes(v_open, v_off);
                 v_problems := v_problems || v_found;
             end if;
             v_seen := v_seen || v_weekday;

@@ -77,7 +77,7 @@ begin
             end if;
         end loop;
         if v_has_changed then
-            perform bookingdb.tell_of_availability(v_therapist_id);
+            perform bookingdb.write_availability_event(v_therapist_id);
         end if;
     end loop;
 end;

@@ -87,7 +87,7 @@ begin
         insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)
         select v_therapist_id, n.weekday, n.start_time, n.end_time
         from bookingdb.schedule_windows(v_document) as n;
-        perform bookingdb.tell_of_availability(v_therapist_id);
+        perform bookingdb.write_availability_event(v_therapist_id);
 
         -- Times off on a date are taken out of weekly hours, so these dates are computed anew.
         for v_adopted in

@@ -37,7 +37,7 @@ begin
         v_id := gen_random_uuid();
         insert into bookingdb.calendar (id, kind, therapist_id, period, blocked, reason)
         values (v_id, 'time_off', p_therapist_id, v_period, v_period, p_reason);
-        perform bookingdb.tell_of_availability(p_therapist_id);
+        perform bookingdb.write_availability_event(p_therapist_id);
     end if;
     return (
         select row(c.id, p_start, p_end, c.reason, bookingdb.sessions_within(p_therapist_id, array[v_period]))

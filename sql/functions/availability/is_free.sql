@@ -20,9 +20,9 @@ begin
     ) then
         return false;
     end if;
-    return bookingdb.is_open(p_policy, p_period, p_except_id, p_with_hours, p_with_limits);
+    return bookingdb.is_within_hours_and_limits(p_policy, p_period, p_except_id, p_with_hours, p_with_limits);
 end;
 $function$;
 
 comment on function bookingdb.is_free(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean) is
-'Whether the therapist of a policy is free for a session of this period, not counting p_except_id: it starts in none of busy_times() and is_open(). p_with_hours, p_with_limits false: without regard to hours, to limits. The check and direct writes ask here, bookings require_free_time(), which also names the rule; free_times() is the same for all instants of a span.';
+'Whether the therapist of a policy is free for a session of this period, not counting p_except_id: it starts in none of busy_times(), and is_within_hours_and_limits(). p_with_hours, p_with_limits false: without regard to hours, to limits. The check and direct writes ask here, bookings require_free_time(), which also names the rule; free_times() is the same for all instants of a span.';

@@ -8,8 +8,8 @@ as $function$
 begin
     return jsonb_build_object(
         'therapist_id', p_therapist_id,
-        'start_time', bookingdb.utc(lower(p_period)),
-        'end_time', bookingdb.utc(upper(p_period))
+        'start_time', bookingdb.iso_utc(lower(p_period)),
+        'end_time', bookingdb.iso_utc(upper(p_period))
     );
 end;
 $function$;

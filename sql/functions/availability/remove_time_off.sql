@@ -31,7 +31,7 @@ begin
     if not found then
         perform bookingdb.raise_error('time_off_not_found', jsonb_build_object('time_off_id', p_time_off_id));
     end if;
-    perform bookingdb.tell_of_availability(v_therapist_id);
+    perform bookingdb.write_availability_event(v_therapist_id);
 end;
 $function$;
 

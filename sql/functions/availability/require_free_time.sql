@@ -27,7 +27,7 @@ begin
             'maximum_advance', p_policy, p_period, p_except_id, p_with_hours
         ));
     end if;
-    if not bookingdb.is_open(p_policy, p_period, p_except_id, p_with_hours, false) then
+    if not bookingdb.is_within_hours_and_limits(p_policy, p_period, p_except_id, p_with_hours, false) then
         v_rule := case
             when exists (
                 select from bookingdb.date_overrides as d

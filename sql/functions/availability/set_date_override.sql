@@ -32,7 +32,7 @@ begin
         select p_therapist_id, p_date, w.start_time, w.end_time
         from bookingdb.local_windows('p_hours', p_hours) as w;
     end if;
-    perform bookingdb.tell_of_availability(p_therapist_id);
+    perform bookingdb.write_availability_event(p_therapist_id);
 
     return query
     select o.override_date, o.start_time, o.end_time

@@ -24,7 +24,7 @@ begin
     insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time, valid_from, valid_to)
     select p_therapist_id, w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to
     from bookingdb.local_windows('p_hours', p_hours) as w;
-    perform bookingdb.tell_of_availability(p_therapist_id);
+    perform bookingdb.write_availability_event(p_therapist_id);
 
     return query
     select h.weekday, h.start_time, h.end_time, h.valid_from, h.valid_to

@@ -119,7 +119,7 @@ begin
 
     v_synced.session_ids := bookingdb.sessions_within(p_therapist_id, v_periods);
     if v_synced.inserted + v_synced.updated + v_synced.removed > 0 then
-        perform bookingdb.tell_of_availability(p_therapist_id);
+        perform bookingdb.write_availability_event(p_therapist_id);
     end if;
     return v_synced;
 end;

@@ -29,7 +29,7 @@ declare
 begin
     perform bookingdb.authorise_anyone();
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
-    v_hold := bookingdb.open_hold(p_hold_id);
+    v_hold := bookingdb.lock_hold(p_hold_id);
 
     if p_idempotency_key is not null then
         v_answer := bookingdb.find_answer(c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash);
@@ -52,7 +52,7 @@ begin
                 when v_hold.released_at is not null then 'released'
                 else 'expired'
             end,
-            'expires_at', bookingdb.utc(v_hold.expires_at)
+            'expires_at', bookingdb.iso_utc(v_hold.expires_at)
         ));
     end if;
 
@@ -81,7 +81,7 @@ begin
         p_hold_id, v_hold.user_id, v_policy, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone, v_period,
         p_session_type, p_notes, p_title, null, false
     );
-    perform bookingdb.tell_of_hold('hold.booked', p_hold_id);
+    perform bookingdb.write_hold_event('hold.booked', p_hold_id);
     perform bookingdb.remember_answer(
         c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
     );

@@ -77,10 +77,10 @@ begin
     set released_at = v_now
     where h.id = v_given_up_id and h.expires_at > v_now;
     if found then
-        perform bookingdb.tell_of_hold('hold.released', v_given_up_id);
+        perform bookingdb.write_hold_event('hold.released', v_given_up_id);
     end if;
 
-    v_expires_at := bookingdb.later(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
+    v_expires_at := bookingdb.add_elapsed(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
     perform bookingdb.occupy_free_time(v_hold_id, v_policy, p_user_id, v_period, v_expires_at, true);
     insert into bookingdb.holds (
         id, user_id, therapist_id, scheduled_date, scheduled_time, time_zone, duration_minutes, start_time, end_time,
@@ -90,7 +90,7 @@ begin
         v_hold_id, p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone, p_duration_minutes, v_start,
         upper(v_period), v_expires_at
     );
-    perform bookingdb.tell_of_hold('hold.placed', v_hold_id);
+    perform bookingdb.write_hold_event('hold.placed', v_hold_id);
 
     perform bookingdb.remember_answer(
         c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_hold_id, bookingdb.credits_balance(p_user_id)

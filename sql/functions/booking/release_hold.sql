@@ -12,7 +12,7 @@ as $function$
 declare
     v_hold bookingdb.holds;
 begin
-    v_hold := bookingdb.open_hold(p_hold_id);
+    v_hold := bookingdb.lock_hold(p_hold_id);
     if exists (select from public.sessions as s where s.id = p_hold_id) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object('session_id', p_hold_id));
     end if;
@@ -23,7 +23,7 @@ begin
     set released_at = clock_timestamp()
     where h.id = p_hold_id and h.released_at is null and h.expires_at > clock_timestamp();
     if found then
-        perform bookingdb.tell_of_hold('hold.released', p_hold_id);
+        perform bookingdb.write_hold_event('hold.released', p_hold_id);
     end if;
 end;
 $function$;

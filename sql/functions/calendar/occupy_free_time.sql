@@ -20,7 +20,7 @@ begin
     -- locks of both people that is the truth, except in an old snapshot. Four look-ups, because four indexes cover
     -- them.
     if bookingdb.bookable_span(p_policy) @> lower(p_period)
-        and bookingdb.is_open(p_policy, p_period, null, p_with_hours, true)
+        and bookingdb.is_within_hours_and_limits(p_policy, p_period, null, p_with_hours, true)
         and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked, expires_at)
         select

@@ -63,7 +63,7 @@ begin
             v_lot_id := gen_random_uuid();
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
             values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
-            perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot_id, p_amount);
+            perform bookingdb.write_credits_event('credits.adjusted', p_user_id, v_lot_id, p_amount);
             begin
                 -- The foreign key waits for whoever holds the client's own row.
                 insert into public.user_credits (
@@ -118,7 +118,7 @@ begin
                     if not found then
                         raise exception using errcode = 'internal_error', message = 'Booking failed';
                     end if;
-                    perform bookingdb.tell_of_credits('credits.adjusted', p_user_id, v_lot.id, v_part);
+                    perform bookingdb.write_credits_event('credits.adjusted', p_user_id, v_lot.id, v_part);
                     v_left := v_left - v_part;
                     v_lot_id := v_lot.id;
                 end loop;

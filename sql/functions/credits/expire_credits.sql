@@ -40,7 +40,7 @@ begin
             raise exception using errcode = 'internal_error', message = 'Booking failed';
         end if;
         if v_lot.credits_balance > 0 then
-            perform bookingdb.tell_of_credits('credits.expired', v_lot.user_id, v_lot.id, -v_lot.credits_balance);
+            perform bookingdb.write_credits_event('credits.expired', v_lot.user_id, v_lot.id, -v_lot.credits_balance);
         end if;
         v_expired := row(v_expired.lots + 1, v_expired.credits + v_lot.credits_balance);
     end loop;

@@ -94,7 +94,7 @@ begin
                 raise exception using errcode = 'internal_error', message = 'Booking failed';
             end if;
 
-            perform bookingdb.tell_of_credits('credits.granted', p_user_id, v_lot_id, p_amount);
+            perform bookingdb.write_credits_event('credits.granted', p_user_id, v_lot_id, p_amount);
             perform set_config('lock_timeout', v_lock_timeout, true);
         exception
             when unique_violation then

@@ -46,7 +46,7 @@ begin
         v_grace_id := gen_random_uuid();
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_debit.user_id, v_grace_id, p_session.id, 'refund', 1, 1, bookingdb.actor());
-        perform bookingdb.tell_of_credits('credits.refunded', v_debit.user_id, v_grace_id, 1, p_session.id);
+        perform bookingdb.write_credits_event('credits.refunded', v_debit.user_id, v_grace_id, 1, p_session.id);
         begin
             -- The foreign key waits for whoever holds the client's own row.
             insert into public.user_credits (
@@ -54,7 +54,7 @@ begin
             )
             values (
                 v_grace_id, v_debit.user_id, coalesce(v_lot.user_type, 'user'), 1,
-                bookingdb.later(v_now, (bookingdb.policy_of(p_session.therapist_id)).refund_grace), 'active',
+                bookingdb.add_elapsed(v_now, (bookingdb.policy_of(p_session.therapist_id)).refund_grace), 'active',
                 coalesce(v_lot.category, 'paid'), coalesce(v_lot.priority, 50), v_debit.lot_id
             );
         exception
@@ -64,7 +64,7 @@ begin
     else
         insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
         values (v_lot.user_id, v_lot.id, p_session.id, 'refund', 1, v_lot.credits_balance + 1, bookingdb.actor());
-        perform bookingdb.tell_of_credits('credits.refunded', v_lot.user_id, v_lot.id, 1, p_session.id);
+        perform bookingdb.write_credits_event('credits.refunded', v_lot.user_id, v_lot.id, 1, p_session.id);
         if v_lot.status = 'active' then
             update public.user_credits as c
             set credits_balance = c.credits_balance + 1,
@@ -78,7 +78,7 @@ begin
                 v_lot.user_id, v_lot.id, 'revocation', -1, v_lot.credits_balance, bookingdb.actor(),
                 'refund to a lot that is ' || v_lot.status
             );
-            perform bookingdb.tell_of_credits('credits.revoked', v_lot.user_id, v_lot.id, -1);
+            perform bookingdb.write_credits_event('credits.revoked', v_lot.user_id, v_lot.id, -1);
             update public.user_credits as c
             set credits_used = greatest(c.credits_used, 1) - 1,
                 updated_at = now()

@@ -82,7 +82,9 @@ begin
                     -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
                     raise exception using errcode = 'internal_error', message = 'Booking failed';
                 end if;
-                perform bookingdb.tell_of_credits('credits.revoked', v_lot.user_id, v_lot.id, -v_lot.credits_balance);
+                perform bookingdb.write_credits_event(
+                    'credits.revoked', v_lot.user_id, v_lot.id, -v_lot.credits_balance
+                );
             end if;
         end loop;
         perform set_config('lock_timeout', v_lock_timeout, true);

@@ -7,10 +7,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_now constant timestamptz := clock_timestamp();
-    v_first constant timestamptz := bookingdb.later(v_now, p_policy.minimum_notice);
+    v_first constant timestamptz := bookingdb.add_elapsed(v_now, p_policy.minimum_notice);
 begin
     -- Where the notice is longer than the horizon, everything is too soon until it is too far.
-    return tstzrange(v_first, greatest(v_first, bookingdb.later(v_now, p_policy.maximum_advance)), '[]');
+    return tstzrange(v_first, greatest(v_first, bookingdb.add_elapsed(v_now, p_policy.maximum_advance)), '[]');
 end;
 $function$;
 

@@ -59,8 +59,8 @@ begin
             'session_id', coalesce(new.id, old.id),
             'user_id', coalesce(new.user_id, old.user_id),
             'therapist_id', coalesce(new.therapist_id, old.therapist_id),
-            'start_time', bookingdb.utc(coalesce(new.start_time, old.start_time)),
-            'end_time', bookingdb.utc(coalesce(new.end_time, old.end_time)),
+            'start_time', bookingdb.iso_utc(coalesce(new.start_time, old.start_time)),
+            'end_time', bookingdb.iso_utc(coalesce(new.end_time, old.end_time)),
             'old_status', old.status,
             'new_status', new.status
         )

@@ -21,7 +21,7 @@ begin
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
 
     v_session := bookingdb.lock_session(p_session_id);
-    if bookingdb.part_in_session(v_session) = 'client' then
+    if bookingdb.authorise_for_session(v_session) = 'client' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
     end if;
     perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
@@ -58,7 +58,7 @@ begin
     update public.sessions as s
     set status = 'scheduled',
         credits_charged = 1,
-        free_cancellation_until = bookingdb.later(
+        free_cancellation_until = bookingdb.add_elapsed(
             s.start_time, -(bookingdb.policy_of(s.therapist_id)).cancellation_window
         ),
         updated_at = now()

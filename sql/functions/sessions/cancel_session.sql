@@ -29,7 +29,7 @@ begin
     perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
 
     v_session := bookingdb.lock_session(p_session_id);
-    v_part := bookingdb.part_in_session(v_session);
+    v_part := bookingdb.authorise_for_session(v_session);
     if p_refund is not null and v_part <> 'trusted' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_refund'));
     end if;
@@ -50,7 +50,7 @@ begin
     if v_part = 'client' and v_session.start_time <= v_now then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', v_session.id, 'status', v_session.status, 'asked', 'cancelled',
-            'start_time', bookingdb.utc(v_session.start_time)
+            'start_time', bookingdb.iso_utc(v_session.start_time)
         ));
     end if;
 
@@ -62,7 +62,7 @@ begin
         p_refund,
         v_part <> 'client' or v_now <= coalesce(
             v_session.free_cancellation_until,
-            bookingdb.later(
+            bookingdb.add_elapsed(
                 v_session.start_time, -(bookingdb.policy_of(v_session.therapist_id)).cancellation_window
             )
         ),

@@ -22,7 +22,7 @@ begin
 
     v_session := bookingdb.lock_session(p_session_id);
     -- What becomes of a session is the therapist's to say.
-    if bookingdb.part_in_session(v_session) = 'client' then
+    if bookingdb.authorise_for_session(v_session) = 'client' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
     end if;
 

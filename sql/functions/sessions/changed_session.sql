@@ -20,7 +20,7 @@ begin
         v_session.duration_minutes, v_session.session_type, v_session.status, v_session.created_at,
         v_session.time_zone,
         -- A client's credits are nothing to the therapist.
-        case when bookingdb.part_in_session(v_session) <> 'therapist' then p_credits_balance end,
+        case when bookingdb.authorise_for_session(v_session) <> 'therapist' then p_credits_balance end,
         v_session.free_cancellation_until,
         exists (select from bookingdb.ledger as l where l.session_id = p_session_id and l.kind = 'refund')
     );

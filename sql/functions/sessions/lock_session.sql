@@ -23,7 +23,7 @@ begin
     if not found then
         perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
     end if;
-    perform bookingdb.part_in_session(v_session);
+    perform bookingdb.authorise_for_session(v_session);
 
     -- The row first, then people's locks, then the calendar, then lots: the order of a direct UPDATE and its triggers.
     -- Waiting needs a subtransaction (to tell lock_timeout by its name), so it is left to the second try.
@@ -50,7 +50,7 @@ begin
             perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
         end if;
         -- It may have changed hands while we waited.
-        perform bookingdb.part_in_session(v_session);
+        perform bookingdb.authorise_for_session(v_session);
     end if;
     return v_session;
 end;

@@ -39,7 +39,7 @@ begin
     ) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', p_session.id, 'status', p_session.status, 'asked', p_status,
-            'start_time', bookingdb.utc(p_session.start_time)
+            'start_time', bookingdb.iso_utc(p_session.start_time)
         ));
     end if;
 end;

@@ -40,7 +40,7 @@ begin
     end if;
 
     v_session := bookingdb.lock_session(p_session_id);
-    v_part := bookingdb.part_in_session(v_session);
+    v_part := bookingdb.authorise_for_session(v_session);
     -- A time without a zone is meant in the session's own.
     v_time_zone := bookingdb.resolve_time_zone(
         coalesce(p_time_zone, v_session.time_zone), (bookingdb.policy_of(v_session.therapist_id)).time_zone
@@ -70,7 +70,8 @@ begin
     if coalesce(v_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed')
         or v_session.start_time <= v_now then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
-            'session_id', v_session.id, 'status', v_session.status, 'start_time', bookingdb.utc(v_session.start_time)
+            'session_id', v_session.id, 'status', v_session.status,
+            'start_time', bookingdb.iso_utc(v_session.start_time)
         ));
     end if;
 
@@ -95,10 +96,10 @@ begin
     -- The free window moves along. A client to whom it had closed does not open it again by moving the session.
     v_free_until := coalesce(
         v_session.free_cancellation_until,
-        bookingdb.later(v_session.start_time, -v_policy.cancellation_window)
+        bookingdb.add_elapsed(v_session.start_time, -v_policy.cancellation_window)
     );
     if v_part <> 'client' or v_now <= v_free_until then
-        v_free_until := bookingdb.later(v_start, case
+        v_free_until := bookingdb.add_elapsed(v_start, case
             -- In seconds, and of ten years at most: who wrote the session directly may have given it no start, or a
             -- window without an end.
             when abs(extract(epoch from v_free_until) - extract(epoch from v_session.start_time)) < 315576000

@@ -8,7 +8,7 @@ as $function$
 begin
     -- The clock is read here, because the call may have waited for its locks.
     if p_start < clock_timestamp() then
-        perform bookingdb.raise_error('in_past', jsonb_build_object('start_time', bookingdb.utc(p_start)));
+        perform bookingdb.raise_error('in_past', jsonb_build_object('start_time', bookingdb.iso_utc(p_start)));
     end if;
 end;
 $function$;

@@ -69,7 +69,7 @@ def test_booking_does_not_depend_on_the_connections_settings(world: World) -> No
             # Where the session's own zone is UTC, which 'UTC+5' defines anew; in the transaction that is rolled back.
             with connection.transaction(force_rollback=True):
                 in_utc = connection.execute(
-                    "select extract(epoch from b.start_time)::text, bookingdb.utc(b.start_time)"
+                    "select extract(epoch from b.start_time)::text, bookingdb.iso_utc(b.start_time)"
                     " from create_session_with_credit_deduction("
                     "%s, %s, %s, '10:00', p_time_zone => 'UTC') as b",
                     [client, therapist, TOMORROW + DAY],

@@ -1,4 +1,4 @@
-create or replace function bookingdb.part_in_session(p_session public.sessions)
+create or replace function bookingdb.authorise_for_session(p_session public.sessions)
 returns text
 language plpgsql
 stable
@@ -25,5 +25,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.part_in_session(public.sessions) is
-'As what the caller takes part in a session: trusted, client or therapist. Raises: not_authenticated, not_allowed.';
+comment on function bookingdb.authorise_for_session(public.sessions) is
+'Lets a session''s client, its therapist and trusted callers pass, and says which the caller is: client, therapist or trusted. Raises: not_authenticated, not_allowed.';

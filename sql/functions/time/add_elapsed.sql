@@ -1,4 +1,4 @@
-create or replace function bookingdb.later(p_instant timestamptz, p_by interval)
+create or replace function bookingdb.add_elapsed(p_instant timestamptz, p_by interval)
 returns timestamptz
 language plpgsql
 immutable
@@ -10,5 +10,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.later(timestamptz, interval) is
+comment on function bookingdb.add_elapsed(timestamptz, interval) is
 'An instant moved by an interval, a day being 24 hours: adding days to an instant would follow the connection''s TimeZone.';

@@ -1,4 +1,4 @@
-create or replace function bookingdb.is_open(
+create or replace function bookingdb.is_within_hours_and_limits(
     p_policy bookingdb.effective_policy,
     p_period tstzrange,
     p_except_id uuid,
@@ -34,5 +34,7 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.is_open(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean) is
+comment on function bookingdb.is_within_hours_and_limits(
+    bookingdb.effective_policy, tstzrange, uuid, boolean, boolean
+) is
 'Whether a session of this period lies in the hours of the therapist of a policy (opening_times) and within its limits (full_times), not counting p_except_id. p_with_hours, p_with_limits false: without regard to hours, to limits.';

@@ -1,4 +1,4 @@
-create or replace function bookingdb.utc(p_instant timestamptz)
+create or replace function bookingdb.iso_utc(p_instant timestamptz)
 returns text
 language plpgsql
 stable
@@ -11,5 +11,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.utc(timestamptz) is
+comment on function bookingdb.iso_utc(timestamptz) is
 'An instant as ISO 8601 in UTC, whatever the connection''s TimeZone and DateStyle are.';

@@ -1,4 +1,4 @@
-create or replace function bookingdb.open_hold(p_hold_id uuid)
+create or replace function bookingdb.lock_hold(p_hold_id uuid)
 returns bookingdb.holds
 language plpgsql
 volatile
@@ -31,5 +31,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.open_hold(uuid) is
+comment on function bookingdb.lock_hold(uuid) is
 'A hold, with the locks of its people, for the client whose it is and trusted callers. Raises: invalid_parameter, hold_not_found.';

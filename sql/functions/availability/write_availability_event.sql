@@ -1,4 +1,4 @@
-create or replace function bookingdb.tell_of_availability(p_therapist_id uuid)
+create or replace function bookingdb.write_availability_event(p_therapist_id uuid)
 returns void
 language plpgsql
 volatile
@@ -11,5 +11,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.tell_of_availability(uuid) is
+comment on function bookingdb.write_availability_event(uuid) is
 'Writes the event that a therapist''s hours, exceptions, time off or external appointments have changed.';

@@ -1,4 +1,4 @@
-create or replace function bookingdb.tell_of_credits(
+create or replace function bookingdb.write_credits_event(
     p_event text,
     p_user_id uuid,
     p_lot_id uuid,
@@ -19,5 +19,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.tell_of_credits(text, uuid, uuid, integer, uuid) is
+comment on function bookingdb.write_credits_event(text, uuid, uuid, integer, uuid) is
 'Writes the event of the outbox for what happened to a lot: p_amount is that of the entry of the ledger, negative when it was taken.';

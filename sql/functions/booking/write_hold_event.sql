@@ -1,4 +1,4 @@
-create or replace function bookingdb.tell_of_hold(p_event text, p_hold_id uuid)
+create or replace function bookingdb.write_hold_event(p_event text, p_hold_id uuid)
 returns void
 language plpgsql
 volatile
@@ -14,14 +14,14 @@ begin
             'hold_id', h.id,
             'user_id', h.user_id,
             'therapist_id', h.therapist_id,
-            'start_time', bookingdb.utc(h.start_time),
-            'end_time', bookingdb.utc(h.end_time),
-            'expires_at', bookingdb.utc(h.expires_at)
+            'start_time', bookingdb.iso_utc(h.start_time),
+            'end_time', bookingdb.iso_utc(h.end_time),
+            'expires_at', bookingdb.iso_utc(h.expires_at)
         )
     from bookingdb.holds as h
     where h.id = p_hold_id;
 end;
 $function$;
 
-comment on function bookingdb.tell_of_hold(text, uuid) is
+comment on function bookingdb.write_hold_event(text, uuid) is
 'Writes the event of the outbox for what happened to a hold.';

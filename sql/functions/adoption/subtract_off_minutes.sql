@@ -1,4 +1,4 @@
-create or replace function bookingdb.open_minutes(p_open int4multirange, p_off int4multirange)
+create or replace function bookingdb.subtract_off_minutes(p_open int4multirange, p_off int4multirange)
 returns int4multirange
 language plpgsql
 immutable
@@ -15,5 +15,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.open_minutes(int4multirange, int4multirange) is
+comment on function bookingdb.subtract_off_minutes(int4multirange, int4multirange) is
 'What is left of the hours of a day, in minutes from its midnight and beyond the next one, without those minutes at which the clock shows a time that is off.';
