@@ -20,3 +20,5 @@ drop function if exists bookingdb.is_open(bookingdb.effective_policy, tstzrange,
 drop function if exists bookingdb.tell_of_hold(text, uuid);
 drop function if exists bookingdb.tell_of_credits(text, uuid, uuid, integer, uuid);
 drop function if exists bookingdb.tell_of_availability(uuid);
+drop function if exists bookingdb.find_answer(text, uuid, text, bytea);
+drop function if exists bookingdb.remember_answer(text, uuid, text, bytea, uuid, integer);

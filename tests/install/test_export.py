@@ -394,9 +394,9 @@ def test_a_function_that_no_file_defines(world: World, folder: Path) -> None:
 
 
 def test_script_names_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
-    path = folder / "functions" / "errors" / "utc.sql"
+    path = folder / "functions" / "errors" / "iso_utc.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
-    assert refusal(world.connection, source.load(folder)).startswith("sql/functions/errors/utc.sql: syntax error")
+    assert refusal(world.connection, source.load(folder)).startswith("sql/functions/errors/iso_utc.sql: syntax error")
 
 
 def test_script_gives_up_on_tables_it_cannot_lock(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,7 +471,7 @@ def change_with_migration(folder: Path) -> None:
         " drop function if exists bookingdb.refuse_change() cascade;"
         " drop function if exists bookingdb.actor_id() cascade",
     )
-    path = folder / "functions" / "errors" / "utc.sql"
+    path = folder / "functions" / "errors" / "iso_utc.sql"
     path.write_text(path.read_text().replace("returns text", "returns varchar"))
 
 

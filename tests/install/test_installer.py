@@ -346,9 +346,9 @@ def test_a_migration_that_comes_too_late(world: World, folder: Path) -> None:
 def test_migrate_names_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
     before = contents(world.connection)
     add_migration(folder, "0998_later", "create table bookingdb.later ()")
-    path = folder / "functions" / "errors" / "utc.sql"
+    path = folder / "functions" / "errors" / "iso_utc.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
-    with pytest.raises(InstallError, match=r"^sql/functions/errors/utc\.sql: syntax error at or near \"begn\""):
+    with pytest.raises(InstallError, match=r"^sql/functions/errors/iso_utc\.sql: syntax error at or near \"begn\""):
         migrate(world.connection, source=source.load(folder))
     assert contents(world.connection) == before
 
@@ -434,7 +434,7 @@ def test_function_without_file_needs_a_migration_that_drops_it(world: World, fol
 
 
 def test_other_return_type_needs_a_migration(world: World, folder: Path) -> None:
-    path = folder / "functions" / "errors" / "utc.sql"
+    path = folder / "functions" / "errors" / "iso_utc.sql"
     path.write_text(path.read_text().replace("returns text", "returns varchar"))
     with pytest.raises(InstallError, match=r"utc\.sql: cannot change return type of existing function"):
         migrate(world.connection, source=source.load(folder))
@@ -566,7 +566,7 @@ def test_every_file_but_the_migrations_counts_for_the_checksum(folder: Path) -> 
     seen = {source.load(folder).checksum}
     for path in (
         "adapters/standalone.sql",
-        "functions/errors/utc.sql",
+        "functions/errors/iso_utc.sql",
         "triggers.sql",
         "row_security.sql",
         "grants.sql",
@@ -586,18 +586,18 @@ def test_files_that_are_not_as_they_must_be(folder: Path) -> None:
     with pytest.raises(SourceError, match=r"adapters/mine\.sql: No such file"):
         source.load(folder, adapter="mine")
 
-    path = folder / "functions" / "errors" / "utc.sql"
+    path = folder / "functions" / "errors" / "iso_utc.sql"
     text = path.read_text()
     path.write_text(text.replace("comment on", "-- comment on"))
-    with pytest.raises(SourceError, match=r"sql/functions/errors/utc\.sql is not laid out as all function files are"):
+    with pytest.raises(SourceError, match=r"sql/functions/errors/iso_utc\.sql is not laid out as all function files are"):
         source.load(folder)
     path.write_text(text)
-    path.rename(folder / "functions" / "utc.sql")
+    path.rename(folder / "functions" / "iso_utc.sql")
     (folder / "functions" / "elsewhere").mkdir()
-    (folder / "functions" / "utc.sql").rename(folder / "functions" / "elsewhere" / "utc.sql")
+    (folder / "functions" / "iso_utc.sql").rename(folder / "functions" / "elsewhere" / "iso_utc.sql")
     with pytest.raises(SourceError, match="sql/functions/elsewhere is no room"):
         source.load(folder)
-    (folder / "functions" / "elsewhere" / "utc.sql").rename(path)
+    (folder / "functions" / "elsewhere" / "iso_utc.sql").rename(path)
 
     (folder / "triggers.sql").write_text("create trigger nowhere;\n")
     with pytest.raises(SourceError, match="cannot tell name and table of: create trigger nowhere"):

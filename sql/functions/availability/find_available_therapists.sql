@@ -32,9 +32,7 @@ declare
     v_worst_id uuid;
 begin
     perform bookingdb.authorise_anyone();
-    if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
-        perform bookingdb.raise_error('invalid_duration');
-    end if;
+    perform bookingdb.require_session_minutes(p_duration_minutes);
     perform bookingdb.require_instant('p_from', p_from);
     perform bookingdb.require_instant('p_to', p_to);
     if p_to < p_from or p_to - p_from > interval '366 days' then
@@ -145,4 +143,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_available_therapists(timestamptz, timestamptz, integer, uuid[], integer) is
-'Who can be booked for p_duration_minutes from p_from to p_to (at most 366 days; the whole session lies between the two), each therapist with its first slot, the earliest free first, p_limit (1 to 1000) of them at most. p_therapist_ids: only of these; null: of all. For every logged-in user and for trusted callers. Raises: invalid_duration, invalid_parameter (p_from, p_to, p_limit 1 to 1000).';
+'Who can be booked for p_duration_minutes from p_from to p_to (at most 366 days; the whole session lies between the two), each therapist with its first slot, the earliest free first, p_limit (1 to 1000) of them at most. p_therapist_ids: only of these; null: of all. For every logged-in user and for trusted callers. Raises: invalid_parameter (p_from, p_to, p_limit 1 to 1000).';

@@ -16,10 +16,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'book_hold';
-    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(
-        p_hold_id, p_session_type, p_notes, p_title
-    ));
     v_hold bookingdb.holds;
     v_period tstzrange;
     v_policy bookingdb.effective_policy;
@@ -31,11 +27,11 @@ begin
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
     v_hold := bookingdb.lock_hold(p_hold_id);
 
-    if p_idempotency_key is not null then
-        v_answer := bookingdb.find_answer(c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash);
-        if v_answer.result_id is not null then
-            return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
-        end if;
+    v_answer := bookingdb.find_answer(
+        'book_hold', v_hold.user_id, p_idempotency_key, jsonb_build_array(p_hold_id, p_session_type, p_notes, p_title)
+    );
+    if v_answer.result_id is not null then
+        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
     end if;
 
     -- The hold's calendar row becomes the session's, so that nobody can come between. (A booking that finds it expired
@@ -82,9 +78,7 @@ begin
         p_session_type, p_notes, p_title, null, false
     );
     perform bookingdb.write_hold_event('hold.booked', p_hold_id);
-    perform bookingdb.remember_answer(
-        c_function_name, v_hold.user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
-    );
+    perform bookingdb.remember_answer(v_answer, v_booked.id, v_booked.credits_balance);
     return v_booked;
 end;
 $function$;

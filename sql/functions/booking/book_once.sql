@@ -19,7 +19,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_request_hash bytea;
+    v_request jsonb;
     v_answer bookingdb.idempotency_keys;
     v_locked boolean;
     v_time_zone text;
@@ -32,9 +32,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
-        perform bookingdb.raise_error('invalid_duration');
-    end if;
+    perform bookingdb.require_session_minutes(p_duration_minutes);
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
 
     -- 3. The locks, where nobody has them: every statement from here on sees what the last holder committed, so that
@@ -49,11 +47,11 @@ begin
 
     -- 4. A key that was answered before is answered again, also when the time has passed meanwhile.
     if p_idempotency_key is not null then
-        v_request_hash := bookingdb.request_hash(jsonb_build_array(
+        v_request := jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
             p_time_zone
-        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end);
-        v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
+        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end;
+        v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
     end if;
 
     if not v_locked and v_answer.result_id is null then
@@ -63,9 +61,7 @@ begin
             select from bookingdb.calendar as c
             where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
         ) then
-            if p_idempotency_key is not null then
-                v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
-            end if;
+            v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
             if v_answer.result_id is null then
                 perform bookingdb.require_people(p_therapist_id, p_user_id);
                 perform bookingdb.require_duration(p_duration_minutes, v_policy);
@@ -75,9 +71,7 @@ begin
         perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
         -- The same request may have been answered while we waited, the policy changed.
-        if p_idempotency_key is not null then
-            v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request_hash);
-        end if;
+        v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
         v_policy := bookingdb.policy_of(p_therapist_id);
     end if;
 
@@ -91,9 +85,7 @@ begin
         null, not p_override_hours
     );
     if p_idempotency_key is not null then
-        perform bookingdb.remember_answer(
-            p_function_name, p_user_id, p_idempotency_key, v_request_hash, v_booked.id, v_booked.credits_balance
-        );
+        perform bookingdb.remember_answer(v_answer, v_booked.id, v_booked.credits_balance);
     end if;
 
     -- 10.
@@ -104,4 +96,4 @@ $function$;
 comment on function bookingdb.book_once(
     text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean
 ) is
-'A booking from its second step on, for a caller that was authorised; once for an idempotency key. Raises: invalid_therapist_id, invalid_duration.';
+'A booking from its second step on, for a caller that was authorised; once for an idempotency key. Raises: invalid_therapist_id.';

@@ -23,8 +23,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'book_series';
-    v_request_hash bytea;
     v_answer bookingdb.idempotency_keys;
     v_time_zone text;
     v_date date;
@@ -41,9 +39,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
-        perform bookingdb.raise_error('invalid_duration');
-    end if;
+    perform bookingdb.require_session_minutes(p_duration_minutes);
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
     if p_occurrences is null or p_occurrences not between 1 and 52 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
@@ -64,19 +60,14 @@ begin
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    if p_idempotency_key is not null then
-        -- Months and days are told apart: a month is not 30 days.
-        v_request_hash := bookingdb.request_hash(jsonb_build_array(
-            p_therapist_id, p_session_date, p_session_time, p_occurrences,
-            extract(year from p_every) * 12 + extract(month from p_every), extract(day from p_every),
-            p_duration_minutes, p_session_type, p_notes, p_title, p_time_zone
-        ));
-        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
-        if v_answer.result_id is not null then
-            v_series_id := v_answer.result_id;
-            v_balance := v_answer.credits_balance;
-        end if;
-    end if;
+    -- Months and days are told apart: a month is not 30 days.
+    v_answer := bookingdb.find_answer('book_series', p_user_id, p_idempotency_key, jsonb_build_array(
+        p_therapist_id, p_session_date, p_session_time, p_occurrences,
+        extract(year from p_every) * 12 + extract(month from p_every), extract(day from p_every),
+        p_duration_minutes, p_session_type, p_notes, p_title, p_time_zone
+    ));
+    v_series_id := v_answer.result_id;
+    v_balance := v_answer.credits_balance;
 
     if v_series_id is null then
         v_series_id := gen_random_uuid();
@@ -113,9 +104,7 @@ begin
         end loop;
 
         v_balance := bookingdb.credits_balance(p_user_id);
-        perform bookingdb.remember_answer(
-            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_series_id, v_balance
-        );
+        perform bookingdb.remember_answer(v_answer, v_series_id, v_balance);
     end if;
 
     return query
@@ -138,4 +127,4 @@ $function$;
 comment on function bookingdb.book_series(
     uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text
 ) is
-'Books p_occurrences (1 to 52) sessions at the same local time, p_every (whole days, weeks or months) apart, and takes a credit for each: all of them or none. The DETAIL of an error names the first occurrence that failed, and its date. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_duration, invalid_parameter (p_occurrences 1 to 52, p_every whole days up to a year).';
+'Books p_occurrences (1 to 52) sessions at the same local time, p_every (whole days, weeks or months) apart, and takes a credit for each: all of them or none. The DETAIL of an error names the first occurrence that failed, and its date. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_parameter (p_occurrences 1 to 52, p_every whole days up to a year).';

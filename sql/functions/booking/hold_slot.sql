@@ -19,8 +19,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'hold_slot';
-    v_request_hash bytea;
     v_answer bookingdb.idempotency_keys;
     v_policy bookingdb.effective_policy;
     v_time_zone text;
@@ -36,31 +34,25 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    if p_duration_minutes is null or p_duration_minutes not between 15 and 180 then
-        perform bookingdb.raise_error('invalid_duration');
-    end if;
+    perform bookingdb.require_session_minutes(p_duration_minutes);
     -- Compared in seconds: a month has no length of its own.
     if extract(epoch from p_ttl) not between 10 and 3600 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
             'parameter', 'p_ttl', 'minimum', '10 seconds', 'maximum', '1 hour'
         ));
     end if;
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    perform bookingdb.require_idempotency_key(p_idempotency_key);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    if p_idempotency_key is not null then
-        v_request_hash := bookingdb.request_hash(jsonb_build_array(
-            p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text,
-            p_time_zone
-        ));
-        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
-        if v_answer.result_id is not null then
-            return bookingdb.held_slot(v_answer.result_id);
-        end if;
+    v_answer := bookingdb.find_answer('hold_slot', p_user_id, p_idempotency_key, jsonb_build_array(
+        p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text, p_time_zone
+    ));
+    if v_answer.result_id is not null then
+        return bookingdb.held_slot(v_answer.result_id);
     end if;
 
     perform bookingdb.require_people(p_therapist_id, p_user_id);
@@ -92,12 +84,10 @@ begin
     );
     perform bookingdb.write_hold_event('hold.placed', v_hold_id);
 
-    perform bookingdb.remember_answer(
-        c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_hold_id, bookingdb.credits_balance(p_user_id)
-    );
+    perform bookingdb.remember_answer(v_answer, v_hold_id, bookingdb.credits_balance(p_user_id));
     return bookingdb.held_slot(v_hold_id);
 end;
 $function$;
 
 comment on function bookingdb.hold_slot(uuid, uuid, date, time, integer, interval, text, text) is
-'Keeps a time for a client against everybody else until expires_at, at no cost: p_ttl from now (10 seconds to 1 hour; default: hold_lifetime of the policy, 5 minutes). A client has one hold with a therapist: another gives it up. book_hold() makes it a session, release_hold() gives it up. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_duration, invalid_parameter.';
+'Keeps a time for a client against everybody else until expires_at, at no cost: p_ttl from now (10 seconds to 1 hour; default: hold_lifetime of the policy, 5 minutes). A client has one hold with a therapist: another gives it up. book_hold() makes it a session, release_hold() gives it up. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_parameter.';

@@ -40,8 +40,7 @@ begin
         bookingdb.credits_balance(p_user_id)
     into v_booked;
     if not found then
-        -- A BEFORE trigger of the application swallowed the row: everything is undone with it.
-        raise exception using errcode = 'internal_error', message = 'Booking failed';
+        perform bookingdb.raise_write_swallowed();
     end if;
     return v_booked;
 end;

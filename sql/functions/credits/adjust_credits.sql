@@ -16,8 +16,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'adjust_credits';
-    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_amount, p_reason, p_lot_id));
     v_answer bookingdb.idempotency_keys;
     v_now timestamptz;
     v_left integer;
@@ -41,14 +39,14 @@ begin
     perform bookingdb.require_length('p_reason', coalesce(p_reason, ''), 1, 1000);
     -- A reason of white space only counts as missing.
     perform bookingdb.require_length('p_reason', btrim(p_reason, e' \t\r\n'), 1, 1000);
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     perform bookingdb.lock_people(array[p_user_id]);
 
-    if p_idempotency_key is not null then
-        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
-        v_lot_id := v_answer.result_id;
-    end if;
+    v_answer := bookingdb.find_answer(
+        'adjust_credits', p_user_id, p_idempotency_key, jsonb_build_array(p_amount, p_reason, p_lot_id)
+    );
+    v_lot_id := v_answer.result_id;
 
     if v_lot_id is null then
         perform bookingdb.require_credit_account(p_user_id);
@@ -75,8 +73,7 @@ begin
                     perform bookingdb.raise_error('busy');
             end;
             if not found then
-                -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
-                raise exception using errcode = 'internal_error', message = 'Booking failed';
+                perform bookingdb.raise_write_swallowed();
             end if;
         else
             -- Credits are added to the lot named, and taken from it, else from all lots in spending order.
@@ -116,7 +113,7 @@ begin
                         updated_at = now()
                     where c.id = v_lot.id;
                     if not found then
-                        raise exception using errcode = 'internal_error', message = 'Booking failed';
+                        perform bookingdb.raise_write_swallowed();
                     end if;
                     perform bookingdb.write_credits_event('credits.adjusted', p_user_id, v_lot.id, v_part);
                     v_left := v_left - v_part;
@@ -153,9 +150,7 @@ begin
         coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id))
     );
     if v_answer.result_id is null then
-        perform bookingdb.remember_answer(
-            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_lot_id, v_grant.credits_balance
-        );
+        perform bookingdb.remember_answer(v_answer, v_lot_id, v_grant.credits_balance);
     end if;
     return v_grant;
 end;

@@ -36,8 +36,7 @@ begin
             updated_at = now()
         where c.id = v_lot.id;
         if not found then
-            -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
-            raise exception using errcode = 'internal_error', message = 'Booking failed';
+            perform bookingdb.raise_write_swallowed();
         end if;
         if v_lot.credits_balance > 0 then
             perform bookingdb.write_credits_event('credits.expired', v_lot.user_id, v_lot.id, -v_lot.credits_balance);

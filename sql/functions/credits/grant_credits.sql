@@ -18,8 +18,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'grant_credits';
-    v_request_hash bytea;
     v_answer bookingdb.idempotency_keys;
     v_lot_id uuid;
     v_grant bookingdb.credit_grant;
@@ -37,7 +35,7 @@ begin
         ));
     end if;
     perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    perform bookingdb.require_idempotency_key(p_idempotency_key);
     if p_category is null or p_category not in ('paid', 'promotional') then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_category'));
     end if;
@@ -47,21 +45,15 @@ begin
         ));
     end if;
 
-    if p_idempotency_key is not null then
-        -- The expiry as a number: as text it would depend on the connection's TimeZone.
-        v_request_hash := bookingdb.request_hash(jsonb_build_array(
-            p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
-        ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
-            -- What was asked before there were these two must still be recognised.
-            else jsonb_build_array(p_category, p_priority) end);
-    end if;
-
     perform bookingdb.lock_people(array[p_user_id]);
 
-    if p_idempotency_key is not null then
-        v_answer := bookingdb.find_answer(c_function_name, p_user_id, p_idempotency_key, v_request_hash);
-        v_lot_id := v_answer.result_id;
-    end if;
+    -- The expiry as a number: as text it would depend on the connection's TimeZone.
+    v_answer := bookingdb.find_answer('grant_credits', p_user_id, p_idempotency_key, jsonb_build_array(
+        p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
+    ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
+        -- What was asked before there were these two must still be recognised.
+        else jsonb_build_array(p_category, p_priority) end);
+    v_lot_id := v_answer.result_id;
     if v_lot_id is null then
         v_lot_id := bookingdb.find_granted_lot(p_payment_reference, p_user_id, p_amount);
     end if;
@@ -90,8 +82,7 @@ begin
                 p_category, p_priority
             );
             if not found then
-                -- A BEFORE trigger of the application swallowed the lot: everything is undone with it.
-                raise exception using errcode = 'internal_error', message = 'Booking failed';
+                perform bookingdb.raise_write_swallowed();
             end if;
 
             perform bookingdb.write_credits_event('credits.granted', p_user_id, v_lot_id, p_amount);
@@ -120,9 +111,7 @@ begin
     );
 
     if v_answer.result_id is null then
-        perform bookingdb.remember_answer(
-            c_function_name, p_user_id, p_idempotency_key, v_request_hash, v_lot_id, v_grant.credits_balance
-        );
+        perform bookingdb.remember_answer(v_answer, v_lot_id, v_grant.credits_balance);
     end if;
     return v_grant;
 end;

@@ -86,8 +86,7 @@ begin
         end if;
     end if;
     if not found then
-        -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
-        raise exception using errcode = 'internal_error', message = 'Booking failed';
+        perform bookingdb.raise_write_swallowed();
     end if;
     return true;
 end;

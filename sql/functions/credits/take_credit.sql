@@ -83,8 +83,7 @@ begin
     select p_user_id, p.id, p_session_id, 'debit', -1, v_balance - 1, v_actor
     from paid as p;
     if not found then
-        -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
-        raise exception using errcode = 'internal_error', message = 'Booking failed';
+        perform bookingdb.raise_write_swallowed();
     end if;
 end;
 $function$;

@@ -1,4 +1,4 @@
-create or replace function bookingdb.find_answer(p_function_name text, p_user_id uuid, p_key text, p_request_hash bytea)
+create or replace function bookingdb.find_answer(p_function_name text, p_user_id uuid, p_key text, p_request jsonb)
 returns bookingdb.idempotency_keys
 language plpgsql
 volatile
@@ -6,19 +6,28 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_request_hash bytea;
     v_answer bookingdb.idempotency_keys;
 begin
+    if p_key is null then
+        return null;
+    end if;
+    v_request_hash := bookingdb.request_hash(p_request);
     select k.*
     into v_answer
     from bookingdb.idempotency_keys as k
     where k.function_name = p_function_name and k.user_id = p_user_id and k.key = p_key;
 
-    if v_answer.request_hash <> p_request_hash then
+    if v_answer.request_hash <> v_request_hash then
         perform bookingdb.raise_error('idempotency_key_reused');
     end if;
+    v_answer.function_name := p_function_name;
+    v_answer.user_id := p_user_id;
+    v_answer.key := p_key;
+    v_answer.request_hash := v_request_hash;
     return v_answer;
 end;
 $function$;
 
-comment on function bookingdb.find_answer(text, uuid, text, bytea) is
-'What was answered to this idempotency key before, or a row of nulls. Raises: idempotency_key_reused when the key was used with other parameters.';
+comment on function bookingdb.find_answer(text, uuid, text, jsonb) is
+'What was answered to an idempotency key (null: there is none) before. A key that is new comes back without a result_id, for remember_answer(). p_request: see request_hash(). Raises: idempotency_key_reused when the key was used with other parameters.';

@@ -15,7 +15,7 @@ begin
         bookingdb.require_length('p_session_type', coalesce(p_session_type, ''), 1, 50),
         bookingdb.require_length('p_title', coalesce(p_title, ''), 1, 255),
         bookingdb.require_length('p_notes', p_notes, 0, 10000),
-        bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+        bookingdb.require_idempotency_key(p_idempotency_key);
 end;
 $function$;
 

@@ -15,8 +15,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'cancel_session';
-    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_session_id, p_reason, p_refund));
     v_now timestamptz;
     v_session public.sessions;
     v_part text;
@@ -26,7 +24,7 @@ begin
     -- Strangers are refused before any parameter is checked.
     perform bookingdb.authorise_anyone();
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     v_session := bookingdb.lock_session(p_session_id);
     v_part := bookingdb.authorise_for_session(v_session);
@@ -35,13 +33,12 @@ begin
     end if;
     perform bookingdb.lock_people(array[v_session.user_id]);
 
-    if p_idempotency_key is not null then
-        v_answer := bookingdb.find_answer(
-            c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash
-        );
-        if v_answer.result_id is not null then
-            return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
-        end if;
+    v_answer := bookingdb.find_answer(
+        'cancel_session', coalesce(v_session.user_id, v_session.id), p_idempotency_key,
+        jsonb_build_array(p_session_id, p_reason, p_refund)
+    );
+    if v_answer.result_id is not null then
+        return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
     v_now := clock_timestamp();
@@ -79,14 +76,11 @@ begin
         updated_at = now()
     where s.id = v_session.id;
     if not found then
-        raise exception using errcode = 'internal_error', message = 'Booking failed';
+        perform bookingdb.raise_write_swallowed();
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
-    perform bookingdb.remember_answer(
-        c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash, v_session.id,
-        v_balance
-    );
+    perform bookingdb.remember_answer(v_answer, v_session.id, v_balance);
     return bookingdb.changed_session(v_session.id, v_balance);
 end;
 $function$;

@@ -11,14 +11,12 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(p_session_id));
     v_session public.sessions;
-    v_owner_id uuid;
     v_answer bookingdb.idempotency_keys;
     v_balance integer;
 begin
     perform bookingdb.authorise_anyone();
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     v_session := bookingdb.lock_session(p_session_id);
     -- What becomes of a session is the therapist's to say.
@@ -26,11 +24,13 @@ begin
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
     end if;
 
-    v_owner_id := coalesce(v_session.user_id, v_session.id);
     if p_idempotency_key is not null then
         -- The keys are the client's: the same one may be in use for another of its sessions at this moment.
         perform bookingdb.lock_people(array[v_session.user_id]);
-        v_answer := bookingdb.find_answer(p_function_name, v_owner_id, p_idempotency_key, v_request_hash);
+        v_answer := bookingdb.find_answer(
+            p_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key,
+            jsonb_build_array(p_session_id)
+        );
         if v_answer.result_id is not null then
             return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
         end if;
@@ -46,14 +46,11 @@ begin
         updated_at = now()
     where s.id = v_session.id;
     if not found then
-        -- A BEFORE trigger of the application swallowed the change: everything is undone with it.
-        raise exception using errcode = 'internal_error', message = 'Booking failed';
+        perform bookingdb.raise_write_swallowed();
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
-    perform bookingdb.remember_answer(
-        p_function_name, v_owner_id, p_idempotency_key, v_request_hash, v_session.id, v_balance
-    );
+    perform bookingdb.remember_answer(v_answer, v_session.id, v_balance);
     return bookingdb.changed_session(v_session.id, v_balance);
 end;
 $function$;

@@ -17,10 +17,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    c_function_name constant text := 'reschedule_session';
-    v_request_hash constant bytea := bookingdb.request_hash(jsonb_build_array(
-        p_session_id, p_session_date, p_session_time, p_duration_minutes, p_time_zone
-    ));
     v_session public.sessions;
     v_part text;
     v_answer bookingdb.idempotency_keys;
@@ -34,9 +30,9 @@ declare
     v_balance integer;
 begin
     perform bookingdb.authorise_anyone();
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
-    if p_duration_minutes not between 15 and 180 then
-        perform bookingdb.raise_error('invalid_duration');
+    perform bookingdb.require_idempotency_key(p_idempotency_key);
+    if p_duration_minutes is not null then
+        perform bookingdb.require_session_minutes(p_duration_minutes);
     end if;
 
     v_session := bookingdb.lock_session(p_session_id);
@@ -56,13 +52,12 @@ begin
 
     perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
 
-    if p_idempotency_key is not null then
-        v_answer := bookingdb.find_answer(
-            c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash
-        );
-        if v_answer.result_id is not null then
-            return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
-        end if;
+    v_answer := bookingdb.find_answer(
+        'reschedule_session', coalesce(v_session.user_id, v_session.id), p_idempotency_key,
+        jsonb_build_array(p_session_id, p_session_date, p_session_time, p_duration_minutes, p_time_zone)
+    );
+    if v_answer.result_id is not null then
+        return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
     -- What is over, or has begun, stays where it was.
@@ -120,17 +115,14 @@ begin
         updated_at = now()
     where s.id = v_session.id;
     if not found then
-        raise exception using errcode = 'internal_error', message = 'Booking failed';
+        perform bookingdb.raise_write_swallowed();
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
-    perform bookingdb.remember_answer(
-        c_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key, v_request_hash, v_session.id,
-        v_balance
-    );
+    perform bookingdb.remember_answer(v_answer, v_session.id, v_balance);
     return bookingdb.changed_session(v_session.id, v_balance);
 end;
 $function$;
 
 comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text) is
-'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is meant in the session''s own zone. For the client, the therapist and trusted callers. Raises: invalid_duration, invalid_transition.';
+'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is meant in the session''s own zone. For the client, the therapist and trusted callers. Raises: invalid_transition.';
