@@ -589,7 +589,7 @@ def test_files_that_are_not_as_they_must_be(folder: Path) -> None:
     path = folder / "functions" / "errors" / "iso_utc.sql"
     text = path.read_text()
     path.write_text(text.replace("comment on", "-- comment on"))
-    with pytest.raises(SourceError, match=r"sql/functions/errors/iso_utc\.sql is not laid out as all function files are"):
+    with pytest.raises(SourceError, match=r"functions/errors/iso_utc\.sql is not laid out as all function files are"):
         source.load(folder)
     path.write_text(text)
     path.rename(folder / "functions" / "iso_utc.sql")

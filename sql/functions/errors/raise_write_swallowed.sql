@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.raise_write_swallowed() is
-'Fails a call of which a BEFORE trigger of the application swallowed a row: everything is undone with it. Raises: XX000.';
+'Fails a call of which a BEFORE trigger of the application swallowed a row: everything is undone with it.';
