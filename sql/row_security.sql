@@ -69,8 +69,6 @@ alter table bookingdb.policies enable row level security;
 
 alter table bookingdb.rewritten_records enable row level security;
 
-alter table bookingdb.selftest_people enable row level security;
-
 alter table bookingdb.time_zones enable row level security;
 
 alter table bookingdb.weekly_hours enable row level security;
@@ -109,9 +107,6 @@ create policy _bookingdb_deny on bookingdb.policies for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rewritten_records for all to public
-using (false) with check (false);
-
-create policy _bookingdb_deny on bookingdb.selftest_people for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.time_zones for all to public

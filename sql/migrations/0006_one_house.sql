@@ -9,6 +9,18 @@ create type bookingdb.slot_state as (
     state text
 );
 
+-- The selftest commits nothing any more. What an interrupted one left goes with what cleaned up after it.
+do $block$
+begin
+    if to_regprocedure('bookingdb.remove_selftest_people()') is not null then
+        perform bookingdb.remove_selftest_people();
+        drop function bookingdb.remove_selftest_people();
+    end if;
+end;
+$block$;
+
+drop table bookingdb.selftest_people;
+
 -- What these did has other names now, or other parameters.
 
 drop function if exists bookingdb.utc(timestamptz);

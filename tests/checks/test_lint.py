@@ -482,7 +482,7 @@ NEAR_MISSES = {
         "create index mine on bookingdb.calendar using gist (therapist_id) where kind in ('time_off', 'external')"
     ),
     "another expression": "create index mine on public.users (upper(email))",
-    "the same in another table": "create index mine on bookingdb.selftest_people (created_at)",
+    "the same in another table": "create index mine on bookingdb.outbox (created_at)",
     "a constraint that refuses other rows": (
         "alter table bookingdb.calendar add constraint mine exclude using gist (therapist_id with =, blocked with =)"
         " where (kind in ('session', 'hold'))"

@@ -9,17 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
-from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from bookingdb.checks.selftest import Check, SelftestError, selftest
 from bookingdb.install import source
-from tests.support import ROOT, World, connect, run, scalar, wait_until_blocked
+from tests.support import ROOT, World, connect, run
 from tests.support.databases import url_of
 
 REGISTERED = "a therapist and clients are registered, and credits granted"
@@ -32,10 +29,13 @@ INACTIVE = "an inactive therapist is refused"
 PAST = "a start in the past is refused"
 TAKEN = "a taken slot is refused"
 BUSY_CLIENT = "a second session of a client at the same time is refused"
-RACE = "of two callers racing for a slot one wins"
-CLEAN = "nothing is left behind"
+SLOT = "of two callers racing for a slot the second waits for the first"
+CREDIT = "of two callers spending a client's last credit the second waits for the first"
+CONSTRAINT = "without its locks, too, a slot is not booked twice"
+RACES = {SLOT, CREDIT, CONSTRAINT}
 ALL = [
-    REGISTERED, BOOKED, DEDUCTED, AUDITED, NO_CREDITS, UNKNOWN, INACTIVE, PAST, TAKEN, BUSY_CLIENT, RACE, CLEAN,
+    REGISTERED, BOOKED, DEDUCTED, AUDITED, NO_CREDITS, UNKNOWN, INACTIVE, PAST, TAKEN, BUSY_CLIENT,
+    SLOT, CREDIT, CONSTRAINT,
 ]  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def lived_in(world: World) -> World:
     return world
 
 
-def test_a_good_database_passes_every_check_and_stays_as_it_was(lived_in: World) -> None:
+def test_a_good_database_passes_and_stays_as_it_was(lived_in: World) -> None:
     before = contents(lived_in)
 
     checks = checks_of(lived_in)
@@ -110,7 +110,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
     "a ledger entry of another amount": (Rewrite("bookingdb.take_credit", "'debit', -1", "'debit', -2"), {DEDUCTED}),
     "a credit that is not taken": (
         Rewrite("bookingdb.take_credit", "= c.credits_balance - 1", "= c.credits_balance"),
-        {DEDUCTED, RACE},
+        {DEDUCTED, *RACES},
     ),
     "no audit row": ("alter table public.sessions disable trigger _bookingdb_audit", {AUDITED}),
     "two audit rows": (
@@ -120,7 +120,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
     ),
     "sessions on credit": (
         Rewrite("bookingdb.take_credit", "if v_lot_id is null then\n        perform", "if false then\n        perform"),
-        {NO_CREDITS},
+        {NO_CREDITS, *RACES},
     ),
     "anybody is a therapist": (
         Rewrite(THERAPIST, THERAPIST_IS_KNOWN, "false and " + THERAPIST_IS_KNOWN),
@@ -138,24 +138,28 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
     ),
     "conflicts are left to the constraint, whose error is not ours": (
         Rewrite("bookingdb.require_free_time", "b.starts @> lower(p_period)", "false"),
-        {TAKEN, RACE},
+        {TAKEN},
     ),
     "a conflict under another number": (
         Rewrite("bookingdb.raise_error", "'booking_conflict', 'PT409'", "'booking_conflict', 'PT400'"),
-        {TAKEN, RACE},
+        {TAKEN},
     ),
     "busy clients can be booked": (
         Rewrite("bookingdb.client_conflict", "return exists", "return false and exists"),
         {BUSY_CLIENT},
     ),
-    "nobody waits for a lock": (NO_LOCKS, {RACE}),
-    "people of a selftest cannot be removed": (
-        Rewrite("bookingdb.remove_selftest_people", "return cardinality", "perform 1 / 0; return cardinality"),
-        {RACE, CLEAN},
+    "nobody waits for a lock": (NO_LOCKS, {SLOT, CREDIT}),
+    "a therapist is not locked": (
+        Rewrite("bookingdb.book_once", "array[p_therapist_id, p_user_id]", "array[p_user_id]"),
+        {SLOT},
     ),
-    "people of a selftest are removed in part": (
-        Rewrite("bookingdb.remove_selftest_people", "delete from public.booking_audit_log", "-- "),
-        {CLEAN},
+    "a client is not locked": (
+        Rewrite("bookingdb.book_once", "array[p_therapist_id, p_user_id]", "array[p_therapist_id]"),
+        {CREDIT},
+    ),
+    "a calendar that lets sessions overlap": (
+        "alter table bookingdb.calendar drop constraint calendar_therapist_excl",
+        {CONSTRAINT},
     ),
 }
 
@@ -171,13 +175,22 @@ def test_what_is_broken_fails_its_check(world: World, name: str) -> None:
     assert failed(world) == expected
 
 
-def test_race_notices_a_missing_lock_and_constraint(world: World) -> None:
+def test_a_second_caller_who_does_not_wait_is_named(world: World) -> None:
     NO_LOCKS.apply(world)
-    world.run("alter table bookingdb.calendar drop constraint calendar_therapist_excl")
 
-    (race,) = (check for check in checks_of(world) if not check.passed)
+    races = [check for check in checks_of(world) if not check.passed]
 
-    assert race == Check(RACE, False, "was not refused with booking_conflict (PT409)")
+    assert races == [Check(name, False, "the second caller did not wait") for name in (SLOT, CREDIT)]
+
+
+def test_a_wait_for_somebody_else_does_not_count(world: World) -> None:
+    Rewrite("bookingdb.require_therapist", "'therapist_not_found'", "'busy'").apply(world)
+
+    details = {check.name: check.detail for check in checks_of(world) if not check.passed}
+
+    waited = "the second caller waited for somebody else than the first"
+    assert details.keys() == {UNKNOWN, INACTIVE, SLOT, CREDIT}
+    assert (details[SLOT], details[CREDIT]) == (waited, waited)
 
 
 def test_who_may_not_run_it_is_told_who_may(world: World, server_url: str) -> None:
@@ -245,61 +258,16 @@ def test_two_at_the_same_time_leave_each_other_alone(world: World) -> None:
     assert contents(world) == before
 
 
-def leave_people_behind(world: World) -> UUID:
-    """Do what a selftest whose machine lost its power leaves: a therapist and a client with a session."""
-    therapist, client = uuid4(), uuid4()
-    world.run("insert into bookingdb.selftest_people (id) values (%s), (%s)", therapist, client)
-    world.run("select public.register_therapist('selftest-1@example.invalid', null, %s)", therapist)
-    world.run("select public.register_client('selftest-2@example.invalid', null, %s)", client)
-    world.run("select public.grant_credits(%s, 2, p_idempotency_key => 'selftest')", client)
-    world.book(client, therapist, "09:00")
-    return therapist
-
-
-def test_the_next_selftest_removes_what_an_earlier_one_left(lived_in: World) -> None:
-    before = contents(lived_in)
-    leave_people_behind(lived_in)
-    assert contents(lived_in) != before
-
-    assert failed(lived_in) == set()
-
-    assert contents(lived_in) == before
-
-
-def test_a_real_clients_session_with_a_leftover_therapist_stays(world: World) -> None:
-    therapist = leave_people_behind(world)
-    real_client = world.client(credits=1)
-    world.run(
-        "select public.create_session_with_credit_deduction(%s, %s, current_date + 3, '15:00')", real_client, therapist
-    )
-
-    assert failed(world) == set()
-
-    assert world.run("select user_id, therapist_id from public.sessions") == [(real_client, therapist)]
-    assert world.run("select id, is_active from public.users where user_type = 'therapist'") == [(therapist, False)]
-    assert world.count("bookingdb.selftest_people") == 0
-    assert world.violations() == []
-
-
 # ----------------------------------------------------------------------------------------------------------------------
 # Interrupted
 # ----------------------------------------------------------------------------------------------------------------------
 
 GATE = 4711
-# Of a selftest's connections the janitor's is the one that is idle in its transaction.
-JANITORS_TRANSACTION = (
-    "exists (select from pg_stat_activity where datname = current_database() and application_name = 'bookingdb'"
-    " and state = 'idle in transaction')"
-)
-# Where a selftest can be stopped, by a trigger that waits at a gate for everything that concerns its listed people.
+# Where a selftest can be stopped, by a trigger that waits at a gate.
 STAGES = {
-    "registering": "create trigger gate before insert on public.users for each row execute function gate('id')",
-    "committing the registration": "create constraint trigger gate after insert on public.users deferrable"
-    " initially deferred for each row execute function gate('id')",
-    "booking": "create trigger gate before insert on public.sessions for each row execute function gate('user_id')",
-    "committing the booking": "create constraint trigger gate after insert on public.sessions deferrable"
-    " initially deferred for each row execute function gate('user_id')",
-    "removing": "create trigger gate before delete on public.users for each row execute function gate('id')",
+    "registering": "before insert on public.users",
+    "booking": "before insert on public.sessions",
+    "racing": "before insert on public.user_credits",
 }
 
 
@@ -310,13 +278,11 @@ def gatekeeper(lived_in: World) -> Iterator[psycopg.Connection[tuple[object, ...
         f"""
         create function public.gate() returns trigger language plpgsql as $function$
         begin
-            if exists (
-                select from bookingdb.selftest_people as p
-                where p.id = (to_jsonb(coalesce(new, old)) ->> tg_argv[0])::uuid
-            ) then
+            -- Credits that no function of ours granted are those of a race.
+            if tg_argv[0] <> 'racing' or not exists (select from bookingdb.ledger where lot_id = new.id) then
                 perform pg_advisory_xact_lock({GATE});
             end if;
-            return coalesce(new, old);
+            return new;
         end;
         $function$
         """
@@ -352,46 +318,20 @@ def wait_for(world: World, what: str, condition: str, seconds: float = 20) -> No
         time.sleep(0.01)
 
 
-def wait_at_gate(world: World) -> None:
-    wait_for(
-        world, "the selftest is at the gate",
-        f"exists (select from pg_locks where locktype = 'advisory' and objid = {GATE} and not granted"
-        "  and database = (select oid from pg_database where datname = current_database()))",
-    )  # fmt: skip
-
-
-def wait_until_all_is_removed(world: World) -> None:
-    """No people are listed, and no connection is left that could write any."""
-    wait_for(
-        world, "the selftest's people are removed",
-        "not exists (select from bookingdb.selftest_people) and not exists ("
-        "  select from pg_stat_activity where datname = current_database() and application_name = 'bookingdb')",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("name", "stage"),
-    [
-        *(("SIGKILL", stage) for stage in STAGES),
-        ("SIGINT", "committing the registration"),
-        ("SIGINT", "booking"),
-        ("SIGINT", "removing"),
-        ("SIGTERM", "booking"),
-        ("SIGTERM", "removing"),
-    ],
-)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_interrupted_at_any_stage_it_leaves_nothing(
     lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]], name: str, stage: str
 ) -> None:
     before = contents(lived_in)
-    lived_in.run(STAGES[stage])
+    lived_in.run(f"create trigger gate {STAGES[stage]} for each row execute function gate('{stage}')")
     process = start_selftest(lived_in)
     try:
-        wait_at_gate(lived_in)
-        if name == "SIGTERM":
-            # As a service manager does, to every process of the service.
-            os.kill(janitor_of(process), signal.SIGTERM)
-        # The process group, as a terminal does: the janitor must not be in it.
+        wait_for(
+            lived_in, "the selftest is at the gate",
+            f"exists (select from pg_locks where locktype = 'advisory' and objid = {GATE} and not granted"
+            "  and database = (select oid from pg_database where datname = current_database()))",
+        )  # fmt: skip
         os.killpg(process.pid, signal.Signals[name])
         if name != "SIGINT":
             process.wait(10)
@@ -401,112 +341,9 @@ def test_interrupted_at_any_stage_it_leaves_nothing(
         process.kill()
 
     assert process.returncode != 0
-    wait_until_all_is_removed(lived_in)
+    wait_for(
+        lived_in, "no connection is left that could write anything",
+        "not exists (select from pg_stat_activity where datname = current_database()"
+        "  and application_name = 'bookingdb')",
+    )  # fmt: skip
     assert contents(lived_in) == before
-
-
-def test_people_of_a_selftest_that_runs_are_no_leftovers(
-    lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
-) -> None:
-    database = lived_in.connection.info.dbname
-    lived_in.run(f"alter role owner in database {database} set idle_in_transaction_session_timeout = '500ms'")
-    lived_in.run(STAGES["booking"])
-    process = start_selftest(lived_in)
-    try:
-        wait_at_gate(lived_in)
-        time.sleep(0.7)
-        lived_in.run("set lock_timeout = '2s'")
-        assert lived_in.scalar("select bookingdb.remove_selftest_people()") == 0
-        gatekeeper.close()
-        process.communicate(timeout=20)
-    finally:
-        process.kill()
-
-    assert process.returncode == 0
-
-
-def test_a_janitor_that_is_killed_is_replaced(
-    lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
-) -> None:
-    before = contents(lived_in)
-    lived_in.run(STAGES["booking"])
-    process = start_selftest(lived_in)
-    try:
-        wait_at_gate(lived_in)
-        os.kill(janitor_of(process), signal.SIGKILL)
-        gatekeeper.close()
-        output, _ = process.communicate(timeout=20)
-    finally:
-        process.kill()
-
-    assert "Check(name='of two callers racing for a slot one wins', passed=False" in output
-    assert "Check(name='nothing is left behind', passed=True" in output
-    assert contents(lived_in) == before
-
-
-def test_removing_leftovers_waits_for_a_writer(
-    lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
-) -> None:
-    before = contents(lived_in)
-    lived_in.run(STAGES["registering"])
-    process = start_selftest(lived_in)
-    try:
-        wait_at_gate(lived_in)
-        os.kill(janitor_of(process), signal.SIGKILL)
-        wait_for(lived_in, "the janitor's transaction has ended", f"not {JANITORS_TRANSACTION}")
-        with lived_in.connect() as remover, ThreadPoolExecutor() as threads:
-            removed = threads.submit(scalar, remover, "select bookingdb.remove_selftest_people()")
-            wait_until_blocked(lived_in.connection, remover.info.backend_pid)
-            gatekeeper.close()
-            assert removed.result() == 3
-        process.communicate(timeout=20)
-    finally:
-        process.kill()
-
-    assert contents(lived_in) == before
-
-
-def test_a_janitor_whose_connection_is_lost_connects_again(
-    lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
-) -> None:
-    before = contents(lived_in)
-    lived_in.run(STAGES["booking"])
-    process = start_selftest(lived_in)
-    try:
-        wait_at_gate(lived_in)
-        lived_in.run(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-            " and application_name = 'bookingdb' and state = 'idle in transaction'"
-        )
-        os.killpg(process.pid, signal.SIGKILL)
-        gatekeeper.close()
-        process.communicate(timeout=20)
-    finally:
-        process.kill()
-
-    wait_until_all_is_removed(lived_in)
-    assert contents(lived_in) == before
-
-
-def janitor_of(process: subprocess.Popen[str]) -> int:
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(child)
-
-
-@pytest.mark.slow
-def test_janitor_gets_no_password_that_others_can_read(
-    lived_in: World, gatekeeper: psycopg.Connection[tuple[object, ...]]
-) -> None:
-    lived_in.run(STAGES["booking"])
-    process = start_selftest(lived_in)
-    try:
-        wait_at_gate(lived_in)
-        arguments = Path(f"/proc/{janitor_of(process)}/cmdline").read_text()
-        gatekeeper.close()
-        process.communicate(timeout=20)
-    finally:
-        process.kill()
-
-    assert "bookingdb.checks.selftest" in arguments
-    assert "postgresql://" not in arguments
-    assert scalar(lived_in.connection, "select count(*) from bookingdb.selftest_people") == 0

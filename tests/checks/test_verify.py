@@ -336,11 +336,6 @@ DAMAGES = {
     ),
     "extension missing": ("drop extension btree_gist cascade", "extension", "btree_gist"),
     # Contents
-    "people of an interrupted self-test": (
-        "insert into bookingdb.selftest_people (id) values (gen_random_uuid())",
-        "contents",
-        "bookingdb.selftest_people",
-    ),
     "no time zones": ("delete from bookingdb.time_zones where name <> 'UTC'", "contents", "bookingdb.time_zones"),
     "no default policy": ("delete from bookingdb.policies", "contents", "bookingdb.policies"),
 }
@@ -410,8 +405,6 @@ def follow(world: World, findings: list[Finding]) -> None:
             match command:
                 case "bookingdb migrate" | "bookingdb migrate --reapply":
                     installer.migrate(world.connection, reapply=command.endswith("--reapply"))
-                case "bookingdb selftest":
-                    world.run("select bookingdb.remove_selftest_people()")
                 case _:
                     try:
                         world.run(command)

@@ -813,20 +813,6 @@ def test_the_records_are_not_rewritten(world: World, table: str, change: str) ->
         assert outcome(partial(world.run, change.format(table))) in {"42501"}
 
 
-def test_a_client_called_a_selftests_keeps_its_records(world: World) -> None:
-    client = world.client(credits=1)
-    world.book(client, world.therapist())
-    world.run("insert into bookingdb.selftest_people (id) values (%s)", client)
-
-    for statement in (
-        "delete from bookingdb.ledger",
-        "delete from public.booking_audit_log",
-        "select bookingdb.remove_selftest_people()",
-    ):
-        with nothing_written(world), pytest.raises(psycopg.errors.InsufficientPrivilege):
-            world.run(statement)
-
-
 def test_a_user_with_sessions_or_credits_is_not_deleted(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     world.book(client, therapist)
