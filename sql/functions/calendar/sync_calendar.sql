@@ -26,11 +26,7 @@ begin
         select n.id, n.therapist_id, n.user_id, n.start_time, n.end_time
         from public.sessions as n
         where n.id = i.id
-            and bookingdb.occupies_time(n.status)
-            and (n.therapist_id is not null or n.user_id is not null)
-            and n.start_time < n.end_time
-            and isfinite(n.start_time)
-            and isfinite(n.end_time)
+            and bookingdb.has_place_in_time(n)
         offset 0
     ) as s on true
     left join lateral (
@@ -89,11 +85,7 @@ begin
         from public.sessions as s
         left join unnest(v_kept_ids, v_kept_blocked) as k (id, blocked) on k.id = s.id
         where s.id = any (v_changed_ids)
-            and bookingdb.occupies_time(s.status)
-            and (s.therapist_id is not null or s.user_id is not null)
-            and s.start_time < s.end_time
-            and isfinite(s.start_time)
-            and isfinite(s.end_time)
+            and bookingdb.has_place_in_time(s)
         order by s.start_time, s.id
     loop
         v_period := tstzrange(v_session.start_time, v_session.end_time);

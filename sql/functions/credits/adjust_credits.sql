@@ -17,7 +17,6 @@ set jit = off
 as $function$
 declare
     v_answer bookingdb.idempotency_keys;
-    v_now timestamptz;
     v_left integer;
     v_part integer;
     v_lot public.user_credits;
@@ -78,24 +77,11 @@ begin
         else
             -- Credits are added to the lot named, and taken from it, else from all lots in spending order.
             v_left := p_amount;
-            v_now := clock_timestamp();
             begin
                 v_lock_timeout := bookingdb.limit_wait();
-                for v_lot in
-                    select c.*
-                    from public.user_credits as c
-                    where c.user_id = p_user_id
-                        and c.user_type = 'user'
-                        and c.status = 'active'
-                        and (c.expires_at is null or c.expires_at > v_now)
-                        and (c.id = p_lot_id or p_lot_id is null)
-                        and (c.credits_balance > 0 or p_amount > 0)
-                    order by c.priority, c.expires_at asc nulls last, c.category desc, c.created_at, c.id
-                    for update
-                loop
-                    exit when v_left = 0;
-                    -- The lot expired during the wait for it.
-                    continue when v_lot.expires_at <= clock_timestamp();
+                while v_left <> 0 loop
+                    v_lot := bookingdb.lock_next_lot(p_user_id, p_lot_id, p_amount > 0);
+                    exit when v_lot.id is null;
                     v_part := greatest(v_left, -v_lot.credits_balance);
                     -- A lot that was written directly may have no room for the sum in an integer.
                     if v_part > 2147483647 - v_lot.credits_balance then

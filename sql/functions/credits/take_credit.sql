@@ -10,8 +10,6 @@ declare
     v_actor constant text := bookingdb.actor();
     v_lot_id uuid;
     v_balance integer;
-    v_lock_timeout text;
-    v_expires_at timestamptz;
 begin
     -- Spending order: priority, then the soonest expiry, then promotional before paid, then the oldest, then the id.
     -- Only direct writers and expire_credits() can hold the lot's lock, because the caller has the client's. Waiting
@@ -40,28 +38,9 @@ begin
 
     -- Somebody else holds the lock of the lot.
     if v_lot_id is null and bookingdb.credits_balance(p_user_id) > 0 then
-        begin
-            v_lock_timeout := bookingdb.limit_wait();
-            -- A lot that expires during the wait is skipped.
-            loop
-                select l.id, l.credits_balance, l.expires_at
-                into v_lot_id, v_balance, v_expires_at
-                from public.user_credits as l
-                where l.user_id = p_user_id
-                    and l.user_type = 'user'
-                    and l.status = 'active'
-                    and l.credits_balance > 0
-                    and (l.expires_at is null or l.expires_at > clock_timestamp())
-                order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
-                limit 1
-                for update;
-                exit when coalesce(v_expires_at > clock_timestamp(), true);
-            end loop;
-            perform set_config('lock_timeout', v_lock_timeout, true);
-        exception
-            when lock_not_available then
-                perform bookingdb.raise_error('busy');
-        end;
+        select l.id, l.credits_balance
+        into v_lot_id, v_balance
+        from bookingdb.lock_next_lot(p_user_id) as l;
     end if;
 
     if v_lot_id is null then
@@ -89,4 +68,4 @@ end;
 $function$;
 
 comment on function bookingdb.take_credit(uuid, uuid) is
-'Takes one credit for a session from exactly one lot, with its ledger entry. Caller holds: the client''s lock. Raises: busy, insufficient_credits.';
+'Takes one credit for a session from exactly one lot, with its ledger entry. Caller holds: the client''s lock. Raises: insufficient_credits.';

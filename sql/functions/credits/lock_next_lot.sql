@@ -1,0 +1,42 @@
+create or replace function bookingdb.lock_next_lot(
+    p_user_id uuid,
+    p_lot_id uuid default null,
+    p_empty_too boolean default false
+)
+returns public.user_credits
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_lot public.user_credits;
+    v_lock_timeout text;
+begin
+    v_lock_timeout := bookingdb.limit_wait();
+    -- A lot that runs out while we wait for it is not spent.
+    loop
+        select l.*
+        into v_lot
+        from public.user_credits as l
+        where l.user_id = p_user_id
+            and l.user_type = 'user'
+            and l.status = 'active'
+            and (l.credits_balance > 0 or p_empty_too)
+            and (l.expires_at is null or l.expires_at > clock_timestamp())
+            and (l.id = p_lot_id or p_lot_id is null)
+        order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
+        limit 1
+        for update;
+        exit when coalesce(v_lot.expires_at > clock_timestamp(), true);
+    end loop;
+    perform set_config('lock_timeout', v_lock_timeout, true);
+    return v_lot;
+exception
+    when lock_not_available then
+        perform bookingdb.raise_error('busy');
+end;
+$function$;
+
+comment on function bookingdb.lock_next_lot(uuid, uuid, boolean) is
+'The lot of a client that is spent next, locked until the transaction ends; nulls where there is none. With p_lot_id it is this lot or none; p_empty_too: also one without credits. The caller holds the client''s lock (lock_people). Raises: busy.';
