@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -151,6 +151,8 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
 
     by_migrate(connection)
 
+    # What goes held nothing.
+    assert rows.pop("bookingdb.selftest_people") == []
     for table, old in rows.items():
         # Columns that came since are the last ones.
         columns = len(old[0]) if old else 0
@@ -158,6 +160,20 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
     lots = "select distinct category, priority, grace_for_lot_id from user_credits"
     assert run(connection, lots) == [("paid", 50, None)]
     require_sound(before.world)
+
+
+@everywhere
+def test_what_an_interrupted_selftest_left_goes(before: Before, upgrade: Upgrade) -> None:
+    world, person = before.world, uuid4()
+    world.run("insert into bookingdb.selftest_people (id) values (%s)", person)
+    world.run("select register_client('selftest@example.invalid', null, %s)", person)
+    world.run("select grant_credits(%s, 2)", person)
+
+    upgrade(world.connection)
+
+    assert world.scalar("select count(*) from users where id = %s", person) == 0
+    assert world.scalar("select count(*) from bookingdb.ledger where user_id = %s", person) == 0
+    require_sound(world)
 
 
 @everywhere
