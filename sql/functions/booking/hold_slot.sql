@@ -48,11 +48,15 @@ begin
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    v_answer := bookingdb.find_answer('hold_slot', p_user_id, p_idempotency_key, jsonb_build_array(
-        p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text, p_time_zone
-    ));
-    if v_answer.result_id is not null then
-        return bookingdb.held_slot(v_answer.result_id);
+    -- Without a key the call would be 1 % of a hold.
+    if p_idempotency_key is not null then
+        v_answer := bookingdb.find_answer('hold_slot', p_user_id, p_idempotency_key, jsonb_build_array(
+            p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text,
+            p_time_zone
+        ));
+        if v_answer.result_id is not null then
+            return bookingdb.held_slot(v_answer.result_id);
+        end if;
     end if;
 
     perform bookingdb.require_people(p_therapist_id, p_user_id);

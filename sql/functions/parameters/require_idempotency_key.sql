@@ -6,9 +6,14 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    perform bookingdb.require_length('p_idempotency_key', p_idempotency_key, 1, 255);
+    -- Not by require_length(): a call more would cost 0.6 % of a booking.
+    if char_length(p_idempotency_key) not between 1 and 255 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_idempotency_key', 'minimum_length', 1, 'maximum_length', 255
+        ));
+    end if;
 end;
 $function$;
 
 comment on function bookingdb.require_idempotency_key(text) is
-'Refuses an idempotency key (null passes: there is none) of other than 1 to 255 characters.';
+'Refuses an idempotency key (null passes: there is none) of other than 1 to 255 characters. Raises: invalid_parameter.';
