@@ -39,4 +39,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_next_lot(uuid, uuid, boolean) is
-'The lot of a client that is spent next, locked until the transaction ends; nulls where there is none. With p_lot_id it is this lot or none; p_empty_too: also one without credits. The caller holds the client''s lock (lock_people). Raises: busy.';
+'Locks the lot that is spent next, or p_lot_id alone, with p_empty_too an empty one, too; returns nulls where there is none. Caller holds: the client''s lock. Raises: busy.';

@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.raise_write_swallowed() is
-'Fails a call of which a BEFORE trigger of the application swallowed a row: everything is undone with it.';
+'Fails the call, and so undoes it, where a BEFORE trigger of the application swallowed a row.';

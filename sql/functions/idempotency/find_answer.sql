@@ -30,4 +30,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_answer(text, uuid, text, jsonb) is
-'What was answered to an idempotency key (null: there is none) before. A key that is new comes back without a result_id, for remember_answer(). p_request: see request_hash(). Raises: idempotency_key_reused when the key was used with other parameters.';
+'Finds what was answered to an idempotency key. A new key comes back without a result_id, for remember_answer(); null returns null. Raises: idempotency_key_reused (other parameters).';

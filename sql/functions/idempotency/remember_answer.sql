@@ -23,4 +23,4 @@ end;
 $function$;
 
 comment on function bookingdb.remember_answer(bookingdb.idempotency_keys, uuid, integer) is
-'Keeps what is answered to an idempotency key that find_answer() did not know; without a key nothing.';
+'Keeps what is answered to an idempotency key that find_answer() did not know; without a key it keeps nothing.';

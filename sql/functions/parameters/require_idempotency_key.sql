@@ -16,4 +16,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_idempotency_key(text) is
-'Refuses an idempotency key (null passes: there is none) of other than 1 to 255 characters. Raises: invalid_parameter.';
+'Refuses an idempotency key of other than 1 to 255 characters; null passes. Raises: invalid_parameter.';
