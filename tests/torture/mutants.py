@@ -154,8 +154,9 @@ MUTANTS = (
         "if false then", "test_the_edges_of_notice_and_horizon",
     ),
     Mutant(
-        "the opening hours", _function("require_free_time"), "if not bookingdb.is_open(",
-        "if false and not bookingdb.is_open(", "test_a_booking_that_waits_for_a_change_of_hours_obeys_them",
+        "the opening hours", _function("require_free_time"), "if not bookingdb.is_within_hours_and_limits(",
+        "if false and not bookingdb.is_within_hours_and_limits(",
+        "test_a_booking_that_waits_for_a_change_of_hours_obeys_them",
     ),
     Mutant(
         "the sessions that a day and a week may have", _function("require_free_time"),
