@@ -20,21 +20,11 @@ import psycopg
 from psycopg import sql
 
 from bookingdb import database
-from bookingdb.calls import PolicySettings
 from bookingdb.checks.selftest.expectations import Connection, Failed, require, require_refusal, row, settle
-from bookingdb.checks.selftest.stage import (
-    POLICY,
-    TIME_ZONE,
-    book,
-    borrow,
-    forget_credits,
-    forget_hours,
-    free_day,
-    is_adopted,
-    new_email,
-)
+from bookingdb.checks.selftest.stage import book, borrow, forget_credits, forget_hours, free_day, is_adopted, new_email
 from bookingdb.client import Bookings
 from bookingdb.errors import Busy, InsufficientCredits, TherapistNotFound, UserNotFound
+from bookingdb.policy import DEFAULTS, PolicySettings
 
 # How long the second caller waits for the first before it gives up, and for others once the first is gone.
 _PATIENCE: Final = "100ms"
@@ -135,9 +125,9 @@ def _book(connection: Connection) -> _Booked | None:
         therapist, client = therapists[0], clients[0]
     else:
         bookings = Bookings(connection)
-        therapist = bookings.register_therapist(new_email(), full_name="Selftest", time_zone=TIME_ZONE)
+        therapist = bookings.register_therapist(new_email(), full_name="Selftest")
         client = bookings.register_client(new_email(), full_name="Selftest")
-    _set_policy(connection, therapist, {**POLICY, "time_zone": TIME_ZONE})
+    _set_policy(connection, therapist, DEFAULTS)
     forget_hours(connection, therapist)
     forget_credits(connection, [client])
     connection.execute(

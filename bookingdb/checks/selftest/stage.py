@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Final
 from uuid import UUID
 
-from bookingdb.calls import PolicySettings
 from bookingdb.checks.selftest.expectations import Connection, Failed, row
 from bookingdb.client import Bookings
+from bookingdb.policy import DEFAULTS
 from bookingdb.records import BookedSession
-
-TIME_ZONE: Final = "UTC"
-# What the checks count on, whatever the default policy says.
-POLICY: Final[PolicySettings] = {
-    "minimum_duration_minutes": 15,
-    "maximum_duration_minutes": 180,
-    "buffer_before_minutes": 0,
-    "buffer_after_minutes": 0,
-    "minimum_notice": dt.timedelta(0),
-    "maximum_advance": dt.timedelta(days=365),
-    "maximum_sessions_per_day": 1000,
-    "maximum_sessions_per_week": 1000,
-    "require_hours": False,
-}
 
 
 class Stage:
@@ -55,8 +40,8 @@ class Stage:
             return book(self.connection, client, therapist, at, day or self.day)
 
     def _therapist(self) -> UUID:
-        therapist = self.bookings.register_therapist(new_email(), full_name="Selftest", time_zone=TIME_ZONE)
-        self.bookings.set_policy(therapist_id=therapist, **POLICY)
+        therapist = self.bookings.register_therapist(new_email(), full_name="Selftest")
+        self.bookings.set_policy(therapist_id=therapist, **DEFAULTS)
         return therapist
 
     def _client(self, credits: int) -> UUID:
@@ -86,9 +71,8 @@ class BorrowedStage(Stage):
             return "but there is no therapist who can be booked, or no client"
         self.therapist, self.colleague = therapists[0], therapists[-1]
         self.client, self.other_client, self.penniless = (clients * 3)[:3] if len(clients) < 3 else clients
-        settings: PolicySettings = {**POLICY, "time_zone": TIME_ZONE}
         for therapist in therapists:
-            self.bookings.set_policy(therapist_id=therapist, **settings)
+            self.bookings.set_policy(therapist_id=therapist, **DEFAULTS)
             forget_hours(self.connection, therapist)
         forget_credits(self.connection, clients)
         self.day = free_day(self.connection, therapists + clients)
@@ -99,9 +83,9 @@ class BorrowedStage(Stage):
 
 
 def book(connection: Connection, client: UUID, therapist: UUID, at: str, day: dt.date) -> BookedSession:
-    """Book a session of the standard length, by the local time of TIME_ZONE."""
+    """Book a session of the standard length, by the time of UTC."""
     return Bookings(connection).book_session(
-        user_id=client, therapist_id=therapist, session_date=day, session_time=at, time_zone=TIME_ZONE
+        user_id=client, therapist_id=therapist, session_date=day, session_time=at, time_zone="UTC"
     )
 
 
