@@ -15,6 +15,7 @@ from tests.support.call_graph import ENGINE, SOURCE, called, own_errors
 
 PUBLIC = [function for function in SOURCE.engine if function.is_public]
 LONGEST_LINE = 120
+LONGEST_COMMENT = 200
 
 
 def test_a_file_holds_the_function_of_its_name() -> None:
@@ -142,8 +143,32 @@ def test_comment_lists_the_errors_a_function_raises_itself() -> None:
             assert sorted(listed) == sorted(own_errors(function)), function.path
 
 
+def test_a_comment_is_short_and_its_parts_are_in_order() -> None:
+    """That of a public function is its documentation, and may be longer."""
+    found = []
+    for function in SOURCE.engine:
+        comment = function.header.comment
+        if not function.is_public and len(comment) > LONGEST_COMMENT:
+            found.append(f"{function.path}: has {len(comment)} characters")
+        parts = re.findall(r"(?<=\. )(?:Caller holds|Raises): ", comment)
+        if [part for part in ("Caller holds: ", "Raises: ") if part in comment] != parts:
+            found.append(f"{function.path}: {parts} are not sentences of their own, in this order")
+
+    assert found == []
+
+
+def test_comments_use_the_words_of_the_field() -> None:
+    ours = re.compile(r"\b(deal|horizon|instants?|passed over|twins?|mended|reckon\w*)\b|\(never\)|^Who\b|^That\b")
+    found = []
+    for file in (*SOURCE.engine, SOURCE.triggers_file, SOURCE.row_security_file, SOURCE.grants_file):
+        comments = re.findall(r"^(?: *-- |')(.*)$", file.text, re.MULTILINE)
+        found += [f"{file.path}: {comment}" for comment in comments if ours.search(comment)]
+
+    assert found == []
+
+
 def test_a_public_comment_says_who_may_call() -> None:
-    callers = r"\bfor (trusted callers|every logged-in user|the (user (itself|themselves|whose)|therapist|client))"
+    callers = r"\bfor (trusted callers|every logged-in user|the (user (themselves|whose)|therapist|client))"
 
     assert [function.path for function in PUBLIC if not re.search(callers, function.header.comment, re.I)] == []
 

@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- is_superuser speaks of the calling role; current_user is the owner of this function.
+    -- is_superuser is about the calling role; current_user is the owner of this function.
     if tg_op <> 'TRUNCATE' then
         if current_setting('is_superuser')::boolean then
             insert into bookingdb.rewritten_records (table_name, operation, old_row, new_row, rewritten_by)
@@ -29,4 +29,4 @@ end;
 $function$;
 
 comment on function bookingdb.refuse_change() is
-'Trigger that keeps ledger and audit log append-only for everybody but a superuser, of whom it keeps what was rewritten (rewritten_records), and refuses TRUNCATE to everybody. Raises: 42501.';
+'Trigger: keeps ledger and audit log append-only, refuses TRUNCATE, and records what a superuser rewrites (rewritten_records). Raises: 42501.';

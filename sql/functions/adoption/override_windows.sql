@@ -34,7 +34,7 @@ begin
         return;
     end if;
 
-    -- Times that are off are taken out of the hours of the date, or else of the week's.
+    -- Times off are taken out of the hours of the date, or else of the week.
     v_open := case when v_is_closed then '{}' else bookingdb.subtract_off_minutes(coalesce(v_open, p_week), v_off) end;
     if exists (select from unnest(v_open) as o (minutes) where lower(o.minutes) >= 1440) then
         problem := 'what is left of the hours begins on the next date';
@@ -50,4 +50,4 @@ end;
 $function$;
 
 comment on function bookingdb.override_windows(jsonb, jsonb, int4multirange) is
-'What the rows of an application''s availability_overrides for one therapist and date come to, as date_overrides has it: windows, a row without times where the date is closed, no row where the week holds (p_week: its hours on the date, in minutes from midnight). Closed wins over all else; open times stand in the place of the week''s, and off times are taken out. p_columns as for override_parts. What cannot be understood comes back as rows with a problem and nothing else.';
+'Combines an application''s overrides of a date into windows: closed wins, open replaces the week (p_week), off is taken out. No times: closed; no row: the week; problem: not understood.';

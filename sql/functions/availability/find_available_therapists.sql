@@ -46,7 +46,7 @@ begin
         ));
     end if;
 
-    -- Who can be booked at all, and for so long.
+    -- Therapists who can be booked at all, and for this duration.
     if p_therapist_ids is null then
         v_policies := array(
             select p
@@ -69,16 +69,16 @@ begin
     where p_duration_minutes between p.minimum_duration_minutes and p.maximum_duration_minutes
         and s.span && tstzrange(p_from, p_to);
 
-    -- The whole session lies in the span. The next hours first, then ever longer stretches, until enough are found:
-    -- who is free later cannot come before who is free earlier.
+    -- The whole session lies in the span. The search takes the next hours first, then ever longer stretches, until it
+    -- has found enough: a later stretch has no earlier start.
     v_last := least(v_last, p_to - v_length);
     v_span := tstzrange(greatest(p_from, clock_timestamp()), null);
     while lower(v_span) <= v_last and cardinality(v_found_ids) < p_limit and cardinality(v_policies) > 0 loop
         v_span := tstzrange(
             lower(v_span), least(v_last, lower(v_span) + make_interval(hours => v_hours)), '[]'
         );
-        -- By the first free instant. The first point of the grid comes at that instant or later, so that those behind
-        -- the worst of enough need not be looked at.
+        -- Candidates come in order of their first free timestamp. Their first slot is not before it, so that nobody
+        -- after the last of enough results is looked at.
         for v_candidate in
             select f.therapist_id, f.starts
             from bookingdb.free_times(v_policies, v_span, v_length, null, true) as f
@@ -89,7 +89,7 @@ begin
             v_policy := bookingdb.policy_of(v_candidate.therapist_id);
             v_starts := v_candidate.starts * tstzmultirange(bookingdb.bookable_span(v_policy));
             continue when isempty(v_starts);
-            -- Mostly the first day has one.
+            -- Mostly the first day has a slot, so it is searched first.
             select coalesce(
                 (
                     select s.start
@@ -143,4 +143,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_available_therapists(timestamptz, timestamptz, integer, uuid[], integer) is
-'Who can be booked for p_duration_minutes from p_from to p_to (at most 366 days; the whole session lies between the two), each therapist with its first slot, the earliest free first, p_limit (1 to 1000) of them at most. p_therapist_ids: only of these; null: of all. For every logged-in user and for trusted callers. Raises: invalid_parameter (p_from, p_to, p_limit 1 to 1000).';
+'Finds therapists who can be booked for p_duration_minutes from p_from to p_to (at most 366 days; the whole session lies between the two), each with their first slot, the earliest first, at most p_limit (1 to 1000) of them. p_therapist_ids limits the search to these; NULL searches all. For every logged-in user and for trusted callers. Raises: invalid_parameter.';

@@ -25,4 +25,4 @@ end;
 $function$;
 
 comment on function bookingdb.is_free(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean) is
-'Whether the therapist of a policy is free for a session of this period, not counting p_except_id: it starts in none of busy_times(), and is_within_hours_and_limits(). p_with_hours, p_with_limits false: without regard to hours, to limits. The check and direct writes ask here, bookings require_free_time(), which also names the rule; free_times() is the same for all instants of a span.';
+'Says whether a policy''s therapist is free for a period: no busy_times(), and is_within_hours_and_limits(). The check and direct writes ask here; bookings ask require_free_time(), which names the rule.';

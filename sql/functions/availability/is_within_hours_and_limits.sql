@@ -12,8 +12,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- Who has no hours and needs none is there at all times: nothing has to be worked out. (Conditions of their own: an
-    -- expression with a query in it is run as a query, even where its first part decides.)
+    -- A therapist without hours who needs none is always there. (The conditions are nested: an expression with a query
+    -- in it is run as a query, even where its first part decides.)
     if p_with_hours and (p_policy.require_hours or p_policy.has_hours) then
         if not exists (
             select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o
@@ -37,4 +37,4 @@ $function$;
 comment on function bookingdb.is_within_hours_and_limits(
     bookingdb.effective_policy, tstzrange, uuid, boolean, boolean
 ) is
-'Whether a session of this period lies in the hours of the therapist of a policy (opening_times) and within its limits (full_times), not counting p_except_id. p_with_hours, p_with_limits false: without regard to hours, to limits.';
+'Says whether a period lies in the hours (opening_times) and limits (full_times) of a policy''s therapist, p_except_id left out. p_with_hours and p_with_limits false skip the one or the other.';

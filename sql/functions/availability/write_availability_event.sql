@@ -12,4 +12,4 @@ end;
 $function$;
 
 comment on function bookingdb.write_availability_event(uuid) is
-'Writes the event that a therapist''s hours, exceptions, time off or external appointments have changed.';
+'Writes the event that a therapist''s hours, overrides, time off or external appointments changed.';

@@ -28,24 +28,24 @@ declare
     v_policy bookingdb.effective_policy;
     v_booked bookingdb.booked_session;
 begin
-    -- 2. Formats and ranges. (1., who is asking, is the caller's.)
+    -- 2. Formats and ranges. (1. is the caller's: may they act for this client?)
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
     perform bookingdb.require_session_minutes(p_duration_minutes);
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
 
-    -- 3. The locks, where nobody has them: every statement from here on sees what the last holder committed, so that
-    -- nothing need be read twice.
+    -- 3. The locks, if they are free: every statement from here on sees what the last holder committed, so that nothing
+    -- is read twice.
     v_locked := bookingdb.try_lock_people(array[p_therapist_id, p_user_id]);
 
     v_policy := bookingdb.policy_of(p_therapist_id);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
-    -- Minutes on an instant: a session may cross midnight or a clock change and is as long as it says.
+    -- Minutes are added to a timestamp: a session across midnight or a clock change is as long as it says.
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
-    -- 4. A key that was answered before is answered again, also when the time has passed meanwhile.
+    -- 4. A key that was answered before is answered again, even if its time has passed since.
     if p_idempotency_key is not null then
         v_request := jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
@@ -55,8 +55,8 @@ begin
     end if;
 
     if not v_locked and v_answer.result_id is null then
-        -- 5. Of many who want one slot all but one leave here, and let nobody wait while they find out what is free
-        -- instead. The look at the calendar comes first: whose booking it sees has left its answer, too.
+        -- 5. Somebody else holds the locks. If the slot is already taken, refuse now; do not wait. The calendar is read
+        -- before the key: a booking that it shows has left its answer, too.
         if exists (
             select from bookingdb.calendar as c
             where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
@@ -70,7 +70,7 @@ begin
         end if;
         perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-        -- The same request may have been answered while we waited, the policy changed.
+        -- During the wait the same request may have been answered, or the policy changed.
         v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
         v_policy := bookingdb.policy_of(p_therapist_id);
     end if;
@@ -88,7 +88,7 @@ begin
         perform bookingdb.remember_answer(v_answer, v_booked.id, v_booked.credits_balance);
     end if;
 
-    -- 10.
+    -- 10. The row is returned.
     return v_booked;
 end;
 $function$;
@@ -96,4 +96,4 @@ $function$;
 comment on function bookingdb.book_once(
     text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean
 ) is
-'A booking from its second step on, for a caller that was authorised; once for an idempotency key. Raises: invalid_therapist_id.';
+'Books a session, from the second step of a booking on, and once per idempotency key. Caller holds: an authorisation for the client. Raises: invalid_therapist_id.';

@@ -60,7 +60,7 @@ begin
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    -- Months and days are told apart: a month is not 30 days.
+    -- Months and days are hashed apart: a month is not 30 days.
     v_answer := bookingdb.find_answer('book_series', p_user_id, p_idempotency_key, jsonb_build_array(
         p_therapist_id, p_session_date, p_session_time, p_occurrences,
         extract(year from p_every) * 12 + extract(month from p_every), extract(day from p_every),
@@ -73,7 +73,7 @@ begin
         v_series_id := gen_random_uuid();
         for v_occurrence in 1 .. p_occurrences loop
             begin
-                -- From the first date each time: a series from the 31st stays at the ends of months.
+                -- Each date is computed from the first: a series from the 31st stays at the ends of months.
                 v_date := p_session_date + p_every * (v_occurrence - 1);
                 v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
                 perform bookingdb.book_slot(
@@ -88,11 +88,11 @@ begin
                         v_message = message_text,
                         v_detail = pg_exception_detail,
                         v_hint = pg_exception_hint;
-                    -- An application's trigger may raise what it likes.
+                    -- An application's trigger may raise any error: it passes as it is.
                     if not starts_with(v_sqlstate, 'PT') or not starts_with(v_detail, '{') then
                         raise;
                     end if;
-                    -- The same error, and which of the sessions it was.
+                    -- The same error is raised again, with the occurrence it belongs to.
                     raise exception using
                         errcode = v_sqlstate,
                         message = v_message,
@@ -110,13 +110,13 @@ begin
     return query
     select b.*
     from (
-        -- In the order in which they were paid: a session may have been moved since.
+        -- In the order of their debits: a session may have been moved since.
         select s.id, row_number() over (order by l.id) as occurrence
         from public.sessions as s
         inner join bookingdb.ledger as l on l.session_id = s.id and l.kind = 'debit'
         where s.series_id = v_series_id
     ) as o
-    -- Each with the balance as it was after it: a credit less with every one. Never more than an integer holds.
+    -- Each row has the balance after it, a credit less with every one, capped at what an integer holds.
     cross join lateral bookingdb.booked_session(
         o.id, least(v_balance + (p_occurrences - o.occurrence), 2147483647)::integer
     ) as b
@@ -127,4 +127,4 @@ $function$;
 comment on function bookingdb.book_series(
     uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text
 ) is
-'Books p_occurrences (1 to 52) sessions at the same local time, p_every (whole days, weeks or months) apart, and takes a credit for each: all of them or none. The DETAIL of an error names the first occurrence that failed, and its date. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_parameter (p_occurrences 1 to 52, p_every whole days up to a year).';
+'Books p_occurrences (1 to 52) sessions at the same local time, p_every (whole days, weeks or months, up to a year) apart, and takes a credit for each: all of them or none. The DETAIL of an error names the first occurrence that failed, and its date. For the user themselves and for trusted callers. Raises: invalid_therapist_id, invalid_parameter.';

@@ -48,7 +48,7 @@ begin
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    -- Without a key the call would be 1 % of a hold.
+    -- Called only with a key: without one the call would be 1 % of a hold.
     if p_idempotency_key is not null then
         v_answer := bookingdb.find_answer('hold_slot', p_user_id, p_idempotency_key, jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text,
@@ -63,7 +63,7 @@ begin
     v_policy := bookingdb.policy_of(p_therapist_id);
     perform bookingdb.require_duration(p_duration_minutes, v_policy);
 
-    -- One hold of a client with a therapist: a new one takes the place of the old, which stays where this one fails.
+    -- A client has one hold with a therapist: a new one replaces the old one, which stays if this call fails.
     v_now := clock_timestamp();
     delete from bookingdb.calendar as c
     where c.kind = 'hold' and c.client_id = p_user_id and c.therapist_id = p_therapist_id
@@ -94,4 +94,4 @@ end;
 $function$;
 
 comment on function bookingdb.hold_slot(uuid, uuid, date, time, integer, interval, text, text) is
-'Keeps a time for a client against everybody else until expires_at, at no cost: p_ttl from now (10 seconds to 1 hour; default: hold_lifetime of the policy, 5 minutes). A client has one hold with a therapist: another gives it up. book_hold() makes it a session, release_hold() gives it up. For the user itself and for trusted callers. Raises: invalid_therapist_id, invalid_parameter.';
+'Keeps a time for a client against everybody else until expires_at, at no cost: for p_ttl (10 seconds to 1 hour), else for the policy''s hold_lifetime (5 minutes by default). A client has one hold with a therapist: another one replaces it. book_hold() turns it into a session, release_hold() gives it up. For the user themselves and for trusted callers. Raises: invalid_therapist_id, invalid_parameter.';

@@ -22,7 +22,7 @@ begin
     perform bookingdb.authorise(v_hold.user_id);
 
     perform bookingdb.lock_people(array[v_hold.therapist_id, v_hold.user_id]);
-    -- As it is under the locks.
+    -- Read again, under the locks.
     select h.*
     into v_hold
     from bookingdb.holds as h
@@ -32,4 +32,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_hold(uuid) is
-'A hold, with the locks of its people, for the client whose it is and trusted callers. Raises: invalid_parameter, hold_not_found.';
+'Authorises the caller for a hold, locks its people, and returns it. Raises: invalid_parameter, hold_not_found.';

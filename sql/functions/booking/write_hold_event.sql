@@ -24,4 +24,4 @@ end;
 $function$;
 
 comment on function bookingdb.write_hold_event(text, uuid) is
-'Writes the event of the outbox for what happened to a hold.';
+'Writes the event of what happened to a hold.';

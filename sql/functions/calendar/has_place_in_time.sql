@@ -15,4 +15,4 @@ end;
 $function$;
 
 comment on function bookingdb.has_place_in_time(public.sessions) is
-'Says whether a session belongs into the calendar: it takes place, for somebody, and ends after it starts. Queries over all sessions spell it out: a call costs 3 us a row.';
+'Says whether a session has a calendar row: it takes place, has a person, and ends after it starts. Queries over all sessions spell this out (occupying_statuses): per row it costs ten times as much.';

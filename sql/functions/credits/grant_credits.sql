@@ -47,11 +47,11 @@ begin
 
     perform bookingdb.lock_people(array[p_user_id]);
 
-    -- The expiry as a number: as text it would depend on the connection's TimeZone.
+    -- The expiry is hashed as a number: as text it would depend on the connection's TimeZone.
     v_answer := bookingdb.find_answer('grant_credits', p_user_id, p_idempotency_key, jsonb_build_array(
         p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
     ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
-        -- What was asked before there were these two must still be recognised.
+        -- Requests from before these two parameters existed must still match.
         else jsonb_build_array(p_category, p_priority) end);
     v_lot_id := v_answer.result_id;
     if v_lot_id is null then
@@ -59,7 +59,7 @@ begin
     end if;
 
     if v_lot_id is null then
-        -- Only a new grant can be too late; a retry of an old one is answered above.
+        -- Only a new grant can be too late: a retry is answered above.
         if p_expires_at <= clock_timestamp() or p_expires_at >= timestamptz '3000-01-01 00:00:00+00' then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_expires_at'));
         end if;
@@ -89,11 +89,11 @@ begin
             perform set_config('lock_timeout', v_lock_timeout, true);
         exception
             when unique_violation then
-                -- Somebody else granted the same payment since we looked, for another user or by writing the row.
+                -- Somebody else granted the same payment since the look-up, for another user or by writing the row.
                 get stacked diagnostics v_constraint = constraint_name;
                 v_lot_id := bookingdb.find_granted_lot(p_payment_reference, p_user_id, p_amount);
                 if v_lot_id is null and v_constraint = 'user_credits_payment_reference_key' then
-                    -- REPEATABLE READ and SERIALIZABLE hide the other one's lot until the caller begins anew.
+                    -- REPEATABLE READ and SERIALIZABLE hide the other lot until the caller begins a new transaction.
                     perform bookingdb.raise_error('busy');
                 elsif v_lot_id is null then
                     raise;
@@ -103,7 +103,7 @@ begin
         end;
     end if;
 
-    -- A lot that was deleted since has nothing left.
+    -- A lot that was deleted since has a balance of 0.
     v_grant := row(
         v_lot_id,
         coalesce((select c.credits_balance from public.user_credits as c where c.id = v_lot_id), 0),
@@ -118,4 +118,4 @@ end;
 $function$;
 
 comment on function bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer) is
-'Gives a client p_amount (1 to 10000) credits as one lot, which expires at p_expires_at or never; returns the lot''s id, what is in it, and the client''s total. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot. Lots of a lower p_priority (0 to 100) are spent first, of these the soonest to expire, then those of p_category promotional before paid. For trusted callers. Raises: invalid_user_id, invalid_parameter (p_amount 1 to 10000, p_expires_at to come, p_category paid or promotional, p_priority 0 to 100), user_not_found, busy.';
+'Grants a client p_amount (1 to 10000) credits as one lot, which expires at p_expires_at (to come) or never; returns the lot''s id, its balance, and the client''s total. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot. Lots of a lower p_priority (0 to 100) are spent first, then the soonest to expire, then those of p_category promotional before paid. For trusted callers. Raises: invalid_user_id, invalid_parameter, user_not_found, busy.';

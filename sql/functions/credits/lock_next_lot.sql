@@ -14,7 +14,7 @@ declare
     v_lock_timeout text;
 begin
     v_lock_timeout := bookingdb.limit_wait();
-    -- A lot that runs out while we wait for it is not spent.
+    -- A lot that expires during the wait is not spent.
     loop
         select l.*
         into v_lot
@@ -39,4 +39,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_next_lot(uuid, uuid, boolean) is
-'Locks the lot that is spent next, or p_lot_id alone, with p_empty_too an empty one, too; returns nulls where there is none. Caller holds: the client''s lock. Raises: busy.';
+'Returns the client''s lot that is spent next, locked, or NULLs. p_lot_id: only this one; p_empty_too: even without credits. Caller holds: the client''s lock. Raises: busy.';

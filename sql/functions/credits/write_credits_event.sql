@@ -20,4 +20,4 @@ end;
 $function$;
 
 comment on function bookingdb.write_credits_event(text, uuid, uuid, integer, uuid) is
-'Writes the event of the outbox for what happened to a lot: p_amount is that of the entry of the ledger, negative when it was taken.';
+'Writes the event of what happened to a lot. p_amount is that of the ledger entry, negative when credits were taken.';

@@ -6,10 +6,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- By an interval and not by name: what 'UTC' means can depend on the connection's TimeZone (see local_instant).
+    -- An interval, not the name: what 'UTC' means can depend on the connection's TimeZone (see wall_clock_instant).
     return to_char(p_instant at time zone interval '0', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 end;
 $function$;
 
 comment on function bookingdb.iso_utc(timestamptz) is
-'An instant as ISO 8601 in UTC, whatever the connection''s TimeZone and DateStyle are.';
+'Writes a timestamp as ISO 8601 in UTC, whatever the connection''s TimeZone and DateStyle are.';

@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.raise_write_swallowed() is
-'Fails the call, and so undoes it, where a BEFORE trigger of the application swallowed a row.';
+'Fails the call when a BEFORE trigger of the application swallowed a row: everything is undone.';

@@ -30,4 +30,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_answer(text, uuid, text, jsonb) is
-'Finds what was answered to an idempotency key. A new key comes back without a result_id, for remember_answer(); null returns null. Raises: idempotency_key_reused (other parameters).';
+'Returns what was answered to this idempotency key before, or a row of NULLs. Caller holds: the client''s lock, or asks again under it. Raises: idempotency_key_reused.';

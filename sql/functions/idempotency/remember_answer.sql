@@ -17,10 +17,11 @@ begin
     values (
         p_answer.function_name, p_answer.user_id, p_answer.key, p_answer.request_hash, p_result_id, p_credits_balance
     )
-    -- Under the lock nobody else's is there, but REPEATABLE READ may hide one: Postgres then raises its own 40001.
+    -- Under the lock nobody else writes this key. REPEATABLE READ may hide an earlier answer: Postgres then raises its
+    -- own 40001.
     on conflict do nothing;
 end;
 $function$;
 
 comment on function bookingdb.remember_answer(bookingdb.idempotency_keys, uuid, integer) is
-'Keeps what is answered to an idempotency key that find_answer() did not know; without a key it keeps nothing.';
+'Keeps what was answered to an idempotency key, for find_answer(). Does nothing without a key. Caller holds: the client''s lock.';

@@ -13,4 +13,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_session_minutes(integer) is
-'Refuses minutes that no policy can allow: below 15, above 180, or null. Raises: invalid_duration.';
+'Refuses minutes that no policy can allow: NULL, below 15 or above 180. Raises: invalid_duration.';

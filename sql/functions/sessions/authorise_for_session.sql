@@ -26,4 +26,4 @@ end;
 $function$;
 
 comment on function bookingdb.authorise_for_session(public.sessions) is
-'Lets a session''s client, its therapist and trusted callers pass, and says which the caller is: client, therapist, trusted. Raises: not_authenticated, not_allowed.';
+'Lets a session''s client, its therapist and trusted callers pass, and returns which the caller is: client, therapist or trusted. Raises: not_authenticated, not_allowed.';

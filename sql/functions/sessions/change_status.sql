@@ -19,13 +19,13 @@ begin
     perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     v_session := bookingdb.lock_session(p_session_id);
-    -- What becomes of a session is the therapist's to say.
+    -- The client does not decide what becomes of a session.
     if bookingdb.authorise_for_session(v_session) = 'client' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
     end if;
 
     if p_idempotency_key is not null then
-        -- The keys are the client's: the same one may be in use for another of its sessions at this moment.
+        -- Keys belong to the client: another of their sessions may be using the same key at this moment.
         perform bookingdb.lock_people(array[v_session.user_id]);
         v_answer := bookingdb.find_answer(
             p_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key,
@@ -56,4 +56,4 @@ end;
 $function$;
 
 comment on function bookingdb.change_status(uuid, text, text, text) is
-'Brings a session into a status, for its therapist and trusted callers, if the table of transitions has it. Credits stay as they are. Raises: not_allowed.';
+'Sets a session''s status, for its therapist and trusted callers, if the table of transitions allows it. Credits stay as they are. Raises: not_allowed.';

@@ -19,7 +19,7 @@ begin
         v_session.scheduled_date, v_session.scheduled_time, v_session.start_time, v_session.end_time,
         v_session.duration_minutes, v_session.session_type, v_session.status, v_session.created_at,
         v_session.time_zone,
-        -- A client's credits are nothing to the therapist.
+        -- The therapist does not see the client's credits.
         case when bookingdb.authorise_for_session(v_session) <> 'therapist' then p_credits_balance end,
         v_session.free_cancellation_until,
         exists (select from bookingdb.ledger as l where l.session_id = p_session_id and l.kind = 'refund')
@@ -29,4 +29,4 @@ end;
 $function$;
 
 comment on function bookingdb.changed_session(uuid, integer) is
-'A session as it stands, as the functions that change one answer with it; the client''s balance for the client and trusted callers.';
+'Returns a session as it stands, in the form in which the functions that change one answer. The therapist does not see the client''s balance.';

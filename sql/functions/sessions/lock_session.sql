@@ -15,7 +15,7 @@ begin
         perform bookingdb.raise_error('invalid_session_id');
     end if;
 
-    -- Who has no part in a session does not get to lock it.
+    -- Callers without a part in the session cannot lock it.
     select s.*
     into v_session
     from public.sessions as s
@@ -25,8 +25,8 @@ begin
     end if;
     perform bookingdb.authorise_for_session(v_session);
 
-    -- The row first, then people's locks, then the calendar, then lots: the order of a direct UPDATE and its triggers.
-    -- Waiting needs a subtransaction (to tell lock_timeout by its name), so it is left to the second try.
+    -- The row is locked before people, calendar and lots: the order of a direct UPDATE and its triggers. Waiting needs
+    -- a subtransaction (to tell lock_timeout by its name), so it is left to the second try.
     select s.*
     into v_session
     from public.sessions as s
@@ -49,7 +49,7 @@ begin
         if not v_is_found then
             perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
         end if;
-        -- It may have changed hands while we waited.
+        -- The session may have got other people during the wait.
         perform bookingdb.authorise_for_session(v_session);
     end if;
     return v_session;
@@ -57,4 +57,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_session(uuid) is
-'A session, locked until the transaction ends, for a caller who has a part in it. Raises: invalid_session_id, session_not_found, busy.';
+'Locks a session until the transaction ends, for a caller who has a part in it, and returns it. Raises: invalid_session_id, session_not_found, busy.';

@@ -37,12 +37,12 @@ begin
 
     v_session := bookingdb.lock_session(p_session_id);
     v_part := bookingdb.authorise_for_session(v_session);
-    -- A time without a zone is meant in the session's own.
+    -- Without a zone the time is local to the session's own zone.
     v_time_zone := bookingdb.resolve_time_zone(
         coalesce(p_time_zone, v_session.time_zone), (bookingdb.policy_of(v_session.therapist_id)).time_zone
     );
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
-    -- Who wrote the session directly may have left the duration out, or made it endless.
+    -- A direct writer may have left the duration out, or made it endless.
     v_minutes := coalesce(
         p_duration_minutes, v_session.duration_minutes,
         greatest(0, least(86400, (
@@ -60,7 +60,7 @@ begin
         return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
-    -- What is over, or has begun, stays where it was.
+    -- A session that is over, or has begun, does not move.
     v_now := clock_timestamp();
     if coalesce(v_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed')
         or v_session.start_time <= v_now then
@@ -70,7 +70,7 @@ begin
         ));
     end if;
 
-    -- All rules of a booking.
+    -- All rules of a booking apply.
     perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
     v_policy := bookingdb.policy_of(v_session.therapist_id);
     perform bookingdb.require_duration(v_minutes, v_policy);
@@ -88,15 +88,16 @@ begin
         null
     );
 
-    -- The free window moves along. A client to whom it had closed does not open it again by moving the session.
+    -- The window of free cancellation moves along. A client for whom it had closed cannot reopen it by moving the
+    -- session.
     v_free_until := coalesce(
         v_session.free_cancellation_until,
         bookingdb.add_elapsed(v_session.start_time, -v_policy.cancellation_window)
     );
     if v_part <> 'client' or v_now <= v_free_until then
         v_free_until := bookingdb.add_elapsed(v_start, case
-            -- In seconds, and of ten years at most: who wrote the session directly may have given it no start, or a
-            -- window without an end.
+            -- Compared in seconds, and ten years at most: a direct writer may have left the start out, or made the
+            -- window endless.
             when abs(extract(epoch from v_free_until) - extract(epoch from v_session.start_time)) < 315576000
                 then v_free_until - v_session.start_time
             else -v_policy.cancellation_window
@@ -125,4 +126,4 @@ end;
 $function$;
 
 comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text) is
-'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is meant in the session''s own zone. For the client, the therapist and trusted callers. Raises: invalid_transition.';
+'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is local to the session''s own zone. For the client, the therapist and trusted callers. Raises: invalid_transition.';

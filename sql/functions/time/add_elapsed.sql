@@ -11,4 +11,4 @@ end;
 $function$;
 
 comment on function bookingdb.add_elapsed(timestamptz, interval) is
-'An instant moved by an interval, a day being 24 hours: adding days to an instant would follow the connection''s TimeZone.';
+'Adds an interval to a timestamp, a day being 24 hours: adding days directly would follow the connection''s TimeZone.';
