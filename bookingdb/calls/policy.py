@@ -35,7 +35,7 @@ def get_policy(therapist_id: UUID | str | None = None) -> Call[Policy]:
 
 
 def set_policy(*, therapist_id: UUID | str | None = None, **settings: Unpack[PolicySettings]) -> Call[Policy]:
-    """Change what holds for the bookings with a therapist, or by default. What was booked keeps its deal.
+    """Change what holds for the bookings with a therapist, or by default. Sessions already booked keep their terms.
 
     Args:
         therapist_id: the therapist; without one the default.

@@ -192,7 +192,7 @@ def find_available_therapists(
     therapist_ids: Iterable[UUID | str] | None = None,
     limit: int = 20,
 ) -> Call[list[AvailableTherapist]]:
-    """Find the therapists who can be booked between two instants, whoever is free first, first.
+    """Find the therapists who can be booked between two instants, the soonest first.
 
     Args:
         from_: the instant from which, a datetime with a time zone.

@@ -53,7 +53,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "find": (
         "slots:find",
-        "Find therapists who are free, whoever is free first, first.",
+        "Find therapists who are free, the soonest first.",
     ),
     "hold": (
         "sessions:hold",

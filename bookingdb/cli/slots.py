@@ -97,7 +97,7 @@ def find(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Find therapists who are free, whoever is free first, first."""
+    """Find therapists who are free, the soonest first."""
     begin = from_ or datetime.now(UTC)
     with open_database(database_url) as connection:
         found = Bookings(connection).find_available_therapists(

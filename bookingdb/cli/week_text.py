@@ -83,7 +83,7 @@ def write_windows(windows: Iterable[tuple[time, time]]) -> str:
 
 def _read_days(word: str) -> list[int]:
     if not _DAYS.fullmatch(word):
-        raise ValueError(f"{word!r} is no days such as mon, mon-fri or sat,sun")
+        raise ValueError(f"{word!r} names no days; write mon, mon-fri or sat,sun")
     days: list[int] = []
     for part in word.split(","):
         first, _, last = part.partition("-")
