@@ -27,7 +27,7 @@ text_options = options(
     click.option("--notes", default="", help="Kept with the session."),
     click.option("--title", default="Therapy Session", show_default=True, help="What the session is called."),
 )
-key_option = click.option("--idempotency-key", metavar="KEY", help="The same call with the same key changes nothing again.")
+key_option = click.option("--idempotency-key", metavar="KEY", help="The same call with the same key is done once.")
 
 
 @click.command("book")
