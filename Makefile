@@ -104,7 +104,7 @@ MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
 test-matrix: $(MATRIX)
 	for version in $(VERSIONS); do \
 		echo "Postgres $$version"; \
-		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) -m "not slow and not storm" $(MATRIX_TESTS) $(ARGS) || exit 1; \
+		BOOKINGDB_TEST_BIN=$$PWD/.cache/postgres/$$version/bin $(PYTEST) $(MATRIX_TESTS) $(ARGS) || exit 1; \
 	done
 
 # catalogue is its old name.

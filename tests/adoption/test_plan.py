@@ -31,6 +31,7 @@ from tests.support.adoption import (
 from tests.support.commands import bookingdb, done
 
 
+@pytest.mark.slow
 @on_its_host
 def test_a_plan_reads_only(app: App, found: Found) -> None:
     done(read_only(found.url), "adopt", "--plan", "--adapter", app.adapter)

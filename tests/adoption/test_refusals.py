@@ -36,6 +36,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 @some_apps("drift", "profiles")
 def test_apply_refuses_when_the_database_has_changed_since(app: App, live: str, tmp_path: Path, change: str) -> None:

@@ -535,6 +535,7 @@ def passing(shared_database: str) -> Iterator[World]:
         yield World(shared_database, connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGES)
 def test_broken_rule_is_found_and_its_remedy_works(passing: World, name: str) -> None:
     damage, expected = DAMAGES[name]

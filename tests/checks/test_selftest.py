@@ -318,6 +318,7 @@ def wait_for(world: World, what: str, condition: str, seconds: float = 20) -> No
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_interrupted_at_any_stage_it_leaves_nothing(

@@ -575,6 +575,7 @@ def offset_of(description: Any, moment: dt.datetime) -> dt.timedelta:
     return offset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", [*ZONES, "Asia/Kathmandu", "Africa/Casablanca", "America/Havana", "America/St_Johns"])
 def test_the_time_zone_is_described_as_it_is(zone: str) -> None:
     tz = ZoneInfo(zone)

@@ -500,6 +500,7 @@ def by_script(connection: Connection, files: Source) -> None:
     run(connection, sql_script(files))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "then"), [(by_migrate, by_script), (by_script, by_migrate), (by_script, by_script), (None, by_script)]
 )
@@ -641,6 +642,7 @@ def test_files_of_others_stay_as_they_are(tmp_path: Path) -> None:
     assert {name: (tmp_path / name).read_bytes() for name in theirs} == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [change, change_with_migration])
 def test_folder_runs_on_empty_and_newer_databases(
     owned: Connection,
