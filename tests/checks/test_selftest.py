@@ -164,6 +164,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SABOTAGE)
 def test_what_is_broken_fails_its_check(world: World, name: str) -> None:
     change, expected = SABOTAGE[name]

@@ -456,6 +456,7 @@ def test_rewritten_records_are_told_with_what_was_there(world: World, statement:
     assert verify.verify(world.connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_noticed_and_the_advice_repairs_it(patient: World, ward: list[World], damage: str) -> None:
     statement, group, name = DAMAGES[damage]
@@ -784,6 +785,7 @@ def test_the_catalogue_is_what_a_fresh_installation_has(supabase_world: World) -
     assert verify.verify(supabase_world.connection) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "name", "problem"),
     [

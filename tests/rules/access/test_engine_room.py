@@ -124,6 +124,7 @@ def test_ledger_and_audit_log_are_rewritten_by_superusers_alone(
         assert [outcome(partial(run, connection, statement)) for statement in rewriting[:2]] == ["done"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["in place", "from nothing"])
 def test_installing_again_twice_gives_nobody_anything(world: World, host: Host, again: str) -> None:
     """Also where the functions had to be dropped, and the host gave the new ones to everybody."""

@@ -59,6 +59,7 @@ def expected(function: str, status: str, begun: bool) -> tuple[str, str]:
 
 
 # A call that is refused holds nobody up.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "status", "begun"),
     [(first, *setup) for first in MOVES for setup in SETUPS if expected(first, *setup)[0] == "done"],
