@@ -1,5 +1,5 @@
 # Everything is made from what this file installs into .venv; nothing else on the machine is touched.
-# make demo | test | test-all | test-matrix | lint | torture | performance | budget | generate | clean
+# make demo | test | test-all | test-slow | test-full | test-matrix | lint | torture | performance | budget | generate | clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,9 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/python
 help:
 	@echo 'make demo         book a session on a Postgres that this command brings up'
 	@echo 'make test         lint, then all tests but the slow ones (ARGS="tests/rules/booking" for a part, slow ones and all)'
-	@echo 'make test-all     the rest: the slow tests, and the storms at full length'
+	@echo 'make test-all     the rest: test-slow and test-full'
+	@echo 'make test-slow    the slow tests only'
+	@echo 'make test-full    the storms only, at full length'
 	@echo 'make test-matrix  the core of the tests on older versions of Postgres (VERSIONS="14.23 16.15" for others)'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
 	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'

@@ -1,7 +1,7 @@
 """The SQL that this package sends, read from files beside the modules that send it.
 
 A package keeps its queries in a folder ``sql``: one statement a file, named after what it gives or does
-(``checks/sql/lint/unused_index.sql`` is ``load("bookingdb.checks", "lint/unused_index")``). A query of one line may
+(``checks/sql/lint/210_unused_index.sql`` is ``load("bookingdb.checks", "lint/210_unused_index")``). A query of one line may
 stand in the Python that sends it.
 
 Values stand in a file as psql writes them, and nowhere else:
@@ -82,7 +82,7 @@ def names(package: str, folder: str) -> list[str]:
     """List the queries of a folder below ``sql``, sorted, in the form that `load` takes.
 
     >>> names("bookingdb.checks", "lint")[-1]
-    'lint/unused_index'
+    'lint/210_unused_index'
     """
     found = files(package).joinpath("sql", folder).iterdir()
     return sorted(f"{folder}/{file.name.removesuffix('.sql')}" for file in found if file.name.endswith(".sql"))

@@ -12,7 +12,7 @@ The environment variable ``BOOKINGDB_ROOT_MODE`` (``namespace`` or ``nobody``) f
 
 This file is also a script that takes up such an account and becomes the program, keeping its process id:
 
-    python -I -S unprivileged.py namespace|nobody [--throwaway] -- PROGRAM ARGUMENTS...
+    python -I -S account.py namespace|nobody [--throwaway] -- PROGRAM ARGUMENTS...
 
 Every start of a server pays for the imports at the top of it, so they are few.
 """

@@ -31,7 +31,6 @@ from tests.support.refusals import outcome, refused
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TODAYS_NAME = DAYS[TOMORROW.weekday()]
 NEXT_DAY = TOMORROW + dt.timedelta(days=1)
-NEXT_DAYS_NAME = DAYS[NEXT_DAY.weekday()]
 
 SCHEDULES = {"therapist": "therapist_id", "document": "weekly_availability"}
 # Two apps of shape A, whose columns have different names, and one of shape B.

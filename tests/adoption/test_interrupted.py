@@ -58,6 +58,7 @@ def test_killed_adoption_leaves_all_or_nothing(
     superuser = psycopg.conninfo.make_conninfo(live, user=found.host.superuser)
     with connect(superuser) as observer, process(live, "adopt", "--apply", path) as running:
         pid = backend_of(observer)
+        # It is killed after a share of the time that it takes undisturbed.
         time.sleep(moment * whole * random.uniform(0.8, 1))
         run(observer, "select pg_terminate_backend(%s)", pid)
         output, _ = running.communicate(timeout=120)
@@ -80,6 +81,7 @@ def test_killed_undo_leaves_all_or_nothing(app: App, taken: Adopted, url: str) -
     superuser = psycopg.conninfo.make_conninfo(url, user=taken.found.host.superuser)
     with connect(superuser) as observer, process(url, "adopt", "--undo") as running:
         pid = backend_of(observer)
+        # By then it has undone something, but most likely not all.
         time.sleep(0.05)
         run(observer, "select pg_terminate_backend(%s)", pid)
         running.communicate(timeout=120)

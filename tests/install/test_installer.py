@@ -175,6 +175,7 @@ def test_installation_waits_for_another_and_gives_up(owned: Connection, owned_da
         assert contents(other) == before
 
         waiting = pool.submit(migrate, owned)
+        # Without the lock it would be done by now.
         time.sleep(0.3)
         assert not waiting.done()
         run(other, "rollback")

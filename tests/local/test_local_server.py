@@ -360,6 +360,7 @@ def test_a_killed_server_comes_back_with_its_data(running: LocalServer) -> None:
         connection.execute("insert into note values ('late')")
         busy = threading.Thread(target=spin, args=(running.url(),))
         busy.start()
+        # By then the worker has connected, and its loop goes on for longer.
         time.sleep(0.2)
         os.kill(pid_of(running), signal.SIGKILL)
     # At once: the process may not be quite gone, and the busy worker goes on, holding the shared memory.
@@ -498,6 +499,7 @@ def test_a_first_start_that_was_killed_is_begun_anew(folder: Path) -> None:
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while not list(folder.glob("pgdata.unfinished-*/base")) and time.monotonic() < deadline:
+        # The first start may be over within a second: look often.
         time.sleep(0.005)
     first.kill()
     first.wait()

@@ -238,8 +238,10 @@ def test_a_backup_that_lacks_rows_is_found(own_server: Server, monkeypatch: pyte
 def test_a_backup_of_a_later_moment_is_found(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def work_no_more(self: load.Load, more: int, seconds: float = 30) -> None:
         """Let nobody begin anything after the first look, and everybody end what is under way."""
+        # Clients need some time to make bookings at all.
         time.sleep(0.3)
         self.stop()
+        # Calls that are under way end within this time.
         time.sleep(0.7)
 
     monkeypatch.setattr(load.Load, "wait_for", work_no_more)

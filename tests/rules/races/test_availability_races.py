@@ -91,6 +91,7 @@ def test_a_list_never_shows_what_was_taken_before_it_began(world: World) -> None
             with counting:
                 booked["done"] += 1
             board.take(start, session_id)
+            # The slot stays taken for a while, so that the others look at the calendar meanwhile.
             time.sleep(choose.random() / 20)
             board.give_up(start)
             run(connection, "select cancel_session(%s)", session_id)

@@ -3,7 +3,7 @@
 -- Each file is the contract of one public function, in the same order: how it is declared, who may execute it, one
 -- example with all that it writes, and the refusal that is most its own. The rules are tested in tests/.
 --
--- `make test` runs the files (tests/test_pgtap.py). Without Python they need pgTAP, and bookingdb installed where the
+-- `make test` runs the files (tests/sql/test_pgtap.py). Without Python they need pgTAP, and bookingdb installed where the
 -- roles anon, authenticated and service_role were before it; as a superuser:
 --
 --     pg_prove --ext .sql tests/sql/*.sql
