@@ -1,8 +1,8 @@
 """The SQL that this package sends, read from files beside the modules that send it.
 
 A package keeps its queries in a folder ``sql``: one statement a file, named after what it gives or does
-(``checks/sql/lint/210_unused_index.sql`` is ``load("bookingdb.checks", "lint/210_unused_index")``). A query of one line may
-stand in the Python that sends it.
+(``checks/sql/lint/210_unused_index.sql`` is ``load("bookingdb.checks", "lint/210_unused_index")``). A query of one
+line may stand in the Python that sends it.
 
 Values stand in a file as psql writes them, and nowhere else:
 
