@@ -116,6 +116,7 @@ def json_option(command: Command) -> Command:
     """Give a command the option ``--json``, as the parameter `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
+
 database_options = options(database_url_option, json_option)
 
 duration_option = click.option(

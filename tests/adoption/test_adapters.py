@@ -191,7 +191,7 @@ def test_people_of_the_applications_tables_book_and_are_booked(application: Appl
 
 
 @of_each(**DEACTIVATIONS)
-def test_who_is_no_therapist_any_more_cannot_be_booked(application: Application, statement: str) -> None:
+def test_former_therapist_cannot_be_booked(application: Application, statement: str) -> None:
     world, therapist, client = application.world, application.therapist(), application.client()
 
     change(world.connection, statement, therapist)
@@ -201,7 +201,7 @@ def test_who_is_no_therapist_any_more_cannot_be_booked(application: Application,
 
 
 @of_each(**CLIENTS)
-def test_who_is_no_client_any_more_cannot_book(application: Application, statement: str) -> None:
+def test_former_client_cannot_book(application: Application, statement: str) -> None:
     world, therapist, client = application.world, application.therapist(), application.client()
     with holding(world) as changing, session_of(world) as connection:
         change(changing, statement, client)

@@ -150,7 +150,7 @@ def test_killed_repair_can_go_on_or_back(
 
 
 @pytest.mark.parametrize(("app", "at", "within"), MOMENTS[2:], indirect=["app"])
-def test_what_was_mended_before_it_was_killed_is_put_back(
+def test_undo_reverts_the_repairs_of_a_killed_adoption(
     app: App, found: Found, live: str, tmp_path: Path, at: int, within: bool, large: None
 ) -> None:
     apply_killed(live, make_plan(app, live, tmp_path), at, within)

@@ -194,7 +194,7 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize(("oddity", "said"), list(PROBLEMS.values()), ids=list(PROBLEMS), indirect=["oddity"])
-def test_what_cannot_be_taken_over_is_a_problem_of_the_plan(oddity: str, said: str, tmp_path: Path) -> None:
+def test_unadoptable_oddity_is_a_problem_of_the_plan(oddity: str, said: str, tmp_path: Path) -> None:
     _, plan = plan_of(oddity, tmp_path)
     assert said in "; ".join(plan["problems"])
 

@@ -269,7 +269,9 @@ LUNCH = slot("12:00", "13:00", type="break")
         (json.dumps(json.dumps(week(monday=day(*GENERAL)))), [(1, "09:00", "17:00")]),
     ],
 )  # fmt: skip
-def test_what_a_document_stands_for(clean_world: World, document: Any, expected: list[tuple[int, str, str]]) -> None:
+def test_schedule_document_becomes_its_windows(
+    clean_world: World, document: Any, expected: list[tuple[int, str, str]]
+) -> None:
     assert translated(clean_world, document) == expected
 
 
@@ -314,7 +316,7 @@ def test_what_a_document_stands_for(clean_world: World, document: Any, expected:
          ['monday.generalHours starts at "9", which is no time', "monday.timeSlots is no list"]),
     ],
 )  # fmt: skip
-def test_what_cannot_be_understood_is_said_and_never_guessed(
+def test_unreadable_schedule_is_reported_and_never_guessed(
     clean_world: World, document: Any, problems: list[str]
 ) -> None:
     rows = clean_world.run("select * from bookingdb.schedule_windows(%s)", Jsonb(document))
@@ -527,7 +529,7 @@ def test_overrides_mean_what_the_model_says_minute_by_minute(
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_app_writes_decides_what_can_be_booked(app: World) -> None:
+def test_schedule_written_by_the_app_decides_what_can_be_booked(app: World) -> None:
     therapist, client = app.therapist("Europe/Berlin"), app.client(10)
     assert app.book(client, therapist, "03:00")["status"] == "scheduled"
 

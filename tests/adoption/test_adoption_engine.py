@@ -118,7 +118,7 @@ def test_sequences_of_any_name_are_nobodys(with_uuids: World) -> None:
     assert world.run(sequences) == [("booking_audit_log_entry_seq", False), ("booking_audit_log_mine_seq", False)]
 
 
-def test_what_the_application_logged_before_need_not_chain(world: World) -> None:
+def test_audit_rows_from_before_adoption_need_not_chain(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     with before_adoption(world) as connection:
         ((session, gone),) = run(connection, "select gen_random_uuid(), gen_random_uuid()")
@@ -294,7 +294,7 @@ def overlap(world: World) -> Overlap:
     return Overlap(world)
 
 
-def test_what_overlaps_is_sound_and_listed(overlap: Overlap) -> None:
+def test_overlapping_session_is_sound_and_listed(overlap: Overlap) -> None:
     world = overlap.world
 
     assert world.violations() == []
@@ -385,7 +385,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_when_it_changes_it_is_a_session_like_all_others(overlap: Overlap, ending: str) -> None:
+def test_changed_overlapping_session_is_an_ordinary_one(overlap: Overlap, ending: str) -> None:
     world = overlap.world
     world.run("alter table sessions alter column status drop not null")
 
@@ -520,7 +520,7 @@ def test_a_record_of_nothing_is_found(world: World) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_who_came_first_has_the_time(world: World) -> None:
+def test_earlier_created_session_has_the_time(world: World) -> None:
     therapist, other, clients = world.therapist(), world.therapist(), [world.client() for _ in range(4)]
     # The second overlaps the first, the third only the second; the fourth has the third's client.
     first = old_session(world, clients[0], therapist, 10)
@@ -542,7 +542,7 @@ def test_who_came_first_has_the_time(world: World) -> None:
         assert place(world) == 0
 
 
-def test_what_is_in_the_calendar_already_comes_before(world: World) -> None:
+def test_session_in_the_calendar_comes_before_adopted_ones(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     world.run("select set_policy('{\"buffer_after_minutes\": 30}', %s)", therapist)
     world.book(client, therapist, "10:00", duration_minutes=60)
@@ -583,7 +583,7 @@ def by_brute_force(sessions: list[tuple[Any, ...]]) -> dict[UUID, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "therapists"), [(3_000, 3), (60_000, 600)])
-def test_of_many_sessions_exactly_those_that_fit_have_a_place(world: World, number: int, therapists: int) -> None:
+def test_exactly_the_sessions_that_fit_have_a_place(world: World, number: int, therapists: int) -> None:
     seed = random.randrange(1_000_000)
     with before_adoption(world) as connection:
         run(connection, f"select setseed({seed} / 1000000.0)")

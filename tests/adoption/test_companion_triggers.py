@@ -85,7 +85,7 @@ WHOLE = {**NOON, "start_time": utc(11), "end_time": utc(12, 30), "duration_minut
         ({"duration_minutes": 90}, {**dict.fromkeys(WHOLE), "duration_minutes": 90}),
     ],
 )
-def test_of_a_new_session_what_is_missing_follows_what_is_there(
+def test_missing_columns_of_a_new_session_follow_the_written(
     timed: World, written: dict[str, Any], differs: dict[str, Any]
 ) -> None:
     session = insert(timed, user_id=timed.client(), therapist_id=timed.therapist(None), **written)
@@ -105,7 +105,7 @@ def test_of_a_new_session_what_is_missing_follows_what_is_there(
         {"start_time": utc(11), "end_time": "294000-01-01"},
     ],
 )
-def test_what_is_beyond_all_calendars_fails_no_write(timed: World, written: dict[str, Any]) -> None:
+def test_time_beyond_all_calendars_fails_no_write(timed: World, written: dict[str, Any]) -> None:
     session = insert(timed, **written)
 
     update(timed, session, title="x", description="y")
@@ -174,7 +174,7 @@ UPDATES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("written", "follows"), UPDATES)
-def test_of_a_changed_session_what_was_not_written_follows(
+def test_unwritten_columns_of_a_changed_session_follow(
     timed: World, written: dict[str, Any], follows: dict[str, Any]
 ) -> None:
     session = insert(timed, user_id=timed.client(), therapist_id=timed.therapist(None), **WHOLE)
@@ -195,7 +195,7 @@ def test_a_local_time_that_the_clocks_jump_over_is_refused(timed: World) -> None
         update(timed, session, scheduled_date=skipped.date(), scheduled_time=skipped.time())
 
 
-def test_of_a_local_time_that_occurs_twice_the_first_is_meant(timed: World) -> None:
+def test_local_time_that_occurs_twice_means_the_first(timed: World) -> None:
     twice = next_clock_change(BERLIN, forward=False)
 
     session = insert(timed, scheduled_date=twice.date(), scheduled_time=twice.time())
@@ -214,7 +214,7 @@ def test_a_moved_session_keeps_its_length_over_a_clock_change(timed: World) -> N
     assert moved["end_time"] - moved["start_time"] == dt.timedelta(minutes=90)
 
 
-def test_what_the_functions_write_stays_as_they_wrote_it(timed: World) -> None:
+def test_columns_written_by_functions_stay_as_written(timed: World) -> None:
     therapist, client = timed.therapist("America/New_York"), timed.client(credits=3)
     plain = f"select {TIMES} from sessions where id = %s"
     first = timed.book(client, therapist, "10:00", time_zone="Asia/Kathmandu", duration_minutes=45)
@@ -282,7 +282,7 @@ def test_null_column_of_a_new_row_takes_the_others_value(
     assert found == expected
 
 
-def test_what_a_function_wrote_counts_more_than_a_default(copied: World) -> None:
+def test_value_written_by_a_function_overrides_a_default(copied: World) -> None:
     booked = copied.book(
         copied.client(credits=1), copied.therapist(), duration_minutes=45, notes="hello", time_zone="UTC"
     )
@@ -404,7 +404,7 @@ def test_a_notification_that_fails_fails_no_booking(notified: World, damage: str
     assert notified.violations() == []
 
 
-def test_who_cancels_the_query_cancels_the_booking(notified: World) -> None:
+def test_cancelling_the_query_cancels_the_booking(notified: World) -> None:
     notified.run(
         "create or replace function enqueue_notification(p_user_id uuid, p_kind text, p_payload jsonb) returns void"
         " language plpgsql as $$ begin perform pg_sleep(30); end $$"

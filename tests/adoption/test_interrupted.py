@@ -108,7 +108,7 @@ def test_apply_waits_for_nobody_for_ever(app: App, found: Found, live: str, tmp_
 
 
 @some_apps("clean", "drift", "lots")
-def test_what_the_app_goes_on_writing_does_not_change_a_plan(app: App, live: str, tmp_path: Path) -> None:
+def test_plan_stays_valid_while_the_app_writes(app: App, live: str, tmp_path: Path) -> None:
     path = make_plan(app, live, tmp_path)
     with server_of(live) as server:
         run(server, "select set_config('timezone', %s, false)", app.zone)

@@ -86,7 +86,7 @@ def test_a_plan_lists_every_damaged_row_by_its_class(app: App, found: Found) -> 
 
 
 @some_apps("drift")
-def test_of_a_large_class_a_plan_lists_some_rows_and_counts_all(
+def test_plan_lists_some_rows_of_a_large_class_and_counts_all(
     app: App, found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tomllib.loads(done(found.url, "adopt", "--plan").stdout)

@@ -323,7 +323,7 @@ def test_bookings_within_hours_obey_hours_buffer_and_notice(careful_url: str) ->
 
 
 @pytest.mark.parametrize(("name", "schema"), [("ad-hoc", "bookingdb_ad_hoc"), ("fair", "bookingdb_fair")])
-def test_what_teams_write_refuses_overlaps_and_debts(careful_url: str, name: str, schema: str) -> None:
+def test_contender_refuses_overlaps_and_debts(careful_url: str, name: str, schema: str) -> None:
     with scratch.made(careful_url, SMALL, schema=schema) as made, made.connect() as connection:
         numbers = Numbers(made)
         attempt = contention.booking(made, numbers.parameters(0), name)

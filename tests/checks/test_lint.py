@@ -560,7 +560,7 @@ def test_each_rule_is_provoked() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NEAR_MISSES)
-def test_what_only_looks_like_it_is_left_alone(passing: World, name: str) -> None:
+def test_near_miss_of_a_rule_is_no_finding(passing: World, name: str) -> None:
     passing.run(NEAR_MISSES[name])
     assert lint(passing.connection) == []
 

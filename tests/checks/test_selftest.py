@@ -166,7 +166,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SABOTAGE)
-def test_what_is_broken_fails_its_check(world: World, name: str) -> None:
+def test_broken_guarantee_fails_its_check(world: World, name: str) -> None:
     change, expected = SABOTAGE[name]
     if isinstance(change, Rewrite):
         change.apply(world)
@@ -194,7 +194,7 @@ def test_a_wait_for_somebody_else_does_not_count(world: World) -> None:
     assert (details[SLOT], details[CREDIT]) == (waited, waited)
 
 
-def test_who_may_not_run_it_is_told_who_may(world: World, server_url: str) -> None:
+def test_selftest_names_the_owner_to_a_role_without_rights(world: World, server_url: str) -> None:
     with connect(server_url) as superuser:
         if not run(superuser, "select oid from pg_roles where rolname = 'selftest_stranger'"):
             run(superuser, "create role selftest_stranger login")

@@ -493,7 +493,7 @@ def test_problems_say_what_is_and_what_should_be(world: World) -> None:
 
 
 @pytest.mark.slow
-def test_what_an_application_may_do_is_no_finding(world: World, superuser: Connection) -> None:
+def test_permitted_change_of_an_application_is_no_finding(world: World, superuser: Connection) -> None:
     for statement in (
         "alter table public.sessions add column mine integer, add constraint mine check (mine > 0)",
         "create index mine on bookingdb.ledger (actor)",
@@ -724,7 +724,7 @@ def test_a_package_without_catalogue_is_an_error(world: World) -> None:
         verify.verify(world.connection, source=dataclasses.replace(source.load(), catalogue={}))
 
 
-def test_whoever_may_not_read_is_told_who_may(world: World, superuser: Connection) -> None:
+def test_verify_names_the_owner_to_a_role_without_rights(world: World, superuser: Connection) -> None:
     run(superuser, "create role nobody_special login")
     with connect(make_conninfo(world.url, user="nobody_special")) as connection:
         (finding,) = verify.verify(connection)

@@ -333,7 +333,7 @@ def test_a_length_of_time_is_read_in_many_ways(text: str, duration: dict[str, in
 @pytest.mark.parametrize(
     "text", ["", " ", "5", "-5m", "5 months", "1.5h", "10m 1h", "12:00", "1:00:00", "00:60:00", "5m\n", "9" * 99 + "s"]
 )
-def test_what_is_no_length_of_time_is_wrong_usage(text: str) -> None:
+def test_wrong_length_of_time_is_wrong_usage(text: str) -> None:
     with pytest.raises(click.BadParameter, match="no length of time"):
         DURATION.convert(text, None, None)
 

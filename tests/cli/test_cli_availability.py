@@ -242,7 +242,7 @@ ODD_ZONES = ("Asia/Kathmandu", "Pacific/Apia", "America/Havana", "America/Nuuk",
 
 
 @pytest.mark.parametrize("seed", range(16))
-def test_what_is_free_becomes_taken_and_nothing_else(world: World, seed: int) -> None:
+def test_time_off_takes_the_free_time_and_nothing_else(world: World, seed: int) -> None:
     """What the grid calls off is what no time off can take away."""
     chance = random.Random(seed)
     zone, shown_in = chance.choice(ZONES + ODD_ZONES), ZoneInfo(chance.choice(ZONES + ODD_ZONES))
@@ -345,7 +345,7 @@ def test_the_next_slot(world: World) -> None:
     assert (nothing.exit_code, json.loads(nothing.stdout)) == (1, None)
 
 
-def test_who_is_free_first_is_found_first(world: World) -> None:
+def test_find_lists_the_earliest_free_therapist_first(world: World) -> None:
     early, late, never = (str(world.therapist()) for _ in range(3))
     bookings = Bookings(world.connection)
     at = dt.datetime.combine(TOMORROW, dt.time(9), UTC)
@@ -486,7 +486,7 @@ def test_weeks_that_cannot_be_read(world: World, text: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_is_written_of_a_week_is_read_as_the_same_week(seed: int) -> None:
+def test_week_as_text_is_read_as_the_same_week(seed: int) -> None:
     chance = random.Random(seed)
     dates = [None, dt.date(2030, 1, 1), dt.date(2030, 6, 30)]
     week = [
@@ -679,7 +679,7 @@ def test_a_calendar_is_written_to_a_file(world: World, tmp_path: Path) -> None:
     assert "No such file" in missing.stderr
 
 
-def test_what_occupies_no_time_is_in_no_calendar() -> None:
+def test_session_that_occupies_no_time_is_in_no_calendar() -> None:
     now = dt.datetime(NEXT_YEAR, 1, 1, tzinfo=UTC)
 
     def session(start: dt.datetime | None, end: dt.datetime | None) -> Session:
@@ -742,7 +742,7 @@ def test_a_refusal_exits_with_1(world: World, arguments: Sequence[object], code:
     assert result.stderr.splitlines()[1].startswith(f"bookingdb: {code}: ")
 
 
-def test_what_does_not_fit_the_therapist_exits_with_1(world: World) -> None:
+def test_refusal_by_the_database_exits_with_1(world: World) -> None:
     therapist = world.therapist()
     for arguments, code in (
         (["slots", therapist, "--time-zone", "Mars"], "invalid_time_zone"),

@@ -133,7 +133,7 @@ def test_nothing_named_and_nothing_running() -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_what_is_named_but_does_not_answer_is_never_replaced(
+def test_named_database_that_is_down_is_never_replaced(
     url: str, local_data_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(local_data_home))
@@ -237,7 +237,7 @@ def test_a_url_that_cannot_be_read_is_not_repeated(source: str, text: str, monke
         f"host=/nonexistent password={SECRET}",
     ],
 )
-def test_what_does_not_answer_is_one_line_without_a_password(text: str) -> None:
+def test_unreachable_database_is_one_line_without_a_password(text: str) -> None:
     result = asked("--database-url", text)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("bookingdb: cannot reach ")

@@ -367,7 +367,7 @@ async def test_hours_and_slots_on_every_kind_of_connection(shared_world: World, 
 
 
 @pytest.mark.parametrize("kind", OURS + CALLERS)
-async def test_what_is_in_the_way_on_every_kind_of_connection(shared_world: World, kind: str) -> None:
+async def test_time_off_and_busy_events_work_on_every_connection(shared_world: World, kind: str) -> None:
     client, therapist = shared_world.client(credits=2), shared_world.therapist("Europe/Berlin")
     at = hour_of_tomorrow
     first = [BusyEvent("a", at(9), at(10)), {"external_id": "b", "start_time": at(20), "end_time": at(22)}]
@@ -606,7 +606,7 @@ async def test_settings_arrive_where_the_app_encodes_jsonb_itself(world: World) 
     assert policy.minimum_duration_minutes == 30
 
 
-def test_what_a_policy_says_is_written_as_postgres_writes_it(world: World) -> None:
+def test_policy_writes_durations_as_postgres_does(world: World) -> None:
     bookings = Bookings(world.connection)
     for window, written in (
         (dt.timedelta(0), "00:00:00"),
@@ -821,7 +821,7 @@ async def test_locks_are_held_until_the_transaction_ends(shared_world: World, ki
         assert shared_world.count(held) == 0
 
 
-def test_what_a_sqlalchemy_session_has_not_written_yet_is_found(world: World) -> None:
+def test_call_flushes_a_sqlalchemy_session(world: World) -> None:
     class Base(sqlalchemy.orm.DeclarativeBase): ...
 
     class User(Base):
@@ -868,7 +868,7 @@ def fail_at_first(
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
 @pytest.mark.parametrize("kind", OURS)
-async def test_where_the_transaction_is_ours_it_is_run_again(shared_world: World, kind: str, sqlstate: str) -> None:
+async def test_call_that_owns_its_transaction_is_retried(shared_world: World, kind: str, sqlstate: str) -> None:
     client, therapist = shared_world.client(credits=1), shared_world.therapist()
     tries = fail_at_first(shared_world, client, sqlstate, times=2)
 
@@ -1061,7 +1061,7 @@ def test_a_sqlalchemy_connection_to_something_else() -> None:
     assert "psycopg" in str(caught.value.__cause__)
 
 
-async def test_what_is_no_database_is_refused_at_once(world: World) -> None:
+async def test_object_that_is_no_database_is_refused_at_once(world: World) -> None:
     engine = sqlalchemy.create_engine(sqlalchemy_url(world, "psycopg"))
     not_databases: list[Any] = [
         None,

@@ -255,7 +255,7 @@ def test_idempotency_keys(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", None, 2**31])
-def test_whole_numbers(value: Any) -> None:
+def test_number_that_is_not_whole_is_refused(value: Any) -> None:
     for refused in (
         lambda: calls.grant_credits(SOMEBODY, value),
         lambda: calls.get_credit_history(SOMEBODY, limit=value),
@@ -286,7 +286,7 @@ def test_durations_of_time(value: Any) -> None:
 @pytest.mark.parametrize(
     "value", [None, "", "month", "1month", "1 Month", "-1 month", "1.5 days", "1 day\n", "1 hour", "1000 days"]
 )
-def test_what_is_no_distance_between_the_sessions_of_a_series(value: Any) -> None:
+def test_wrong_distance_between_sessions_is_refused(value: Any) -> None:
     assert refusal(calls.book_series, every=value).detail["parameter"] == "p_every"
 
 
@@ -386,7 +386,7 @@ def test_windows_of_a_week() -> None:
         *({"weekday": 1}, {"start_time": "09:00", "end_time": "17:00"}),
     ],
 )
-def test_what_is_no_window_of_a_week(window: Any) -> None:
+def test_wrong_window_of_a_week_is_refused(window: Any) -> None:
     assert refusal(calls.set_weekly_hours, hours=[WINDOW, window]).detail == {
         "code": "invalid_parameter",
         "parameter": "p_hours",
@@ -404,7 +404,7 @@ def test_windows_of_a_date() -> None:
 
 
 @pytest.mark.parametrize("window", [None, 7, "ab", "09:00-12:00", ("09:00",), ("9:00", "12:00"), WINDOW, {}])
-def test_what_is_no_window_of_a_date(window: Any) -> None:
+def test_wrong_window_of_a_date_is_refused(window: Any) -> None:
     detail = refusal(calls.set_date_override, hours=[window]).detail
     assert (detail["parameter"], detail["window"]) == ("p_hours", 1)
 
@@ -434,13 +434,13 @@ def test_events_of_another_calendar() -> None:
         *({**EVENT, "start_time": "soon"}, {**EVENT, "start_time": dt.datetime.min.replace(tzinfo=BERLIN)}),
     ],
 )
-def test_what_is_no_event(event: Any) -> None:
+def test_wrong_event_is_refused(event: Any) -> None:
     detail = refusal(calls.sync_external_busy, events=[EVENT, event]).detail
     assert (detail["parameter"], detail["event"]) == ("p_events", 2)
 
 
 @pytest.mark.parametrize("value", [None, 7, "[]", b"", WINDOW])
-def test_what_is_no_list(value: Any) -> None:
+def test_value_that_is_no_list_is_refused(value: Any) -> None:
     assert refusal(calls.set_weekly_hours, hours=value).detail["parameter"] == "p_hours"
     assert refusal(calls.sync_external_busy, events=value).detail["parameter"] == "p_events"
     if value is not None:
@@ -550,7 +550,7 @@ def test_a_time_that_does_not_exist_is_refused(time_zone: str | None, fold: int)
     zone=st.sampled_from(sorted(available_timezones())),
     named=st.booleans(),
 )
-def test_whatever_the_zone_the_instant_is_exact(at: dt.datetime, zone: str, named: bool) -> None:
+def test_instant_is_exact_in_every_zone(at: dt.datetime, zone: str, named: bool) -> None:
     at = at.replace(second=0, microsecond=0)
     starts_at, time_zone = (at, zone) if named else (at.astimezone(ZoneInfo(zone)), None)
 

@@ -72,7 +72,7 @@ def test_a_class_has_the_name_of_its_code_and_is_public() -> None:
         assert error.__name__ in bookingdb.__all__
 
 
-def test_who_catches_a_conflict_catches_every_reason_for_one() -> None:
+def test_booking_conflict_is_the_class_of_every_conflict() -> None:
     families = {error: BY_CODE[error].__mro__[1] for error in BY_CODE}
 
     assert families.pop("client_conflict") is families.pop("outside_availability") is BookingConflict
@@ -186,7 +186,7 @@ async def test_errors_of_postgres_itself(world: World, driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-async def test_what_is_not_in_the_table_is_booking_failed(world: World, driver: str) -> None:
+async def test_unknown_error_is_booking_failed(world: World, driver: str) -> None:
     raised = [
         ("PT400", '{"code": "booking_conflict"}'),  # the number belongs to another row
         ("P0001", '{"code": "booking_conflict"}'),

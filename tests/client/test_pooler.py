@@ -169,7 +169,7 @@ def test_every_command_works_through_it(owned_database: str, pooler: Pooler) -> 
     assert pooler.leaks(owned_database) == []
 
 
-def test_what_it_does_not_let_through_is_told_in_a_line(world: World) -> None:
+def test_parameter_the_pooler_refuses_is_told_in_a_line(world: World) -> None:
     url = make_conninfo(world.url, options="-c statement_timeout=1000")
 
     with pytest.raises(database.DatabaseUnreachable, match="unsupported startup parameter"):
@@ -178,7 +178,7 @@ def test_what_it_does_not_let_through_is_told_in_a_line(world: World) -> None:
         Bookings(url).list_sessions()
 
 
-def test_of_eight_migrators_at_once_one_does_the_work(owned_database: str, pooler: Pooler) -> None:
+def test_one_of_eight_migrations_through_a_pooler_does_the_work(owned_database: str, pooler: Pooler) -> None:
     url = pooler.url(owned_database)
     pooler.process_ids(owned_database)
     together = threading.Barrier(8)
@@ -657,7 +657,7 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("what", LEAKS)
-def test_whatever_leaks_is_seen(clean_world: World, pooler: Pooler, what: str) -> None:
+def test_state_that_leaks_through_the_pooler_is_seen(clean_world: World, pooler: Pooler, what: str) -> None:
     statement, expected = LEAKS[what]
     url = make_conninfo(clean_world.url, user="postgres")
     assert pooler.leaks(url) == []
@@ -671,7 +671,7 @@ def test_whatever_leaks_is_seen(clean_world: World, pooler: Pooler, what: str) -
     assert [leak for leak in leaks if leak.startswith(expected)], leaks
 
 
-def test_what_drivers_prepare_is_missing_on_the_next_connection(clean_world: World, pooler: Pooler) -> None:
+def test_prepared_statement_is_missing_on_the_next_connection(clean_world: World, pooler: Pooler) -> None:
     """So that the tests above are worth something: each transaction is on another connection to the server."""
     pooler.process_ids(clean_world.url)
     with psycopg.connect(pooler.url(clean_world.url), autocommit=True) as client:

@@ -218,7 +218,7 @@ def test_user_books_and_a_retry_gets_the_same_session(scene: Scene) -> None:
     assert scene.world.violations() == []
 
 
-def test_what_the_functions_return_arrives_as_what_it_is(scene: Scene) -> None:
+def test_answers_arrive_with_their_types(scene: Scene) -> None:
     me = {"p_user_id": scene.me}
     assert scene.ask(scene.my_login, ("rpc", "get_credit_balance", me)).data == 2
     assert scene.ask(scene.my_login, ("rpc", "get_credit_balance", me, {"get": True})).data == 2
@@ -241,7 +241,7 @@ def test_what_the_functions_return_arrives_as_what_it_is(scene: Scene) -> None:
     assert (void.status, void.error) == (204, None)
 
 
-def test_everybody_lists_its_own_sessions(scene: Scene) -> None:
+def test_everybody_lists_their_own_sessions(scene: Scene) -> None:
     later = scene.world.book(scene.me, scene.therapist, "16:00")["id"]
     sessions = ("from", "sessions"), ("select", "id,user_id,start_time"), ("order", "start_time", {"ascending": False})
 

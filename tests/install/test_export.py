@@ -290,7 +290,7 @@ def test_killed_in_the_middle_it_leaves_nothing(
     assert contents(owned) == before
 
 
-def test_of_many_at_once_one_does_the_work(owned: Connection, owned_database: str) -> None:
+def test_one_of_many_installations_at_once_does_the_work(owned: Connection, owned_database: str) -> None:
     """Ten scripts and four times `migrate`, at the same moment."""
     barrier = threading.Barrier(14)
 

@@ -156,7 +156,7 @@ def at_once(url: str, number: int) -> list[Applied]:
 
 
 @pytest.mark.slow
-def test_of_twenty_at_once_one_does_the_work(owned_database: str) -> None:
+def test_one_of_twenty_migrations_at_once_does_the_work(owned_database: str) -> None:
     reports = at_once(owned_database, 20)
 
     assert sorted(report.is_empty for report in reports) == [False] + [True] * 19
@@ -193,14 +193,14 @@ class Late(psycopg.Connection[Any]):
         return super().execute(*arguments, **options)
 
 
-def test_whoever_comes_a_moment_too_late_finds_it_done(owned: Connection, owned_database: str) -> None:
+def test_migration_a_moment_too_late_finds_nothing_to_do(owned: Connection, owned_database: str) -> None:
     with Late.connect(owned_database, autocommit=True, prepare_threshold=None) as connection:
         connection.other = owned
         assert migrate(connection) == Applied()
     assert len(history(owned)) == len(MIGRATIONS) + 1
 
 
-def test_whoever_has_nothing_to_do_waits_for_nobody(world: World) -> None:
+def test_migration_with_nothing_to_do_does_not_wait(world: World) -> None:
     with world.connect() as other, other.transaction():
         run(other, "select pg_advisory_xact_lock(%s)", INSTALL_LOCK)
         assert migrate(world.connection, wait=0).is_empty
@@ -457,7 +457,7 @@ def test_other_return_type_needs_a_migration(world: World, folder: Path) -> None
     assert world.run("select polname, polrelid from pg_policy order by 1, 2") == policies
 
 
-def test_what_is_right_already_is_not_touched_and_nobody_waits(world: World) -> None:
+def test_reapplying_a_sound_installation_makes_nobody_wait(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     before = contents(world.connection)
     with world.connect() as other, other.transaction():

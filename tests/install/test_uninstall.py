@@ -174,7 +174,7 @@ def application(request: pytest.FixtureRequest, in_use: World) -> str:
 
 
 @pytest.mark.parametrize("keep_data", [True, False])
-def test_what_the_application_needs_is_not_taken_away(in_use: World, application: str, keep_data: bool) -> None:
+def test_uninstall_refuses_to_drop_what_the_application_uses(in_use: World, application: str, keep_data: bool) -> None:
     before = everything(in_use.connection)
     with pytest.raises(InstallError) as caught:
         uninstall(in_use.connection, keep_data=keep_data)

@@ -163,7 +163,7 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
 
 
 @everywhere
-def test_what_an_interrupted_selftest_left_goes(before: Before, upgrade: Upgrade) -> None:
+def test_upgrade_removes_people_of_an_interrupted_selftest(before: Before, upgrade: Upgrade) -> None:
     world, person = before.world, uuid4()
     world.run("insert into bookingdb.selftest_people (id) values (%s)", person)
     world.run("select register_client('selftest@example.invalid', null, %s)", person)
@@ -249,7 +249,7 @@ def test_an_old_session_goes_through_the_life_of_a_new_one(before: Before) -> No
     require_sound(world)
 
 
-def test_who_may_do_what_is_as_in_a_new_installation(before: Before, host: Host) -> None:
+def test_upgrade_grants_what_a_new_installation_grants(before: Before, host: Host) -> None:
     world = before.world
     by_migrate(world.connection)
     soon, late = before.id_of("soon"), before.id_of("booked")

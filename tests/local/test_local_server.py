@@ -483,7 +483,7 @@ def test_recognising_servers_without_proc(running: LocalServer, folder: Path) ->
 
 
 @pytest.mark.slow
-def test_of_many_starts_at_once_one_starts(folder: Path) -> None:
+def test_one_of_many_starts_at_once_starts_the_server(folder: Path) -> None:
     command = [*CLI, "start", "--data-dir", str(folder), "--port", "0", "--json"]
     starts = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
     answers = [start.communicate(timeout=60) for start in starts]
@@ -707,7 +707,7 @@ def inside_namespace(users: int, command: list[str]) -> "subprocess.CompletedPro
 @pytest.mark.slow
 @as_root
 @needs_namespaces
-def test_where_namespaces_are_refused_it_is_nobody(folder: Path) -> None:
+def test_server_runs_as_nobody_without_namespaces(folder: Path) -> None:
     folder.chmod(0o700)
     started = inside_namespace(65536, [*CLI, "start", "--data-dir", str(folder), "--port", "0", "--json"])
     assert started.returncode == 0, started.stderr
@@ -716,7 +716,7 @@ def test_where_namespaces_are_refused_it_is_nobody(folder: Path) -> None:
 
 @as_root
 @needs_namespaces
-def test_where_nothing_works_it_is_said_what_to_do(folder: Path) -> None:
+def test_root_without_an_account_is_told_what_to_do(folder: Path) -> None:
     refused = inside_namespace(1, [*CLI, "start", "--data-dir", str(folder), "--port", "0"])
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1, refused.stderr

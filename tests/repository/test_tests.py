@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ from tests.support import ROOT
 
 TESTS = ROOT / "tests"
 LONGEST_NAME = 60
+# A name that begins so has no subject.
+QUESTION = re.compile("test_(what|whatever|who|whoever|of|where|wherever|when|whenever)_")
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -47,6 +50,10 @@ def test_no_module_imports_from_a_test_module() -> None:
 
 def test_name_of_a_test_is_under_60_letters() -> None:
     assert [f"{path}: {name}" for path, name in names() if len(name) >= LONGEST_NAME] == []
+
+
+def test_name_of_a_test_begins_with_its_subject() -> None:
+    assert [f"{path}: {name}" for path, name in names() if QUESTION.match(name)] == []
 
 
 def test_name_of_a_test_is_in_one_module() -> None:

@@ -143,7 +143,7 @@ MUTANTS = (
     ),
     Mutant(
         "the look at the people of a booking", _function("require_people"), "begin\n", "begin\n    return;\n",
-        "test_who_is_no_active_client_cannot_book",
+        "test_inactive_client_cannot_book",
     ),
     Mutant(
         "the start that is yet to come", _function("require_to_come"), "if p_start < clock_timestamp()", "if false",
@@ -168,7 +168,7 @@ MUTANTS = (
     ),
     Mutant(
         "who may act for a therapist", _function("authorise_therapist"), "p_therapist_id <> v_actor_id", "false",
-        "test_a_logged_in_user_may_do_its_own_part",
+        "test_logged_in_user_may_do_their_own_part",
     ),
     Mutant(
         "claims that a login role set itself", _function("jwt_claims"), "if session_user <> 'authenticator'",
@@ -178,7 +178,7 @@ MUTANTS = (
         "the rows of sessions that a user sees", "row_security.sql",
         "        or (user_id = (select bookingdb.actor_id() as actor_id))\n"
         "        or (therapist_id = (select bookingdb.actor_id() as actor_id))",
-        "        or true", "test_everybody_sees_its_own_rows_only",
+        "        or true", "test_everybody_sees_only_their_own_rows",
     ),
     Mutant(
         "the status of a lot that is spent", _function("take_credit"), "status = 'active'", "status <> ''",

@@ -56,7 +56,9 @@ def test_nobody_takes_over_the_account_of_an_address(world: World, people: dict[
 
 @on_supabase
 @pytest.mark.parametrize("state", ["is_active = false", "is_verified = false", "full_name = 'As verified'"])
-def test_nobody_lifts_its_own_deactivation_or_renames_itself(world: World, people: dict[str, Any], state: str) -> None:
+def test_nobody_lifts_their_deactivation_or_renames_themselves(
+    world: World, people: dict[str, Any], state: str
+) -> None:
     world.run(f"update users set {state} where id = %s", people["me"])
     email = world.scalar("select email from users where id = %s", people["me"])
     with logged_in(world, people["me"], email=email) as connection, nothing_written(world), refused("not_allowed"):

@@ -38,7 +38,7 @@ def test_trusted_callers_act_for_anyone(world: World, people: dict[str, Any], ho
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_who_has_no_right_to_execute_gets_no_further(
+def test_caller_without_the_right_to_execute_is_refused(
     world: World, people: dict[str, Any], host: Host, schema: str
 ) -> None:
     """NOINHERIT is the point of two of them: membership alone is no privilege. Claims change nothing."""
@@ -93,7 +93,7 @@ def test_without_good_claims_nobody_is_authenticated(
 
 @on_supabase
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_logged_in_user_acts_for_itself(world: World, people: dict[str, Any], schema: str) -> None:
+def test_logged_in_user_acts_for_themselves(world: World, people: dict[str, Any], schema: str) -> None:
     with logged_in(world, people["me"]) as connection:
         for function in CALLS:
             answer = ask(connection, schema, function, people)
@@ -145,7 +145,7 @@ def test_claims_end_with_their_transaction(world: World, people: dict[str, Any])
 
 
 @on_supabase
-def test_what_the_answers_say_of_who_did_it(world: World, people: dict[str, Any]) -> None:
+def test_records_name_the_actor(world: World, people: dict[str, Any]) -> None:
     statement = f"select * from create_session_with_credit_deduction({CALLS['create_session_with_credit_deduction']})"
     with logged_in(world, people["me"]) as connection:
         connection.execute(statement.encode(), people)
@@ -175,7 +175,7 @@ def test_renamed_role_is_nobody(world: World, people: dict[str, Any]) -> None:
 
 
 @on_supabase
-def test_a_logged_in_user_locks_itself_and_therapists_only(world: World, people: dict[str, Any]) -> None:
+def test_logged_in_user_locks_only_themselves_and_therapists(world: World, people: dict[str, Any]) -> None:
     lock = "select lock_for_booking(%s)"
     with logged_in(world, people["me"]) as connection:
         run(connection, lock, [people["me"], people["therapist"]])
@@ -206,7 +206,7 @@ def test_the_check_answers_alike_for_everyone_who_may_ask(world: World, booked: 
 
 
 @on_supabase
-def test_a_user_whose_token_outlived_its_account_books_nothing(world: World, people: dict[str, Any]) -> None:
+def test_user_with_a_token_but_no_account_books_nothing(world: World, people: dict[str, Any]) -> None:
     world.run("update users set is_active = false where id = %s", people["me"])
     with logged_in(world, people["me"], exp=dt.datetime.now().timestamp()) as connection:
         assert ask(connection, "public", "create_session_with_credit_deduction", people) == "user_not_found"

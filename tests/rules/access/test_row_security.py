@@ -25,7 +25,7 @@ def rows_seen(connection: Connection) -> dict[str, int | str]:
 
 
 @on_supabase
-def test_everybody_sees_its_own_rows_only(world: World, booked: dict[str, Any]) -> None:
+def test_everybody_sees_only_their_own_rows(world: World, booked: dict[str, Any]) -> None:
     with logged_in(world, booked["me"]) as connection:
         assert rows_seen(connection) == {
             "users": 1, "sessions": 1, "user_credits": 1, "booking_audit_log": "42501",
@@ -39,7 +39,7 @@ def test_everybody_sees_its_own_rows_only(world: World, booked: dict[str, Any]) 
         }  # fmt: skip
 
 
-def test_who_sees_which_rows(world: World, booked: dict[str, Any], host: Host) -> None:
+def test_only_trusted_callers_see_rows_of_everybody(world: World, booked: dict[str, Any], host: Host) -> None:
     callers = of(
         host,
         [

@@ -148,7 +148,7 @@ def test_no_right_to_execute_ends_every_session_call(
 
 @on_supabase
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_a_logged_in_user_may_do_its_own_part(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
+def test_logged_in_user_may_do_their_own_part(hosted_world: World, scene: dict[str, Any], schema: str) -> None:
     parts = {
         scene["client"]: EITHERS | CLIENTS | EVERYBODYS,
         scene["therapist"]: EITHERS | THERAPISTS | OWN_TIME | EVERYBODYS,
@@ -180,7 +180,7 @@ def test_only_trusted_callers_decide_about_refunds(hosted_world: World, scene: d
 
 
 @on_supabase
-def test_what_is_asked_about_nothing_says_so_to_everybody_alike(hosted_world: World, scene: dict[str, Any]) -> None:
+def test_unknown_id_is_not_found_for_everybody_alike(hosted_world: World, scene: dict[str, Any]) -> None:
     nothing = {**scene, **dict.fromkeys(("session", "begun", "request", "hold", "lot", "time_off"), uuid4())}
     for person in (scene["client"], scene["therapist"]):
         with logged_in(hosted_world, person) as connection, nothing_written(hosted_world):
@@ -224,7 +224,7 @@ def test_a_therapist_learns_nothing_of_a_clients_credits(hosted_world: World, sc
 
 
 @on_supabase
-def test_who_did_it_and_why_is_in_the_audit_log(hosted_world: World, scene: dict[str, Any]) -> None:
+def test_audit_log_has_actor_and_reason(hosted_world: World, scene: dict[str, Any]) -> None:
     with logged_in(hosted_world, scene["therapist"]) as connection:
         call(connection, "confirm_session", session_id=scene["session"])
         call(connection, "reschedule_session", session_id=scene["session"], session_date=LATER, session_time="09:30")

@@ -222,7 +222,7 @@ def test_notice_and_booking_window_end_the_list(always: Practice) -> None:
     assert always.listed(today, today + 30 * DAY) == []
 
 
-def test_what_is_listed_is_what_is_free_and_can_be_booked(practice: Practice) -> None:
+def test_listed_slots_are_free_and_can_be_booked(practice: Practice) -> None:
     practice.set_policy(slot_step_minutes=15, buffer_after_minutes=5)
     practice.book(21, "09:15")
     date, other = MONDAY + 21 * DAY, practice.world.client(credits=1)
@@ -400,7 +400,7 @@ def directory(clean_world: World) -> Directory:
     return Directory(clean_world)
 
 
-def test_whoever_is_free_is_found_with_the_first_slot(directory: Directory) -> None:
+def test_free_therapists_are_found_with_their_first_slot(directory: Directory) -> None:
     """The earliest first, at the same time by id; nobody who is closed; the whole session lies in the time."""
     with nothing_written(directory.world):
         assert directory.found("08:00", "18:00") == [("any", "08:00"), ("nine", "09:00"), ("ten", "10:00")]

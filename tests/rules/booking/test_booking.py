@@ -62,7 +62,7 @@ def test_the_returned_row_is_the_stored_one(world: World) -> None:
     assert booked["credits_balance"] == 0
 
 
-def test_what_is_left_out_has_the_defaults_of_the_signature(world: World) -> None:
+def test_omitted_arguments_have_the_defaults_of_the_signature(world: World) -> None:
     booked = world.book(world.client(credits=1), world.therapist())
 
     assert (booked["duration_minutes"], booked["session_type"]) == (60, "video")

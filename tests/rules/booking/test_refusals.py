@@ -124,7 +124,7 @@ def test_a_taken_slot_is_refused_with_its_times_in_utc(world: World) -> None:
     }
 
 
-def test_what_is_free_next_is_looked_for_within_a_year(world: World) -> None:
+def test_next_free_slot_is_sought_within_a_year(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     world.run('select set_policy(\'{"maximum_advance": "3650 days"}\')')
     later = TOMORROW + dt.timedelta(days=400)
@@ -195,7 +195,7 @@ def test_errors_come_in_the_order_of_a_booking(world: World) -> None:
 @pytest.mark.parametrize(
     "status", ["is_active = false", "is_verified = false", "user_type = 'user'", "user_type = 'admin'"]
 )
-def test_who_is_no_active_verified_therapist_cannot_be_booked(world: World, status: str) -> None:
+def test_inactive_or_unverified_therapist_cannot_be_booked(world: World, status: str) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     world.run(f"update users set {status} where id = %s", therapist)
 
@@ -204,7 +204,7 @@ def test_who_is_no_active_verified_therapist_cannot_be_booked(world: World, stat
 
 
 @pytest.mark.parametrize("status", ["is_active = false", "user_type = 'therapist'"])
-def test_who_is_no_active_client_cannot_book(world: World, status: str) -> None:
+def test_inactive_client_cannot_book(world: World, status: str) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     world.run(f"update users set {status} where id = %s", client)
 
@@ -220,7 +220,7 @@ def test_any_active_user_but_a_therapist_can_book(world: World, user_type: str) 
     assert world.book(client, world.therapist())["status"] == "scheduled"
 
 
-def test_a_therapist_cannot_book_itself(world: World) -> None:
+def test_therapist_cannot_book_themselves(world: World) -> None:
     therapist = world.therapist()
 
     with refused("user_not_found"):

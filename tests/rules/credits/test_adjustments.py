@@ -43,7 +43,7 @@ def test_an_adjustment_without_a_reason_is_refused(world: World, reason: str | N
     assert refusal.detail["parameter"] == "p_reason"
 
 
-def test_another_clients_lot_is_none(world: World) -> None:
+def test_lot_of_another_client_is_not_found(world: World) -> None:
     client, other = world.client(), world.client()
     lot_id = call(world.connection, "grant_credits", user_id=other, amount=2)["lot_id"]
     for amount in (1, -1):

@@ -340,7 +340,7 @@ def test_a_chargeback_leaves_nothing_to_expire(world: World) -> None:
     require_sound(world)
 
 
-def test_what_was_adjusted_was_not_spent(world: World) -> None:
+def test_credits_adjusted_away_do_not_count_as_spent(world: World) -> None:
     client = world.client()
     lot = adjust(world, client, 8)["lot_id"]
     adjust(world, client, -3, lot_id=lot)

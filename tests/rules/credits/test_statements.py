@@ -56,7 +56,7 @@ def test_the_history_tells_session_lot_kind_amount_and_balance(world: World) -> 
     assert history == [("debit", -1, 1, lot, booked["id"], "owner"), ("grant", 2, 2, lot, None, "owner")]
 
 
-def test_what_the_credit_functions_refuse(world: World) -> None:
+def test_credit_functions_refuse_wrong_people_and_limits(world: World) -> None:
     therapist, client = world.therapist(), world.client()
     for limit in (None, 0, -1, 1001, 2**31 - 1):
         with refused("invalid_parameter"):
@@ -71,7 +71,7 @@ def test_what_the_credit_functions_refuse(world: World) -> None:
             world.run(f"select {function}(null)")
 
 
-def test_who_was_deactivated_still_sees_its_credits(world: World) -> None:
+def test_deactivated_client_still_sees_their_credits(world: World) -> None:
     client = world.client(credits=3)
     world.run("update users set is_active = false where id = %s", client)
 

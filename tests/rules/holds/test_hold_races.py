@@ -32,7 +32,7 @@ from tests.support.refusals import nothing_written, outcome, refused
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("shared", ["therapist", "client"])
 @pytest.mark.parametrize("first", ["hold", "booking"])
-def test_of_a_hold_and_a_booking_one_gets_the_slot(world: World, ending: str, shared: str, first: str) -> None:
+def test_hold_or_booking_in_a_race_gets_the_slot(world: World, ending: str, shared: str, first: str) -> None:
     clients = [world.client(credits=1), world.client(credits=1)]
     therapists = [world.therapist(), world.therapist()]
     (clients if shared == "client" else therapists)[1:] = (clients if shared == "client" else therapists)[:1]

@@ -281,7 +281,9 @@ def test_known_times_that_the_clocks_skip(world: World, local: str, zone: str) -
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Los_Angeles"])
-def test_what_is_no_date_or_time(clean_world: World, date: str | None, time: str | None, code: str, zone: str) -> None:
+def test_wrong_date_or_time_is_refused(
+    clean_world: World, date: str | None, time: str | None, code: str, zone: str
+) -> None:
     with refused(code):
         clean_world.run("select bookingdb.local_instant(%s, %s, %s)", date, time, zone)
 
@@ -306,7 +308,7 @@ def test_the_first_and_the_last_minute_are_times(clean_world: World, time: str) 
         "Europe/Berlin' --", "../../../etc/passwd", "z" * 1001, "Europe/Berlin" * 100_000, "🕛",
     ],
 )  # fmt: skip
-def test_what_is_no_zone(clean_world: World, name: str) -> None:
+def test_unknown_time_zone_is_refused(clean_world: World, name: str) -> None:
     therapist = clean_world.therapist()
     with refused("invalid_time_zone"):
         clean_world.run("select bookingdb.resolve_time_zone(%s, 'UTC')", name)

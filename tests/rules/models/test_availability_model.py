@@ -717,7 +717,7 @@ searches = st.builds(
     twins=st.integers(0, 2),
     asked=st.lists(searches, min_size=6, max_size=12),
 )
-def test_who_is_found_is_who_the_model_says(
+def test_therapists_found_are_those_of_the_model(
     office: World, several: list[Plan], twins: int, asked: list[Search]
 ) -> None:
     with office.connection.transaction(force_rollback=True):
@@ -753,7 +753,7 @@ def test_who_is_found_is_who_the_model_says(
             assert not steady or found == sorted(firsts)[: search.limit], search
 
 
-def test_of_those_who_are_free_at_once_the_lowest_id_is_found(office: World) -> None:
+def test_lowest_id_is_found_of_therapists_free_at_once(office: World) -> None:
     """Whoever is free first, but not at a point of the grid, does not keep others out who can be booked first."""
     practices = sorted((Practice.opened(office, "UTC") for _ in range(4)), key=lambda practice: practice.therapist)
     # Free from 9:15 on, from 9:07 on (which means 9:15), from 9:00 on (but for her 9:20 comes first), and from 9:16 on.

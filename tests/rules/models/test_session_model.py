@@ -1118,7 +1118,7 @@ def machine_of(doors: Doors) -> type[Life]:
 
 # Of a run's first ten examples each is new; the later ones repeat much of those before.
 @pytest.mark.parametrize("part", range(RUNS))
-def test_whatever_happens_ends_as_the_model_says(doors: Doors, part: int) -> None:
+def test_every_sequence_of_calls_ends_as_the_model_says(doors: Doors, part: int) -> None:
     run_state_machine_as_test(
         machine_of(doors),
         settings=settings(

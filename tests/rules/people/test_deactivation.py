@@ -14,7 +14,7 @@ from tests.support.refusals import refused
 
 
 @pytest.mark.parametrize("first_commits", [True, False])
-def test_one_client_races_itself_to_two_therapists(world: World, first_commits: bool) -> None:
+def test_client_racing_themselves_books_one_therapist(world: World, first_commits: bool) -> None:
     client, therapists = world.client(credits=2), [world.therapist(), world.therapist()]
     with holding(world) as first, session_of(world) as second:
         book(first, client, therapists[0])

@@ -36,7 +36,7 @@ def test_registering_again_makes_active_and_renames(world: World, function: str)
     ]
 
 
-def test_what_registering_refuses(world: World) -> None:
+def test_registering_refuses_wrong_or_taken_values(world: World) -> None:
     client = world.scalar("select register_client('client@example.com', null, %s)", uuid4())
     therapist = world.scalar("select register_therapist('therapist@example.com', null, %s)", uuid4())
     wrong: list[tuple[str, Any, Any, Any, str]] = [
@@ -81,7 +81,7 @@ def test_opening_and_closing_a_therapist(world: World) -> None:
             world.run("select set_therapist_active(%s, %s)", who, active)
 
 
-def test_what_locking_ahead_refuses(world: World) -> None:
+def test_locking_ahead_refuses_a_wrong_list_of_people(world: World) -> None:
     for people in (None, [], [None], [uuid4() for _ in range(1001)]):
         with refused("invalid_parameter") as refusal:
             world.run("select lock_for_booking(%s::uuid[])", people)

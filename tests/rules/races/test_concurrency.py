@@ -532,7 +532,7 @@ def test_a_bulk_update_and_a_booking_wait_for_each_other(world: World) -> None:
     assert world.violations() == []
 
 
-def test_who_wants_a_slot_that_is_taken_waits_for_nobody(world: World) -> None:
+def test_booking_of_a_taken_slot_does_not_wait(world: World) -> None:
     therapist, first, second = world.therapist(), world.client(credits=1), world.client(credits=1)
     taken = world.book(first, therapist, idempotency_key="first")
     with holding(world) as holder, session_of(world) as connection:

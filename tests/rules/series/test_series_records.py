@@ -85,7 +85,7 @@ def test_a_series_over_a_busy_therapist_says_which_and_when(clean_world: World) 
     }  # fmt: skip
 
 
-def test_what_holds_for_all_of_a_series_fails_with_the_first(clean_world: World) -> None:
+def test_refusal_of_a_whole_series_names_the_first_session(clean_world: World) -> None:
     world = clean_world
     nobody, therapist = UUID("00000000-0000-4000-8000-0000000000ff"), world.therapist()
     with nothing_written(world), refused("user_not_found") as refusal:
