@@ -53,6 +53,8 @@ EMPTY_THE_TABLES = f"""
 on_supabase = pytest.mark.parametrize(
     "host", [SUPABASE, SUPABASE_BEFORE], indirect=True, scope="session", ids=lambda host: host.name
 )
+# For tests that need users who log in, where the hosts do not differ.
+on_todays_supabase = pytest.mark.parametrize("host", [SUPABASE], indirect=True, scope="session")
 
 
 def url_of(server_url: str, database: str, user: str = "postgres") -> str:

@@ -67,7 +67,7 @@ def begin(connection: Connection, session_id: UUID, minutes: int = 5) -> None:
 
 
 def request_session(
-    connection: Connection, client: UUID, therapist: UUID, starts_at: dt.datetime, minutes: int = 60
+    connection: Connection, client: UUID | None, therapist: UUID, starts_at: dt.datetime, minutes: int = 60
 ) -> UUID:
     """Write a session that waits for approval, as an application does."""
     ((session_id,),) = run(

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from tests.support import TOMORROW, World, book, run
 from tests.support.callers import logged_in
 from tests.support.connections import SETTINGS
-from tests.support.hosts import SUPABASE
+from tests.support.databases import on_todays_supabase
 from tests.support.interleaving import next_clock_change, session_of
 from tests.support.life import (
     DAY,
@@ -31,10 +31,7 @@ from tests.support.life import (
     require_sound,
 )
 from tests.support.refusals import nothing_written, refused
-
-# Where users log in; what differs between the hosts is no matter of the tests that are marked so.
-on_todays_supabase = pytest.mark.parametrize("host", [SUPABASE], indirect=True, scope="session")
-
+from tests.support.session_records import asked_for, writing
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Until when a cancellation is free
@@ -270,3 +267,114 @@ def test_session_has_one_debit_and_one_refund(world: World, kind: str) -> None:
     )
     with nothing_written(world), pytest.raises(psycopg.errors.UniqueViolation):
         world.run(again, kind)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What a cancellation writes, and when it is refused
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancellation_writes_status_reason_and_refund(clean_world: World) -> None:
+    world = clean_world
+    client, therapist = world.client(credits=2), world.therapist()
+    session = world.book(client, therapist)["id"]
+    with writing(world, session) as written:
+        call(world.connection, "cancel_session", session_id=session, reason="I am ill")
+    assert written.columns == {"status", "cancellation_reason"}
+    changes = {
+        "status": {"old": "scheduled", "new": "cancelled"}, "cancellation_reason": {"old": None, "new": "I am ill"},
+    }  # fmt: skip
+    assert written.audit == [("status_changed", "scheduled", "cancelled", changes, "owner", True)]
+    assert written.entries == [("refund", 1, 2, None)]
+    told = dict(written.events)
+    assert set(told) == {"session.status_changed", "credits.refunded"}
+    assert (told["session.status_changed"]["old_status"], told["session.status_changed"]["new_status"]) == (
+        "scheduled", "cancelled",
+    )  # fmt: skip
+    lot = world.scalar("select lot_id from bookingdb.ledger where kind = 'refund'")
+    assert told["credits.refunded"] == {
+        "lot_id": str(lot), "user_id": str(client), "amount": 1, "session_id": str(session),
+    }  # fmt: skip
+    # The events do not tell the reason; the time is free at once.
+    assert "ill" not in str(written.events)
+    assert world.book(world.client(credits=1), therapist)["status"] == "scheduled"
+    require_sound(world)
+
+
+@on_todays_supabase
+def test_a_late_cancellation_frees_the_time_and_books_nothing(hosted_world: World) -> None:
+    world = hosted_world
+    client, therapist = world.client(credits=1), world.therapist()
+    session = world.book(client, therapist, session_date=LATER)["id"]
+    close_window(world.connection, session)
+    with writing(world, session) as written, logged_in(world, client) as connection:
+        assert call(connection, "cancel_session", session_id=session)["credits_balance"] == 0
+    assert written.entries == []
+    assert world.count("bookingdb.calendar") == 0
+
+
+@on_todays_supabase
+def test_a_refund_names_who_cancelled(hosted_world: World) -> None:
+    world = hosted_world
+    therapist = world.therapist()
+    session = world.book(world.client(credits=1), therapist)["id"]
+    with logged_in(world, therapist) as connection:
+        call(connection, "cancel_session", session_id=session)
+    assert world.run("select actor from bookingdb.ledger where kind = 'refund'") == [(str(therapist),)]
+
+
+@on_todays_supabase
+def test_without_terms_of_its_own_todays_policy_decides(hosted_world: World) -> None:
+    """A session from before there were cancellation terms."""
+    world = hosted_world
+    client, therapist = world.client(credits=3), world.therapist()
+    early, late, own = (world.book(client, therapist, time)["id"] for time in ("08:00", "10:00", "12:00"))
+    world.run("update sessions set free_cancellation_until = null")
+    for session, minutes in ((late, -120), (own, -240)):
+        begin(world.connection, session, minutes)
+        world.run("update sessions set free_cancellation_until = null where id = %s", session)
+    with logged_in(world, client) as connection:
+        assert call(connection, "cancel_session", session_id=early)["refunded"]
+        assert not call(connection, "cancel_session", session_id=late)["refunded"]
+        settings = Jsonb({"cancellation_window": "1 hour"})
+        call(world.connection, "set_policy", settings=settings, therapist_id=therapist)
+        assert call(connection, "cancel_session", session_id=own)["refunded"]
+    require_sound(world)
+
+
+def test_a_refused_cancellation_says_from_what_to_what(clean_world: World) -> None:
+    """Also when it is asked for to give the credit back."""
+    world = clean_world
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    call(world.connection, "cancel_session", session_id=session, refund=False)
+    for refund in (None, True):
+        with nothing_written(world), refused("invalid_transition") as refusal:
+            call(world.connection, "cancel_session", session_id=session, refund=refund, idempotency_key="key")
+        assert refusal.detail == {
+            "code": "invalid_transition", "session_id": str(session), "status": "cancelled", "asked": "cancelled",
+        }  # fmt: skip
+
+
+@on_todays_supabase
+def test_a_client_is_told_why_a_begun_session_stays(hosted_world: World) -> None:
+    world = hosted_world
+    client = world.client(credits=1)
+    session = world.book(client, world.therapist())["id"]
+    begin(world.connection, session)
+    with logged_in(world, client) as connection, refused("invalid_transition") as refusal:
+        call(connection, "cancel_session", session_id=session)
+    del refusal.detail["start_time"]
+    assert refusal.detail == {
+        "code": "invalid_transition", "session_id": str(session), "status": "scheduled", "asked": "cancelled",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["scheduled", "confirmed"])
+def test_a_session_written_without_a_debit_returns_nothing(clean_world: World, status: str) -> None:
+    world = clean_world
+    session = asked_for(world, world.client(), world.therapist())
+    world.run("update sessions set status = %s where id = %s", status, session)
+    with writing(world, session) as written:
+        assert not call(world.connection, "cancel_session", session_id=session)["refunded"]
+    assert written.entries == []
+    require_sound(world)

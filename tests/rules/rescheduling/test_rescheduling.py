@@ -10,19 +10,25 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support import TOMORROW, World
+from tests.support.callers import logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.interleaving import next_clock_change
 from tests.support.life import (
     DAY,
+    HOUR,
     LATER,
     at,
+    begin,
     call,
     cancel,
+    close_window,
     move,
     request_session,
     require_sound,
     require_sound_statement,
 )
 from tests.support.refusals import nothing_written, refused
+from tests.support.session_records import STATUSES, rows_of, writing
 
 # ----------------------------------------------------------------------------------------------------------------------
 # Rescheduling
@@ -130,3 +136,113 @@ def test_session_without_a_proper_time_is_moved_to_one(world: World, start: str 
     assert moved["free_cancellation_until"] == at(10, LATER) - DAY
     assert call(world.connection, "cancel_session", session_id=session_id)["status"] == "cancelled"
     require_sound(world)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# What a move writes, for whom, and from which status
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_move_writes_times_and_one_row_of_each_log(clean_world: World) -> None:
+    world = clean_world
+    client, therapist = world.client(credits=1), world.therapist()
+    session = world.book(client, therapist)["id"]
+    with writing(world, session) as written:
+        answer = move(world, session, "12:00", LATER, duration_minutes=90)
+    assert (answer["id"], answer["start_time"]) == (session, at(12, LATER))
+    assert answer["end_time"] == at(13, LATER) + HOUR / 2
+    times = {
+        "duration_minutes", "end_time", "free_cancellation_until", "scheduled_date", "scheduled_time", "start_time",
+    }  # fmt: skip
+    assert written.columns == times
+    ((action, old, new, changes, _, _),) = written.audit
+    assert (action, old, new, set(changes)) == ("updated", "scheduled", "scheduled", times)
+    assert [dt.datetime.fromisoformat(changes["end_time"][when]) for when in ("old", "new")] == [
+        at(11), answer["end_time"],
+    ]  # fmt: skip
+    ((event, payload),) = written.events
+    assert (event, dt.datetime.fromisoformat(payload["start_time"])) == ("session.updated", at(12, LATER))
+    assert written.entries == []
+    placed = world.run("select id, kind, lower(period), upper(period), blocked = period from bookingdb.calendar")
+    assert placed == [(session, "session", answer["start_time"], answer["end_time"], True)]
+    # The old time is free at once.
+    assert world.book(world.client(credits=1), therapist)["status"] == "scheduled"
+    require_sound(world)
+
+
+def test_a_move_to_where_a_session_is_tells_nothing(clean_world: World) -> None:
+    world = clean_world
+    session = world.book(world.client(credits=1), world.therapist(), "12:00", session_date=LATER)["id"]
+    with writing(world, session) as written:
+        move(world, session, "12:00", LATER)
+    assert (written.columns, written.audit, written.events, written.entries) == (set(), [], [], [])
+
+
+def test_a_move_keeps_length_and_takes_the_therapists_zone(clean_world: World) -> None:
+    """Of a session that was written without a duration and a zone."""
+    world = clean_world
+    therapist = world.therapist("Asia/Tokyo")
+    session = world.scalar(
+        "insert into sessions (user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s) returning id",
+        *(world.client(), therapist, at(10), at(10) + dt.timedelta(minutes=50)),
+    )
+    answer = move(world, session, "12:00", LATER)
+    assert (answer["start_time"], answer["duration_minutes"], answer["time_zone"]) == (at(3, LATER), 50, "Asia/Tokyo")
+
+
+@on_todays_supabase
+def test_a_move_gives_terms_to_a_session_without(hosted_world: World) -> None:
+    """Those of today's policy, also where that window has closed."""
+    world = hosted_world
+    client, therapist = world.client(credits=2), world.therapist()
+    early, late = (world.book(client, therapist, time, session_date=LATER)["id"] for time in ("08:00", "10:00"))
+    begin(world.connection, late, -120)
+    began = world.scalar("select start_time from sessions where id = %s", late)
+    world.run("update sessions set free_cancellation_until = null")
+    with logged_in(world, client) as connection:
+        after = {"session_date": LATER + DAY, "session_time": "12:00"}
+        answer = call(connection, "reschedule_session", session_id=early, **after)
+        assert answer["start_time"] - answer["free_cancellation_until"] == DAY
+        answer = call(connection, "reschedule_session", session_id=late, **{**after, "session_time": "15:00"})
+        assert answer["free_cancellation_until"] == began - DAY
+
+
+@on_todays_supabase
+def test_a_therapist_moves_the_window_along_however_late(hosted_world: World) -> None:
+    world = hosted_world
+    client, therapist = world.client(credits=1), world.therapist()
+    session = world.book(client, therapist, session_date=LATER)["id"]
+    close_window(world.connection, session)
+    (window,) = rows_of(world, "select start_time - free_cancellation_until from sessions")
+    with logged_in(world, therapist) as connection:
+        later = {"session_date": LATER + DAY, "session_time": "12:00"}
+        answer = call(connection, "reschedule_session", session_id=session, **later)
+    assert answer["start_time"] - answer["free_cancellation_until"] == window
+    assert answer["credits_balance"] is None
+
+
+def test_only_what_has_not_begun_is_moved(clean_world: World) -> None:
+    world = clean_world
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    for number, status in enumerate(STATUSES):
+        world.run("update sessions set status = %s where id = %s", status, session)
+        if status in ("pending_approval", "scheduled", "confirmed"):
+            assert move(world, session, f"{number:02}:00", LATER)["status"] == status
+        else:
+            with nothing_written(world), refused("invalid_transition") as refusal:
+                move(world, session, "20:00", LATER)
+            del refusal.detail["start_time"]
+            assert refusal.detail == {"code": "invalid_transition", "session_id": str(session), "status": status}
+    world.run("update sessions set status = 'scheduled'")
+    begin(world.connection, session)
+    with nothing_written(world), refused("invalid_transition"):
+        move(world, session, "12:00", LATER)
+
+
+def test_a_client_who_is_gone_is_not_moved(clean_world: World) -> None:
+    world = clean_world
+    client = world.client(credits=1)
+    session = world.book(client, world.therapist())["id"]
+    world.run("update users set is_active = false where id = %s", client)
+    with nothing_written(world), refused("user_not_found"):
+        move(world, session, "12:00", LATER)

@@ -17,8 +17,8 @@ from tests.support.life import (
     require_sound,
 )
 from tests.support.refusals import nothing_written, refused
+from tests.support.session_records import STATUSES
 
-STATUSES = ("pending_approval", "scheduled", "confirmed", "in_progress", "completed", "cancelled", "no_show")
 TRANSITIONS = {
     "approve_session": {"pending_approval": "scheduled"},
     "confirm_session": {"scheduled": "confirmed"},
