@@ -20,17 +20,3 @@ end;
 $block$;
 
 drop table bookingdb.selftest_people;
-
--- What these did has other names now, or other parameters.
-
-drop function if exists bookingdb.utc(timestamptz);
-drop function if exists bookingdb.later(timestamptz, interval);
-drop function if exists bookingdb.part_in_session(public.sessions);
-drop function if exists bookingdb.open_hold(uuid);
-drop function if exists bookingdb.open_minutes(int4multirange, int4multirange);
-drop function if exists bookingdb.is_open(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean);
-drop function if exists bookingdb.tell_of_hold(text, uuid);
-drop function if exists bookingdb.tell_of_credits(text, uuid, uuid, integer, uuid);
-drop function if exists bookingdb.tell_of_availability(uuid);
-drop function if exists bookingdb.find_answer(text, uuid, text, bytea);
-drop function if exists bookingdb.remember_answer(text, uuid, text, bytea, uuid, integer);

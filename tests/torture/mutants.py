@@ -76,12 +76,13 @@ MUTANTS = (
         EXCLUSION.format("client_id", "period").replace("'session', 'hold'", "'none'"), LOSER,
     ),
     Mutant(
-        "the row of an idempotency key", _function("remember_answer"), "if p_answer.key is null then", "if true then",
+        "the row of an idempotency key", _function("record_answer"), "if p_answer.key is null then", "if true then",
         "test_a_key_with_other_parameters_is_refused",
     ),
     Mutant(
-        "the parameters of an idempotency key", _function("find_answer"), "v_answer.request_hash <> v_request_hash",
-        "false", "test_a_key_with_other_parameters_is_refused",
+        "the parameters of an idempotency key", _function("find_earlier_answer"),
+        "v_answer.request_hash <> v_request_hash", "false",
+        "test_a_key_with_other_parameters_is_refused",
     ),
     Mutant(
         "the balance that cannot be negative", CORE, "check (credits_balance >= 0)", "check (credits_balance >= -9)",

@@ -65,7 +65,7 @@ def replaced(name: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-FORGETFUL = replaced("remember_answer", ("if p_answer.key is null then", "if true then"))
+FORGETFUL = replaced("record_answer", ("if p_answer.key is null then", "if true then"))
 
 
 def forget_the_latest(world: World) -> None:

@@ -27,7 +27,7 @@ begin
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
     v_hold := bookingdb.lock_hold(p_hold_id);
 
-    v_answer := bookingdb.find_answer(
+    v_answer := bookingdb.find_earlier_answer(
         'book_hold', v_hold.user_id, p_idempotency_key, jsonb_build_array(p_hold_id, p_session_type, p_notes, p_title)
     );
     if v_answer.result_id is not null then
@@ -78,7 +78,7 @@ begin
         p_session_type, p_notes, p_title, null, false
     );
     perform bookingdb.write_hold_event('hold.booked', p_hold_id);
-    perform bookingdb.remember_answer(v_answer, v_booked.id, v_booked.credits_balance);
+    perform bookingdb.record_answer(v_answer, v_booked.id, v_booked.credits_balance);
     return v_booked;
 end;
 $function$;

@@ -51,7 +51,7 @@ begin
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
             p_time_zone
         ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end;
-        v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
+        v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
     end if;
 
     if not v_locked and v_answer.result_id is null then
@@ -61,7 +61,7 @@ begin
             select from bookingdb.calendar as c
             where c.therapist_id = p_therapist_id and c.blocked && v_period and c.kind in ('session', 'hold')
         ) then
-            v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
+            v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
             if v_answer.result_id is null then
                 perform bookingdb.require_people(p_therapist_id, p_user_id);
                 perform bookingdb.require_duration(p_duration_minutes, v_policy);
@@ -71,7 +71,7 @@ begin
         perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
         -- During the wait the same request may have been answered, or the policy changed.
-        v_answer := bookingdb.find_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
+        v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
         v_policy := bookingdb.policy_of(p_therapist_id);
     end if;
 
@@ -85,7 +85,7 @@ begin
         null, not p_override_hours
     );
     if p_idempotency_key is not null then
-        perform bookingdb.remember_answer(v_answer, v_booked.id, v_booked.credits_balance);
+        perform bookingdb.record_answer(v_answer, v_booked.id, v_booked.credits_balance);
     end if;
 
     -- 10. The row is returned.

@@ -61,7 +61,7 @@ begin
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
     -- Months and days are hashed apart: a month is not 30 days.
-    v_answer := bookingdb.find_answer('book_series', p_user_id, p_idempotency_key, jsonb_build_array(
+    v_answer := bookingdb.find_earlier_answer('book_series', p_user_id, p_idempotency_key, jsonb_build_array(
         p_therapist_id, p_session_date, p_session_time, p_occurrences,
         extract(year from p_every) * 12 + extract(month from p_every), extract(day from p_every),
         p_duration_minutes, p_session_type, p_notes, p_title, p_time_zone
@@ -104,7 +104,7 @@ begin
         end loop;
 
         v_balance := bookingdb.credits_balance(p_user_id);
-        perform bookingdb.remember_answer(v_answer, v_series_id, v_balance);
+        perform bookingdb.record_answer(v_answer, v_series_id, v_balance);
     end if;
 
     return query

@@ -42,7 +42,7 @@ begin
 
     perform bookingdb.lock_people(array[p_user_id]);
 
-    v_answer := bookingdb.find_answer(
+    v_answer := bookingdb.find_earlier_answer(
         'adjust_credits', p_user_id, p_idempotency_key, jsonb_build_array(p_amount, p_reason, p_lot_id)
     );
     v_lot_id := v_answer.result_id;
@@ -136,7 +136,7 @@ begin
         coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id))
     );
     if v_answer.result_id is null then
-        perform bookingdb.remember_answer(v_answer, v_lot_id, v_grant.credits_balance);
+        perform bookingdb.record_answer(v_answer, v_lot_id, v_grant.credits_balance);
     end if;
     return v_grant;
 end;

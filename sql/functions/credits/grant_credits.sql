@@ -48,7 +48,7 @@ begin
     perform bookingdb.lock_people(array[p_user_id]);
 
     -- The expiry is hashed as a number: as text it would depend on the connection's TimeZone.
-    v_answer := bookingdb.find_answer('grant_credits', p_user_id, p_idempotency_key, jsonb_build_array(
+    v_answer := bookingdb.find_earlier_answer('grant_credits', p_user_id, p_idempotency_key, jsonb_build_array(
         p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
     ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
         -- Requests from before these two parameters existed must still match.
@@ -111,7 +111,7 @@ begin
     );
 
     if v_answer.result_id is null then
-        perform bookingdb.remember_answer(v_answer, v_lot_id, v_grant.credits_balance);
+        perform bookingdb.record_answer(v_answer, v_lot_id, v_grant.credits_balance);
     end if;
     return v_grant;
 end;

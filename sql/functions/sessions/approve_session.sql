@@ -23,7 +23,7 @@ begin
     end if;
     perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
 
-    v_answer := bookingdb.find_answer(
+    v_answer := bookingdb.find_earlier_answer(
         'approve_session', coalesce(v_session.user_id, v_session.id), p_idempotency_key,
         jsonb_build_array(p_session_id)
     );
@@ -65,7 +65,7 @@ begin
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
-    perform bookingdb.remember_answer(v_answer, v_session.id, v_balance);
+    perform bookingdb.record_answer(v_answer, v_session.id, v_balance);
     return bookingdb.changed_session(v_session.id, v_balance);
 end;
 $function$;

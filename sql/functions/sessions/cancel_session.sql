@@ -33,7 +33,7 @@ begin
     end if;
     perform bookingdb.lock_people(array[v_session.user_id]);
 
-    v_answer := bookingdb.find_answer(
+    v_answer := bookingdb.find_earlier_answer(
         'cancel_session', coalesce(v_session.user_id, v_session.id), p_idempotency_key,
         jsonb_build_array(p_session_id, p_reason, p_refund)
     );
@@ -80,7 +80,7 @@ begin
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
-    perform bookingdb.remember_answer(v_answer, v_session.id, v_balance);
+    perform bookingdb.record_answer(v_answer, v_session.id, v_balance);
     return bookingdb.changed_session(v_session.id, v_balance);
 end;
 $function$;

@@ -27,7 +27,7 @@ begin
     if p_idempotency_key is not null then
         -- Keys belong to the client: another of their sessions may be using the same key at this moment.
         perform bookingdb.lock_people(array[v_session.user_id]);
-        v_answer := bookingdb.find_answer(
+        v_answer := bookingdb.find_earlier_answer(
             p_function_name, coalesce(v_session.user_id, v_session.id), p_idempotency_key,
             jsonb_build_array(p_session_id)
         );
@@ -50,7 +50,7 @@ begin
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
-    perform bookingdb.remember_answer(v_answer, v_session.id, v_balance);
+    perform bookingdb.record_answer(v_answer, v_session.id, v_balance);
     return bookingdb.changed_session(v_session.id, v_balance);
 end;
 $function$;

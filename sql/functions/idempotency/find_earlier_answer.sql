@@ -1,4 +1,9 @@
-create or replace function bookingdb.find_answer(p_function_name text, p_user_id uuid, p_key text, p_request jsonb)
+create or replace function bookingdb.find_earlier_answer(
+    p_function_name text,
+    p_user_id uuid,
+    p_key text,
+    p_request jsonb
+)
 returns bookingdb.idempotency_keys
 language plpgsql
 volatile
@@ -29,5 +34,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.find_answer(text, uuid, text, jsonb) is
+comment on function bookingdb.find_earlier_answer(text, uuid, text, jsonb) is
 'Returns what was answered to this idempotency key before, or a row of NULLs. Caller holds: the client''s lock, or asks again under it. Raises: idempotency_key_reused.';

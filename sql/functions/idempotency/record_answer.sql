@@ -1,4 +1,4 @@
-create or replace function bookingdb.remember_answer(
+create or replace function bookingdb.record_answer(
     p_answer bookingdb.idempotency_keys,
     p_result_id uuid,
     p_credits_balance integer
@@ -23,5 +23,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.remember_answer(bookingdb.idempotency_keys, uuid, integer) is
-'Keeps what was answered to an idempotency key, for find_answer(). Does nothing without a key. Caller holds: the client''s lock.';
+comment on function bookingdb.record_answer(bookingdb.idempotency_keys, uuid, integer) is
+'Keeps what was answered to an idempotency key, for find_earlier_answer(). Does nothing without a key. Caller holds: the client''s lock.';
