@@ -3,8 +3,8 @@
 -- Each file is the contract of one public function, in the same order: how it is declared, who may execute it, one
 -- example with all that it writes, and the refusal that is most its own. The rules are tested in tests/.
 --
--- `make test` runs the files (tests/sql/test_pgtap.py). Without Python they need pgTAP, and bookingdb installed where the
--- roles anon, authenticated and service_role were before it; as a superuser:
+-- `make test` runs the files (tests/sql/test_pgtap.py). Without Python they need pgTAP, and bookingdb installed where
+-- the roles anon, authenticated and service_role were before it; as a superuser:
 --
 --     pg_prove --ext .sql tests/sql/*.sql
 --     psql --no-psqlrc --tuples-only --no-align --quiet --set ON_ERROR_STOP=1 --file tests/sql/hold_slot.sql
