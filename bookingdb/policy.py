@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final, TypedDict
 from uuid import UUID
 
+from bookingdb.policy_setting import Setting
 from bookingdb.records import Record
-from bookingdb.settings import Setting
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

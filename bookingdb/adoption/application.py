@@ -168,7 +168,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Policy:
+class RowPolicy:
     """A row level security policy; ``callers`` are those of `CALLERS` whom it is for."""
 
     table: str
@@ -216,7 +216,7 @@ class Application:
     indexes: list[Index]
     triggers: list[Trigger]
     functions: list[Function]
-    policies: list[Policy]
+    row_policies: list[RowPolicy]
     extension_schema: str | None
     has_extensions_schema: bool
     roles: list[str] = field(default_factory=list)
@@ -272,7 +272,7 @@ def inspect(connection: Connection) -> Application:
         indexes=read("indexes", Index),
         triggers=read("triggers", Trigger),
         functions=read("functions", Function),
-        policies=read("policies", Policy),
+        row_policies=read("row_policies", RowPolicy),
         extension_schema=extension[0] if extension else None,
         has_extensions_schema=bool(has_schema and has_schema[0]),
         roles=_listed(connection, "roles"),

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, nothing, row, rows
+from bookingdb.calls.call import Call, many, nothing, one
 from bookingdb.errors import InvalidTherapistId
 from bookingdb.records import (
     BusyEvent,
@@ -43,7 +43,7 @@ def list_opening_hours(
         for period in Bookings(db).list_opening_hours(therapist, "2030-01-07", "2030-01-13"):
             print(period.start_time, period.end_time)
     """
-    return rows(
+    return many(
         "list_opening_hours",
         OpeningPeriod,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -73,7 +73,7 @@ def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
         for window in Bookings(db).get_weekly_hours(therapist):
             print(window.weekday, window.start_time, window.end_time)
     """
-    return rows(
+    return many(
         "get_weekly_hours",
         WeeklyWindow,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -106,7 +106,7 @@ def set_weekly_hours(
         Bookings(db).set_weekly_hours(
             therapist, [WeeklyWindow(weekday, time(9), time(17)) for weekday in range(1, 6)])
     """
-    return rows(
+    return many(
         "set_weekly_hours",
         WeeklyWindow,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -135,7 +135,7 @@ def list_date_overrides(therapist_id: UUID | str, from_: date | str, to: date | 
         for override in Bookings(db).list_date_overrides(therapist, "2030-12-01", "2030-12-31"):
             print(override.override_date, override.start_time or "closed")
     """
-    return rows(
+    return many(
         "list_date_overrides",
         DateOverride,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -173,7 +173,7 @@ def set_date_override(
         Bookings(db).set_date_override(therapist, "2030-12-24", [("09:00", "12:00")])
         Bookings(db).set_date_override(therapist, "2030-12-25", [])
     """
-    return rows(
+    return many(
         "set_date_override",
         DateOverride,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -205,7 +205,7 @@ def list_time_off(therapist_id: UUID | str, from_: datetime, to: datetime) -> Ca
         for time_off in Bookings(db).list_time_off(therapist, now, now + timedelta(days=90)):
             print(time_off.start_time, time_off.end_time, time_off.reason)
     """
-    return rows(
+    return many(
         "list_time_off",
         TimeOff,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -240,7 +240,7 @@ def add_time_off(
         for session_id in time_off.session_ids:
             Bookings(db).cancel_session(session_id, reason="holiday")
     """
-    return row(
+    return one(
         "add_time_off",
         TimeOff,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -307,7 +307,7 @@ def sync_external_busy(
         Bookings(db).sync_external_busy(
             therapist, "google", [BusyEvent("a1", monday, monday + timedelta(hours=1)), BusyEvent("b2", removed=True)])
     """
-    return row(
+    return one(
         "sync_external_busy",
         SyncedBusy,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),

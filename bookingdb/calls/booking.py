@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, nothing, row, rows, scalar
+from bookingdb.calls.call import Call, many, nothing, one, scalar
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
 from bookingdb.records import BookedSession, HeldSlot
 
@@ -68,7 +68,7 @@ def book_session(
         )
         print(session.start_time, session.credits_balance)
     """
-    return row(
+    return one(
         "create_session_with_credit_deduction",
         BookedSession,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -134,7 +134,7 @@ def book_session_with_override(
         session = Bookings(db).book_session_with_override(
             user_id=client, therapist_id=therapist, session_date="2030-01-06", session_time="21:00")
     """
-    return row(
+    return one(
         "book_session_with_override",
         BookedSession,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -200,7 +200,7 @@ def book_series(
             occurrences=10, every=timedelta(weeks=1),
         )
     """
-    return rows(
+    return many(
         "book_series",
         BookedSession,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -266,7 +266,7 @@ def hold_slot(
         )
         print(hold.id, hold.expires_at)
     """
-    return row(
+    return one(
         "hold_slot",
         HeldSlot,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -314,7 +314,7 @@ def book_hold(
 
         session = Bookings(db).book_hold(hold.id, idempotency_key=f"cart-{cart}")
     """
-    return row(
+    return one(
         "book_hold",
         BookedSession,
         p_hold_id=parameters.other_id("p_hold_id", hold_id),

@@ -63,18 +63,18 @@ def nothing(function: str, *, needs_transaction: bool = False, **arguments: Argu
     return Call(statement, values(arguments), lambda _: None, needs_transaction)
 
 
-def row(function: str, model: type[R], **arguments: Argument) -> Call[R]:
+def one(function: str, model: type[R], **arguments: Argument) -> Call[R]:
     """Return the call of a function whose result is one row."""
     return Call(_selection(function, model, arguments), values(arguments), lambda rows: model.from_row(rows[0]))
 
 
-def row_or_none(function: str, model: type[R], **arguments: Argument) -> Call[R | None]:
+def one_or_none(function: str, model: type[R], **arguments: Argument) -> Call[R | None]:
     """Return the call of a function whose result is one row, or none."""
     statement = _selection(function, model, arguments)
     return Call(statement, values(arguments), lambda rows: model.from_row(rows[0]) if rows else None)
 
 
-def rows(function: str, model: type[R], **arguments: Argument) -> Call[list[R]]:
+def many(function: str, model: type[R], **arguments: Argument) -> Call[list[R]]:
     """Return the call of a function whose result is any number of rows."""
     statement = _selection(function, model, arguments)
     return Call(statement, values(arguments), lambda rows: [model.from_row(row) for row in rows])

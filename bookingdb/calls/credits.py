@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, row, rows, scalar
+from bookingdb.calls.call import Call, many, one, scalar
 from bookingdb.errors import InvalidUserId
 from bookingdb.records import CreditEntry, CreditGrant, ExpiredCredits, RevokedGrant, StatementLine
 
@@ -46,7 +46,7 @@ def grant_credits(
         grant = Bookings(db).grant_credits(client, 10, payment_reference="pi_3Nd2")
         print(grant.credits_balance)
     """
-    return row(
+    return one(
         "grant_credits",
         CreditGrant,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -93,7 +93,7 @@ def adjust_credits(
 
         Bookings(db).adjust_credits(client, -2, reason="counted twice, ticket 1234")
     """
-    return row(
+    return one(
         "adjust_credits",
         CreditGrant,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -133,7 +133,7 @@ def revoke_grant(
     """
     if (lot_id is None) == (payment_reference is None):
         raise parameters.invalid("p_lot_id", "Give the lot's id or its payment reference, one of the two.")
-    return row(
+    return one(
         "revoke_grant",
         RevokedGrant,
         p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
@@ -158,7 +158,7 @@ def expire_credits() -> Call[ExpiredCredits]:
 
         print(Bookings(db).expire_credits().credits)
     """
-    return row(
+    return one(
         "expire_credits",
         ExpiredCredits,
     )
@@ -215,7 +215,7 @@ def get_credit_history(
         for entry in Bookings(db).get_credit_history(client, limit=10):
             print(entry.created_at, entry.kind, entry.amount)
     """
-    return rows(
+    return many(
         "get_credit_history",
         CreditEntry,
         p_user_id=parameters.id_(user_id, InvalidUserId),
@@ -247,7 +247,7 @@ def get_credit_statement(user_id: UUID | str, from_: datetime, to: datetime) -> 
         for line in Bookings(db).get_credit_statement(client, first_of_january, first_of_february):
             print(line.created_at, line.kind, line.amount, line.balance)
     """
-    return rows(
+    return many(
         "get_credit_statement",
         StatementLine,
         p_user_id=parameters.id_(user_id, InvalidUserId),

@@ -4,7 +4,7 @@ from typing import Unpack
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, row
+from bookingdb.calls.call import Call, one
 from bookingdb.errors import InvalidTherapistId
 from bookingdb.policy import Policy, PolicySettings
 
@@ -27,7 +27,7 @@ def get_policy(therapist_id: UUID | str | None = None) -> Call[Policy]:
 
         print(Bookings(db).get_policy(therapist).cancellation_window)
     """
-    return row(
+    return one(
         "get_policy",
         Policy,
         p_therapist_id=parameters.optional_id(therapist_id, InvalidTherapistId),
@@ -54,7 +54,7 @@ def set_policy(*, therapist_id: UUID | str | None = None, **settings: Unpack[Pol
 
         Bookings(db).set_policy(therapist_id=therapist, cancellation_window=timedelta(hours=48), hold_lifetime=None)
     """
-    return row(
+    return one(
         "set_policy",
         Policy,
         p_settings=parameters.settings(settings),

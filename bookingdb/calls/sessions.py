@@ -4,7 +4,7 @@ from datetime import date, datetime, time
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, columns, placeholder, row, values
+from bookingdb.calls.call import Call, columns, one, placeholder, values
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
 from bookingdb.records import ChangedSession, Session
 
@@ -44,7 +44,7 @@ def cancel_session(
         session = Bookings(db).cancel_session(session_id, reason="ill")
         print(session.status, session.refunded, session.credits_balance)
     """
-    return row(
+    return one(
         "cancel_session",
         ChangedSession,
         p_session_id=parameters.id_(session_id, InvalidSessionId),
@@ -95,7 +95,7 @@ def reschedule_session(
 
         session = Bookings(db).reschedule_session(session_id, session_date="2030-01-08", session_time="11:00")
     """
-    return row(
+    return one(
         "reschedule_session",
         ChangedSession,
         p_session_id=parameters.id_(session_id, InvalidSessionId),
@@ -282,7 +282,7 @@ def list_sessions(
 
 
 def _status_change(function: str, session_id: UUID | str, idempotency_key: str | None) -> Call[ChangedSession]:
-    return row(
+    return one(
         function,
         ChangedSession,
         p_session_id=parameters.id_(session_id, InvalidSessionId),

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Argument, Call, row_or_none, rows
+from bookingdb.calls.call import Argument, Call, many, one_or_none
 from bookingdb.errors import InvalidTherapistId
 from bookingdb.records import (
     AvailableDay,
@@ -50,7 +50,7 @@ def list_available_slots(
         for slot in Bookings(db).list_available_slots(therapist, "2030-01-07", "2030-01-13"):
             print(slot.local_date, slot.local_time)
     """
-    return rows(
+    return many(
         "list_available_slots",
         AvailableSlot,
         **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
@@ -93,7 +93,7 @@ def list_slot_states(
         for slot in Bookings(db).list_slot_states(therapist, "2030-01-07", "2030-01-13"):
             print(slot.local_date, slot.local_time, slot.state)
     """
-    return rows(
+    return many(
         "list_slot_states",
         SlotState,
         **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
@@ -135,7 +135,7 @@ def list_available_days(
         for day in Bookings(db).list_available_days(therapist, "2030-01-01", "2030-01-31", duration_minutes=30):
             print(day.local_date, day.slots)
     """
-    return rows(
+    return many(
         "list_available_days",
         AvailableDay,
         **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
@@ -173,7 +173,7 @@ def next_available_slot(
         slot = Bookings(db).next_available_slot(therapist, time_zone="Europe/Berlin")
         print(slot.local_date if slot else "nothing free")
     """
-    return row_or_none(
+    return one_or_none(
         "next_available_slot",
         AvailableSlot,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
@@ -218,7 +218,7 @@ def find_available_therapists(
     asked = Argument("uuid[]", None)
     if therapist_ids is not None:
         asked = parameters.ids("p_therapist_ids", therapist_ids, "Give UUIDs of therapists.")
-    return rows(
+    return many(
         "find_available_therapists",
         AvailableTherapist,
         p_from=parameters.instant("p_from", from_),

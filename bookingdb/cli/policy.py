@@ -8,7 +8,7 @@ from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records
 from bookingdb.cli.options import DURATION, Command, database_url_option, json_option
 from bookingdb.policy import SETTINGS
-from bookingdb.settings import Type
+from bookingdb.policy_setting import Type
 
 DEFAULT: Final = object()
 

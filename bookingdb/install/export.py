@@ -70,7 +70,7 @@ def sql_script(source: Source | None = None, *, passes_over_newer: bool = False)
     version = package_version("bookingdb")
     names = [file.name for file in source.migrations]
     settings = {**SETTINGS, "lock_timeout": "0"}
-    steps = enumerate(script.steps(source, source.migrations), start=1)
+    steps = enumerate(script.installation(source, source.migrations), start=1)
     newer = script.query(
         "newer",
         names=names,

@@ -125,7 +125,9 @@ def migrate(
                 return Applied()
             _refuse_obstacles(connection, source)
             names = [file.name for file in pending.migrations]
-            return Applied(names, pending.reason, [step.statement for step in script.steps(source, pending.migrations)])
+            return Applied(
+                names, pending.reason, [step.statement for step in script.installation(source, pending.migrations)]
+            )
 
     deadline = time.monotonic() + wait
     while True:
@@ -238,7 +240,7 @@ def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
     if pending.migrations and _is_installed(connection):
         _lock_tables(connection, pending)
     limit_lock_wait(connection)
-    for step in script.steps(source, pending.migrations):
+    for step in script.installation(source, pending.migrations):
         applied.statements.append(step.statement)
         try:
             with refusals(step.place):
@@ -300,7 +302,7 @@ def existing_triggers(connection: Connection) -> dict[tuple[str, str], str]:
 
 def existing_policies(connection: Connection) -> dict[tuple[str, str], str]:
     """Definitions of the row policies on our tables, by table and name, quoted where they must be."""
-    return _existing(connection, "policies")
+    return _existing(connection, "row_policies")
 
 
 def _existing(connection: Connection, group: str) -> dict[tuple[str, str], str]:

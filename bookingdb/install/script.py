@@ -50,7 +50,7 @@ class Step:
     migration: str | None = None
 
 
-def steps(source: Source, migrations: Iterable[SqlFile]) -> Iterator[Step]:
+def installation(source: Source, migrations: Iterable[SqlFile]) -> Iterator[Step]:
     """Yield what brings a database to this version, in the order in which it runs; `migrations` are those it lacks."""
     yield from structure(migrations)
     yield from functions(source)
@@ -70,7 +70,7 @@ def functions(source: Source) -> Iterator[Step]:
     for function in source.functions:
         yield Step(f"sql/{function.path}", function.text)
     yield Step(f"sql/{source.triggers_file.path}", _attach("triggers", source.triggers))
-    yield Step(f"sql/{source.row_security_file.path}", _attach("policies", source.policies, source.secured_tables))
+    yield Step(f"sql/{source.row_security_file.path}", _attach("row_policies", source.policies, source.secured_tables))
     yield Step(f"sql/{source.grants_file.path}", source.grants)
     yield Step("adoption", query("grant_again"))
 
@@ -119,7 +119,7 @@ def strays_query(source: Source) -> LiteralString:
 
 
 def attached_query(group: str) -> LiteralString:
-    """List our "triggers" or "policies": table, name and definition, in the form of `source.normalise`."""
+    """List our "triggers" or "row_policies": table, name and definition, in the form of `source.normalise`."""
     return query("attached", existing=indented(query(group), 4))
 
 
@@ -138,7 +138,7 @@ PRESENT_ROLES = (
 
 
 def _attach(group: str, wanted: tuple[Attachment, ...], secured_tables: tuple[str, ...] = ()) -> LiteralString:
-    """Return the statement that makes the triggers (or policies) the wanted ones."""
+    """Return the statement that makes the triggers (or row policies) the wanted ones."""
     return query(
         "attach",
         # Not indented: that would change statements of several lines.

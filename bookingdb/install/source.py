@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bookingdb.install import settings
+from bookingdb.install import policy_settings
 from bookingdb.install.functions import ROOMS, FunctionFile, SourceError, SqlFile, composite_types, face
-from bookingdb.settings import Setting
+from bookingdb.policy_setting import Setting
 
 __all__ = [
     "DEFAULT_ADAPTER",
@@ -228,9 +228,9 @@ def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
         for room in ROOMS:
             for path in sorted((rooms / room).glob("*.sql")):
                 file = read(path)
-                yield FunctionFile(file.path, settings.write_for_each(policy_settings, file.text))
+                yield FunctionFile(file.path, policy_settings.write_for_each(settings, file.text))
 
-    policy_settings = settings.read(read(base / "policy_settings.toml"))
+    settings = policy_settings.read(read(base / "policy_settings.toml"))
     migrations = tuple(read(path) for path in sorted((base / "migrations").glob("*.sql")))
     types = composite_types(migrations)
     engine = tuple(functions())
@@ -240,7 +240,7 @@ def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
         migrations=migrations,
         adapter=own_adapter(Path(adapter)) if adapter.endswith(".sql") else read(base / "adapters" / f"{adapter}.sql"),
         functions=(*engine, *sorted(faces, key=lambda function: function.name)),
-        policy_settings=policy_settings,
+        policy_settings=settings,
         triggers_file=read(base / "triggers.sql"),
         row_security_file=read(base / "row_security.sql"),
         grants_file=read(base / "grants.sql"),

@@ -99,7 +99,7 @@ def uninstall(
 
 # The queries of sql/removal that give the statements. What hangs on tables goes first, then what uses types, then types
 # and tables.
-_BEHAVIOUR = ("triggers", "policies", "routines", "views", "types", "privileges")
+_BEHAVIOUR = ("triggers", "row_policies", "routines", "views", "types", "privileges")
 _MACHINERY = ("references_to_machinery", "machinery")
 
 

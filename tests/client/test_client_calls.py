@@ -31,7 +31,7 @@ from bookingdb import (
 )
 from bookingdb.errors import from_driver_error
 from bookingdb.policy import SETTINGS
-from bookingdb.settings import Type
+from bookingdb.policy_setting import Type
 from tests.support import TOMORROW, World
 
 UTC = dt.UTC

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bookingdb.install import source
-from bookingdb.settings import Setting
+from bookingdb.policy_setting import Setting
 from tests.support import ROOT
 
 MODULE = ROOT / "bookingdb" / "policy.py"
@@ -42,8 +42,8 @@ from datetime import timedelta
 from typing import Final, TypedDict
 from uuid import UUID
 
+from bookingdb.policy_setting import Setting
 from bookingdb.records import Record
-from bookingdb.settings import Setting
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ _SIGNATURE = re.compile(r"^```sql signature\n.*?^```\n", re.MULTILINE | re.DOTAL
 _ERRORS = re.compile(r"^Errors: .*?\.\n(?=\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
-class ReferenceError(Exception):
+class ReferenceOutdated(Exception):
     """The reference has no place for what is made; the message says which."""
 
 
@@ -25,18 +25,18 @@ def contents() -> dict[Path, str]:
     """Return what the file must hold: its prose, with the signatures and errors of now.
 
     Raises:
-        ReferenceError: a public function has no section, or the section no place for one of the two.
+        ReferenceOutdated: a public function has no section, or the section no place for one of the two.
     """
     text = REFERENCE.read_text(encoding="utf-8")
     for function in SOURCE.public_functions:
         section = re.search(rf"^## {function.name}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
         if section is None:
-            raise ReferenceError(f"{REFERENCE.name} has no section {function.name}")
+            raise ReferenceOutdated(f"{REFERENCE.name} has no section {function.name}")
         written = section[0]
         for place, made in ((_SIGNATURE, signature(function)), (_ERRORS, errors_of(function))):
             written, places = place.subn(lambda _, made=made: made, written, count=1)  # type: ignore[misc]
             if not places:
-                raise ReferenceError(f"{REFERENCE.name}, {function.name}: there is no place for {made.split()[0]}")
+                raise ReferenceOutdated(f"{REFERENCE.name}, {function.name}: there is no place for {made.split()[0]}")
         text = text[: section.start()] + written + text[section.end() :]
     return {REFERENCE: text}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from bookingdb.install import settings, source
+from bookingdb.install import policy_settings, source
 from bookingdb.install.functions import SqlFile, composite_types
 from bookingdb.policy import SETTINGS
-from bookingdb.settings import Setting
+from bookingdb.policy_setting import Setting
 from tests.support import World
 
 SOURCE = source.load()
@@ -72,7 +72,7 @@ FLAG = Setting("flag", "boolean", "A flag.", False)
     ],
 )
 def test_marked_line_stands_once_for_every_setting(line: str, written: str) -> None:
-    assert settings.write_for_each([NUMBER, FLAG], line) == written
+    assert policy_settings.write_for_each([NUMBER, FLAG], line) == written
 
 
 def test_no_function_keeps_a_mark() -> None:
@@ -92,4 +92,4 @@ def test_no_function_keeps_a_mark() -> None:
 )
 def test_a_wrong_table_is_refused(table: str, problem: str) -> None:
     with pytest.raises(source.SourceError, match=f"^sql/policy_settings.toml: .*{problem}"):
-        settings.read(SqlFile("policy_settings.toml", table))
+        policy_settings.read(SqlFile("policy_settings.toml", table))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from bookingdb.adoption import application
-from bookingdb.adoption.application import CALLERS, MONEY, Opening, Policy, Relation
+from bookingdb.adoption.application import CALLERS, MONEY, Opening, Relation, RowPolicy
 from bookingdb.adoption.plan.draft import CLEARING, FOLLOWING, PlanDraft
 from bookingdb.adoption.plpgsql_text import readable
 
@@ -36,7 +36,7 @@ def guard_tables(draft: PlanDraft) -> None:
     for table in draft.app.tables:
         _switch_row_security_on(draft, table)
     _ask_about_own_sessions(draft)
-    for policy in draft.app.policies:
+    for policy in draft.app.row_policies:
         if policy.table in draft.app.tables:
             draft.note("security", policy.definition)
             _ask_about_policy(draft, policy)
@@ -74,7 +74,7 @@ def _switch_row_security_on(draft: PlanDraft, table: str) -> None:
 def _ask_about_own_sessions(draft: PlanDraft) -> None:
     """Ask about sessions that users write in the browser and that nothing guarded: they go on with their own."""
     relation = draft.app.relations.get("sessions")
-    if relation is None or relation.row_security or any(each.table == "sessions" for each in draft.app.policies):
+    if relation is None or relation.row_security or any(each.table == "sessions" for each in draft.app.row_policies):
         return
     writes = re.compile(r"grant (INSERT|UPDATE|DELETE)(?: \(.*?\))? on table \S+ to (authenticated|public)\b")
     found = {match[1].lower() for grant in relation.grants if (match := writes.match(grant))}
@@ -123,7 +123,7 @@ def _ask_about_opening(draft: PlanDraft, opening: Opening) -> None:
         )
 
 
-def _ask_about_policy(draft: PlanDraft, policy: Policy) -> None:
+def _ask_about_policy(draft: PlanDraft, policy: RowPolicy) -> None:
     """Ask about a policy that lets callers write any row: it goes, or is bound to one's own rows."""
     is_open = all(condition is None or _is_everybody(condition) for condition in (policy.using, policy.check))
     if not (policy.is_permissive and policy.callers and policy.command != "select" and is_open):
@@ -141,7 +141,7 @@ def _ask_about_policy(draft: PlanDraft, policy: Policy) -> None:
         draft.change(FOLLOWING, policy.label, "it is bound to one's own rows", [_narrowed(policy)], [policy.removal])
 
 
-def _narrowed(policy: Policy) -> str:
+def _narrowed(policy: RowPolicy) -> str:
     """Return the statement that makes a policy for one's own rows alone."""
     condition = _OWN_SESSIONS if policy.table == "sessions" else _OWN_ACCOUNT
     head = re.match(r"create policy .*? for \w+ to .*?(?= using \(| with check \(|$)", policy.definition)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import get_args
 
 from bookingdb.install.functions import SourceError, SqlFile
+from bookingdb.policy_setting import Setting, Type
 from bookingdb.queries import fill
-from bookingdb.settings import Setting, Type
 
 _FOR_EACH_SETTING = re.compile(r"^(?P<line>.*?)(?P<comma>,?) -- for each setting$", re.MULTILINE)
 
