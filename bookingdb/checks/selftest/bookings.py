@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from bookingdb.checks.selftest.expectations import require, require_refusal, row
+from bookingdb.checks.selftest.expectations import load, require, require_refusal, row
 from bookingdb.checks.selftest.stage import BorrowedStage, Stage, borrow
 from bookingdb.errors import BookingConflict, ClientConflict, InPast, InsufficientCredits, TherapistNotFound
 
@@ -16,23 +16,17 @@ from bookingdb.errors import BookingConflict, ClientConflict, InPast, Insufficie
 def _books(stage: Stage) -> None:
     booked = stage.book(stage.client, stage.therapist)
     starts = dt.datetime.combine(stage.day, dt.time(12), dt.UTC)
-    kept = row(
-        stage.connection,
-        "select s.user_id, s.therapist_id, s.start_time, s.end_time - s.start_time, s.status"
-        " from public.sessions as s where s.id = %s",
-        booked.id,
-    )
+    kept = row(stage.connection, load("booked_session", session=booked.id))
     require(
         (kept[0], kept[1], kept[2].astimezone(dt.UTC), kept[3], kept[4]),
         (stage.client, stage.therapist, starts, dt.timedelta(minutes=60), "scheduled"),
         "the session",
     )
+    ends = starts + dt.timedelta(minutes=60)
+    people = {"therapist": stage.therapist, "client": stage.client}
     (in_calendar,) = row(
-        stage.connection,
-        "select count(*) from bookingdb.calendar as c where c.id = %s and c.therapist_id = %s and c.client_id = %s"
-        " and c.kind = 'session' and c.period = tstzrange(%s, %s)",
-        booked.id, stage.therapist, stage.client, starts, starts + dt.timedelta(minutes=60),
-    )  # fmt: skip
+        stage.connection, load("rows_in_calendar", session=booked.id, **people, starts=starts, ends=ends)
+    )
     require(in_calendar, 1, "the number of calendar rows")
 
 
@@ -46,21 +40,13 @@ def _deducts_one_credit(stage: Stage) -> None:
         stage.lots[stage.client],
     )
     require(lot, (1, 1), "what is left in the client's lot, and used of it")
-    entries = stage.connection.execute(
-        "select l.kind, l.amount, l.balance_after, l.session_id from bookingdb.ledger as l where l.lot_id = %s"
-        " order by l.id",
-        [stage.lots[stage.client]],
-    ).fetchall()
+    entries = stage.connection.execute(load("entries_of_lot", lot=stage.lots[stage.client])).fetchall()
     require(entries, [("grant", 2, 2, None), ("debit", -1, 1, booked.id)], "the client's ledger")
 
 
 def _writes_the_audit_row(stage: Stage) -> None:
     booked = stage.book(stage.client, stage.therapist)
-    rows = stage.connection.execute(
-        "select a.user_id, a.action, a.old_status, a.new_status from public.booking_audit_log as a"
-        " where a.session_id = %s",
-        [booked.id],
-    ).fetchall()
+    rows = stage.connection.execute(load("audit_of_session", session=booked.id)).fetchall()
     require(rows, [(stage.client, "created", None, "scheduled")], "the audit log of the session")
 
 

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from bookingdb import queries
 from bookingdb.errors import BookingError, sqlstate_of
 
 Connection = psycopg.Connection[Any]
@@ -16,9 +17,14 @@ class Failed(Exception):
     """A check found something else than it should have."""
 
 
+def load(name: str, **values: object) -> LiteralString:
+    """Return a query of the selftest, ready to be sent without parameters."""
+    return queries.load("bookingdb.checks.selftest", name, **values)
+
+
 def row(connection: Connection, query: LiteralString, *parameters: object) -> tuple[Any, ...]:
     """Ask for the one row that a query has."""
-    found = connection.execute(query, parameters).fetchone()
+    found = connection.execute(query, parameters or None).fetchone()
     assert found is not None
     return tuple(found)
 
@@ -26,10 +32,7 @@ def row(connection: Connection, query: LiteralString, *parameters: object) -> tu
 def settle(connection: Connection) -> None:
     """Make the transaction that has just begun independent of the settings of role, database and pooler."""
     connection.execute("set transaction isolation level read committed read write")
-    connection.execute(
-        "select set_config('lock_timeout', '30s', true), set_config('statement_timeout', '60s', true),"
-        " set_config('idle_in_transaction_session_timeout', '0', true)"
-    )
+    connection.execute(load("set_timeouts"))
 
 
 def require(found: object, expected: object, what: str) -> None:

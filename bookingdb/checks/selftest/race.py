@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql
 
 from bookingdb import database
-from bookingdb.checks.selftest.expectations import Connection, Failed, require, require_refusal, row, settle
+from bookingdb.checks.selftest.expectations import Connection, Failed, load, require, require_refusal, row, settle
 from bookingdb.checks.selftest.stage import book, borrow, forget_credits, forget_hours, free_day, is_adopted, new_email
 from bookingdb.client import Bookings
 from bookingdb.errors import Busy, InsufficientCredits, TherapistNotFound, UserNotFound
@@ -51,12 +51,10 @@ def _wait_for_the_credit(connection: Connection, booked: _Booked) -> None:
 def _wait_for_the_calendar(connection: Connection, booked: _Booked) -> None:
     """Write the calendar's row without any lock: only the constraint is in the way."""
     noon = dt.datetime.combine(booked.day, dt.time(12), dt.UTC)
+    session, stranger = uuid.uuid4(), uuid.uuid4()
+    time = {"starts": noon, "ends": noon + dt.timedelta(minutes=60)}
     try:
-        connection.execute(
-            "insert into bookingdb.calendar (id, kind, therapist_id, client_id, period, blocked)"
-            " select %s, 'session', %s, %s, p.period, p.period from tstzrange(%s, %s) as p (period)",
-            [uuid.uuid4(), booked.therapist, uuid.uuid4(), noon, noon + dt.timedelta(minutes=60)],
-        )
+        connection.execute(load("write_calendar", session=session, therapist=booked.therapist, client=stranger, **time))
     except psycopg.errors.LockNotAvailable as error:
         raise Busy from error
 
@@ -130,11 +128,7 @@ def _book(connection: Connection) -> _Booked | None:
     _set_policy(connection, therapist, DEFAULTS)
     forget_hours(connection, therapist)
     forget_credits(connection, [client])
-    connection.execute(
-        "insert into public.user_credits (user_id, user_type, credits_balance, status)"
-        " values (%s, 'user', 1, 'active')",
-        [client],
-    )
+    connection.execute(load("give_credit", client=client))
     day = free_day(connection, [therapist, client])
     locks = "select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())"
     require(row(connection, locks)[0], False, "whether a lock is held before the booking")

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from uuid import UUID
 
-from bookingdb.checks.selftest.expectations import Connection, Failed, row
+from bookingdb.checks.selftest.expectations import Connection, Failed, load, row
 from bookingdb.client import Bookings
 from bookingdb.policy import DEFAULTS
 from bookingdb.records import BookedSession
@@ -100,8 +100,7 @@ def borrow(connection: Connection) -> tuple[list[UUID], list[UUID]]:
         [person for (person,) in connection.execute(query)]
         for query in (
             "select t.id from bookingdb.therapists as t order by t.id limit 2",
-            "select c.id from bookingdb.clients as c where not exists (select from bookingdb.therapists as t"
-            " where t.id = c.id) order by c.id limit 3",
+            load("three_clients"),
         )
     )
     return therapists, clients
@@ -122,21 +121,7 @@ def forget_credits(connection: Connection, clients: list[UUID]) -> None:
 
 def free_day(connection: Connection, people: list[UUID]) -> dt.date:
     """The first day, a week from now at the earliest, around which none of them has anything."""
-    day: dt.date = row(
-        connection,
-        """
-        select min(d.day::date)
-        from generate_series((now() at time zone 'UTC')::date + 7, (now() at time zone 'UTC')::date + 364, '1 day')
-            as d (day)
-        where not exists (
-            select from bookingdb.calendar as c
-            where (c.therapist_id = any (%s) or c.client_id = any (%s))
-                and c.blocked && tstzrange(d.day at time zone 'UTC', (d.day + interval '1 day') at time zone 'UTC')
-        )
-        """,
-        people,
-        people,
-    )[0]
+    day: dt.date = row(connection, load("free_day", people=people))[0]
     if day is None:
         raise Failed("the people to try it with have something on every day of a year")
     return day
