@@ -1,4 +1,4 @@
-"""Which database a command talks to, and the connection to it.
+"""The database that a command talks to, and the connection to it.
 
 The first of these that is there decides; another one is never tried:
 
@@ -105,7 +105,7 @@ def connect(target: Target | str) -> "psycopg.Connection[tuple[Any, ...]]":
 
 
 def describe(connection: "psycopg.Connection[Any]", target: Target | None = None) -> str:
-    """Which server and database `connection` talks to, and with `target` who decided so. No password.
+    """Name the server and database of `connection`, and with `target` who decided so. No password.
 
     Example: ``"database bookingdb on 127.0.0.1:5544 as postgres (from BOOKINGDB_DATABASE_URL)"``
     """

@@ -2,7 +2,7 @@
 
 The database refuses with an SQLSTATE of the form ``PTnnn``, a fixed message and a JSON object with the code.
 :func:`from_driver_error` turns that, as psycopg, psycopg2 or SQLAlchemy report it, into the code's class.
-What is wrong with a parameter's form is found before the database is asked, and raises the same classes.
+A parameter of a wrong form is refused before the database is asked, with the same classes.
 
 No driver is imported here: errors are recognised by their attributes.
 """
@@ -13,14 +13,14 @@ from typing import Any, ClassVar, Final
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 EXCLUSION_VIOLATION: Final = "23P01"
-# What Postgres asks to be run again: serialization_failure and deadlock_detected.
+# Postgres asks to run these again: serialization_failure and deadlock_detected.
 RETRYABLE: Final = frozenset({"40001", "40P01"})
 
 _PREPARED_HINT: Final = (
     "Does the connection go through a transaction pooler? Then its driver must not prepare statements: for SQLAlchemy,"
     " the section about poolers in docs/operating.md says how."
 )
-# What to do about the errors of Postgres itself that newcomers meet first.
+# Hints for the errors of Postgres itself that newcomers meet first.
 _HINTS: Final[Mapping[str, str]] = {
     "26000": _PREPARED_HINT,
     "40001": "Roll back and run the whole transaction again.",
@@ -37,7 +37,7 @@ _NO_ANSWER_HINT: Final = (
 
 
 class BookingError(Exception):
-    """What every error of this package is; catch it to catch them all.
+    """The base of every error of this package; catch it to catch them all.
 
     Attributes:
         code: the stable name of the error, e.g. ``"booking_conflict"`` (class attribute).
@@ -85,7 +85,7 @@ class NotAuthenticated(BookingError):
 
 
 class NotAllowed(BookingError):
-    """Whoever is asking may not act for this user."""
+    """The caller may not act for this user."""
 
     code = "not_allowed"
     http_status = 403

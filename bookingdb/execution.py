@@ -4,13 +4,13 @@ The steps are the same for every call: find out whose the transaction is, run th
 into ours and, if the transaction is our own, try again what Postgres asks to be tried again: serialization failures
 and deadlocks.
 
-A connection that is lost while a call waits for its answer leaves open whether the call was done. Where the
-connection was opened for the call (a URL, a pool) and the call has an idempotency key, it is asked again with that
-key on a new connection, up to seven times within some six seconds, and answered with the one result. Without a
-key, and on a connection of yours, that is for you to do: the error is :class:`~bookingdb.errors.BookingFailed`. A
-database that cannot be reached in the first place is reported at once.
+A connection that is lost while a call waits for its answer leaves open whether the call was done. If the
+connection was opened for the call (a URL, a pool) and the call has an idempotency key, it is asked again on a new
+connection. It is asked up to seven times within some six seconds, and answered with the one result. Without a key,
+and on a connection of yours, that is for you to do: the error is :class:`~bookingdb.errors.BookingFailed`. A database
+that cannot be reached in the first place is reported at once.
 
-What `db` may be, and whose the transaction is:
+The kinds of `db`, and the owner of the transaction:
 
 ==========================================  ============================================================
 `db`                                        transaction
@@ -58,15 +58,15 @@ _LONGEST_FIRST_PAUSE: Final = 0.02  # seconds; twice as long before each further
 # After a lost connection: a server that recovers, or another that takes over, needs longer than a deadlock.
 _RECONNECTIONS: Final = 7
 _LONGEST_FIRST_RECONNECTION: Final = 0.05
-# What a server says before it closes the connection (57P01 to 57P05, 08nnn); a lost connection itself says nothing.
+# A server that closes the connection says one of these (57P01 to 57P05, 08nnn); a lost connection says nothing.
 _FAREWELLS: Final = ("57P", "08")
-# Whatever the connection's prepare_threshold is. Behind a transaction pooler the next transaction may be on another
-# connection to the server, where what was prepared is missing, or is another client's statement of the same name.
+# Never prepare, even if the connection's prepare_threshold asks for it. Behind a transaction pooler the next
+# transaction may be on another server connection, without the statement, or with another client's of the same name.
 _PREPARE: Final = False
 
 
 class Kind(Enum):
-    """What `db` is."""
+    """The kinds of `db`."""
 
     URL = auto()
     POOL = auto()
@@ -75,7 +75,7 @@ class Kind(Enum):
     SQLALCHEMY_SESSION = auto()
 
 
-# By which attributes a kind is known, and which of its methods is a coroutine function if it is asynchronous.
+# Each kind with the attributes that it is known by, and a method that is a coroutine function if it is asynchronous.
 _MARKS: Final = (
     (Kind.CONNECTION, ("pgconn", "cursor"), "commit"),
     (Kind.POOL, ("getconn", "connection"), "getconn"),
@@ -123,7 +123,7 @@ def _is_ours(kind: Kind, db: Any) -> bool:
 
 
 class Tries:
-    """Which errors of a call are followed by a further try, and after how long."""
+    """The tries of a call: which errors are followed by a further one, and after how long."""
 
     def __init__(self, kind: Kind, db: Any, call: Call[Any]) -> None:
         """Nothing has been tried yet; most calls need one try."""

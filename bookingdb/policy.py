@@ -11,7 +11,7 @@ from bookingdb.records import Record
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy(Record):
-    """What holds for the bookings with a therapist, or by default.
+    """The rules for bookings with a therapist, or by default.
 
     Attributes:
         therapist_id: The therapist; None for the default.

@@ -1,4 +1,4 @@
-"""What a setting of a policy is: its type, its range, its default, and a sentence that says what it does.
+"""A setting of a policy: its type, its range, its default, and a sentence that says what it does.
 
 The table of all settings is ``sql/policy_settings.toml``; `bookingdb.policy` is made from it.
 """
@@ -29,7 +29,7 @@ class Setting(NamedTuple):
 
     @property
     def range(self) -> str:
-        """Which values are accepted.
+        """The values that are accepted.
 
         >>> Setting("pause", "integer", "A pause lasts this long.", 5, "minutes", 0, 60).range
         '0 to 60 minutes'

@@ -42,7 +42,7 @@ def load(package: str, name: str, /, **values: object) -> LiteralString:
     Args:
         package: the package beside whose modules the folder ``sql`` lies, such as ``bookingdb.checks``.
         name: the file below that folder, without its ending; folders end with a slash.
-        values: what stands for the placeholders. What the query does not mention is left out.
+        values: what stands for the placeholders. Values that the query does not mention are left out.
 
     Returns:
         The text without the comment at its top and without white space around it. psycopg takes it as it is, without

@@ -1,4 +1,4 @@
-"""What the calls return: frozen dataclasses, with times in UTC whatever the connection's time zone is."""
+"""The results of the calls: frozen dataclasses, with times in UTC whatever the connection's time zone is."""
 
 import dataclasses
 import re
@@ -161,7 +161,7 @@ class HeldSlot(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CreditGrant(Record):
-    """What granting or adjusting credits led to.
+    """The outcome of granting or adjusting credits.
 
     Attributes:
         lot_id: the lot (one purchase) that the credits are in; of several the one that was changed last.
@@ -202,7 +202,7 @@ class CreditEntry(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RevokedGrant(Record):
-    """What taking a lot of credits back led to.
+    """The outcome of taking a lot of credits back.
 
     Attributes:
         lot_id: the lot.
@@ -219,7 +219,7 @@ class RevokedGrant(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExpiredCredits(Record):
-    """What was posted to the ledger as expired.
+    """The credits that were posted to the ledger as expired.
 
     Attributes:
         lots: how many lots had expired since the last time.
@@ -265,7 +265,7 @@ class AvailableSlot(Record):
         start_time: the instant at which it would start, in UTC.
         end_time: the instant at which it would end, in UTC.
         local_date: the date of its start in the zone that was asked for.
-        local_time: the local time of its start there. Where the clocks go back it may occur twice on a date.
+        local_time: the local time of its start there. It may occur twice on a date when the clocks go back.
     """
 
     start_time: datetime
@@ -282,7 +282,7 @@ class SlotState(Record):
         start_time: the instant at which a session would start, in UTC.
         end_time: the instant at which it would end, in UTC.
         local_date: the date of its start in the zone that was asked for.
-        local_time: the local time of its start there. Where the clocks go back it may occur twice on a date.
+        local_time: the local time of its start there. It may occur twice on a date when the clocks go back.
         state: ``free``; ``taken``, which only a booking, an absence or a limit keeps from being free; or ``off``,
             outside of hours, over, too soon or too far ahead.
     """
@@ -360,7 +360,7 @@ class WeeklyWindow(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DateOverride(Record):
-    """What holds on a single date instead of a therapist's week: a window of that date, or that it is closed.
+    """The hours of a single date instead of a therapist's week: a window of that date, or that it is closed.
 
     Attributes:
         override_date: the date, in the therapist's zone.
@@ -411,7 +411,7 @@ class BusyEvent(Record):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SyncedBusy(Record):
-    """What bringing the appointments of another calendar up to date led to.
+    """The outcome of bringing the appointments of another calendar up to date.
 
     Attributes:
         inserted: how many are new.

@@ -1,4 +1,4 @@
--- What binds the functions to the tables. AFTER triggers only: applications have BEFORE triggers of their own.
+-- Triggers bind the functions to the tables. AFTER triggers only: applications have BEFORE triggers of their own.
 -- The names begin with an underscore so that they fire before an application's AFTER triggers.
 --
 -- Each statement is written as Postgres prints it (pg_get_triggerdef), in lower case: the installer compares the two

@@ -30,7 +30,7 @@ MANY = 20_000
 # So many keep writers waiting for some tenths of a second.
 BATCH = 5_000
 SCHEMA = "bookingdb_mending"
-# What a row that must be left to the adoption itself fails with: a constraint or a type that only then makes way.
+# A row that fails so is left to the adoption itself: a constraint or a type makes way only then.
 _NOT_YET = (psycopg.errors.IntegrityError, psycopg.errors.DataError)
 
 Advance = Callable[[int], None]
@@ -45,12 +45,12 @@ def in_silence(_label: str, _total: int) -> Iterator[Advance]:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# What was repaired so far
+# The record of repaired rows
 # ----------------------------------------------------------------------------------------------------------------------
 
 
 def is_under_way(connection: Connection) -> bool:
-    """Whether rows were repaired for an adoption that has not happened yet."""
+    """Tell whether rows were repaired for an adoption that has not happened yet."""
     return bool(scalar(connection, "select to_regclass(%s) is not null", f"{SCHEMA}.rows"))
 
 
@@ -149,9 +149,9 @@ def repairs_ahead(connection: Connection, answers: Mapping[str, str]) -> list[tu
 
 
 def _can_go_ahead(repair: Repair, app: Application) -> bool:
-    """Whether a repair only needs what is there: its columns, instants that are instants, an index of the ids."""
+    """Tell whether a repair needs nothing new: its columns, their types and an index of the ids are there."""
     kinds = {name: app.type_of(repair.table, name) for name in repair.columns}
-    # Which sessions overlap can only be asked of all of them at once.
+    # Overlaps show only when all sessions are looked at together.
     return (
         repair.key != "rows.overlapping"
         and None not in kinds.values()
@@ -166,7 +166,7 @@ def repair_ahead(
     """Repair in batches, each a transaction of its own.
 
     Raises:
-        InstallError: the tables are in use, or another installation runs. What was repaired so far stays recorded.
+        InstallError: the tables are in use, or another installation runs. The rows repaired so far stay recorded.
     """
     with _batch(connection):
         if not is_under_way(connection):
@@ -242,10 +242,10 @@ def put_back(connection: Connection, progress: Progress) -> tuple[int, int]:
     """Give the rows that were repaired ahead their originals back, where they still are as we left them, in batches.
 
     Returns:
-        How many rows were put back, and how many stay as they are because their original is not allowed any more.
+        The number of rows put back, and of those that stay because their original is not allowed any more.
 
     Raises:
-        InstallError: the tables are in use, or another installation runs. What was put back so far stays so.
+        InstallError: the tables are in use, or another installation runs. The rows put back so far stay so.
     """
     restored = refused = 0
     for object_, key, columns, count in connection.execute(query("ahead/recorded")).fetchall():

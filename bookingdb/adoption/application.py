@@ -1,4 +1,4 @@
-"""What an application's database has where bookingdb would be: read from its catalogue, whatever it looks like.
+"""The application's side of an adoption: its tables, functions and rights, read from the catalogue.
 
 Everything has the name that SQL knows it by (quoted where it must be). Definitions are Postgres's own, made with an
 empty search_path, so that they can be run again as they stand.
@@ -20,7 +20,7 @@ from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import Connection
 
-# Where applications keep hours, besides the four tables.
+# Applications may keep hours in these tables, besides the four.
 SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")
 # Roles of those who come from outside.
 CALLERS = ("public", "anon", "authenticated")
@@ -70,7 +70,7 @@ class Constraint:
 
     @property
     def label(self) -> str:
-        """What it is and what it is called, as in a plan."""
+        """The kind and the name, as in a plan."""
         return f"constraint {self.name} on public.{self.table}"
 
     @property
@@ -107,7 +107,7 @@ class Index:
 
     @property
     def label(self) -> str:
-        """What it is and what it is called, as in a plan."""
+        """The kind and the name, as in a plan."""
         return f"index public.{self.name}"
 
 
@@ -126,7 +126,7 @@ class Trigger:
 
     @property
     def label(self) -> str:
-        """What it is and what it is called, as in a plan."""
+        """The kind and the name, as in a plan."""
         return f"trigger {self.name} on public.{self.table}"
 
     @property
@@ -163,7 +163,7 @@ class Function:
 
     @property
     def label(self) -> str:
-        """What it is and what it is called, as SQL."""
+        """The kind and the name, as SQL."""
         return f"{self.kind} {self.signature}"
 
 
@@ -182,7 +182,7 @@ class RowPolicy:
 
     @property
     def label(self) -> str:
-        """What it is and what it is called, as in a plan."""
+        """The kind and the name, as in a plan."""
         return f"policy {self.name} on public.{self.table}"
 
     @property
@@ -220,15 +220,15 @@ class Application:
     extension_schema: str | None
     has_extensions_schema: bool
     roles: list[str] = field(default_factory=list)
-    # What shows a table as it was before some of its rows were repaired ahead of the adoption (`ahead`).
+    # Queries that show a table as it was before rows were repaired ahead of the adoption (`ahead`).
     as_found: dict[str, str] = field(default_factory=dict)
 
     def rows_of(self, table: str) -> str:
-        """What to read the rows of a table from, as they were found."""
+        """Return what to read a table's rows from, as they were found."""
         return self.as_found.get(table, f"public.{table}")
 
     def has(self, table: str) -> bool:
-        """Whether the application has this table."""
+        """Tell whether the application has this table."""
         return table in self.relations
 
     def column(self, table: str, name: str) -> Column | None:
@@ -292,14 +292,14 @@ def _listed(connection: Connection, name: str, /, **values: object) -> list[str]
 
 @dataclass(frozen=True)
 class Dependent:
-    """What names a column whose type changes, and so must be dropped and made again."""
+    """An object that names a column whose type changes, and so must be dropped and made again."""
 
     removal: str
     making: list[str]
 
     @property
     def name(self) -> str:
-        """What it is and what it is called, as in ``view public.upcoming``."""
+        """The kind and the name, as in ``view public.upcoming``."""
         return self.removal.removeprefix("drop ")
 
 

@@ -1,6 +1,6 @@
 """Carries a plan out in one transaction: everything or nothing.
 
-Where very many rows have to be repaired, this happens in batches before it (`ahead`).
+Very many rows are repaired in batches before it (`ahead`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from bookingdb.install import script, session
 from bookingdb.install.session import FAILED, Connection, InstallError, scalar
 from bookingdb.install.source import Source
 
-# Where the application's tables wait while the migrations make theirs.
+# The application's tables wait in this schema while the migrations make theirs.
 _ASIDE = "bookingdb_adopting"
-# What may differ from a new installation because the application has it so; everything else must be right.
+# Findings of these groups may be the application's own way; any other finding stops the adoption.
 _BEARABLE_GROUPS = ("columns", "constraints", "indexes", "privileges", "views", "tables")
 _UNBEARABLE_RULES = ("rls_disabled_in_public", "policy_exists_rls_disabled", "rls_enabled_no_policy")
 
@@ -36,7 +36,7 @@ Announce = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Adopted:
-    """What was done: how many changes and rows, sessions without a place of their own, accepted differences."""
+    """The outcome: how many changes and rows, sessions without a place of their own, accepted differences."""
 
     changes: int
     rows: int
@@ -137,7 +137,7 @@ def _repair_ahead(
 
 def _lock_tables(connection: Connection) -> None:
     """Keep everybody from reading or writing the tables until the transaction ends."""
-    # What is checked at the end (Django's foreign keys are) leaves a table that nobody may alter until then.
+    # Deferred constraints (Django's foreign keys) that wait for their check would forbid altering the table.
     connection.execute("set constraints all immediate")
     relations = application.inspect(connection).relations
     if tables := [f"public.{name}" for name, relation in relations.items() if relation.kind in ("r", "p")]:
@@ -275,7 +275,7 @@ def _accept(adoption: _Adoption, finding: verify.Finding) -> None:
 
 
 def _is_bearable(finding: verify.Finding) -> bool:
-    """Whether a finding of verify only says how the application has its own tables."""
+    """Tell whether a finding of verify only says how the application has its own tables."""
     if finding.group not in _BEARABLE_GROUPS:
         return False
     name = finding.object

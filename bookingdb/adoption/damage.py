@@ -38,12 +38,12 @@ class Damage:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of such rows."""
         return len(self.ids)
 
     @property
     def is_passing(self) -> bool:
-        """Whether time, or what the application goes on doing, changes which rows these are; they decide nothing."""
+        """True if time, or the running application, changes which rows these are; they decide nothing."""
         return self.key in _PASSING
 
 
@@ -279,7 +279,7 @@ def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -
             yield Damage(each.key, "public.user_credits", each.title, each.choices[chosen][0], found)
 
 
-# What bookingdb would not have let in twice: key, table, column, expression on t, what such rows are.
+# Rows that bookingdb would not have let in twice: key, table, column, expression on t, what such rows are.
 _DUPLICATES = (
     ("users.same_email", "users", "email", "lower(t.email)", "accounts that share an e-mail address"),
     ("credits.same_payment", "user_credits", "payment_reference", "t.payment_reference", "lots of the same payment"),

@@ -1,4 +1,4 @@
-"""What a function of the application does, as far as its text says: read, never run."""
+"""The effects of an application's function, as far as its text says: read, never run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NO_CALLS = frozenset(
 
 @dataclass(frozen=True)
 class Effects:
-    """What the text of a trigger function says that it does."""
+    """The effects of a trigger function, as its text says."""
 
     assigns: frozenset[str]
     inserts: frozenset[str]

@@ -1,4 +1,4 @@
-"""What the sessions of an application say when bookingdb reads them: when they are, and in which zone."""
+"""The times of an application's sessions as bookingdb reads them: when they are, and in which zone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LIKELY_ZONES = (
 
 @dataclass(frozen=True)
 class Zones:
-    """What the rows say about the zone that the wall clock times are in.
+    """The evidence of the rows for the zone of their wall clock times.
 
     ``matches`` counts, for the likeliest zones, the sessions whose instant is their wall clock time there; ``as_utc``
     are sessions whose wall clock time was stored as if it were UTC, ``in_zone`` how many are right in the zone.

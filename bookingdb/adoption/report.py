@@ -1,4 +1,4 @@
-"""What an adopted database has that its owner should know of."""
+"""The report about an adopted database, for its owner."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from bookingdb.install.source import Source
 
 @dataclass(frozen=True)
 class Undone:
-    """What was put back, and what could not be put back exactly."""
+    """The outcome of an undo: what was put back, and what could not be put back exactly."""
 
     statements: int
     rows: int
@@ -51,9 +51,9 @@ def undo(
     announce: Announce = lambda _: None,
     progress: ahead.Progress = ahead.in_silence,
 ) -> Undone:
-    """Put back what `apply` changed, and remove bookingdb. What the application wrote since stays.
+    """Put back what `apply` changed, and remove bookingdb. Rows that the application wrote since stay.
 
-    Where `apply` had only begun to repair rows, these are put back.
+    If `apply` had only begun to repair rows, these are put back.
 
     Raises:
         InstallError: nothing was adopted, the tables are in use, or something of the application's needs what would go.
@@ -153,7 +153,7 @@ def _restore_functions(undoing: _Undoing) -> None:
     session.configure(connection, "check_function_bodies", "off")
     roles = ["public", *(name for (name,) in connection.execute(query("undo/roles", roles=KNOWN_ROLES)))]
     for table in found["tables"]:
-        # What the installation granted; what they had before is granted again after this.
+        # Take the installation's grants away; earlier grants are given again after this.
         connection.execute(f"revoke all on table public.{table} from {', '.join(roles)}")
     _undo_phase(undoing, CLEARING)
     application.restore_comments(connection, found["comments"])

@@ -83,7 +83,7 @@ def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
 def set_weekly_hours(
     therapist_id: UUID | str, hours: Iterable[WeeklyWindow | Mapping[str, Any]]
 ) -> Call[list[WeeklyWindow]]:
-    """Put weekly hours in the place of all that a therapist has. What was booked stays.
+    """Put weekly hours in the place of all that a therapist has. Booked sessions stay.
 
     Args:
         therapist_id: the therapist.
@@ -149,7 +149,7 @@ def set_date_override(
     date: date | str,
     hours: Iterable[tuple[time | str, time | str] | Mapping[str, Any]] | None = None,
 ) -> Call[list[DateOverride]]:
-    """Let other hours than the weekly ones hold on a date. What was booked stays.
+    """Let other hours than the weekly ones hold on a date. Booked sessions stay.
 
     Args:
         therapist_id: the therapist.
@@ -159,7 +159,7 @@ def set_date_override(
             closes the date; None lets the weekly hours hold again.
 
     Returns:
-        What overrides the weekly hours on that date now.
+        The windows that override the weekly hours on that date now.
 
     Raises:
         InvalidTherapistId, InvalidDate, InvalidParameter: the request makes no sense; ``detail["window"]`` says
@@ -293,7 +293,7 @@ def sync_external_busy(
         to: with `from_`: the instant before which they are all.
 
     Returns:
-        How many are new, changed and gone, and the sessions that the events overlap: they stay.
+        The numbers of new, changed and removed events, and the sessions that the events overlap: they stay.
 
     Raises:
         InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["event"]`` says which event,

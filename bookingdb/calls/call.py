@@ -1,4 +1,4 @@
-"""How a call is put together: a statement that invokes a function, its parameters, and what reads its rows."""
+"""The parts of a call: a statement that invokes a function, its parameters, and what reads its rows."""
 
 import dataclasses
 import functools

@@ -118,7 +118,7 @@ def revoke_grant(
         reason: why, up to 1000 characters; the ledger keeps it.
 
     Returns:
-        How many credits were taken, and how many had been spent before.
+        The credits that were taken, and those that had been spent before.
 
     Raises:
         InvalidParameter: the request makes no sense, or does not say in one way which lot.
@@ -148,7 +148,7 @@ def expire_credits() -> Call[ExpiredCredits]:
     Expired credits cannot be spent whether this has run or not, and done again it finds nothing.
 
     Returns:
-        How many lots and credits it was this time.
+        The lots and credits that were posted this time.
 
     Raises:
         NotAuthenticated, NotAllowed: the caller is not trusted.

@@ -1,4 +1,4 @@
-"""What a parameter must look like, and what it is sent as.
+"""The checks of parameters, and the form in which each is sent.
 
 Each function checks one kind of parameter and returns the :class:`~bookingdb.calls.call.Argument`, or raises the
 error that the database would raise, with the same hint.
@@ -116,7 +116,7 @@ def time_(value: time | str | None) -> Argument:
 
 def zone_name(value: str | None) -> Argument:
     """The name of a time zone, or None."""
-    # Which names there are is for the database to say; only what cannot be sent to it is refused here.
+    # The database knows which names there are; here only what cannot be sent is refused.
     if value is None or (isinstance(value, str) and _is_sendable(value)):
         return Argument("text", value)
     raise InvalidTimeZone(hint=_TIME_ZONE_HINT)
@@ -149,7 +149,7 @@ def optional_interval(parameter: str, value: timedelta | None) -> Argument:
 
 
 def every(value: timedelta | str) -> Argument:
-    """From one session of a series to the next: a timedelta or a text."""
+    """Accept the time from one session of a series to the next: a timedelta or a text."""
     if not isinstance(value, str):
         return interval("p_every", value)
     if not _EVERY.fullmatch(value):
@@ -273,7 +273,7 @@ def optional_windows(
 
 
 def events(parameter: str, values: Iterable[BusyEvent | Mapping[str, Any]]) -> Argument:
-    """What another calendar has, as JSON."""
+    """Return the events of another calendar as JSON."""
     return _objects(parameter, "event", values, _event, _EVENTS_HINT)
 
 

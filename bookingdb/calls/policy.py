@@ -1,4 +1,4 @@
-"""What holds for bookings, by default and with a therapist."""
+"""Policies: the rules for bookings, by default and with a therapist."""
 
 from typing import Unpack
 from uuid import UUID
@@ -42,7 +42,7 @@ def set_policy(*, therapist_id: UUID | str | None = None, **settings: Unpack[Pol
         settings: by name, see :class:`~bookingdb.Policy`. Those not given stay, and None means: as the default says.
 
     Returns:
-        What holds now.
+        The policy that holds now.
 
     Raises:
         InvalidTherapistId, InvalidTimeZone, InvalidParameter: the request makes no sense.

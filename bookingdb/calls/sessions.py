@@ -1,4 +1,4 @@
-"""What becomes of a session after it was booked, and which sessions there are."""
+"""Sessions after they were booked: their changes, and the lists of them."""
 
 from datetime import date, datetime, time
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Which times are free, and with whom."""
+"""Free times, and the therapists who have them."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -37,7 +37,7 @@ def list_available_slots(
             policy's `slot_step_minutes`.
 
     Returns:
-        The slots. Of an hour that the clocks show twice both are there, of one that they skip none.
+        The slots. An hour that the clocks show twice is there twice, one that they skip is not.
 
     Raises:
         InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
@@ -199,7 +199,7 @@ def find_available_therapists(
         to: the instant at which the session is over at the latest, a datetime with a time zone, at most 366 days
             later.
         duration_minutes: the session's length, 15 to 180 minutes.
-        therapist_ids: only these, None for all; whoever cannot be booked is passed over.
+        therapist_ids: only these, None for all; therapists who cannot be booked are ignored.
         limit: how many at most, 1 to 1000.
 
     Returns:

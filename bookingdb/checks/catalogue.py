@@ -1,4 +1,4 @@
-"""What a database's catalogue says about bookingdb, in the form of ``sql/catalogue.json``.
+"""A database's catalogue of bookingdb's objects, in the form of ``sql/catalogue.json``.
 
 Groups hold objects by name, objects hold attributes. The same installation reads the same on every version of Postgres,
 so that one file, made of a fresh installation, says for all of them what must be there.
@@ -16,7 +16,7 @@ from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import Connection
 from bookingdb.install.source import Catalogue, Source
 
-# What the queries of this package speak about; each is defined in sql/subjects, from those before it.
+# Subjects that the queries of this package speak about; each is defined in sql/subjects, from those before it.
 OURS = ("relations", "functions")
 
 
@@ -38,7 +38,7 @@ def read(connection: Connection, source: Source) -> Catalogue:
 
 
 def owners(connection: Connection, source: Source) -> list[tuple[str, str]]:
-    """What is ours, as ALTER wants it named (``table public.users``), with its owner, quoted where it must be."""
+    """List our objects as ALTER wants them named (``table public.users``), each with its owner, quoted where needed."""
     return connection.execute(query(source, "owners")).fetchall()
 
 

@@ -24,7 +24,7 @@ from bookingdb.install.script import NAME_PREFIX
 from bookingdb.install.session import Connection, prepare
 from bookingdb.install.source import Source
 
-# What the rules speak about; each is defined in sql/subjects, from those before it.
+# Subjects that the rules speak about; each is defined in sql/subjects, from those before it.
 SUBJECTS = (*catalogue.OURS, "tables", "callers", "exposed", "policies", "views", "indexes", "replaceable")
 
 
@@ -65,8 +65,8 @@ def rules() -> tuple[Rule, ...]:
 def lint(connection: Connection, *, source: Source | None = None) -> list[Finding]:
     """Check the installed objects, and what hangs on our tables, against `rules`.
 
-    What others made counts where it concerns our tables: policies, indexes, foreign keys, columns, trigger functions,
-    and views over them. What an application has besides is not looked at.
+    Objects of others count where they concern our tables: policies, indexes, foreign keys, columns, trigger functions,
+    and views over them. Other objects of an application are not looked at.
 
     Reads the catalogue only, in one transaction whose settings end with it: any role may do it, on a standby and
     through a transaction pooler as well.
@@ -103,7 +103,7 @@ def lint(connection: Connection, *, source: Source | None = None) -> list[Findin
 
 
 def _values(source: Source) -> dict[str, Any]:
-    """What stands in the queries."""
+    """Return the values for the placeholders of the queries."""
     constraints = source.catalogue.get("constraints", {})
     return {
         "prefix": NAME_PREFIX,

@@ -1,4 +1,4 @@
-"""What `bookingdb verify` advises: commands and SQL in backticks that put a finding right."""
+"""The advice of `bookingdb verify`: commands and SQL in backticks that put a finding right."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def removing(group: str, name: str, found: Attributes) -> str:
 
 
 def for_difference(group: str, name: str, attribute: str, wanted: Attributes) -> str:
-    """What to do about an object of which one attribute is another."""
+    """Say what to do about an object with a wrong attribute."""
     match group, attribute:
         case "tables", "forces_row_security":
             advice = run(f"alter table {name} no force row level security")
@@ -74,7 +74,7 @@ def for_difference(group: str, name: str, attribute: str, wanted: Attributes) ->
 
 
 def for_privilege(name: str, role: str, command: str, privileges: list[str]) -> str:
-    """What to do about privileges that a role lacks (command 'grant') or has too much ('revoke')."""
+    """Say what to do about privileges that a role lacks (command 'grant') or has too much ('revoke')."""
     # grants.sql puts right what it names, which is no other role and, in the schema bookingdb, no sequence.
     if role in ("PUBLIC", *KNOWN_ROLES) and not name.startswith("sequence bookingdb."):
         return REAPPLY
@@ -84,7 +84,7 @@ def for_privilege(name: str, role: str, command: str, privileges: list[str]) -> 
 
 
 def for_violation(invariant: int, subject: UUID, context: dict[str, Any]) -> str:
-    """What to do about a row of ``bookingdb.check_invariants()``."""
+    """Say what to do about a row of ``bookingdb.check_invariants()``."""
     match invariant:
         case 1:
             return "Cancel or move one of the two"

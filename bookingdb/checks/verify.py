@@ -25,12 +25,12 @@ from bookingdb.install.session import Connection, InstallError, prepare, scalar
 from bookingdb.install.source import Attachment, Catalogue, Source, SourceError
 from bookingdb.policy import SETTINGS
 
-# Whom applications connect as. What other roles may do with the application's own tables is their owner's business;
-# everything else of ours is for nobody but the roles of grants.sql.
+# Applications connect as these roles. The owner of the application's tables decides about other roles there;
+# everything else of ours is only for the roles of grants.sql.
 APPLICATION_ROLES = ("PUBLIC", "anon", "authenticated")
 APPLICATION_OBJECTS = ("table public.", "sequence public.")
 
-# How much of a database can be verified.
+# The part of a database that can be verified.
 Extent = Literal["everything", "invariants", "nothing"]
 
 
@@ -65,8 +65,8 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
         source: the files to compare with; those of this package when left out.
 
     Returns:
-        One finding for each thing that is wrong, none when all is well. What is only the consequence of another finding
-        (the columns of a missing table, say) is left out where that can be told. When something is pending, only the
+        One finding for each thing that is wrong, none when all is well. A mere consequence of another finding (the
+        columns of a missing table, say) is left out where that can be told. When something is pending, only the
         invariants are looked at besides.
 
     Raises:
@@ -104,7 +104,7 @@ def snapshot(connection: Connection, source: Source) -> Catalogue:
 
 
 def _installation(connection: Connection, source: Source) -> tuple[list[Finding], Extent]:
-    """What the history says, and how much can be verified after that."""
+    """Return the findings of the history, and how much can be verified after that."""
 
     def finding(problem: str, remedy: str) -> list[Finding]:
         return [Finding("installation", "bookingdb", problem, remedy)]
@@ -211,7 +211,7 @@ class _Comparison:
                 yield Finding(group, name, "is not part of bookingdb", run(remedies.removing(group, name, found)))
 
     def is_consequence(self, attributes: Attributes) -> bool:
-        """Whether something with these attributes cannot be there, because what it needs is missing itself."""
+        """Tell whether something with these attributes cannot be there, because what it needs is missing itself."""
         text = " ".join(str(value) for value in attributes.values())
         for name in self.missing:
             if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text):
@@ -223,7 +223,7 @@ class _Comparison:
         return False
 
     def remedy_if_missing(self, group: str, name: str, wanted: Attributes) -> str:
-        """What to do about an object that is not there."""
+        """Say what to do about an object that is not there."""
         match group:
             case "functions" | "views":
                 return REAPPLY
@@ -237,7 +237,7 @@ class _Comparison:
                 return f"Make it again, as {self.place_of(f'create type {name} ')} does. {REAPPLY}"
 
     def place_of(self, phrase: str) -> str:
-        """Which migration has this phrase."""
+        """Name the migration that has this phrase."""
         return next((f"sql/{file.path}" for file in self.source.migrations if phrase in file.text), "sql/migrations")
 
     def bodies(self) -> Iterator[Finding]:
@@ -314,7 +314,7 @@ class _Comparison:
 
 
 def _contents(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
-    """What the tables must hold, as sql/contents says. With `report_errors`, one that cannot be read is a finding."""
+    """Compare what the tables hold with sql/contents. With `report_errors`, one that cannot be read is a finding."""
     settings = ", ".join(setting.name for setting in SETTINGS)
     defaults = ", ".join(queries.literal(setting.default) for setting in SETTINGS)
     default_policy = " ".join(_query("default_policy", settings=settings, defaults=defaults).split())
@@ -334,7 +334,7 @@ def _contents(connection: Connection, *, report_errors: bool) -> Iterator[Findin
 
 
 def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
-    """What ``check_invariants()`` says. With `report_errors`, it is a finding, too, when it cannot be asked."""
+    """Ask ``check_invariants()``. With `report_errors`, it is a finding, too, when it cannot be asked."""
     try:
         with connection.transaction():
             violations = connection.execute(_query("violations")).fetchall()
@@ -349,7 +349,7 @@ def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Find
 
 
 def _is_intruder(group: str, name: str, found: Attributes) -> bool:
-    """Whether an object that we did not install has no business where it is.
+    """Tell whether an object that we did not install has no business where it is.
 
     Columns and constraints of its own are the application's right in its tables, and further indexes are anybody's
     right, unless they refuse rows. Functions are told by `stray_functions`.
@@ -376,7 +376,7 @@ def _message(error: psycopg.Error) -> str:
 
 
 def _after(connection: Connection, error: psycopg.Error) -> str:
-    """What to do when something could not be read."""
+    """Say what to do when something could not be read."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         owner = scalar(connection, "select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'bookingdb'")
         return f"Verify as the owner, {owner}"

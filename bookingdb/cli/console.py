@@ -1,4 +1,4 @@
-"""What all commands share: the exit code of a refusal, the connection, and printing."""
+"""The shared parts of all commands: the exit code of a refusal, the connection, and printing."""
 
 import json
 from collections.abc import Mapping, Sequence

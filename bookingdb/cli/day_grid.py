@@ -16,14 +16,14 @@ DAYS_OF_A_TABLE: Final = 7
 
 
 class Cell(Enum):
-    """What a therapist's time is."""
+    """The state of a therapist's time."""
 
     FREE = "free"
     TAKEN = "taken"
     OFF = "off"
 
 
-# What can be told apart without colours, too.
+# The signs can be told apart without colours, too.
 SIGNS: Final[Mapping[Cell | None, tuple[str, str]]] = {
     Cell.FREE: ("+", "bold green"),
     Cell.TAKEN: ("x", "red"),
@@ -37,7 +37,7 @@ LEGEND_OF_GRIDS_WITH_HOURS_TWICE: Final = "   * once more, after the clocks went
 class Hour(NamedTuple):
     """A time of the day, the first or the second time that the clocks show it; in order of the day.
 
-    Of a night in which the clocks go back, the second times come before the time at which they went back.
+    In a night in which the clocks go back, the second times come before the time at which they went back.
     """
 
     before: int
@@ -135,7 +135,7 @@ def _hour(local: datetime) -> Hour:
     minute = shown.hour * 60 + shown.minute
     if not local.fold:
         return Hour(minute, True, shown)
-    # How long before it the clocks went back, and from which time.
+    # The clocks went back by `back`, at `changed`.
     back = local.replace(fold=0).astimezone(UTC) - local.astimezone(UTC)
     changed = local.astimezone(UTC)
     while (changed - MINUTE).astimezone(local.tzinfo).utcoffset() == local.utcoffset():

@@ -55,7 +55,7 @@ def write(
 
 @dataclass(frozen=True)
 class _Entry:
-    """What becomes an event."""
+    """The source of an event."""
 
     id: UUID
     start: datetime

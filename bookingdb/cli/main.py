@@ -3,8 +3,8 @@
 Exit codes: 0 done; 1 refused, or something was found; 2 wrong usage, or no database that answers.
 Results go to standard output; errors (one line, no traceback) and which database was used, to standard error.
 
-What a command does is in its own module, which is imported when the command is called for: whoever asks for help or
-for another command does not wait for it.
+Each command has a module of its own, imported only when the command is called: help and other commands do not wait
+for it.
 """
 
 import os
@@ -81,7 +81,7 @@ class Commands(click.Group):
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """What to say about `error`, and the exit code.
+    """Return what to say about `error`, and the exit code.
 
     Example: ``explain(NoDatabase("no database"))`` is ``("no database", 2)``
     """

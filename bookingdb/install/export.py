@@ -22,7 +22,7 @@ from bookingdb.install.session import FAILED, INSTALL_LOCK, LOCK_TIMEOUT, NOT_LO
 from bookingdb.install.source import Source, SourceError, load
 from bookingdb.queries import indented
 
-# Where the Supabase CLI looks for migrations.
+# The Supabase CLI looks for migrations here.
 SUPABASE_FOLDER = Path("supabase", "migrations")
 
 
@@ -32,7 +32,7 @@ class ExportError(Exception):
 
 @dataclass(frozen=True)
 class Exported:
-    """Where the migration of this version is, and whether it was written now (else it was there already)."""
+    """The place of this version's migration, and whether it was written now (else it was there already)."""
 
     path: Path
     written: bool
@@ -56,8 +56,8 @@ def sql_script(source: Source | None = None, *, passes_over_newer: bool = False)
 
     Args:
         source: the files to apply; those of this package when left out.
-        passes_over_newer: leave a database alone that has a newer version, instead of refusing it. That is right for a
-            file that is one of many, of which a later one is for the newer version.
+        passes_over_newer: leave a database alone that has a newer version, instead of refusing it. This suits a file
+            that is one of many, if a later file is for the newer version.
 
     Raises:
         SourceError: the text of a file cannot be quoted.
@@ -110,7 +110,7 @@ def write_migration(folder: Path = SUPABASE_FOLDER, source: Source | None = None
     Each version of the package that is exported adds one file, which installs that version or upgrades to it, in one
     transaction. Files of earlier exports stay, and nothing is written when the newest of them has this version's SQL.
     So the folder can be replayed on an empty database: each version is installed over the one before, as it happened.
-    On a database that got a newer version by another road, earlier files do nothing.
+    On a database that got a newer version in another way, earlier files do nothing.
 
     Args:
         folder: made when it is not there.

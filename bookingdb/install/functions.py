@@ -1,4 +1,4 @@
-"""What a file of ``sql/functions/`` says: the header of its function, and what is made from it.
+"""The files of ``sql/functions/``: the header of its function, and what is made from it.
 
 A file defines one function of the schema bookingdb. Its first line may be ``-- Public.``: then callers enter by a
 function of the same name in the schema public, its *face*. Parameters, defaults, result and comment stand in the file,
@@ -66,7 +66,7 @@ class SqlFile:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about its function. Texts are as they stand there; the comment is without doubled quotes.
+    """The header of a function's file. Texts are as they stand there; the comment is without doubled quotes.
 
     Attributes:
         access: ``Public``, ``Asked by row security``, or None for what only we call.
@@ -144,7 +144,7 @@ class FunctionFile(SqlFile):
 
     @property
     def is_public(self) -> bool:
-        """Whether callers enter here, by a face in the schema public."""
+        """True if callers enter here, by a face in the schema public."""
         return self.header.access == "Public"
 
 

@@ -34,7 +34,7 @@ from bookingdb.install.session import (
 )
 from bookingdb.install.source import DEFAULT_ADAPTER, Source, SqlFile, load, own_adapter
 
-# How long, in seconds, a try to lock all tables takes at most; less than deadlock_timeout in any case.
+# A try to lock all tables takes at most this many seconds, and less than deadlock_timeout in any case.
 _LOCK_PATIENCE = 0.5
 # The order in which a booking comes to the tables that it writes.
 _WRITE_ORDER = (
@@ -45,20 +45,20 @@ _WRITE_ORDER = (
 
 @dataclass(frozen=True)
 class Pending:
-    """What a database lacks: migrations not applied yet, and why the function set must be applied (if it must)."""
+    """The missing parts: migrations not applied yet, and why the function set must be applied (if it must)."""
 
     migrations: tuple[SqlFile, ...]
     reason: str | None
 
     @property
     def is_empty(self) -> bool:
-        """Whether the database is up to date."""
+        """True if the database is up to date."""
         return not self.migrations and self.reason is None
 
 
 @dataclass
 class Applied:
-    """What `migrate` did (or, after a dry run, would do).
+    """The outcome of `migrate` (after a dry run: what it would do).
 
     ``migrations`` are names of files, ``reason`` says why functions, triggers, policies and grants were applied (None:
     they were not), ``statements`` is the SQL that ran, in order.
@@ -70,7 +70,7 @@ class Applied:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there was nothing to do."""
+        """True if there was nothing to do."""
         return not self.migrations and self.reason is None
 
     @property
@@ -208,22 +208,22 @@ def installed_source(connection: Connection) -> Source:
                     "select a.adopted ->> 'text' from bookingdb.adoption as a where a.kind = 'adapter'"
                 ).fetchone()
     except psycopg.Error:
-        # Who may not look is told so by whatever comes next.
+        # A role without privileges is refused by the next step.
         return load()
     return replace(load(), adapter=own_adapter(Path(f"{name}.sql"), own[0])) if own else load(adapter=name)
 
 
 def is_adopted(connection: Connection) -> bool:
-    """Whether the tables are an application's, taken over by `bookingdb adopt`."""
+    """Tell whether the tables are an application's, taken over by `bookingdb adopt`."""
     if not scalar(connection, "select to_regclass('bookingdb.adoption') is not null"):
         return False
     return bool(scalar(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"))
 
 
 def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
-    """What an adopted database has otherwise than a new one, because its application has it so.
+    """Return how an adopted database differs from a new one, because its application has it so.
 
-    Group, object and problem of each, as `verify` and `lint` tell them.
+    Each difference has group, object and problem, as `verify` and `lint` tell them.
     """
     try:
         with connection.transaction():
@@ -255,9 +255,8 @@ def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
 def _lock_tables(connection: Connection, pending: Pending) -> None:
     """Take the tables that the migrations name at once, before these take them in an order of their own.
 
-    Whoever waits for long while holding some of them would deadlock with a booking that holds others: they are taken
-    in the order in which bookings write, and each try takes less than Postgres's deadlock_timeout, and gives back what
-    it has.
+    A migration that holds some tables and waits for others would deadlock with a booking. So the tables are taken in
+    the order in which bookings write. Each try takes less than Postgres's deadlock_timeout, and gives back what it has.
 
     Raises:
         InstallError: not within `LOCK_TIMEOUT` seconds of trying.
@@ -277,7 +276,7 @@ def _lock_tables(connection: Connection, pending: Pending) -> None:
     while True:
         try:
             with connection.transaction():
-                # Of all of them together.
+                # The statement below locks all tables, so this limits the wait for all of them together.
                 configure(connection, "statement_timeout", f"{patience * 1000:.0f}ms")
                 connection.execute(f"lock table {names} in access exclusive mode")
         except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
@@ -330,7 +329,7 @@ def present_roles(connection: Connection) -> list[str]:
 
 
 def missing_role(connection: Connection) -> str | None:
-    """What to do about the role for application servers where the installing role could not create it, else None."""
+    """Say what to do if the installing role could not create the role for application servers, else None."""
     if "bookingdb_service" in present_roles(connection):
         return None
     return (

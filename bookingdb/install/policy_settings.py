@@ -42,7 +42,7 @@ def read(file: SqlFile) -> tuple[Setting, ...]:
 def write_for_each(settings: Iterable[Setting], text: str) -> str:
     """Write each line of `text` that is marked ``-- for each setting`` once for every setting.
 
-    Where the line has no comma at its end, the last of them has none.
+    If the line has no comma at its end, the last of them has none.
     """
 
     def written(found: re.Match[str]) -> str:
@@ -52,7 +52,7 @@ def write_for_each(settings: Iterable[Setting], text: str) -> str:
 
 
 def _values(setting: Setting) -> dict[str, str | None]:
-    """What the placeholders stand for. Bounds are texts, because those of intervals are."""
+    """Return the values of the placeholders. Bounds are texts, because those of intervals are."""
     return {
         "name": setting.name,
         "type": setting.type,

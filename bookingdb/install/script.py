@@ -1,4 +1,4 @@
-"""What an installation asks a database and runs in it, as SQL text: `migrate` sends it, `export` writes it down.
+"""The SQL text of an installation, questions and statements: `migrate` sends it, `export` writes it down.
 
 Each rule (what is in the way, what is pending, what differs from the files) is one query in a file of ``sql/``, with
 the sentence that refuses it. The same text works where nobody binds parameters.
@@ -32,7 +32,7 @@ REASON_AT_FIRST = "first installation"
 STRAYS = "functions that no file of this version defines: %s; drop them first"
 
 
-# Whether there is a history to read. The table is in it for a reason: without one, a session that has just waited for
+# True if there is a history to read. The table is in it for a reason: without one, a session that has just waited for
 # another's installation goes by what it knew of the catalogue before.
 IS_INSTALLED = "select exists (select from pg_class as c where c.oid = to_regclass('bookingdb.history'))"
 

@@ -1,4 +1,4 @@
-"""What everything that installs, verifies, adopts or uninstalls needs of its connection.
+"""The connection of everything that installs, verifies, adopts or uninstalls.
 
 Works through a transaction pooler: locks and settings end with the transaction.
 """
@@ -19,7 +19,7 @@ Connection = psycopg.Connection[Any]
 INSTALL_LOCK = 7238106512347101
 # Strong locks that are not granted within this many seconds are given up, rather than stalling the application behind.
 LOCK_TIMEOUT = 10.0
-# What the statements of an installation rely on, whatever the role, the database or the pooler have set.
+# The statements of an installation rely on these, whatever the role, the database or the pooler have set.
 SETTINGS = {
     "search_path": "",
     "client_min_messages": "warning",

@@ -1,4 +1,4 @@
-"""What the files under sql/ say: the one reading of them that the installer and the verifier share.
+"""The files under sql/: the one reading of them that the installer and the verifier share.
 
 A source tree holds migrations (append-only, applied once) and a set that is applied as a whole whenever its checksum
 changes: an adapter, the functions, triggers, row security and grants.
@@ -36,7 +36,7 @@ __all__ = [
 
 DEFAULT_ADAPTER = "standalone"
 
-# What an installation consists of: groups of objects, by name, with their attributes (see verify.snapshot).
+# The objects of an installation: groups of objects, by name, with their attributes (see verify.snapshot).
 Catalogue = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -114,7 +114,7 @@ class Source:
     def grants(self) -> str:
         """The statement that takes away and gives every privilege.
 
-        Who may execute which function stands in the headers of the functions.
+        The headers of the functions say who may execute them.
         """
         called = [f for f in self.engine if f.header.access]
         faces = {function.name: function.signature for function in self.public_functions}
@@ -175,7 +175,7 @@ def _filled_in(file: SqlFile, **lists: list[str]) -> str:
 
 
 def folder() -> Path:
-    """Where sql/ is: inside the package when it was installed from a wheel, beside it in a checkout."""
+    """Return the folder sql/: inside the package when it was installed from a wheel, beside it in a checkout."""
     package = Path(__file__).parent.parent
     for candidate in (package / "sql", package.parent / "sql"):
         if (candidate / "migrations").is_dir():

@@ -28,7 +28,7 @@ MACHINERY = ("history", "idempotency_keys", "time_zones")
 
 @dataclass
 class Removal:
-    """What `uninstall` did (or, after a dry run, would do).
+    """The outcome of `uninstall` (after a dry run: what it would do).
 
     ``statements`` is the SQL that ran, in order; ``left`` is what stays in the database: what it is, and a remark about
     it (for a table, how many rows it has).
@@ -97,24 +97,24 @@ def uninstall(
     return removal
 
 
-# The queries of sql/removal that give the statements. What hangs on tables goes first, then what uses types, then types
+# The queries of sql/removal that give the statements. Objects on tables go first, then those that use types, then types
 # and tables.
 _BEHAVIOUR = ("triggers", "row_policies", "routines", "views", "types", "privileges")
 _MACHINERY = ("references_to_machinery", "machinery")
 
 
 def behaviour(connection: Connection, source: Source) -> list[str]:
-    """What takes functions, triggers, policies, views and types away, in order."""
+    """Return the statements that drop functions, triggers, policies, views and types, in order."""
     return _asked(connection, source, _BEHAVIOUR)
 
 
 def tables(connection: Connection, source: Source, keep: Collection[str] = ()) -> list[str]:
-    """What drops the schema bookingdb and those of our tables that are not to be kept, in order."""
+    """Return the statements that drop the schema bookingdb and our tables, but those to be kept, in order."""
     return [*_asked(connection, source, ("tables",), keep), "drop schema bookingdb"]
 
 
 def _statements(connection: Connection, source: Source, keep_data: bool) -> list[str]:
-    """What is to be run, in order."""
+    """Return the statements to run, in order."""
     remaining = _asked(connection, source, _MACHINERY) if keep_data else tables(connection, source)
     return behaviour(connection, source) + remaining
 
@@ -134,7 +134,7 @@ def _asked(connection: Connection, source: Source, queries: Iterable[str], keep:
 
 
 def _left(connection: Connection) -> dict[str, str]:
-    """What is in the database because of us, now."""
+    """Return what is in the database because of us, now."""
     left = {}
     for schema, name in connection.execute(script.query("remaining_tables")):
         query = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, name))

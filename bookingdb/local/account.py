@@ -31,7 +31,7 @@ class NoUnprivilegedAccount(Exception):
 
 
 class Account:
-    """How Postgres's programs are run: in which mode, from which folder, and who owns their files.
+    """The way Postgres's programs are run: in which mode, from which folder, and who owns their files.
 
     `owner` is the (uid, gid) that files of the server must belong to, as seen from outside.
 

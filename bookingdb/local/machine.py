@@ -1,4 +1,4 @@
-"""What a server has of the machine: its process, its sockets, its port, its files."""
+"""A server's share of the machine: its process, its sockets, its port, its files."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ children: list["subprocess.Popen[bytes]"] = []
 
 
 def is_server(pid: int, pgdata: Path) -> bool:
-    """Whether process `pid` lives and is the server of `pgdata`; pids are used again, also by servers."""
+    """Tell whether process `pid` lives and is the server of `pgdata`; pids are used again, also by servers."""
     children[:] = [child for child in children if child.poll() is None]
     try:
         os.kill(pid, 0)

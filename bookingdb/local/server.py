@@ -10,7 +10,7 @@ Everything lives in one folder, by default ``~/.local/share/bookingdb/postgres``
     lock          held while a server is started, stopped or reset
     binaries/     a private copy, only where bookingdb.local.account needs one
 
-Where the binaries come from, :mod:`bookingdb.local.binaries` says; how root runs them, :mod:`bookingdb.local.account`.
+:mod:`bookingdb.local.binaries` finds the binaries; :mod:`bookingdb.local.account` lets root run them.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ class _PidFile(NamedTuple):
 
 
 class _State(NamedTuple):
-    """What state.json remembers. `socket_dir` is None where it is run/."""
+    """The content of state.json. `socket_dir` is None where it is run/."""
 
     port: int | None = None
     socket_dir: str | None = None
@@ -150,7 +150,7 @@ class LocalServer:
             self._start(None)
 
     def status(self) -> Status:
-        """Whether the server runs, and where. Raises `LocalServerError` when the folder is another user's."""
+        """Tell whether the server runs, and where. Raises `LocalServerError` when the folder is another user's."""
         running = self._running()
         if running is None:
             return Status(False, self.data_dir, None, self._remembered().port, None)
@@ -193,7 +193,7 @@ class LocalServer:
         raise LocalServerError(f"port {port} is taken; free it, or start with --port 0 for a free one")
 
     def _answers(self, port: int | None) -> bool:
-        """Whether a server runs already, and answers. Raises where it does so on another port than asked for."""
+        """Tell whether a server runs already, and answers. Raises where it does so on another port than asked for."""
         running = self._running()
         if running is None:
             return False
@@ -391,7 +391,7 @@ class LocalServer:
             os.close(lock)
 
     def _running(self) -> _PidFile | None:
-        """What postmaster.pid says, if the process it names lives and is the server of this folder."""
+        """Return what postmaster.pid says, if the process it names lives and is the server of this folder."""
         try:
             lines = (self.pgdata / "postmaster.pid").read_text().splitlines()
         except (FileNotFoundError, NotADirectoryError):

@@ -673,7 +673,7 @@ def test_folder_runs_on_empty_and_newer_databases(
         world.run(file)
     assert versions_of_rows(world.connection) == before
     assert received == [
-        "bookingdb 0.1.0: passed over, because the database has a newer version",
+        "bookingdb 0.1.0: ignored, because the database has a newer version",
         "bookingdb 0.2.0: nothing to do",
     ]
 

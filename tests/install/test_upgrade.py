@@ -214,7 +214,7 @@ def test_an_old_session_goes_through_the_life_of_a_new_one(before: Before) -> No
     world, connection = before.world, before.world.connection
     by_migrate(connection)
 
-    # There was no deal when it was booked: it is today's policy's.
+    # The session was booked before policies existed: today's policy holds.
     moved = call(
         connection, "reschedule_session",
         session_id=before.id_of("to be moved"), session_date=LATER + 2 * DAY, session_time="11:00",

@@ -1,10 +1,14 @@
-"""What every file under sql/ looks like, and that SQL, Python and docs say the same."""
+"""The form of the files under sql/, the words of comments, and the agreement of SQL, Python and docs."""
 
 from __future__ import annotations
 
+import ast
 import inspect
+import io
 import re
-from pathlib import PurePosixPath
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from bookingdb import AsyncBookings, Bookings
@@ -157,12 +161,60 @@ def test_a_comment_is_short_and_its_parts_are_in_order() -> None:
     assert found == []
 
 
+OURS = re.compile(r"\b(deal|horizon|passed over|roads?|twins?|mended|reckon\w*)\b|\(never\)")
+INSTANT = re.compile(r"\binstants?\b")
+BEGINNING = r"(?:^|(?<=[.!?] ))"
+NO_SUBJECT = re.compile(BEGINNING + r"(?:Who|Whom|Whose|Whoever|That|Whatever|Which|Whichever|Whether|How|Of)\b")
+# Function files still have some of these; a changed file is applied again in every database.
+NO_SUBJECT_OUTSIDE_FUNCTIONS = re.compile(BEGINNING + r"(?:What|Where|From)\b")
+
+
+def comments_of_sql(text: str) -> Iterator[str]:
+    """The comments of a text, each with the lines that go on with it, and the texts of COMMENT ON."""
+    for lines in re.findall(r"(?:^ *--(?: .*)?\n)+", text, re.MULTILINE):
+        yield " ".join(line.strip().removeprefix("--").strip() for line in lines.splitlines())
+    yield from re.findall(r"^'(.*)$", text, re.MULTILINE)
+
+
+def comments_of_python(text: str) -> Iterator[str]:
+    """The docstrings and comments of a text, each as one line; no command's docstring (its --help)."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef) or (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and not any(".command(" in ast.unparse(decorator) for decorator in node.decorator_list)
+        ):
+            yield " ".join((ast.get_docstring(node) or "").split())
+    last, comment = 0, ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            has_own_line = token.line.strip() == token.string
+            if not has_own_line or token.start[0] != last + 1:
+                yield comment
+                comment = ""
+            last, comment = token.start[0] if has_own_line else 0, f"{comment} {token.string.strip('# ')}".strip()
+    yield comment
+
+
+def comments() -> Iterator[tuple[Path, str]]:
+    """The comments and docstrings of the package and of sql/; migrations are frozen."""
+    for path in sorted((ROOT / "bookingdb").rglob("*.py")):
+        yield from ((path, comment) for comment in comments_of_python(path.read_text(encoding="utf-8")))
+    for folder in ("bookingdb", "sql"):
+        for path in sorted((ROOT / folder).rglob("*.sql")):
+            if path.parent.name != "migrations":
+                yield from ((path, comment) for comment in comments_of_sql(path.read_text(encoding="utf-8")))
+
+
 def test_comments_use_the_words_of_the_field() -> None:
-    ours = re.compile(r"\b(deal|horizon|instants?|passed over|twins?|mended|reckon\w*)\b|\(never\)|^Who\b|^That\b")
     found = []
-    for file in (*SOURCE.engine, SOURCE.triggers_file, SOURCE.row_security_file, SOURCE.grants_file):
-        comments = re.findall(r"^(?: *-- |')(.*)$", file.text, re.MULTILINE)
-        found += [f"{file.path}: {comment}" for comment in comments if ours.search(comment)]
+    for path, comment in comments():
+        patterns = [OURS, NO_SUBJECT]
+        if path.is_relative_to(ROOT / "sql"):
+            patterns.append(INSTANT)
+        if not path.is_relative_to(ROOT / "sql" / "functions"):
+            patterns.append(NO_SUBJECT_OUTSIDE_FUNCTIONS)
+        if any(pattern.search(comment) for pattern in patterns):
+            found.append(f"{path.relative_to(ROOT)}: {comment}")
 
     assert found == []
 

@@ -11,7 +11,7 @@ from bookingdb.adoption.plan.triggers import rewrites_times
 from bookingdb.adoption.plpgsql_text import call_of, inserts, rewritten_call
 from bookingdb.install.session import literal
 
-# What the columns of a table of hours mean to bookingdb.schedules_changed() and overrides_changed(): by name and type.
+# bookingdb.schedules_changed() and overrides_changed() know the columns of a table of hours by name and type.
 _CLOCKS = ("time", "text", "character")
 _SCHEDULE_ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "therapist": (("therapist_id", "provider_id", "practitioner_id", "user_id"), ("uuid",)),

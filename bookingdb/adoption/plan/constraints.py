@@ -1,4 +1,4 @@
-"""What becomes of the tables' constraints: the application's that contradict bookingdb, and ours that it lacks."""
+"""The plan for the tables' constraints: the application's that contradict bookingdb, and ours that it lacks."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Promise:
 
     @property
     def is_primary_key(self) -> bool:
-        """Whether it is that of its table."""
+        """True for the primary key of its table."""
         return self.definition.startswith("PRIMARY KEY")
 
     @property
     def is_left_to_application(self) -> bool:
-        """Whether the application's own takes its place: where its rows point to, and its statuses."""
+        """True for foreign keys and the check of statuses: the application's own take their place."""
         return self.definition.startswith("FOREIGN KEY") or self.name.endswith("_status_check")
 
     def is_kept_by(self, own: Constraint) -> bool:
-        """Whether a constraint of the application's does what it does."""
+        """Tell whether a constraint of the application does the same."""
         is_balance_check = own.kind == "c" and own.columns == ["credits_balance"] and ">= 0" in own.definition
         return own.name == self.name or (self.name == "user_credits_balance_check" and is_balance_check)
 
@@ -69,7 +69,7 @@ def adapt_constraints(draft: PlanDraft, table: str) -> None:
 
 
 def keeps_sessions_apart(table: str, kind: str, columns: list[str], definition: str) -> bool:
-    """Whether a constraint or unique index (kind u) is meant to keep sessions apart."""
+    """Tell whether a constraint or unique index (kind u) is meant to keep sessions apart."""
     if table != "sessions":
         return False
     if kind == "x":
@@ -190,7 +190,7 @@ def _widen_value_checks(draft: PlanDraft, table: str, column: str, known: tuple[
 
 
 def _lets_in(draft: PlanDraft, column: str, check: Constraint, values: tuple[str, ...]) -> bool:
-    """Whether a CHECK of one column lets all of these in, as far as Postgres can be asked."""
+    """Tell whether a CHECK of one column lets all of these in, as far as Postgres can be asked."""
     have = draft.app.columns[check.table][column]
     text = query("plan/lets_in", column=column, type=have.type, values=values, condition=check.condition)
     try:

@@ -11,7 +11,7 @@ from bookingdb.adoption.plan.people import bookable_therapists
 from bookingdb.adoption.statements import query
 from bookingdb.install.session import literal
 
-# What names of statuses say that a session in them does not take place.
+# A status with one of these words in its name means that the session does not take place.
 _OVER = "cancel|declin|reject|expire|complet|done|finish|no.?show|miss|refund|draft|delet|archiv|fail|past|ended"
 
 

@@ -34,13 +34,13 @@ class Change:
     undo: tuple[str, ...] = ()
 
 
-# What is in the way goes; then the columns change; constraints need repaired rows; the last needs our functions.
+# Obstacles go first; then the columns change; constraints need repaired rows; the last phase needs our functions.
 PHASES = CLEARING, COLUMNS, STRENGTHENING, FOLLOWING = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an adoption would do. ``found`` is for reading, ``problems`` make the adoption impossible."""
+    """The plan of an adoption. ``found`` is for reading, ``problems`` make the adoption impossible."""
 
     adapter: str
     application: Application
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to adopt."""
+        """True if there is nothing to adopt."""
         return not self.application.tables and not self.changes
 
     def fingerprint(self) -> str:

@@ -12,7 +12,7 @@ import tomli_w
 from bookingdb.adoption.damage import Damage
 from bookingdb.adoption.plan.draft import Plan
 
-# Of larger classes the plan has no more ids than this, so that a person can open it; the fingerprint knows them all.
+# The plan lists at most this many ids of a class, so that a person can open it; the fingerprint knows them all.
 MANY = 10_000
 
 _HEAD = """\
@@ -29,7 +29,7 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Decided:
-    """What `apply` takes from a plan: what it was made for, and the answers."""
+    """The part of a plan that `apply` needs: what it was made for, and the answers."""
 
     fingerprint: str
     adapter: str

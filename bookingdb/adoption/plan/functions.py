@@ -1,4 +1,4 @@
-"""What becomes of the application's functions: those of bookingdb's names, and those that give credits away."""
+"""The plan for the application's functions: those of bookingdb's names, and those that give credits away."""
 
 from __future__ import annotations
 

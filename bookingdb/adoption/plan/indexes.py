@@ -1,4 +1,4 @@
-"""What becomes of the tables' indexes: unique ones that contradict bookingdb, and ours that the application lacks."""
+"""The plan for the tables' indexes: unique ones that contradict bookingdb, and ours that the application lacks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def adapt_indexes(draft: PlanDraft, table: str) -> None:
 
 
 def _contradicts(each: Index) -> bool:
-    """Whether a unique index refuses what bookingdb writes."""
+    """Tell whether a unique index refuses what bookingdb writes."""
     is_of_one_lot = each.table == "user_credits" and each.columns[:1] == ["user_id"]
     return is_of_one_lot or keeps_sessions_apart(each.table, "u", each.columns, each.definition)
 
@@ -59,7 +59,7 @@ def _ask_to_drop(draft: PlanDraft, each: Index) -> None:
 
 
 def _has_duplicates(draft: PlanDraft, table: str, index: str) -> bool:
-    """Whether rows stand in the way of a unique index of ours."""
+    """Tell whether rows stand in the way of a unique index of ours."""
     column, expression = _UNIQUE.get(index, ("", ""))
     if draft.app.column(table, column) is None:
         return False

@@ -29,7 +29,7 @@ def likely_adapter(connection: Connection) -> str:
 def bookable_therapists(draft: PlanDraft) -> str | None:
     """Return the query of the adapter's therapists, None without one that this database can answer.
 
-    Where a view of the adapter does not fit the database, that is a problem of the plan.
+    A view of the adapter that does not fit the database is a problem of the plan.
     """
     bookable = None
     for view in draft.source.views:

@@ -61,7 +61,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
 
 
 # A part may read the answers to the questions of those before it, so the order matters:
-# - Which sessions overlap, or lack an end, depends on the statuses and zones that the owner names.
+# - Statuses and zones that the owner names decide which sessions overlap, or lack an end.
 # - Columns become instants in these zones.
 # - A trigger that is made again for a new type must be known before it is switched off for good.
 # - The type of a column cannot change while a constraint, index or function to be cleared still names it.

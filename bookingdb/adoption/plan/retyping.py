@@ -32,11 +32,11 @@ class RetypedColumns:
         return [each.column.type for each in self.changes if each.column.category in ("e", "d")]
 
     def are_named_in(self, text: str) -> bool:
-        """Whether a text has the name of any of them."""
+        """Tell whether a text has the name of any of them."""
         return any(re.search(rf"\b{re.escape(name)}\b", text) for name in self.names)
 
     def spoil(self, definition: str) -> bool:
-        """Whether Postgres would make this definition again from what it prints, and so another one."""
+        """Tell whether Postgres would make this definition again from what it prints, and so another one."""
         is_misprinted = readable(definition) != definition or self.as_text(definition) != definition
         return self.are_named_in(definition) and is_misprinted
 

@@ -1,4 +1,4 @@
-"""Who may do what with the tables afterwards: row security, policies, privileges, views over money."""
+"""The plan for rights in the tables: row security, policies, privileges, views over money."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _EVERYBODY = re.compile(
 # Conditions that bind users to their own rows.
 _OWN_SESSIONS = "user_id = (select bookingdb.actor_id()) or therapist_id = (select bookingdb.actor_id())"
 _OWN_ACCOUNT = "id = (select bookingdb.actor_id())"
-# What a condition with bookingdb's functions asks for, of whoever asks for rows.
+# Everybody who reads rows needs EXECUTE on these, because the conditions of row policies call them.
 _CALLED_BY_POLICIES = "function bookingdb.caller_is_trusted(), bookingdb.actor_id()"
 
 
 def _is_everybody(condition: str) -> bool:
-    """Whether a condition holds for every row as soon as somebody is logged in.
+    """Tell whether a condition holds for every row as soon as somebody is logged in.
 
     >>> _is_everybody("(auth.role() = 'authenticated'::text)"), _is_everybody("(auth.uid() = user_id)")
     (True, False)

@@ -1,4 +1,4 @@
-"""What becomes of the four tables and their columns."""
+"""The plan for the four tables and their columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bookingdb.adoption.plan.types import INDISPENSABLE, TypeChange, type_change
 from bookingdb.adoption.statements import quoted
 from bookingdb.checks.remedies import Attributes
 
-# What rows that exist get in a column that is new to them, where that is not its default.
+# Existing rows get these values in a new column, in place of its default.
 _FILLERS = {
     ("users", "is_verified"): "true",
     ("booking_audit_log", "actor"): "'before adoption'",

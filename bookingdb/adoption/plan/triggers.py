@@ -1,4 +1,4 @@
-"""What becomes of the application's triggers: which contradict bookingdb, and what may happen inside its functions."""
+"""The plan for the application's triggers: which contradict bookingdb, and what may happen inside its functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def judge_triggers(draft: PlanDraft) -> None:
 
 
 def rewrites_times(draft: PlanDraft) -> bool:
-    """Whether the plan switches off a trigger that kept the times of sessions together."""
+    """Tell whether the plan switches off a trigger that kept the times of sessions together."""
     return any(
         trigger.enabled != "D"
         and draft.answers.get(f"trigger.{trigger.table}.{trigger.name}") == "disable"

@@ -52,7 +52,7 @@ class TypeChange:
 def type_change(draft: PlanDraft, have: Column, wanted: Attributes) -> TypeChange | None:
     """Return how a column gets bookingdb's type, None where it keeps its own.
 
-    Where bookingdb cannot work with the column's type and it cannot be converted, that is a problem of the plan.
+    A type that bookingdb cannot work with, and cannot convert, is a problem of the plan.
     """
     kind: str = wanted["type"]
     if kind in (have.type, have.kind):
@@ -129,7 +129,7 @@ def _to_text(draft: PlanDraft, have: Column, wanted: str) -> str | None:
 
 
 def _is_text(draft: PlanDraft, have: Column) -> bool:
-    """Whether a domain is one over text."""
+    """Tell whether a type is a domain over text."""
     query = "select y.typcategory = 'S' from pg_type as y where y.oid = to_regtype(%s)"
     return bool(scalar(draft.connection, query, have.type))
 
@@ -149,7 +149,7 @@ def _to_integer(draft: PlanDraft, have: Column) -> str | None:
 
 
 def _has_any(draft: PlanDraft, have: Column, condition: str) -> bool:
-    """Whether any row t of the column's table meets a condition."""
+    """Tell whether any row t of the column's table meets a condition."""
     query = f"select exists (select from public.{have.table} as t where {condition})"
     row = draft.connection.execute(query).fetchone()
     return bool(row and row[0])

@@ -38,7 +38,7 @@ def selftest(connection: Connection, conninfo: str, report: Callable[[Check], No
         report: is given each check's result as soon as there is one.
 
     Returns:
-        Whether all checks passed.
+        True if all checks passed.
 
     Raises:
         SelftestError: bookingdb is not installed there, or the role may not do this.

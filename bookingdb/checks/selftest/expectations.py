@@ -1,4 +1,4 @@
-"""What a check of the selftest may find, and how it says that it found something else."""
+"""Expectations of a check of the selftest, and its words when it finds something else."""
 
 from __future__ import annotations
 

@@ -26,14 +26,14 @@ from bookingdb.client import Bookings
 from bookingdb.errors import Busy, InsufficientCredits, TherapistNotFound, UserNotFound
 from bookingdb.policy import DEFAULTS, PolicySettings
 
-# How long the second caller waits for the first before it gives up, and for others once the first is gone.
+# The second caller waits this long for the first, and for others once the first is gone.
 _PATIENCE: Final = "100ms"
 _PATIENCE_WITH_OTHERS: Final = "10s"
 
 
 @dataclass(frozen=True)
 class _Booked:
-    """What the first caller booked, at noon, with the client's only credit."""
+    """The session that the first caller booked, at noon, with the client's only credit."""
 
     therapist: UUID
     client: UUID

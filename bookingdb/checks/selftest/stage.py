@@ -59,7 +59,7 @@ class BorrowedStage(Stage):
     """Two therapists and three clients of an adopted application, which alone can make people: until the rollback.
 
     They are given the policy and the credits that the checks count on, on a day on which none of them has anything.
-    Where there are fewer, what needs them is not tried.
+    If there are fewer people, the checks that need more are not tried.
     """
 
     title = "therapists and clients of the application are found, and credits granted"
@@ -90,7 +90,7 @@ def book(connection: Connection, client: UUID, therapist: UUID, at: str, day: dt
 
 
 def is_adopted(connection: Connection) -> bool:
-    """Whether the people here are an application's, of whom bookingdb can make none."""
+    """Tell whether the people here are an application's, of whom bookingdb can make none."""
     return bool(row(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')")[0])
 
 

@@ -1,4 +1,4 @@
--- What is ours, as ALTER wants it named (table public.users), with its owner, quoted where it must be.
+-- Lists our objects as ALTER wants them named (table public.users), each with its owner, quoted where needed.
 select 'function ' || f.name as name, quote_ident(pg_get_userbyid(f.proowner)) as owner from functions as f
 union all
 select

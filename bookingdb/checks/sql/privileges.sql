@@ -1,4 +1,4 @@
--- Who may do what: object, grantee, privileges. The owner is called OWNER, whoever it is. MAINTAIN exists since 17.
+-- Lists privileges: object, grantee, privileges. The owner is called OWNER, whoever it is. MAINTAIN exists since 17.
 select o.name,
     case
         when a.grantee = 0 then 'PUBLIC'

@@ -12,7 +12,7 @@ declare
     v_statement text;
     v_outcome text := 'nothing to do';
 begin
-    -- Whatever the role, the database or the pooler have set; put back at the end.
+    -- The role, the database or the pooler may have set these: put back at the end.
     select pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name))
     into v_settings
     from pg_catalog.unnest(:'setting_names') as s (name);
@@ -30,7 +30,7 @@ begin
                 :is_newer
             ) then
                 v_reason := null;
-                v_outcome := 'passed over, because the database has a newer version';
+                v_outcome := 'ignored, because the database has a newer version';
                 exit;
             end if;
             select p.problem, p.pending, p.reason

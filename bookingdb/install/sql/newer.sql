@@ -1,4 +1,4 @@
--- Whether a database that has a history has a newer version: a migration that this one does not know, or a higher
+-- Tells whether a database with a history has a newer version: a migration that this one does not know, or a higher
 -- number.
 select
     exists (select from bookingdb.history as h where h.kind = 'migration' and h.name <> all(:'names'))

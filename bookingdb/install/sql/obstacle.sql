@@ -15,7 +15,7 @@ end
 from (
     select
         current_setting('server_version_num')::integer as version,
-        -- Whoever owns the schema, or a function that ours would replace, could change it afterwards.
+        -- An owner of the schema, or of a function that ours would replace, could change it afterwards.
         (
             select 'belongs to ' || pg_get_userbyid(n.nspowner)
             from pg_namespace as n

@@ -32,7 +32,7 @@ roles as (
 
 select
     coalesce(
-        -- Whoever may read the history but sees nothing of it would install a second time.
+        -- A role that may read the history, but sees no row of it, would install a second time.
         case when row_security_active('bookingdb.history') then
             'row level security hides the history of the installation; use the owner''s role'
         end,

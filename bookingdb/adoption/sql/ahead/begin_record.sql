@@ -1,4 +1,4 @@
--- Makes the record of rows that are repaired ahead. Whatever default privileges say, it is nobody else's.
+-- Makes the record of rows that are repaired ahead. Nobody else may read it, even if default privileges say so.
 create schema bookingdb_mending;
 create table bookingdb_mending.plan (answers jsonb not null, created_at timestamptz default now());
 create table bookingdb_mending.rows (

@@ -42,7 +42,7 @@ select
         format('alter %sview %s owner to %I', m.kind, v.oid::regclass, pg_get_userbyid(c.relowner)),
         format('revoke all on %s from public', v.oid::regclass)
     ]
-    -- What default privileges have just given to others than those who had something.
+    -- Default privileges may just have given something to others than those who had it.
     || array(
         select distinct format('revoke all on %s from %I', v.oid::regclass, pg_get_userbyid(a.grantee)) as revocation
         from pg_default_acl as f

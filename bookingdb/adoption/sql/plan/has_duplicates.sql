@@ -1,4 +1,4 @@
--- Whether several rows of a table share the value of an expression.
+-- Tells whether several rows of a table share the value of an expression.
 select count(*) > 0 as has_duplicates
 from (
     select count(*) as copies

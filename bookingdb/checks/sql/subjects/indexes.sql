@@ -8,7 +8,7 @@ select
     end as removal,
     m.amname as method,
     coalesce(pg_get_expr(i.indpred, i.indrelid), '') as predicate,
-    -- What it refuses; an index that refuses nothing is there for speed alone.
+    -- An index with a refusal keeps rows out; an index that refuses nothing is there for speed alone.
     case
         when i.indisunique
             then concat('unique ', i.indimmediate, coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false'))
@@ -19,7 +19,7 @@ select
     d.orders,
     d.columns,
     d.included,
-    -- Of several that do the same, the one to keep: ours, then one that a foreign key or a constraint stands on.
+    -- The first of several that do the same is kept: ours, then one that a foreign key or a constraint stands on.
     row_number() over (
         order by
             case
