@@ -519,8 +519,8 @@ def test_an_upgrade_leaves_the_same_by_every_road(
     # Without a first version, the history has no function set of that.
     assert found == upgraded if first else found[:-1] == upgraded[:-1]
     before = versions_of_rows(owned)
-    for road in (by_migrate, by_script):
-        road(owned, next_version)
+    for way in (by_migrate, by_script):
+        way(owned, next_version)
     assert versions_of_rows(owned) == before
 
 
@@ -652,7 +652,7 @@ def test_folder_runs_on_empty_and_newer_databases(
     monkeypatch: pytest.MonkeyPatch,
     changed: Callable[[Path], None],
 ) -> None:
-    """Each version over the one before; and whatever road the newer version came by, older files leave it alone."""
+    """Each version over the one before; and however the newer version came, older files leave it alone."""
     write_migration(tmp_path / "migrations")
     changed(folder)
     newer = source.load(folder)
