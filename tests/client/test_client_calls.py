@@ -33,35 +33,13 @@ from bookingdb.errors import from_driver_error
 from bookingdb.policy import SETTINGS
 from bookingdb.policy_setting import Type
 from tests.support import TOMORROW, World
+from tests.support.calls import SOMEBODY, VALUES
 
 UTC = dt.UTC
 BERLIN = ZoneInfo("Europe/Berlin")
 # The longest that a policy may say.
 FAR = dt.timedelta(days=3650)
-SOMEBODY = "6f1c5b52-4f0a-4b7e-9d5f-6f5f0e6f7a10"
 
-# A value that will do, for each parameter that has no default.
-VALUES: dict[str, Any] = {
-    **dict.fromkeys(("user_id", "therapist_id", "session_id", "hold_id", "time_off_id"), SOMEBODY),
-    "active": True,
-    "amount": 1,
-    "date": "2030-01-07",
-    "email": "ada@example.com",
-    "end": dt.datetime(2031, 1, 1, tzinfo=UTC),
-    "end_time": "11:00",
-    "events": [],
-    "from_": dt.datetime(2030, 1, 1, tzinfo=UTC),
-    "hours": [],
-    "occurrences": 2,
-    "people": [SOMEBODY],
-    "reason": "r",
-    "session_date": "2030-01-07",
-    "session_time": "10:00",
-    "source": "google",
-    "start": dt.datetime(2030, 1, 1, tzinfo=UTC),
-    "start_time": "10:00",
-    "to": dt.datetime(2031, 1, 1, tzinfo=UTC),
-}
 DATES: dict[str, Any] = {"from_": "2030-01-07", "to": "2030-01-13"}
 BOOKING: dict[str, Any] = {name: VALUES[name] for name in ("user_id", "therapist_id", "session_date", "session_time")}
 AT: dict[str, Any] = {"user_id": SOMEBODY, "therapist_id": SOMEBODY}

@@ -10,23 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from tests.support import Connection, World
+from tests.support.calls import PEOPLE_CALLS
 from tests.support.hosts import Host
 from tests.support.interleaving import session_of
 from tests.support.refusals import outcome
 
-# Public functions, and the arguments with which each is called;
-# tests/rules/access/test_session_calls.py has the others.
-CALLS = {
-    "create_session_with_credit_deduction": "%(me)s, %(therapist)s, %(date)s, '10:00', 60, 'x', '', 't', null, null",
-    "check_booking_conflict": "%(therapist)s, %(date)s, '10:00', '11:00', null, null",
-    "get_credit_balance": "%(me)s",
-    "get_credit_history": "%(me)s, 50, null",
-    "lock_for_booking": "array[%(me)s, %(therapist)s]::uuid[]",
-    "register_client": "%(email)s, null, %(id)s",
-    "register_therapist": "%(email)s, null, %(id)s, null",
-    "set_therapist_active": "%(therapist)s, true",
-    "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50",
-}
 SCHEMAS = ["public", "bookingdb"]
 OWNER, SUPERUSER = "the owner", "a superuser"
 
@@ -59,7 +47,7 @@ def logged_in(world: World, person: UUID, **claims: Any) -> Any:
 def ask(connection: Connection, schema: str, function: str, people: dict[str, Any]) -> str:
     """Call a function in a transaction that is rolled back, and return how it ended."""
     with connection.transaction(force_rollback=True):
-        statement = f"select * from {schema}.{function}({CALLS[function]})"
+        statement = f"select * from {schema}.{function}({PEOPLE_CALLS[function]})"
         return outcome(partial(connection.execute, statement.encode(), people))
 
 

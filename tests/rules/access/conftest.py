@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.support import TOMORROW, World
+from tests.support import World
+from tests.support.calls import make_people
 
 
 @pytest.fixture
@@ -17,15 +17,7 @@ def world(hosted_world: World) -> World:
 
 @pytest.fixture
 def people(world: World) -> dict[str, Any]:
-    """Return a therapist, two clients with credits, and an address nobody has."""
-    return {
-        "therapist": world.therapist(),
-        "me": world.client(credits=3),
-        "other": world.client(credits=3),
-        "date": TOMORROW,
-        "email": f"{uuid4()}@example.com",
-        "id": uuid4(),
-    }
+    return make_people(world)
 
 
 @pytest.fixture

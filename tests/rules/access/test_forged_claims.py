@@ -13,7 +13,8 @@ import pytest
 from bookingdb.install import source
 from bookingdb.install.script import PUBLIC_TABLES
 from tests.support import Connection, World, run, scalar
-from tests.support.callers import CALLS, SCHEMAS, SUPERUSER, acting, ask, engine_room, logged_in, of
+from tests.support.callers import SCHEMAS, SUPERUSER, acting, ask, engine_room, logged_in, of
+from tests.support.calls import PEOPLE_CALLS
 from tests.support.databases import on_supabase
 from tests.support.hosts import Host
 from tests.support.refusals import nothing_written, outcome, refused
@@ -28,7 +29,7 @@ def test_claims_that_a_login_role_sets_itself_do_not_count(
     """A member of authenticated may execute the functions, and can set any setting."""
     for claims in ({"sub": people["me"]}, {"sub": people["me"], "role": "service_role"}):
         with acting(world, login, role, claims) as connection:
-            for function in CALLS:
+            for function in PEOPLE_CALLS:
                 assert ask(connection, schema, function, people) == "not_authenticated", function
 
 
@@ -163,7 +164,7 @@ def test_nothing_that_a_caller_plants_is_looked_at(
             before = {
                 (schema, function): ask(connection, schema, function, people)
                 for schema in SCHEMAS
-                for function in CALLS
+                for function in PEOPLE_CALLS
             }
             for table in PUBLIC_TABLES:
                 run(connection, f"create temporary table {table} (id uuid, user_id uuid, therapist_id uuid)")
@@ -209,7 +210,7 @@ def test_planted_type_runs_no_code_as_the_owner(world: World, people: dict[str, 
         connection.execute("select 'x'::pg_temp.text")
         assert noticed == ["ran as authenticated"]
 
-        for function, values in CALLS.items():
+        for function, values in PEOPLE_CALLS.items():
             # A plain `uuid[]` in this session's own statement would be the planted one.
             arguments = values.replace("::uuid[]", "::pg_catalog.uuid[]")
             with connection.transaction(force_rollback=True):

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from tests.support import TOMORROW, World, run
-from tests.support.callers import CALLS, OWNER, SCHEMAS, SUPERUSER, acting, ask, logged_in, of
+from tests.support.callers import OWNER, SCHEMAS, SUPERUSER, acting, ask, logged_in, of
+from tests.support.calls import PEOPLE_CALLS
 from tests.support.databases import on_supabase
 from tests.support.hosts import Host
 from tests.support.refusals import nothing_written, refused
@@ -33,7 +34,7 @@ def test_trusted_callers_act_for_anyone(world: World, people: dict[str, Any], ho
     )  # fmt: skip
     for login, role in callers:
         with acting(world, login, role) as connection:
-            for function in CALLS:
+            for function in PEOPLE_CALLS:
                 assert ask(connection, schema, function, people) == "done", (login, role, function)
 
 
@@ -49,7 +50,7 @@ def test_caller_without_the_right_to_execute_is_refused(
     )
     for login, role in callers:
         with acting(world, login, role, {"sub": people["me"]}) as connection, nothing_written(world):
-            for function in CALLS:
+            for function in PEOPLE_CALLS:
                 assert ask(connection, schema, function, people) == "42501", (login, role, function)
 
 
@@ -87,7 +88,7 @@ def test_without_good_claims_nobody_is_authenticated(
     world: World, people: dict[str, Any], claims: str | None, schema: str
 ) -> None:
     with acting(world, "authenticator", "authenticated", claims) as connection:
-        for function in CALLS:
+        for function in PEOPLE_CALLS:
             assert ask(connection, schema, function, people) == "not_authenticated", function
 
 
@@ -95,7 +96,7 @@ def test_without_good_claims_nobody_is_authenticated(
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_logged_in_user_acts_for_themselves(world: World, people: dict[str, Any], schema: str) -> None:
     with logged_in(world, people["me"]) as connection:
-        for function in CALLS:
+        for function in PEOPLE_CALLS:
             answer = ask(connection, schema, function, people)
 
             allowed = [*OWN, "check_booking_conflict", "lock_for_booking"]
@@ -146,7 +147,8 @@ def test_claims_end_with_their_transaction(world: World, people: dict[str, Any])
 
 @on_supabase
 def test_records_name_the_actor(world: World, people: dict[str, Any]) -> None:
-    statement = f"select * from create_session_with_credit_deduction({CALLS['create_session_with_credit_deduction']})"
+    function = "create_session_with_credit_deduction"
+    statement = f"select * from {function}({PEOPLE_CALLS[function]})"
     with logged_in(world, people["me"]) as connection:
         connection.execute(statement.encode(), people)
     with acting(world, "authenticator", "service_role") as connection:

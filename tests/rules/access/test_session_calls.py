@@ -8,98 +8,32 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support import TOMORROW, Connection, World, callers, run
+from tests.support import TOMORROW, Connection, World, run
 from tests.support.callers import OWNER, SCHEMAS, SUPERUSER, acting, logged_in, of
+from tests.support.calls import CALLS, PEOPLE_CALLS, Allowed, calls_for, make_scene
 from tests.support.databases import on_supabase
 from tests.support.hosts import Host
 from tests.support.interleaving import holding
 from tests.support.life import (
     LATER,
-    at,
-    begin,
     call,
-    request_session,
 )
 from tests.support.refusals import nothing_written, outcome, refused
 
-# Every function of a session's life, and its arguments here.
-CALLS = {
-    "cancel_session": "%(session)s, 'ill', null, null",
-    "reschedule_session": "%(session)s, %(date)s, '18:00', null, null, null",
-    "approve_session": "%(request)s, null",
-    "confirm_session": "%(session)s, null",
-    "start_session": "%(begun)s, null",
-    "complete_session": "%(begun)s, null",
-    "mark_no_show": "%(begun)s, null",
-    "hold_slot": "%(client)s, %(therapist)s, %(date)s, '20:00', 60, null, null, null",
-    "release_hold": "%(hold)s",
-    "book_hold": "%(hold)s, 'video', '', 'A title', null",
-    "book_series": "%(client)s, %(therapist)s, %(date)s, '20:00', 2, '7 days', 60, 'video', '', 'A title', null, null",
-    "adjust_credits": "%(client)s, 1, 'a reason', null, null",
-    "revoke_grant": "%(lot)s, null, 'a reason'",
-    "expire_credits": "",
-    "get_credit_statement": "%(client)s, '2000-01-01', '2100-01-01'",
-    "get_policy": "%(therapist)s",
-    "set_policy": """'{"refund_grace": "60 days"}', %(therapist)s""",
-    "book_session_with_override": (
-        "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null"
-    ),
-    "list_available_slots": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
-    "list_available_days": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
-    "list_slot_states": "%(therapist)s, %(date)s, %(date)s, 60, null, null",
-    "list_opening_hours": "%(therapist)s, %(date)s, %(date)s, null",
-    "next_available_slot": "%(therapist)s, 60, null, null, null",
-    "find_available_therapists": "now(), now() + interval '3 days', 60, null, 20",
-    "get_weekly_hours": "%(therapist)s",
-    "set_weekly_hours": """%(therapist)s, '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'""",
-    "list_date_overrides": "%(therapist)s, %(date)s, %(date)s",
-    "set_date_override": "%(therapist)s, %(date)s, '[]'",
-    "list_time_off": "%(therapist)s, now(), now() + interval '3 days'",
-    "add_time_off": "%(therapist)s, now(), now() + interval '3 days', 'a reason'",
-    "remove_time_off": "%(time_off)s",
-    "sync_external_busy": "%(therapist)s, 'a calendar', '[]', now(), now() + interval '3 days'",
-}
-EITHERS = {"cancel_session", "reschedule_session"}
-CLIENTS = {"hold_slot", "release_hold", "book_hold", "book_series", "get_credit_statement"}
-THERAPISTS = {"approve_session", "confirm_session", "start_session", "complete_session", "mark_no_show"}
-OWN_TIME = {
-    "set_weekly_hours", "set_date_override", "list_time_off", "add_time_off", "remove_time_off", "sync_external_busy",
-}  # fmt: skip
-EVERYBODYS = {
-    "get_policy", "list_available_slots", "list_available_days", "next_available_slot", "find_available_therapists",
-    "get_weekly_hours", "list_date_overrides", "list_opening_hours", "list_slot_states",
-}  # fmt: skip
+EITHERS, CLIENTS, THERAPISTS = (calls_for(allowed) for allowed in (Allowed.BOTH, Allowed.CLIENT, Allowed.THERAPIST))
+OWN_TIME, EVERYBODYS = calls_for(Allowed.THERAPISTS_TIME), calls_for(Allowed.ANYBODY)
 
 
 @pytest.fixture
 def scene(hosted_world: World) -> dict[str, Any]:
-    """A client and a therapist with a session to come, one that began, one that is asked for, and a hold."""
-    world = hosted_world
-    client, therapist = world.client(), world.therapist()
-    lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
-    begun = world.book(client, therapist, "06:00")["id"]
-    begin(world.connection, begun)
-    return {
-        "client": client,
-        "therapist": therapist,
-        "lot": lot_id,
-        "date": TOMORROW,
-        "session": world.book(client, therapist, "08:00")["id"],
-        "begun": begun,
-        "request": request_session(world.connection, client, therapist, at(10)),
-        "time_off": world.scalar("select id from add_time_off(%s, now(), now() + interval '1 hour')", therapist),
-        "hold": call(
-            world.connection, "hold_slot",
-            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="12:00",
-        )["id"],
-    }  # fmt: skip
+    return make_scene(hosted_world)
 
 
 def answers(connection: Connection, schema: str, scene: dict[str, Any]) -> dict[str, str]:
     """Make every call in a transaction that is rolled back, and return how each ended."""
     ended = {}
-    for function, arguments in CALLS.items():
-        asked = f"select * from {schema}.{function}({arguments})"
+    for function, example in CALLS.items():
+        asked = f"select * from {schema}.{function}({example.arguments})"
         with connection.transaction(force_rollback=True):
             ended[function] = outcome(partial(connection.execute, asked.encode(), scene))
     return ended
@@ -111,7 +45,7 @@ def expected(allowed: set[str], otherwise: str) -> dict[str, str]:
 
 def test_every_public_function_is_called_by_a_test_of_access(hosted_world: World, host: Host) -> None:
     functions = hosted_world.run("select proname from pg_proc where pronamespace = 'public'::regnamespace")
-    known = {*CALLS, *callers.CALLS}
+    known = {*CALLS, *PEOPLE_CALLS}
     assert {name for (name,) in functions} == known
     for role in of(host, ["bookingdb_service"], ["authenticated", "service_role"]):
         twins = hosted_world.run(

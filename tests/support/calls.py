@@ -1,0 +1,160 @@
+"""An example of every public function: the arguments with which it succeeds, and who may make the call.
+
+A new public function has one entry here. Tests of access, of plans and of the builders go through all of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+from uuid import uuid4
+
+from tests.support import TOMORROW, World
+from tests.support.life import at, begin, call, request_session
+
+SOMEBODY = "6f1c5b52-4f0a-4b7e-9d5f-6f5f0e6f7a10"
+
+
+class Allowed(Enum):
+    """Who may make a call, beside trusted callers."""
+
+    BOTH = auto()
+    CLIENT = auto()
+    THERAPIST = auto()
+    # The therapist, about their own time and not about a session.
+    THERAPISTS_TIME = auto()
+    ANYBODY = auto()
+    TRUSTED = auto()
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a function in SQL; the placeholders are the keys of `make_scene`."""
+
+    arguments: str
+    allowed: Allowed
+
+
+CALLS = {
+    "cancel_session": Call("%(session)s, 'ill', null, null", Allowed.BOTH),
+    "reschedule_session": Call("%(session)s, %(date)s, '18:00', null, null, null", Allowed.BOTH),
+    "approve_session": Call("%(request)s, null", Allowed.THERAPIST),
+    "confirm_session": Call("%(session)s, null", Allowed.THERAPIST),
+    "start_session": Call("%(begun)s, null", Allowed.THERAPIST),
+    "complete_session": Call("%(begun)s, null", Allowed.THERAPIST),
+    "mark_no_show": Call("%(begun)s, null", Allowed.THERAPIST),
+    "hold_slot": Call("%(client)s, %(therapist)s, %(date)s, '20:00', 60, null, null, null", Allowed.CLIENT),
+    "release_hold": Call("%(hold)s", Allowed.CLIENT),
+    "book_hold": Call("%(hold)s, 'video', '', 'A title', null", Allowed.CLIENT),
+    "book_series": Call(
+        "%(client)s, %(therapist)s, %(date)s, '20:00', 2, '7 days', 60, 'video', '', 'A title', null, null",
+        Allowed.CLIENT,
+    ),
+    "adjust_credits": Call("%(client)s, 1, 'a reason', null, null", Allowed.TRUSTED),
+    "revoke_grant": Call("%(lot)s, null, 'a reason'", Allowed.TRUSTED),
+    "expire_credits": Call("", Allowed.TRUSTED),
+    "get_credit_statement": Call("%(client)s, '2000-01-01', '2100-01-01'", Allowed.CLIENT),
+    "get_policy": Call("%(therapist)s", Allowed.ANYBODY),
+    "set_policy": Call("""'{"refund_grace": "60 days"}', %(therapist)s""", Allowed.TRUSTED),
+    "book_session_with_override": Call(
+        "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null", Allowed.TRUSTED
+    ),
+    "list_available_slots": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
+    "list_available_days": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
+    "list_slot_states": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
+    "list_opening_hours": Call("%(therapist)s, %(date)s, %(date)s, null", Allowed.ANYBODY),
+    "next_available_slot": Call("%(therapist)s, 60, null, null, null", Allowed.ANYBODY),
+    "find_available_therapists": Call("now(), now() + interval '3 days', 60, null, 20", Allowed.ANYBODY),
+    "get_weekly_hours": Call("%(therapist)s", Allowed.ANYBODY),
+    "set_weekly_hours": Call(
+        """%(therapist)s, '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'""", Allowed.THERAPISTS_TIME
+    ),
+    "list_date_overrides": Call("%(therapist)s, %(date)s, %(date)s", Allowed.ANYBODY),
+    "set_date_override": Call("%(therapist)s, %(date)s, '[]'", Allowed.THERAPISTS_TIME),
+    "list_time_off": Call("%(therapist)s, now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME),
+    "add_time_off": Call("%(therapist)s, now(), now() + interval '3 days', 'a reason'", Allowed.THERAPISTS_TIME),
+    "remove_time_off": Call("%(time_off)s", Allowed.THERAPISTS_TIME),
+    "sync_external_busy": Call(
+        "%(therapist)s, 'a calendar', '[]', now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME
+    ),
+}
+
+
+def calls_for(allowed: Allowed) -> set[str]:
+    """The functions whose example these may call."""
+    return {name for name, example in CALLS.items() if example.allowed is allowed}
+
+
+def make_scene(world: World) -> dict[str, Any]:
+    """A client and a therapist with a session to come, one that began, one that is asked for, and a hold."""
+    client, therapist = world.client(), world.therapist()
+    lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
+    begun = world.book(client, therapist, "06:00")["id"]
+    begin(world.connection, begun)
+    return {
+        "client": client,
+        "therapist": therapist,
+        "lot": lot_id,
+        "date": TOMORROW,
+        "session": world.book(client, therapist, "08:00")["id"],
+        "begun": begun,
+        "request": request_session(world.connection, client, therapist, at(10)),
+        "time_off": world.scalar("select id from add_time_off(%s, now(), now() + interval '1 hour')", therapist),
+        "hold": call(
+            world.connection, "hold_slot",
+            user_id=client, therapist_id=therapist, session_date=TOMORROW, session_time="12:00",
+        )["id"],
+    }  # fmt: skip
+
+
+# Those that need people only; tests/rules/access/test_roles.py says who may call each. The placeholders are the keys of
+# `make_people`.
+PEOPLE_CALLS = {
+    "create_session_with_credit_deduction": "%(me)s, %(therapist)s, %(date)s, '10:00', 60, 'x', '', 't', null, null",
+    "check_booking_conflict": "%(therapist)s, %(date)s, '10:00', '11:00', null, null",
+    "get_credit_balance": "%(me)s",
+    "get_credit_history": "%(me)s, 50, null",
+    "lock_for_booking": "array[%(me)s, %(therapist)s]::uuid[]",
+    "register_client": "%(email)s, null, %(id)s",
+    "register_therapist": "%(email)s, null, %(id)s, null",
+    "set_therapist_active": "%(therapist)s, true",
+    "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50",
+}
+
+
+def make_people(world: World) -> dict[str, Any]:
+    """A therapist, two clients with credits, and an address nobody has."""
+    return {
+        "therapist": world.therapist(),
+        "me": world.client(credits=3),
+        "other": world.client(credits=3),
+        "date": TOMORROW,
+        "email": f"{uuid4()}@example.com",
+        "id": uuid4(),
+    }
+
+
+# A value that will do in Python, for each parameter that has no default, by its name.
+VALUES: dict[str, Any] = {
+    **dict.fromkeys(("user_id", "therapist_id", "session_id", "hold_id", "time_off_id"), SOMEBODY),
+    "active": True,
+    "amount": 1,
+    "date": "2030-01-07",
+    "email": "ada@example.com",
+    "end": dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
+    "end_time": "11:00",
+    "events": [],
+    "from_": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
+    "hours": [],
+    "occurrences": 2,
+    "people": [SOMEBODY],
+    "reason": "r",
+    "session_date": "2030-01-07",
+    "session_time": "10:00",
+    "source": "google",
+    "start": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
+    "start_time": "10:00",
+    "to": dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
+}
