@@ -1,8 +1,7 @@
 """Run a call on whatever connection there is, synchronously or not.
 
 The steps are the same for every call: find out whose the transaction is, run the statement, turn the driver's error
-into ours and, if the transaction is our own, try again what Postgres asks to be tried again: serialization failures
-and deadlocks.
+into ours. If the transaction is our own, serialization failures and deadlocks are tried again.
 
 A connection that is lost while a call waits for its answer leaves open whether the call was done. If the
 connection was opened for the call (a URL, a pool) and the call has an idempotency key, it is asked again on a new

@@ -25,7 +25,7 @@ from bookingdb.install.session import Connection, prepare
 from bookingdb.install.source import Source
 
 # Subjects that the rules speak about; each is defined in sql/subjects, from those before it.
-SUBJECTS = (*catalogue.OURS, "tables", "callers", "exposed", "policies", "views", "indexes", "replaceable")
+SUBJECTS = (*catalogue.OURS, "tables", "callers", "exposed", "row_policies", "views", "indexes", "replaceable")
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class _File:
     content: str
 
 
-def sql_script(source: Source | None = None, *, passes_over_newer: bool = False) -> str:
+def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> str:
     """Return one SQL statement that installs bookingdb or brings it to this version, and that may be run again.
 
     It needs a transaction that is read committed; it may be one of the caller's, whose settings it puts back. It waits
@@ -56,7 +56,7 @@ def sql_script(source: Source | None = None, *, passes_over_newer: bool = False)
 
     Args:
         source: the files to apply; those of this package when left out.
-        passes_over_newer: leave a database alone that has a newer version, instead of refusing it. This suits a file
+        ignores_newer: leave a database alone that has a newer version, instead of refusing it. This suits a file
             that is one of many, if a later file is for the newer version.
 
     Raises:
@@ -88,7 +88,7 @@ def sql_script(source: Source | None = None, *, passes_over_newer: bool = False)
         is_installed=script.IS_INSTALLED,
         lock=INSTALL_LOCK,
         lock_timeout=f"{LOCK_TIMEOUT * 1000:.0f}ms",
-        is_newer=indented(newer, 16) if passes_over_newer else "false",
+        is_newer=indented(newer, 16) if ignores_newer else "false",
         plan=indented(script.pending_query(source), 16),
         obstacle=indented(script.obstacle_query(source), 16),
         stray_functions=indented(script.strays_query(source), 16),
@@ -140,7 +140,7 @@ def write_migration(folder: Path = SUPABASE_FOLDER, source: Source | None = None
     path = folder / f"{_next_number(folder)}_bookingdb_{version}_{source.content[:12]}.sql"
     # Whole or not at all, so that nobody pushes a part.
     unfinished = path.with_suffix(".part")
-    unfinished.write_text(sql_script(source, passes_over_newer=True), encoding="utf-8", newline="\n")
+    unfinished.write_text(sql_script(source, ignores_newer=True), encoding="utf-8", newline="\n")
     unfinished.replace(path)
     return Exported(path, written=True)
 

@@ -48,7 +48,7 @@ def uninstall(
 ) -> Removal:
     """Remove what `migrate` installed.
 
-    The application's own objects are never removed: where one of them needs what would go (a view that calls a function
+    The application's own objects are never removed. If one of them needs what would go (a view that calls a function
     of ours, a foreign key to our table), nothing is removed at all, and the message names it.
 
     Args:

@@ -109,7 +109,7 @@ def test_the_second_time_nothing_is_written_and_nobody_waits(owned: Connection, 
         run(other, "lock table public.users, public.sessions, bookingdb.ledger in row exclusive mode")
         run(owned, "set statement_timeout = '5s'")
         run(owned, sql_script())
-        run(owned, sql_script(passes_over_newer=True))
+        run(owned, sql_script(ignores_newer=True))
 
     assert (contents(owned), versions_of_rows(owned)) == before
     assert [notice.split(": ", 1)[1] for notice in received] == [
@@ -321,9 +321,9 @@ def test_one_of_many_installations_at_once_does_the_work(owned: Connection, owne
 def refusal(connection: Connection, files: Source = SOURCE) -> str:
     """What both the script and `migrate` say; neither leaves anything behind."""
     before = contents(connection)
-    for passes_over_newer in (False, True):
+    for ignores_newer in (False, True):
         with pytest.raises(psycopg.Error) as by_script:
-            run(connection, sql_script(files, passes_over_newer=passes_over_newer))
+            run(connection, sql_script(files, ignores_newer=ignores_newer))
         with pytest.raises(InstallError) as by_migrate:
             migrate(connection, source=files)
         assert by_script.value.diag.message_primary == str(by_migrate.value)
@@ -554,7 +554,7 @@ def test_each_version_adds_one_file_once(tmp_path: Path, next_version: Source, m
     assert first.written
     assert before <= datetime.strptime(first.path.name[:14], "%Y%m%d%H%M%S") <= datetime.now(UTC).replace(tzinfo=None)
     assert names(folder) == [f"bookingdb_0.1.0_{SOURCE.content[:12]}.sql"]
-    assert first.path.read_text() == sql_script(passes_over_newer=True)
+    assert first.path.read_text() == sql_script(ignores_newer=True)
 
     assert write_migration(folder) == export.Exported(first.path, written=False)
     # A release without changes of the SQL.

@@ -1,4 +1,4 @@
--- Triggers or policies of ours, their definitions in the form that source.normalise gives those of the files.
+-- Triggers or row policies of ours, their definitions in the form that source.normalise gives those of the files.
 select
     e."table",
     e.name,

@@ -1,4 +1,4 @@
--- The policies on our tables: table and name (quoted where they must be) and definition, as in the file of policies.
+-- The row policies on our tables: table and name (quoted where needed) and definition, as in row_security.sql.
 select
     format('%I.%I', p.schemaname, p.tablename) as "table",
     quote_ident(p.policyname) as name,

@@ -6,4 +6,4 @@ select t.name,
         else format('create policy deny on %s for all to public using (false) with check (false)', t.name)
     end] as statements
 from tables as t
-where t.relrowsecurity and not exists (select from policies as p where p.table_oid = t.oid)
+where t.relrowsecurity and not exists (select from row_policies as p where p.table_oid = t.oid)

@@ -6,7 +6,7 @@ select p.name,
         case p.polcmd when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'write' end
     ) as problem,
     array[p.removal] as statements
-from policies as p
+from row_policies as p
 inner join callers as k on k.oid = any(p.polroles)
 where p.relrowsecurity
     and p.polpermissive

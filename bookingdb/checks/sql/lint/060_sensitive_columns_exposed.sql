@@ -3,13 +3,13 @@
 select format('%s.%I', t.name, a.attname) as object,
     'can be read by ' || string_agg(k.role, ' and ' order by k.role) as problem,
     case when t.relrowsecurity then array(
-        select p.removal from policies as p where p.oid = any(array_agg(w.oid)) order by p.name
+        select p.removal from row_policies as p where p.oid = any(array_agg(w.oid)) order by p.name
     )
     else array[format('alter table %s enable row level security', t.name)] end as statements
 from tables as t
 inner join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 inner join callers as k on has_column_privilege(k.role, t.oid, a.attnum, 'SELECT')
-left join policies as w
+left join row_policies as w
     on w.table_oid = t.oid
     and w.polpermissive
     and w.reaches_all_rows

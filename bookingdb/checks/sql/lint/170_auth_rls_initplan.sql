@@ -1,7 +1,7 @@
 -- Policies that ask the same again for each row
 -- Functions that give the same for all rows of a query, so that a policy should ask them once. A policy is kept as a
--- tree of nodes in braces: sub-selects that are evaluated once (from no table, naming no column of the row, compared
--- with nothing) are cut out of it, inside first, and what is called in the rest is called for each row.
+-- tree of nodes in braces. Sub-selects that are evaluated once (from no table, naming no column of the row, compared
+-- with nothing) are cut out of it, inside first. Functions in the rest are called for each row.
 select p.name,
     'asks ' || string_agg(distinct f.name || '()', ' and ' order by f.name || '()') || ' for each row' as problem,
     array[case when p.is_managed then :'reapply' else format(
@@ -9,7 +9,7 @@ select p.name,
         ' using (' || regexp_replace(p.qual, c.pattern, c.replacement, 'g') || ')',
         ' with check (' || regexp_replace(p.with_check, c.pattern, c.replacement, 'g') || ')'
     ) end] as statements
-from policies as p
+from row_policies as p
 cross join lateral (
     with recursive steps (tree) as (
         select regexp_replace(concat(p.polqual::text, p.polwithcheck::text), '\\[{}]|[\u0001-\u0003]', '', 'g')

@@ -12,7 +12,7 @@ from (
         coalesce(o.rolname, 'public') as role,
         array_agg(p.bare_name order by p.bare_name) as names,
         (array_agg(p.removal order by not p.is_managed, p.bare_name))[2:] as removals
-    from policies as p
+    from row_policies as p
     cross join unnest(string_to_array(case p.polcmd
         when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete'
         else 'select,insert,update,delete'
@@ -21,7 +21,7 @@ from (
         select 0::oid as oid
         union
         select role.oid
-        from policies as other
+        from row_policies as other
         inner join pg_roles as role on role.oid = any(other.polroles)
         where other.table_oid = p.table_oid and not role.rolbypassrls and not role.rolsuper
     ) as w
