@@ -30,6 +30,7 @@ begin
 
     -- Find the sessions that overlap others of their therapist or client. In the order of starts, a session overlaps an
     -- earlier one if it starts before the last end so far, and a later one if it ends after the next start.
+    -- has_place_in_time() is spelled out here and below: over all sessions a call costs 3 microseconds a row, this 0.3.
     with taken as (
         select s.id, s.therapist_id, s.user_id as client_id, tstzrange(s.start_time, s.end_time) as period,
             tstzrange(s.start_time, s.end_time) as blocked, true as is_new

@@ -48,7 +48,7 @@ begin
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    -- Called only with a key: without one the call would be 1 % of a hold.
+    -- Called only with a key, as record_answer() below: without one the call would be 1 % of a hold.
     if p_idempotency_key is not null then
         v_answer := bookingdb.find_earlier_answer('hold_slot', p_user_id, p_idempotency_key, jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text,
@@ -88,7 +88,9 @@ begin
     );
     perform bookingdb.write_hold_event('hold.placed', v_hold_id);
 
-    perform bookingdb.record_answer(v_answer, v_hold_id, bookingdb.credits_balance(p_user_id));
+    if p_idempotency_key is not null then
+        perform bookingdb.record_answer(v_answer, v_hold_id, bookingdb.credits_balance(p_user_id));
+    end if;
     return bookingdb.held_slot(v_hold_id);
 end;
 $function$;

@@ -33,7 +33,7 @@ begin
         p_session_id, p_user_id, p_policy.therapist_id, p_title, coalesce(p_notes, ''), p_session_date, p_session_time,
         lower(p_period), upper(p_period), extract(epoch from upper(p_period) - lower(p_period))::integer / 60,
         p_session_type, 'scheduled', p_time_zone, 1,
-        bookingdb.add_elapsed(lower(p_period), -p_policy.cancellation_window), p_series_id, p_hours_overridden
+        bookingdb.free_cancellation_until(p_policy, lower(p_period)), p_series_id, p_hours_overridden
     )
     returning s.id, s.user_id, s.therapist_id, s.title, s.description, s.scheduled_date, s.scheduled_time, s.start_time,
         s.end_time, s.duration_minutes, s.session_type, s.status, s.created_at, s.time_zone,

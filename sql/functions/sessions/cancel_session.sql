@@ -59,9 +59,7 @@ begin
         p_refund,
         v_part <> 'client' or v_now <= coalesce(
             v_session.free_cancellation_until,
-            bookingdb.add_elapsed(
-                v_session.start_time, -(bookingdb.policy_of(v_session.therapist_id)).cancellation_window
-            )
+            bookingdb.free_cancellation_until(bookingdb.policy_of(v_session.therapist_id), v_session.start_time)
         ),
         -- A session without a start is never cancelled late.
         true

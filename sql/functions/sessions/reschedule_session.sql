@@ -92,16 +92,16 @@ begin
     -- session.
     v_free_until := coalesce(
         v_session.free_cancellation_until,
-        bookingdb.add_elapsed(v_session.start_time, -v_policy.cancellation_window)
+        bookingdb.free_cancellation_until(v_policy, v_session.start_time)
     );
     if v_part <> 'client' or v_now <= v_free_until then
-        v_free_until := bookingdb.add_elapsed(v_start, case
+        v_free_until := case
             -- Compared in seconds, and ten years at most: a direct writer may have left the start out, or made the
             -- window endless.
             when abs(extract(epoch from v_free_until) - extract(epoch from v_session.start_time)) < 315576000
-                then v_free_until - v_session.start_time
-            else -v_policy.cancellation_window
-        end);
+                then bookingdb.add_elapsed(v_start, v_free_until - v_session.start_time)
+            else bookingdb.free_cancellation_until(v_policy, v_start)
+        end;
     end if;
 
     update public.sessions as s
