@@ -150,7 +150,9 @@ def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Serve
 
 
 def test_booking_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
-    free_of_charge = replaced("take_credit", ("perform bookingdb.raise_error('busy');", "return;"))
+    given_up = replaced("lock_next_lot", ("perform bookingdb.raise_error('busy');", "return null;"))
+    refusal = "perform bookingdb.raise_error('insufficient_credits', jsonb_build_object('credits_balance', 0));"
+    free_of_charge = given_up + replaced("take_credit", (refusal, "return;"))
     with sabotaged(own_server, free_of_charge):
         figures = interruptions.torture(own_server, seconds=1.5, faults=(interruptions.lock_not_granted,))
 
