@@ -216,7 +216,8 @@ class Application:
     indexes: list[Index]
     triggers: list[Trigger]
     functions: list[Function]
-    row_policies: list[RowPolicy]
+    # Row policies; the name is in the fingerprint of plans.
+    policies: list[RowPolicy]
     extension_schema: str | None
     has_extensions_schema: bool
     roles: list[str] = field(default_factory=list)
@@ -272,7 +273,7 @@ def inspect(connection: Connection) -> Application:
         indexes=read("indexes", Index),
         triggers=read("triggers", Trigger),
         functions=read("functions", Function),
-        row_policies=read("row_policies", RowPolicy),
+        policies=read("row_policies", RowPolicy),
         extension_schema=extension[0] if extension else None,
         has_extensions_schema=bool(has_schema and has_schema[0]),
         roles=_listed(connection, "roles"),

@@ -103,7 +103,7 @@ def _attached(draft: PlanDraft, columns: RetypedColumns) -> Iterator[Dependent]:
     for index in draft.app.indexes:
         if index.table == columns.table and columns.spoil(index.definition) and index.label not in draft.cleared:
             yield Dependent(f"drop {index.label}", [readable(index.definition)])
-    for policy in draft.app.row_policies:
+    for policy in draft.app.policies:
         if policy.table == columns.table and columns.are_named_in(f"{policy.using} {policy.check}"):
             yield Dependent(policy.removal, [readable(policy.definition)])
     yield from _triggers(draft, columns)

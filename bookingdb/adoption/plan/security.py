@@ -36,7 +36,7 @@ def guard_tables(draft: PlanDraft) -> None:
     for table in draft.app.tables:
         _switch_row_security_on(draft, table)
     _ask_about_own_sessions(draft)
-    for policy in draft.app.row_policies:
+    for policy in draft.app.policies:
         if policy.table in draft.app.tables:
             draft.note("security", policy.definition)
             _ask_about_policy(draft, policy)
@@ -74,7 +74,7 @@ def _switch_row_security_on(draft: PlanDraft, table: str) -> None:
 def _ask_about_own_sessions(draft: PlanDraft) -> None:
     """Ask about sessions that users write in the browser and that nothing guarded: they go on with their own."""
     relation = draft.app.relations.get("sessions")
-    if relation is None or relation.row_security or any(each.table == "sessions" for each in draft.app.row_policies):
+    if relation is None or relation.row_security or any(each.table == "sessions" for each in draft.app.policies):
         return
     writes = re.compile(r"grant (INSERT|UPDATE|DELETE)(?: \(.*?\))? on table \S+ to (authenticated|public)\b")
     found = {match[1].lower() for grant in relation.grants if (match := writes.match(grant))}
