@@ -55,6 +55,16 @@ def test_entry_functions_plan_without_statistics() -> None:
     assert [function.path for function in PUBLIC if function.header.security != "definer"] == []
 
 
+def test_invariants_are_checked_without_indexes() -> None:
+    """A corrupt index would hide the rows that its constraint missed."""
+    scans = ("indexscan", "indexonlyscan", "bitmapscan", "nestloop")
+    settings = "".join(f"set enable_{scan} = off\n" for scan in scans)
+    readers = [file for file in SOURCE.engine if file.room == "checks" and file.name != "check_invariants"]
+
+    assert len(readers) > 5
+    assert [file.path for file in readers if settings not in file.header.settings] == []
+
+
 def test_public_function_hands_on_parameters_and_rights() -> None:
     assert [face.name for face in SOURCE.public_functions] == sorted(function.name for function in PUBLIC)
     for face in SOURCE.public_functions:
