@@ -95,13 +95,7 @@ begin
         bookingdb.free_cancellation_until(v_policy, v_session.start_time)
     );
     if v_part <> 'client' or v_now <= v_free_until then
-        v_free_until := case
-            -- Compared in seconds, and ten years at most: a direct writer may have left the start out, or made the
-            -- window endless.
-            when abs(extract(epoch from v_free_until) - extract(epoch from v_session.start_time)) < 315576000
-                then bookingdb.add_elapsed(v_start, v_free_until - v_session.start_time)
-            else bookingdb.free_cancellation_until(v_policy, v_start)
-        end;
+        v_free_until := bookingdb.moved_cancellation_terms(v_policy, v_free_until, v_session.start_time, v_start);
     end if;
 
     update public.sessions as s
