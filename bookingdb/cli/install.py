@@ -29,11 +29,16 @@ def mention(remark: str | None) -> None:
     is_flag=True,
     help="Apply functions, triggers, policies and grants again: puts back what was changed by hand.",
 )
+@click.option(
+    "--downgrade",
+    is_flag=True,
+    help="Put this package's functions in the place of a newer version's, which migrate refuses otherwise.",
+)
 @json_option
-def migrate(database_url: str | None, dry_run: bool, reapply: bool, as_json: bool) -> None:
+def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: bool, as_json: bool) -> None:
     """Install bookingdb, or bring it to this version: everything in one transaction, or nothing."""
     with open_database(database_url) as connection:
-        report = installer.migrate(connection, dry_run=dry_run, reapply=reapply)
+        report = installer.migrate(connection, dry_run=dry_run, reapply=reapply, downgrade=downgrade)
         if not dry_run:
             mention(installer.missing_role(connection))
     if as_json:
@@ -112,9 +117,10 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
                 "pending_migrations": pending,
                 "functions_pending": found.pending.reason is not None,
                 "reason": found.pending.reason,
+                "newer": found.newer,
             }
         )
-        return
+        sys.exit(REFUSED if found.newer else 0)
     print_table(
         [
             {
@@ -129,6 +135,9 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
         ],
         "Nothing is installed.",
     )
+    if found.newer:
+        mention(found.newer)
+        sys.exit(REFUSED)
     for name in pending:
         click.echo(f"Pending: migration {name}.")
     if found.pending.reason:

@@ -20,6 +20,7 @@ from bookingdb.install import script
 from bookingdb.install.script import Step
 from bookingdb.install.session import FAILED, INSTALL_LOCK, LOCK_TIMEOUT, NOT_LOCKED, NOT_PERMITTED, SETTINGS, literal
 from bookingdb.install.source import Source, SourceError, load
+from bookingdb.install.version_order import version_key
 from bookingdb.queries import indented
 
 # The Supabase CLI looks for migrations here.
@@ -71,12 +72,6 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
     names = [file.name for file in source.migrations]
     settings = {**SETTINGS, "lock_timeout": "0"}
     steps = enumerate(script.installation(source, source.migrations), start=1)
-    newer = script.query(
-        "newer",
-        names=names,
-        numbers_pattern=_NUMBERS,
-        version_numbers=".".join(str(number) for number in _numbers(version)),
-    )
     query = script.query(
         "export",
         version=version,
@@ -88,7 +83,7 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
         is_installed=script.IS_INSTALLED,
         lock=INSTALL_LOCK,
         lock_timeout=f"{LOCK_TIMEOUT * 1000:.0f}ms",
-        is_newer=indented(newer, 16) if ignores_newer else "false",
+        ignores_newer=ignores_newer,
         plan=indented(script.pending_query(source), 16),
         obstacle=indented(script.obstacle_query(source), 16),
         stray_functions=indented(script.strays_query(source), 16),
@@ -129,13 +124,19 @@ def write_migration(folder: Path = SUPABASE_FOLDER, source: Source | None = None
     exported = list(_exported(folder))
     known = {file.name for file in source.migrations}
     version = package_version("bookingdb")
+    newest = exported[-1] if exported else None
+    is_written = newest is not None and newest.content == source.content
+    # Among files of one version, an export that a later one replaced is the older one.
+    is_replaced = not is_written and any(file.content == source.content for file in exported)
     for file in exported:
-        if not known.issuperset(file.migrations) or _numbers(file.version) > _numbers(version):
+        is_later = version_key(file.version) > version_key(version)
+        is_replacement = is_replaced and version_key(file.version) == version_key(version) and file is newest
+        if is_later or is_replacement or not known.issuperset(file.migrations):
             raise ExportError(
                 f"{file.path} is of bookingdb {file.version}, which is newer than this package; upgrade the package"
             )
-    if exported and exported[-1].content == source.content:
-        return Exported(exported[-1].path, written=False)
+    if newest is not None and is_written:
+        return Exported(newest.path, written=False)
 
     path = folder / f"{_next_number(folder)}_bookingdb_{version}_{source.content[:12]}.sql"
     # Whole or not at all, so that nobody pushes a part.
@@ -191,17 +192,6 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers with which a version begins, to be compared; the script does the same.
-
-    >>> _numbers("0.10.2rc1")
-    (0, 10, 2)
-    """
-    found = re.match(_NUMBERS, version)
-    return tuple(int(number) for number in found[0].split(".")) if found else ()
-
-
-_NUMBERS = "^[0-9.]*[0-9]"
 _FILE_NAME = re.compile(r"\d+_bookingdb_\S+_[0-9a-f]{12}\.sql")
 
 _HEADER = """\

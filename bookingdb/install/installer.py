@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from bookingdb.install.session import (
     NOT_LOCKED,
     SETTINGS,
     Connection,
+    DatabaseIsNewer,
     InstallError,
     configure,
     limit_lock_wait,
@@ -49,6 +51,8 @@ class Pending:
 
     migrations: tuple[SqlFile, ...]
     reason: str | None
+    # The function set replaces one of a newer version.
+    is_downgrade: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -83,10 +87,14 @@ class Applied:
 
 @dataclass(frozen=True)
 class Status:
-    """The installed version of a database beside this package's: history rows (newest first) and what is pending."""
+    """The installed version of a database beside this package's: history rows (newest first) and what is pending.
+
+    ``newer`` says why the database is newer than this package, None if it is not.
+    """
 
     history: list[dict[str, Any]]
     pending: Pending
+    newer: str | None = None
 
 
 def migrate(
@@ -95,6 +103,7 @@ def migrate(
     source: Source | None = None,
     dry_run: bool = False,
     reapply: bool = False,
+    downgrade: bool = False,
     wait: float = 300,
 ) -> Applied:
     """Bring a database to this package's version, in one transaction.
@@ -105,11 +114,14 @@ def migrate(
         dry_run: only report the SQL that would run.
         reapply: apply functions, triggers, policies and grants even though they are recorded as up to date; puts back
             what was changed by hand.
+        downgrade: replace the functions of a newer version, too, and drop those that only the newer version has. Its
+            migrations cannot be taken back: a database that has one this package does not know is refused all the same.
         wait: how long, in seconds, to wait for another installation to finish.
 
     Raises:
-        InstallError: the database is newer than the package, an applied migration's file was changed, tables of the
-            same names are in the way, the role may not install, another installation did not finish in time.
+        DatabaseIsNewer: a newer package installed the database; it was left as it is.
+        InstallError: an applied migration's file was changed, tables of the same names are in the way, the role may not
+            install, another installation did not finish in time.
 
     Example:
         >>> with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
@@ -120,13 +132,14 @@ def migrate(
     if dry_run:
         with connection.transaction(force_rollback=True):
             prepare(connection)
-            pending = find_pending(connection, source, reapply=reapply)
+            pending = find_pending(connection, source, reapply=reapply, downgrade=downgrade)
             if pending.is_empty:
                 return Applied()
             _refuse_obstacles(connection, source)
-            names = [file.name for file in pending.migrations]
             return Applied(
-                names, pending.reason, [step.statement for step in script.installation(source, pending.migrations)]
+                [file.name for file in pending.migrations],
+                pending.reason,
+                [step.statement for step in _steps(source, pending)],
             )
 
     deadline = time.monotonic() + wait
@@ -134,10 +147,10 @@ def migrate(
         applied: Applied | None = None
         with connection.transaction():
             prepare(connection)
-            pending = find_pending(connection, source, reapply=reapply)
+            pending = find_pending(connection, source, reapply=reapply, downgrade=downgrade)
             if not pending.is_empty and scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
                 # Asked again under the lock: somebody may have done the work while we waited.
-                pending = find_pending(connection, source, reapply=reapply)
+                pending = find_pending(connection, source, reapply=reapply, downgrade=downgrade)
                 applied = _apply(connection, source, pending) if not pending.is_empty else None
         if connection.closed:
             # The end of a transaction on a connection that is known to be lost raises nothing, and commits nothing.
@@ -154,7 +167,7 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
     """Tell what is installed and what is pending, without changing anything.
 
     Raises:
-        InstallError: as `migrate`.
+        InstallError: as `migrate`, but not because the database is newer.
     """
     source = source or installed_source(connection)
     with connection.transaction(force_rollback=True):
@@ -163,23 +176,27 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
         if _is_installed(connection):
             cursor = connection.cursor(row_factory=dict_row)
             history = cursor.execute(script.query("history")).fetchall()
-        return Status(history, find_pending(connection, source))
+        try:
+            return Status(history, find_pending(connection, source))
+        except DatabaseIsNewer as error:
+            return Status(history, Pending((), None), newer=str(error))
 
 
-def find_pending(connection: Connection, source: Source, *, reapply: bool = False) -> Pending:
+def find_pending(connection: Connection, source: Source, *, reapply: bool = False, downgrade: bool = False) -> Pending:
     """Compare a database's history with the files.
 
     Raises:
+        DatabaseIsNewer: the history is of a newer version.
         InstallError: the two contradict each other.
     """
     if not _is_installed(connection):
         return Pending(source.migrations, script.REASON_AT_FIRST)
-    row = connection.execute(script.pending_query(source, reapply=reapply)).fetchone()
+    row = connection.execute(script.pending_query(source, reapply=reapply, downgrade=downgrade)).fetchone()
     assert row is not None
-    problem, pending, reason = row
+    problem, is_newer, pending, reason = row
     if problem:
-        raise InstallError(problem)
-    return Pending(tuple(file for file in source.migrations if file.name in pending), reason)
+        raise (DatabaseIsNewer if is_newer else InstallError)(problem)
+    return Pending(tuple(file for file in source.migrations if file.name in pending), reason, is_downgrade=is_newer)
 
 
 def recorded_set(connection: Connection) -> tuple[str, dict[str, Any]] | None:
@@ -234,13 +251,17 @@ def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
     return set(rows)
 
 
+def _steps(source: Source, pending: Pending) -> Iterator[script.Step]:
+    return script.installation(source, pending.migrations, downgrade=pending.is_downgrade)
+
+
 def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
     _refuse_obstacles(connection, source)
     applied = Applied([file.name for file in pending.migrations], pending.reason)
     if pending.migrations and _is_installed(connection):
         _lock_tables(connection, pending)
     limit_lock_wait(connection)
-    for step in script.installation(source, pending.migrations):
+    for step in _steps(source, pending):
         applied.statements.append(step.statement)
         try:
             with refusals(step.place):

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from bookingdb import queries
 from bookingdb.install.session import literal
 from bookingdb.install.source import Attachment, Source, SqlFile
+from bookingdb.install.version_order import version_key, version_key_expression
 from bookingdb.queries import array, indented
 
 # Roles of the host that grants.sql names; when one appears, the grants are applied again.
@@ -50,10 +51,16 @@ class Step:
     migration: str | None = None
 
 
-def installation(source: Source, migrations: Iterable[SqlFile]) -> Iterator[Step]:
-    """Yield what brings a database to this version, in the order in which it runs; `migrations` are those it lacks."""
+def installation(source: Source, migrations: Iterable[SqlFile], *, downgrade: bool = False) -> Iterator[Step]:
+    """Yield what brings a database to this version, in the order in which it runs.
+
+    Args:
+        source: the files of this version.
+        migrations: those of them that the database lacks.
+        downgrade: drop, too, what only the function set in the database has.
+    """
     yield from structure(migrations)
-    yield from functions(source)
+    yield from functions(source, downgrade=downgrade)
 
 
 def structure(migrations: Iterable[SqlFile]) -> Iterator[Step]:
@@ -63,7 +70,7 @@ def structure(migrations: Iterable[SqlFile]) -> Iterator[Step]:
         yield Step("history", _history_row("migration", file.name, file.checksum, literal(Jsonb({}))), file.name)
 
 
-def functions(source: Source) -> Iterator[Step]:
+def functions(source: Source, *, downgrade: bool = False) -> Iterator[Step]:
     """Yield what every installation ends with: adapter, functions, triggers, policies, grants."""
     for view in source.views:
         yield Step(f"sql/{source.adapter.path}", view)
@@ -72,6 +79,9 @@ def functions(source: Source) -> Iterator[Step]:
     yield Step(f"sql/{source.triggers_file.path}", _attach("triggers", source.triggers))
     yield Step(f"sql/{source.row_security_file.path}", _attach("row_policies", source.policies, source.secured_tables))
     yield Step(f"sql/{source.grants_file.path}", source.grants)
+    if downgrade:
+        signatures = [function.signature for function in source.functions]
+        yield Step("downgrade", query("drop_newer", signatures=signatures))
     yield Step("adoption", query("grant_again"))
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
@@ -96,19 +106,25 @@ def obstacle_query(source: Source) -> LiteralString:
     return query("obstacle", minimum_version=MINIMUM_VERSION, public_functions=_public_names(source))
 
 
-def pending_query(source: Source, *, reapply: bool = False) -> LiteralString:
+def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = False) -> LiteralString:
     """Compare the history of a database that has one with the files.
 
-    One row: ``problem``, why the two contradict each other, or null; ``pending``, the names of migrations not applied
-    yet; ``reason``, why functions, triggers, policies and grants must be applied, null where they need not.
+    One row: ``problem``, why the two contradict each other, or null; ``is_newer``, whether the database is newer than
+    the files; ``pending``, the names of migrations not applied yet; ``reason``, why functions, triggers, policies and
+    grants must be applied, null where they need not.
     """
+    version = package_version("bookingdb")
     return query(
         "pending",
+        version=version,
+        version_key=version_key(version),
+        recorded_key=version_key_expression("s.version"),
         known=indented(_values((file.name, file.path, file.checksum) for file in source.migrations), 4),
         checksum=source.checksum,
         present_roles=PRESENT_ROLES,
         reason_at_first=REASON_AT_FIRST,
         reapply=reapply,
+        downgrade=downgrade,
     )
 
 

@@ -39,6 +39,10 @@ class InstallError(Exception):
     """The database cannot be brought to this version; it is as it was. The message says what to do."""
 
 
+class DatabaseIsNewer(InstallError):
+    """A newer package installed the database. An older client works with it: an instance may catch this and go on."""
+
+
 def prepare(connection: Connection, *, read_only: bool = False) -> None:
     """Make the transaction's settings independent of those of the role, the database and the pooler."""
     # Another isolation level would look at the history as it was before the lock.
@@ -104,6 +108,7 @@ __all__ = [
     "NOT_PERMITTED",
     "SETTINGS",
     "Connection",
+    "DatabaseIsNewer",
     "InstallError",
     "configure",
     "kept_for_dependents",

@@ -120,8 +120,11 @@ def _statements(connection: Connection, source: Source, keep_data: bool) -> list
 
 
 def _asked(connection: Connection, source: Source, queries: Iterable[str], keep: Collection[str] = ()) -> list[str]:
+    # A newer package may have installed more than the files know.
+    recorded = installer.recorded_set(connection)
+    installed = set(recorded[1]["functions"]) if recorded else set()
     values = {
-        "signatures": [function.signature for function in source.public_functions],
+        "signatures": sorted(installed.union(function.signature for function in source.public_functions)),
         "roles": KNOWN_ROLES,
         "machinery": [f"bookingdb.{name}" for name in MACHINERY],
         "tables": [name for name in PUBLIC_TABLES if name not in keep],

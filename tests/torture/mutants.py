@@ -30,7 +30,7 @@ PATIENCE = 300
 
 @dataclass(frozen=True)
 class Mutant:
-    """A guard, and how it is removed: what in which file under sql/ becomes what."""
+    """A guard, and how it is removed: what in which file becomes what. The file is below sql/, or a query's."""
 
     guard: str
     file: str
@@ -38,6 +38,11 @@ class Mutant:
     new: str
     # The name of the test that is expected to notice.
     test: str
+
+    @property
+    def path(self) -> str:
+        """The file, from the root of the project."""
+        return self.file if self.file.startswith("bookingdb/") else f"sql/{self.file}"
 
 
 def _function(name: str) -> str:
@@ -194,6 +199,14 @@ MUTANTS = (
         "create index calendar_hold_key", "test_client_has_one_hold_with_a_therapist",
     ),
     Mutant(
+        "the older version that leaves a newer one's functions", "bookingdb/install/sql/pending.sql",
+        "f.version_key > ", "false and f.version_key > ", "test_older_version_leaves_newer_functions",
+    ),
+    Mutant(
+        "the age of function sets of one version", "bookingdb/install/sql/pending.sql",
+        "s.first_id < f.first_id", "false", "test_function_set_that_was_replaced_is_the_older_one",
+    ),
+    Mutant(
         "sessions that are not truncated", "triggers.sql",
         "create trigger _bookingdb_no_truncate before truncate on public.sessions\n"
         "for each statement execute function bookingdb.refuse_change();\n", "", "test_truncate_is_refused",
@@ -224,10 +237,10 @@ def find_test(name: str) -> str:
 
 def apply(mutant: Mutant, folder: Path) -> None:
     """Remove the guard. Raises ValueError where it is not to be found."""
-    path = folder / "sql" / mutant.file
+    path = folder / mutant.path
     text = path.read_text(encoding="utf-8")
     if mutant.old not in text:
-        raise ValueError(f"{mutant.guard}: sql/{mutant.file} has nowhere {mutant.old!r}")
+        raise ValueError(f"{mutant.guard}: {mutant.path} has nowhere {mutant.old!r}")
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
 
 
@@ -269,7 +282,7 @@ def main(guard: tuple[str, ...]) -> None:
             found = killer(mutant, Path(name))
         survived += found is None
         killed_by = f"`{found}`" if found else "**nobody**"
-        cells = (mutant.guard, f"`sql/{mutant.file}`", killed_by)
+        cells = (mutant.guard, f"`{mutant.path}`", killed_by)
         click.echo(figures.row(cells))
         # One at a time: what was found is kept, whatever becomes of the rest.
         figures.write_row(BEGIN, END, HEAD, cells, [other.guard for other in MUTANTS])

@@ -6,6 +6,7 @@ declare
     v_is_locked boolean := false;
     v_is_installed boolean;
     v_problem text;
+    v_is_newer boolean;
     v_pending text[];
     v_reason text;
     v_place text;
@@ -26,18 +27,16 @@ begin
             v_pending := :'names';
             v_reason := :'reason_at_first';
         else
-            if (
-                :is_newer
-            ) then
+            select p.problem, p.is_newer, p.pending, p.reason
+            into v_problem, v_is_newer, v_pending, v_reason
+            from (
+                :plan
+            ) as p;
+            if v_is_newer and :'ignores_newer' then
                 v_reason := null;
                 v_outcome := 'ignored, because the database has a newer version';
                 exit;
             end if;
-            select p.problem, p.pending, p.reason
-            into v_problem, v_pending, v_reason
-            from (
-                :plan
-            ) as p;
             if v_problem is not null then
                 raise exception using message = v_problem;
             end if;

@@ -1,6 +1,6 @@
 -- The history of a database that has one beside the files. One row: "problem", why the two contradict each other, or
--- null; "pending", the names of migrations not applied yet; "reason", why functions, triggers, policies and grants must
--- be applied, null where they need not.
+-- null; "is_newer", whether that is because the database is newer than the files; "pending", the names of migrations
+-- not applied yet; "reason", why functions, triggers, policies and grants must be applied, null where they need not.
 with known (name, path, checksum) as (
     values
     :known
@@ -18,12 +18,42 @@ latest as (
     select max(a.name collate "C") as name from applied as a
 ),
 
-function_set as (
-    select h.checksum, array(select jsonb_array_elements_text(h.details -> 'roles')) as roles
+-- Each function set with the place of its first application: that is its age among those of one version.
+function_sets as (
+    select
+        h.id,
+        h.checksum,
+        h.version,
+        array(select jsonb_array_elements_text(h.details -> 'roles')) as roles,
+        min(h.id) over (partition by h.checksum) as first_id
     from bookingdb.history as h
     where h.kind = 'functions'
-    order by h.id desc
+),
+
+function_set as (
+    select s.checksum, s.version, s.roles, s.first_id, :recorded_key as version_key
+    from function_sets as s
+    order by s.id desc
     limit 1
+),
+
+-- The version decides. One version may have several sets while it is developed: the one that was replaced here is the
+-- older one.
+newer_set as (
+    select f.version
+    from function_set as f
+    where f.checksum <> :'checksum'
+        and (
+            f.version_key > :'version_key'
+            or (
+                f.version_key = :'version_key'
+                and exists (select from function_sets as s where s.checksum = :'checksum' and s.first_id < f.first_id)
+            )
+        )
+),
+
+unknown as (
+    select a.name from applied as a where not exists (select from known as k where k.name = a.name)
 ),
 
 roles as (
@@ -39,11 +69,19 @@ select
         (
             select format(
                 'the database is newer than this package: it has migration %s; upgrade the package bookingdb',
-                min(a.name collate "C")
+                min(u.name collate "C")
             )
-            from applied as a
-            where not exists (select from known as k where k.name = a.name)
+            from unknown as u
             having count(*) > 0
+        ),
+        (
+            select format(
+                'the database is newer than this package: its functions are of bookingdb %s and replaced those of this'
+                ' package (%s); upgrade the package, or put these back with `bookingdb migrate --downgrade`',
+                n.version, :'version'
+            )
+            from newer_set as n
+            where not :'downgrade'
         ),
         (
             select format(
@@ -67,9 +105,11 @@ select
             group by l.name
         )
     ) as problem,
+    exists (select from unknown) or exists (select from newer_set) as is_newer,
     array(select p.name from pending as p order by p.name collate "C") as pending,
     case
         when f.checksum is null then :'reason_at_first'
+        when exists (select from newer_set) then 'downgrade from ' || f.version
         when f.checksum <> :'checksum' or exists (select from pending) then 'the files changed'
         -- Nobody but superusers and CREATEROLE can make bookingdb_service; the list is of what was there afterwards.
         when f.roles <> r.present then 'roles appeared or went: ' || (
