@@ -25,11 +25,24 @@ for each row execute function bookingdb.record_session_change();
 create trigger _bookingdb_ledger after insert or delete or update on public.user_credits
 for each row execute function bookingdb.record_balance_change();
 
--- History is not rewritten.
-create trigger _bookingdb_append_only before delete or update on bookingdb.ledger
+-- Evidence is not rewritten. The guard fires after an application's own BEFORE triggers, and so judges what is really
+-- written.
+create trigger _bookingdb_append_only after delete or update on bookingdb.ledger
 for each row execute function bookingdb.refuse_change();
 
-create trigger _bookingdb_append_only before delete or update on public.booking_audit_log
+create trigger _bookingdb_append_only after delete or update on public.booking_audit_log
+for each row execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_append_only after delete or update on bookingdb.rewritten_records
+for each row execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_append_only after delete or update on bookingdb.acknowledgements
+for each row execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_append_only after delete or update on bookingdb.adoption
+for each row execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_append_only after delete or update on bookingdb.history
 for each row execute function bookingdb.refuse_change();
 
 -- TRUNCATE fires no row trigger: it would empty a table behind the back of everything above.
@@ -39,11 +52,23 @@ for each statement execute function bookingdb.refuse_change();
 create trigger _bookingdb_no_truncate before truncate on public.user_credits
 for each statement execute function bookingdb.refuse_change();
 
-create trigger _bookingdb_no_truncate before truncate on public.booking_audit_log
-for each statement execute function bookingdb.refuse_change();
-
 create trigger _bookingdb_no_truncate before truncate on bookingdb.calendar
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.ledger
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on public.booking_audit_log
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.rewritten_records
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.acknowledgements
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.adoption
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.history
 for each statement execute function bookingdb.refuse_change();

@@ -20,6 +20,7 @@ from bookingdb.adoption.repair import triggers_off
 from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing, lock_installation, refuse_installed
 from bookingdb.checks import lint, verify
+from bookingdb.checks.finding import Finding
 from bookingdb.install import script, session
 from bookingdb.install.session import FAILED, Connection, InstallError, scalar
 from bookingdb.install.source import Source
@@ -269,12 +270,12 @@ def _verify(adoption: _Adoption) -> None:
     adoption.write_notes()
 
 
-def _accept(adoption: _Adoption, finding: verify.Finding) -> None:
+def _accept(adoption: _Adoption, finding: Finding) -> None:
     adoption.note("difference", finding.object, {"group": finding.group, "problem": finding.problem}, None)
     adoption.differences.append(f"{finding.object} {finding.problem}")
 
 
-def _is_bearable(finding: verify.Finding) -> bool:
+def _is_bearable(finding: Finding) -> bool:
     """Tell whether a finding of verify only says how the application has its own tables."""
     if finding.group not in _BEARABLE_GROUPS:
         return False

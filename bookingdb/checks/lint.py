@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from bookingdb import queries
 from bookingdb.checks import catalogue, remedies
-from bookingdb.checks.verify import Finding
+from bookingdb.checks.finding import Finding
 from bookingdb.install import installer
 from bookingdb.install.script import NAME_PREFIX
 from bookingdb.install.session import Connection, prepare

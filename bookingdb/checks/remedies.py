@@ -83,7 +83,12 @@ def for_privilege(name: str, role: str, command: str, privileges: list[str]) -> 
     return run(f"{command} {listed} on {name} {'to' if command == 'grant' else 'from'} {grantee}")
 
 
-def for_violation(invariant: int, subject: UUID, context: dict[str, Any]) -> str:
+def is_settled(invariant: int, problem: str) -> bool:
+    """Tell whether a violation is a matter of the past: nothing repairs it, and no booking to come relies on it."""
+    return invariant > 2 and problem not in ("balance is negative", "ledger and balance differ")
+
+
+def for_violation(invariant: int, problem: str, subject: UUID, context: dict[str, Any]) -> str:
     """Say what to do about a row of ``bookingdb.check_invariants()``."""
     match invariant:
         case 1:

@@ -11,13 +11,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any, Literal, LiteralString
 
 import psycopg
 
 from bookingdb import queries
-from bookingdb.checks import catalogue, remedies
+from bookingdb.checks import acknowledgements, catalogue, remedies
+from bookingdb.checks.finding import Finding
 from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
 from bookingdb.install import installer
 from bookingdb.install.script import NAME_PREFIX
@@ -32,27 +32,6 @@ APPLICATION_OBJECTS = ("table public.", "sequence public.")
 
 # The part of a database that can be verified.
 Extent = Literal["everything", "invariants", "nothing"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is not as it was installed, or an invariant that does not hold.
-
-    ``group`` is the kind of thing, ``object`` which one, ``problem`` what is wrong with it, ``remedy`` what to do, with
-    commands and SQL in backticks.
-
-    Example: ``Finding("triggers", "_bookingdb_audit on public.sessions", "is missing",
-    "Run `bookingdb migrate --reapply`")``
-    """
-
-    group: str
-    object: str
-    problem: str
-    remedy: str
-
-    def to_dict(self) -> dict[str, str]:
-        """The four fields, for JSON."""
-        return asdict(self)
 
 
 def verify(connection: Connection, *, source: Source | None = None) -> list[Finding]:
@@ -90,10 +69,16 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
             # Functions cannot work with what is missing, or belongs to somebody else.
             report_errors = not comparison.missing and all(finding.group != "owners" for finding in findings)
             findings += _contents(connection, report_errors=report_errors)
+            findings += _rewritten_records(connection)
         if extent != "nothing":
             findings += _invariants(connection, report_errors=report_errors)
         accepted = installer.accepted_differences(connection)
-        return [finding for finding in findings if (finding.group, finding.object, finding.problem) not in accepted]
+        seen = {acknowledged.key for acknowledged in acknowledgements.read(connection)}
+        return [
+            finding
+            for finding in findings
+            if finding.key not in accepted and not (finding.is_settled and finding.key in seen)
+        ]
 
 
 def snapshot(connection: Connection, source: Source) -> Catalogue:
@@ -333,6 +318,21 @@ def _contents(connection: Connection, *, report_errors: bool) -> Iterator[Findin
                 yield Finding("contents", table, problem, remedy.replace("{default_policy}", default_policy))
 
 
+def _rewritten_records(connection: Connection) -> Iterator[Finding]:
+    """Changes of superusers to append-only tables; none where their record cannot be read."""
+    try:
+        with connection.transaction():
+            rows = connection.execute(_query("rewritten_records")).fetchall()
+    except psycopg.Error:
+        # The comparison says what is wrong with the table.
+        return
+    for first, last, table, operation, count, role, time in rows:
+        records = f"record {first}" if first == last else f"records {first} to {last}"
+        problem = f"{role} did {operation} on {count} row(s) of {table} at {time}"
+        query = f"select * from bookingdb.rewritten_records where id between {first} and {last} order by id"
+        yield Finding("rewritten records", records, problem, f"Look at `{query}`", is_settled=True)
+
+
 def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:
     """Ask ``check_invariants()``. With `report_errors`, it is a finding, too, when it cannot be asked."""
     try:
@@ -344,8 +344,13 @@ def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Find
             yield Finding("invariants", "bookingdb.check_invariants()", problem, _after(connection, error))
         return
     for invariant, subject, problem, context in violations:
-        remedy = remedies.for_violation(invariant, subject, context)
-        yield Finding("invariants", f"{invariant}: {subject}", f"{problem} {json.dumps(context)}", remedy)
+        yield Finding(
+            "invariants",
+            f"{invariant}: {subject}",
+            f"{problem} {json.dumps(context)}",
+            remedies.for_violation(invariant, problem, subject, context),
+            is_settled=remedies.is_settled(invariant, problem),
+        )
 
 
 def _is_intruder(group: str, name: str, found: Attributes) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from bookingdb import database
-from bookingdb.checks import lint, selftest, verify
+from bookingdb.checks import acknowledgements, lint, selftest, verify
+from bookingdb.checks.finding import Finding
 from bookingdb.cli.console import REFUSED, open_database, print_json, print_table
 from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.install import export, installer
@@ -147,12 +148,58 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
 
 @click.command("verify")
 @database_url_option
+@click.option(
+    "--acknowledge",
+    "ids",
+    metavar="ID",
+    multiple=True,
+    help="Record that you have looked at a finding that nothing can repair; may be given again. Needs --reason.",
+)
+@click.option("--reason", help="Why it may stay.")
+@click.option("--acknowledged", is_flag=True, help="List what was acknowledged, when, by whom and why, and end.")
 @json_option
-def verify_installation(database_url: str | None, as_json: bool) -> None:
-    """Compare the database with what this package installs, and check the invariants; exit 1 on a finding."""
+def verify_installation(
+    database_url: str | None, ids: Sequence[str], reason: str | None, acknowledged: bool, as_json: bool
+) -> None:
+    """Compare the database with what this package installs, and check the invariants; exit 1 on a finding.
+
+    A finding that nothing can repair ends with its ID. Once it is acknowledged, it is not reported again, until
+    anything about it changes.
+    """
+    if bool(ids) != bool(reason) or (acknowledged and ids):
+        raise click.UsageError("--acknowledge and --reason go together, and --acknowledged alone.")
     with open_database(database_url) as connection:
+        if acknowledged:
+            list_acknowledged(acknowledgements.read(connection), as_json)
+            return
         findings = verify.verify(connection)
+        if reason:
+            if unknown := set(ids) - {finding.id for finding in findings}:
+                raise click.UsageError(f"There is no such finding: {', '.join(sorted(unknown))}.")
+            seen = [finding for finding in findings if finding.id in ids]
+            acknowledgements.acknowledge(connection, seen, reason)
+            mention(f"acknowledged {len(seen)} finding(s)")
+            findings = [finding for finding in findings if finding not in seen]
     report_findings(findings, as_json, "Verified")
+
+
+def list_acknowledged(found: Sequence[acknowledgements.Acknowledgement], as_json: bool) -> None:
+    """Print the findings that were acknowledged."""
+    if as_json:
+        print_json([acknowledgement.to_dict() for acknowledgement in found])
+        return
+    print_table(
+        [
+            {
+                "finding": f"{acknowledgement.object}: {acknowledgement.problem}",
+                "reason": acknowledgement.reason,
+                "by": acknowledgement.acknowledged_by,
+                "at": acknowledgement.acknowledged_at,
+            }
+            for acknowledgement in found
+        ],
+        "Nothing was acknowledged.",
+    )
 
 
 @click.command("lint")
@@ -166,7 +213,7 @@ def lint_installation(database_url: str | None, as_json: bool) -> None:
 
 
 def report_findings(
-    findings: Sequence[verify.Finding], as_json: bool, done: str, headings: Mapping[str, str] | None = None
+    findings: Sequence[Finding], as_json: bool, done: str, headings: Mapping[str, str] | None = None
 ) -> None:
     """Print findings by group, or that there are none after what was `done`; exit 1 when there are.
 
@@ -178,7 +225,8 @@ def report_findings(
         for group, members in itertools.groupby(findings, key=lambda finding: finding.group):
             click.secho((headings or {}).get(group, group), bold=True)
             for finding in members:
-                click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}")
+                mark = f" [{finding.id}]" if finding.is_settled else ""
+                click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}{mark}")
         click.echo(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")
     if findings:
         sys.exit(REFUSED)

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bookingdb.checks.finding import Finding
 from bookingdb.checks.lint import lint, rules
-from bookingdb.checks.verify import Finding, verify
+from bookingdb.checks.verify import verify
 from bookingdb.cli import main as cli
 from bookingdb.install import installer
 from tests.support import Connection, World, connect, javascript, run, scalar

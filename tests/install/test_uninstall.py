@@ -17,8 +17,9 @@ from tests.support.interleaving import session_of, waiting
 
 KEPT = ["public.users", "public.sessions", "public.user_credits", "public.booking_audit_log", "bookingdb.ledger",
         "bookingdb.calendar", "bookingdb.outbox", "bookingdb.policies", "bookingdb.holds",
-        "bookingdb.rewritten_records", "bookingdb.weekly_hours", "bookingdb.date_overrides",
-        "bookingdb.active_statuses", "bookingdb.adoption", "bookingdb.overlapping_sessions"]  # fmt: skip
+        "bookingdb.rewritten_records", "bookingdb.acknowledgements", "bookingdb.weekly_hours",
+        "bookingdb.date_overrides", "bookingdb.active_statuses", "bookingdb.adoption",
+        "bookingdb.overlapping_sessions"]  # fmt: skip
 
 
 @pytest.fixture
@@ -89,6 +90,9 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
     in_use.run(
         "insert into bookingdb.rewritten_records (table_name, operation, old_row, rewritten_by)"
         " values ('bookingdb.ledger', 'DELETE', '{}', 'postgres')"
+    )
+    in_use.run(
+        "insert into bookingdb.acknowledgements (finding_group, object, problem, reason) values ('a', 'b', 'c', 'd')"
     )
     in_use.run("insert into bookingdb.active_statuses values ('tentative')")
     in_use.run("insert into bookingdb.adoption (kind, object) values ('statement', 'answers')")

@@ -42,6 +42,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.idempotency_keys;
     delete from bookingdb.holds;
     delete from bookingdb.rewritten_records;
+    delete from bookingdb.acknowledgements;
     delete from bookingdb.adoption;
     delete from bookingdb.overlapping_sessions;
     delete from bookingdb.weekly_hours;

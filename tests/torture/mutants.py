@@ -136,9 +136,20 @@ MUTANTS = (
     ),
     Mutant(
         "the ledger that is only added to", "triggers.sql",
-        "create trigger _bookingdb_append_only before delete or update on bookingdb.ledger",
-        "create trigger _bookingdb_append_only before delete on bookingdb.ledger",
+        "create trigger _bookingdb_append_only after delete or update on bookingdb.ledger",
+        "create trigger _bookingdb_append_only after delete on bookingdb.ledger",
         "test_the_records_are_not_rewritten",
+    ),
+    Mutant(
+        "the record of what superusers rewrote, which is only added to", "triggers.sql",
+        "create trigger _bookingdb_append_only after delete or update on bookingdb.rewritten_records",
+        "create trigger _bookingdb_append_only after update on bookingdb.rewritten_records",
+        "test_a_superuser_empties_no_record_silently",
+    ),
+    Mutant(
+        "the judgement of a change of evidence", _function("keeps_evidence"),
+        "p_new is not distinct from p_old", "p_new is not null",
+        "test_owner_changes_no_evidence_by_plain_statements",
     ),
     Mutant(
         "the calendar that follows direct writes", "triggers.sql",

@@ -6,15 +6,18 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- is_superuser is about the calling role; current_user is the owner of this function.
     if tg_op <> 'TRUNCATE' then
+        if bookingdb.keeps_evidence(format('%I.%I', tg_table_schema, tg_table_name), to_jsonb(old), to_jsonb(new)) then
+            return null;
+        end if;
+        -- is_superuser is about the calling role; current_user is the owner of this function.
         if current_setting('is_superuser')::boolean then
             insert into bookingdb.rewritten_records (table_name, operation, old_row, new_row, rewritten_by)
             values (
                 format('%I.%I', tg_table_schema, tg_table_name), tg_op, to_jsonb(old), to_jsonb(new),
                 bookingdb.effective_role()
             );
-            return case tg_op when 'DELETE' then old else new end;
+            return null;
         end if;
     end if;
 
@@ -29,4 +32,4 @@ end;
 $function$;
 
 comment on function bookingdb.refuse_change() is
-'Trigger: keeps ledger and audit log append-only, refuses TRUNCATE, and records what a superuser rewrites (rewritten_records). Raises: 42501.';
+'Trigger: refuses TRUNCATE and every change of evidence but one that keeps_evidence(). What a superuser changes all the same is recorded in rewritten_records. Raises: 42501.';
