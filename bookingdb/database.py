@@ -124,9 +124,7 @@ def _target(text: str, origin: str) -> Target:
     except psycopg.Error:
         parts = {}
     if not parts:
-        raise DatabaseUnreachable(
-            f"{origin} is not a database URL; expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        )
+        raise DatabaseUnreachable(f"{origin} is not a database URL; expected postgresql://USER@HOST:PORT/DATABASE")
     ports = str(parts.get("port", "")).split(",")
     misread = not all(port == "" or port.isdecimal() for port in ports)
     if "://" in conninfo:

@@ -8,13 +8,21 @@ No driver is imported here: errors are recognised by their attributes.
 """
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
+
+from bookingdb.text import printable
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 EXCLUSION_VIOLATION: Final = "23P01"
 # Postgres asks to run these again: serialization_failure and deadlock_detected.
 RETRYABLE: Final = frozenset({"40001", "40P01"})
+
+# A timestamp as DETAIL has it.
+_INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 _PREPARED_HINT: Final = (
     "Does the connection go through a transaction pooler? Then its driver must not prepare statements: for SQLAlchemy,"
@@ -46,8 +54,12 @@ class BookingError(Exception):
         detail: the context (ids, times in UTC, the balance, the parameter's name); always has ``"code"``.
         hint: what to do next, or None.
 
-    ``str(error)`` is the message and the hint. ``error.__cause__`` is the database driver's error, or None
-    where the parameters were refused before the database was asked.
+    ``str(error)`` is the message, what of the detail helps a reader (the parameter, the rule, the next free time), and
+    the hint: ``"Booking conflict: outside available hours (rule: weekly_hours; next free: 2030-01-07 09:00
+    Europe/Berlin). Choose another time."`` Text of others is escaped in it.
+
+    ``error.__cause__`` is the database driver's error, or None where the parameters were refused before the database
+    was asked.
 
     Example::
 
@@ -72,8 +84,10 @@ class BookingError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Return the message, followed by the hint if there is one."""
-        return f"{self.message}. {self.hint}" if self.hint else self.message
+        """Return the message, in parentheses what the detail says beside ids, and the hint if there is one."""
+        said = _in_words(self.detail)
+        message = f"{self.message} ({said})" if said else self.message
+        return f"{message}. {self.hint}" if self.hint else message
 
 
 class NotAuthenticated(BookingError):
@@ -351,6 +365,41 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
     )
 }
 """Every error by its code, in the order of the documentation."""
+
+
+def _in_words(detail: Mapping[str, Any]) -> str:
+    """Return what helps a reader: neither ids nor the time that was asked for, which the caller knows."""
+    known = ["code"]
+    known += ["start_time", "end_time"] if "end_time" in detail else []
+    known += ["time_zone"] if "next_free" in detail else []
+    return "; ".join(
+        f"{printable(name).replace('_', ' ')}: {printable(_value_in_words(value, detail.get('time_zone')))}"
+        for name, value in detail.items()
+        if name not in known and not name.endswith("_id")
+    )
+
+
+def _value_in_words(value: Any, time_zone: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case str() if _INSTANT.fullmatch(value):
+            return _instant_in_words(datetime.fromisoformat(value), time_zone)
+        case _:
+            return str(value)
+
+
+def _instant_in_words(instant: datetime, time_zone: Any) -> str:
+    """Return an instant in the zone's local time; in UTC where this machine does not know the zone."""
+    try:
+        local, zone = instant.astimezone(ZoneInfo(time_zone)), time_zone
+    except (TypeError, LookupError, ValueError, OSError, OverflowError):
+        local, zone = instant, "UTC"
+    return f"{local:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + f" {zone}"
 
 
 def driver_error(error: BaseException) -> BaseException:

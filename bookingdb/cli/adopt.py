@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bookingdb.cli.console import open_database, print_json, print_table
+from bookingdb.cli.console import open_database, print_table
 from bookingdb.cli.options import database_url_option, json_option
+from bookingdb.cli.output import print_document, print_json, remark, say
 from bookingdb.install.source import load
+from bookingdb.text import printable
 
 if TYPE_CHECKING:
     from bookingdb.install.session import Connection
@@ -66,9 +68,9 @@ def adopt(
                 _plan(connection, answers, adapter, output)
             case "undo":
                 undone = undo(connection, None, _announce, _progress)
-                click.echo(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
-                for remark in undone.remarks:
-                    click.echo(f"bookingdb: {remark}", err=True)
+                say(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
+                for what in undone.remarks:
+                    remark(what)
             case _:
                 mended = under_way(connection)
                 if mended is None:
@@ -88,11 +90,11 @@ def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None
     text = file.write(plan, fingerprint, adapter)
     if output:
         output.write_text(text, encoding="utf-8")
-        click.echo(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
+        say(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
     else:
-        click.echo(text)
+        print_document(text + "\n")
     for problem in plan.problems:
-        click.echo(f"bookingdb: {problem}", err=True)
+        remark(problem)
 
 
 def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> None:
@@ -104,22 +106,22 @@ def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> No
     with open_database(database_url) as connection:
         source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
         done = apply(connection, decided, source, _announce, _progress)
-    click.echo(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
+    say(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
     if done.overlapping:
-        click.echo(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
+        say(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
     if decided.answers.get("money.writable") == "keep":
-        click.echo("bookingdb: CLIENTS CAN STILL WRITE THEIR OWN CREDITS, as this plan says", err=True)
+        remark("CLIENTS CAN STILL WRITE THEIR OWN CREDITS, as this plan says")
 
 
 def _announce(step: str) -> None:
-    click.echo(f"bookingdb: {step}", err=True)
+    remark(step)
 
 
 @contextmanager
 def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar where somebody looks at it, else a line for each tenth."""
     if sys.stderr.isatty():
-        with click.progressbar(length=total, label=f"bookingdb: {label}", file=sys.stderr) as bar:
+        with click.progressbar(length=total, label=f"bookingdb: {printable(label)}", file=sys.stderr) as bar:
             yield bar.update
         return
     done = 0
@@ -144,25 +146,25 @@ def _print_under_way(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    click.echo("An adoption is under way, and has not happened yet. Rows mended so far:")
+    say("An adoption is under way, and has not happened yet. Rows mended so far:")
     for table, count in report["under_way"].items():
-        click.echo(f"{table}: {count}")
-    click.echo("`bookingdb adopt --apply PLAN` goes on; `bookingdb adopt --undo` puts them back.")
+        say(f"{table}: {count}")
+    say("`bookingdb adopt --apply PLAN` goes on; `bookingdb adopt --undo` puts them back.")
 
 
 def _print_report(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
-    click.echo(f"Adopted at {report['adopted_at']}.")
+    say(f"Adopted at {report['adopted_at']}.")
     for table, count in report["rows_changed"].items():
-        click.echo(f"{table}: {count} rows were mended.")
-    click.echo("\nSessions without a place of their own in the calendar:")
+        say(f"{table}: {count} rows were mended.")
+    say("", "Sessions without a place of their own in the calendar:")
     print_table(report["unplaced"])
     if report["untranslated"]:
-        click.echo("\nHours of the application that could not be understood:")
+        say("", "Hours of the application that could not be understood:")
         print_table(report["untranslated"])
-    click.echo("\nWhat differs from a new installation, because the application has it so:")
+    say("", "What differs from a new installation, because the application has it so:")
     print_table([{"difference": line} for line in report["differences"]])
-    click.echo("\nCredits:")
+    say("", "Credits:")
     print_table([{"client": user, **balance} for user, balance in report["balances"].items()])

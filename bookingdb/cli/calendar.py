@@ -8,8 +8,9 @@ import click
 
 from bookingdb import Bookings
 from bookingdb.calls.parameters import zone as zone_named
-from bookingdb.cli.console import open_database, print_json
+from bookingdb.cli.console import open_database
 from bookingdb.cli.options import database_options, moments_options, span_of
+from bookingdb.cli.output import print_document, print_json, say
 
 EVERYTHING: Final = 2**31 - 1
 
@@ -50,6 +51,6 @@ def ics(
     if as_json:
         print_json({"path": output, "calendar": None if output else written.decode()})
     elif output is not None:
-        click.echo(f"Wrote {output}")
+        say(f"Wrote {output}")
     else:
-        click.echo(written, nl=False)
+        print_document(written.decode())

@@ -1,16 +1,15 @@
-"""The shared parts of all commands: the exit code of a refusal, the connection, and printing."""
+"""The shared parts of all commands: the connection, and how records are printed."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-import click
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from bookingdb import database
+from bookingdb.cli.output import print_json, print_rendered, remark, say
 from bookingdb.records import Record
-
-REFUSED: Final = 1
+from bookingdb.text import printable
 
 
 def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ...]]":
@@ -22,13 +21,13 @@ def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ..
     """
     target = database.resolve(database_url)
     connection = database.connect(target)
-    click.echo(f"bookingdb: {database.describe(connection, target)}", err=True)
+    remark(database.describe(connection, target))
+    if database_url is not None and conninfo_to_dict(target.conninfo).get("password"):
+        remark(
+            "while this runs, everybody on this machine can read the password of --database-url (ps);"
+            " PGPASSFILE, PGSERVICE or BOOKINGDB_DATABASE_URL keep it"
+        )
     return connection
-
-
-def print_json(value: Any) -> None:
-    """Print `value` as JSON; what JSON does not know (UUIDs, times) as text."""
-    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_value(name: str, value: Any, as_json: bool) -> None:
@@ -36,7 +35,7 @@ def print_value(name: str, value: Any, as_json: bool) -> None:
     if as_json:
         print_json({name: value})
     else:
-        click.echo(str(value))
+        say(value)
 
 
 def print_records(records: Sequence[Record], as_json: bool, *, single: bool = False) -> None:
@@ -53,23 +52,21 @@ def print_records(records: Sequence[Record], as_json: bool, *, single: bool = Fa
 def print_table(rows: Sequence[Mapping[str, Any]], nothing: str = "None.") -> None:
     """Print rows with the same keys as a table; nothing is lost where the terminal is narrow, or is none."""
     if not rows:
-        click.echo(nothing)
+        say(nothing)
         return
     from rich.box import SIMPLE  # noqa: PLC0415 (half of what starting the command would take)
-    from rich.console import Console  # noqa: PLC0415 (half of what starting the command would take)
     from rich.table import Table  # noqa: PLC0415 (half of what starting the command would take)
+    from rich.text import Text  # noqa: PLC0415 (half of what starting the command would take)
 
     table = Table(box=SIMPLE, show_edge=False, show_header=any(name.strip() for name in rows[0]))
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(Text(printable(name)), overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
-    console = Console()
-    # A file or a pipe has no width: lines as long as they must be, for grep and cut.
-    Console(width=None if console.is_terminal else 1000).print(table)
+        table.add_row(*(Text(_shown(value)) for value in row.values()))
+    print_rendered(table)
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return "\n".join(map(str, value))
-    return "" if value is None else str(value)
+        return "\n".join(map(printable, value))
+    return "" if value is None else printable(value)

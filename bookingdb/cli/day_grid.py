@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from bookingdb.cli.output import print_rendered, say
 from bookingdb.records import SlotState
 
 DAY: Final = timedelta(days=1)
@@ -90,20 +91,16 @@ def hours_shown(days: Collection[Day]) -> list[Hour | None]:
 
 def print_grids(days: Sequence[Day]) -> None:
     """Print days as tables of a week each, and what their signs mean."""
-    from rich.console import Console  # noqa: PLC0415 (half of what starting the command would take)
-
-    console = Console(highlight=False)
     hours_twice = False
     for begin in range(0, len(days), DAYS_OF_A_TABLE):
         part = days[begin : begin + DAYS_OF_A_TABLE]
         shown = hours_shown(part)
         hours_twice |= any(hour is not None and not hour.is_first for hour in shown)
-        console.print()
-        console.print(_table(part, shown))
+        say("")
+        print_rendered(_table(part, shown))
         if not shown:
-            console.print("Off on all of these days.")
-    console.print()
-    console.print(LEGEND + (LEGEND_OF_GRIDS_WITH_HOURS_TWICE if hours_twice else ""))
+            say("Off on all of these days.")
+    say("", LEGEND + (LEGEND_OF_GRIDS_WITH_HOURS_TWICE if hours_twice else ""))
 
 
 def _table(days: Sequence[Day], shown: Sequence[Hour | None]) -> Any:

@@ -10,9 +10,10 @@ import click
 
 from bookingdb import Bookings, DateOverride, Policy, WeeklyWindow
 from bookingdb.cli import week_text
-from bookingdb.cli.console import open_database, print_json, print_records
+from bookingdb.cli.console import open_database, print_records
 from bookingdb.cli.day_grid import DAY, YEAR
 from bookingdb.cli.options import DATE, database_options
+from bookingdb.cli.output import print_json, say
 
 
 @click.group("hours")
@@ -41,7 +42,7 @@ def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
         return
     _print_week(week, policy)
     for day, same in itertools.groupby(overrides, key=lambda override: override.override_date):
-        click.echo(_override_line(day, list(same)))
+        say(_override_line(day, list(same)))
 
 
 @hours_group.command("set")
@@ -105,7 +106,7 @@ def override_hours(therapist: str, day: date, windows: Sequence[str], database_u
     if as_json:
         print_records(changed, as_json)
     else:
-        click.echo(_override_line(day, changed))
+        say(_override_line(day, changed))
 
 
 def _windows_of(value: Any) -> list[Mapping[str, Any]]:
@@ -128,7 +129,7 @@ def _print_week(week: Sequence[WeeklyWindow], policy: Policy) -> None:
     lines = week_text.write_week(week)
     if not lines:
         lines = ["no weekly hours: " + ("never" if policy.require_hours else "at any time")]
-    click.echo("\n".join(lines))
+    say(*lines)
 
 
 def _override_line(day: date, overrides: Sequence[DateOverride]) -> str:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
 from bookingdb.records import Session, TimeOff
+from bookingdb.text import printable
 
 _STATUS: Final = {"pending_approval": "TENTATIVE", "cancelled": "CANCELLED"}
 _SECOND: Final = timedelta(seconds=1)
@@ -99,8 +100,13 @@ def _event(entry: _Entry, zone: ZoneInfo, now: datetime) -> Event:
     event.add("dtend", _local(entry.end, zone))
     for name, value in entry.properties.items():
         if value:
-            event.add(name, value)
+            event.add(name, [*map(_text, value)] if isinstance(value, list) else _text(value))
     return event
+
+
+def _text(value: Any) -> Any:
+    """Return a text that stays in its line: the package escapes line breaks, and RFC 5545 knows no other control."""
+    return printable(value.replace("\r\n", "\n"), keep="\n\t") if isinstance(value, str) else value
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:

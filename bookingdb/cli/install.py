@@ -10,16 +10,18 @@ import click
 from bookingdb import database
 from bookingdb.checks import acknowledgements, lint, selftest, verify
 from bookingdb.checks.finding import Finding
-from bookingdb.cli.console import REFUSED, open_database, print_json, print_table
+from bookingdb.cli import REFUSED
+from bookingdb.cli.console import open_database, print_table
 from bookingdb.cli.options import database_url_option, json_option
+from bookingdb.cli.output import print_document, print_json, remark, say
 from bookingdb.install import export, installer
 from bookingdb.install import uninstall as removing
 
 
-def mention(remark: str | None) -> None:
+def mention(what: str | None) -> None:
     """Print a remark on standard error, if there is one."""
-    if remark:
-        click.echo(f"bookingdb: {remark}", err=True)
+    if what:
+        remark(what)
 
 
 @click.command()
@@ -53,13 +55,13 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
             }
         )
     elif report.is_empty:
-        click.echo("Nothing to do: the database is up to date." if not dry_run else "-- Nothing to do.")
+        say("Nothing to do: the database is up to date." if not dry_run else "-- Nothing to do.")
     elif dry_run:
-        click.echo(report.script)
+        print_document(report.script + "\n")
     else:
         for name in report.migrations:
-            click.echo(f"Applied migration {name}.")
-        click.echo(f"Applied functions, triggers, policies and grants ({report.reason}).")
+            say(f"Applied migration {name}.")
+        say(f"Applied functions, triggers, policies and grants ({report.reason}).")
 
 
 @click.command("export")
@@ -94,12 +96,12 @@ def export_sql(output_format: str, output: Path | None, as_json: bool) -> None:
         if as_json:
             print_json({"path": None, "written": False, "script": script})
         else:
-            click.echo(script, nl=False)
+            print_document(script)
         return
     if as_json:
         print_json({"path": exported.path, "written": exported.written, "script": None})
     else:
-        click.echo(f"{'Wrote' if exported.written else 'Nothing to write, this version is in'} {exported.path}")
+        say(f"{'Wrote' if exported.written else 'Nothing to write, this version is in'} {exported.path}")
 
 
 @click.command("status")
@@ -140,10 +142,10 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
         mention(found.newer)
         sys.exit(REFUSED)
     for name in pending:
-        click.echo(f"Pending: migration {name}.")
+        say(f"Pending: migration {name}.")
     if found.pending.reason:
-        click.echo(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
-    click.echo("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
+        say(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
+    say("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
 
 
 @click.command("verify")
@@ -223,11 +225,11 @@ def report_findings(
         print_json([finding.to_dict() for finding in findings])
     else:
         for group, members in itertools.groupby(findings, key=lambda finding: finding.group):
-            click.secho((headings or {}).get(group, group), bold=True)
+            say((headings or {}).get(group, group), bold=True)
             for finding in members:
-                mark = f" [{finding.id}]" if finding.is_settled else ""
-                click.echo(f"  {finding.object}: {finding.problem}. {finding.remedy}{mark}")
-        click.echo(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")
+                settled = f" [{finding.id}]" if finding.is_settled else ""
+                say(f"  {finding.object}: {finding.problem}. {finding.remedy}{settled}")
+        say(f"{len(findings)} finding(s)." if findings else f"{done}: no findings.")
     if findings:
         sys.exit(REFUSED)
 
@@ -243,7 +245,7 @@ def run_selftest(database_url: str | None, as_json: bool) -> None:
         checks.append(check)
         if not as_json:
             mark = click.style("ok    ", fg="green") if check.passed else click.style("FAILED", fg="red")
-            click.echo(f"{mark} {check.name}{': ' if check.detail else ''}{check.detail}")
+            say(f"{check.name}{': ' if check.detail else ''}{check.detail}", mark=f"{mark} ")
 
     with open_database(database_url) as connection:
         passed = selftest.selftest(connection, database.resolve(database_url).conninfo, report)
@@ -275,9 +277,9 @@ def uninstall(database_url: str | None, keep_data: bool, dry_run: bool, yes: boo
         )
         return
     if dry_run:
-        click.echo(removal.script)
-    left = [f"  {what} ({remark})" for what, remark in removal.left.items()]
+        print_document(removal.script + "\n")
+    left = [f"  {what} ({because})" for what, because in removal.left.items()]
     title = "Left in the database:" if left else "Nothing is left."
     for line in [title, *left]:
         # After a dry run the output is SQL, and this a comment in it.
-        click.echo(f"-- {line}" if dry_run else line)
+        say(f"-- {line}" if dry_run else line)

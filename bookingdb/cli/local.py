@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from bookingdb.cli.console import REFUSED, print_json
+from bookingdb.cli import REFUSED
 from bookingdb.cli.options import Command, json_option
+from bookingdb.cli.output import print_json, remark, say
 from bookingdb.database import NoDatabase
 from bookingdb.local.server import LocalServer, Status
+from bookingdb.text import printable
 
 
 @click.group()
@@ -44,9 +46,9 @@ def start(data_dir: Path | None, port: int | None, as_json: bool) -> None:
     if as_json:
         print_json({"started": started} | _as_json(status))
     else:
-        click.echo(f"The server {'started' if started else 'already runs'}: {_where(status)}.")
+        say(f"The server {'started' if started else 'already runs'}: {_where(status)}.")
     if port is None and port_before not in (None, status.port):
-        click.echo(f"bookingdb: port {port_before}, which the server had before, was taken", err=True)
+        remark(f"port {port_before}, which the server had before, was taken")
 
 
 @local.command()
@@ -59,7 +61,7 @@ def stop(data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"stopped": stopped} | _as_json(server.status()))
     else:
-        click.echo("The server stopped." if stopped else "The server did not run.")
+        say("The server stopped." if stopped else "The server did not run.")
 
 
 @local.command()
@@ -72,7 +74,7 @@ def status(data_dir: Path | None, as_json: bool) -> None:
         print_json(_as_json(found))
     else:
         state = f"runs: {_where(found)}" if found.running else f"does not run (data: {found.data_dir})"
-        click.echo(f"The server {state}.")
+        say(f"The server {state}.")
     if not found.running:
         sys.exit(REFUSED)
 
@@ -85,22 +87,27 @@ def reset(data_dir: Path | None, yes: bool, as_json: bool) -> None:
     """Throw all data away and start again, empty, with the same port and password."""
     server = LocalServer(data_dir)
     if not yes:
-        click.confirm(f"Delete all data in {server.data_dir}?", abort=True, err=True)
+        click.confirm(f"Delete all data in {printable(server.data_dir)}?", abort=True, err=True)
     server.reset()
     if as_json:
         print_json(_as_json(server.status()))
     else:
-        click.echo(f"The server started, empty: {_where(server.status())}.")
+        say(f"The server started, empty: {_where(server.status())}.")
 
 
 @local.command("psql-url")
 @data_dir_option
-def psql_url(data_dir: Path | None) -> None:
-    """Print the URL of the running server, with its password: psql "$(bookingdb local psql-url)"."""
+@click.option("--with-password", is_flag=True, help="With the password in it: for an environment variable.")
+def psql_url(data_dir: Path | None, with_password: bool) -> None:
+    """Print the URL of the running server: psql "$(bookingdb local psql-url)".
+
+    The password is in a file that the URL names. Drivers that do not use libpq may need --with-password; such a URL
+    does not belong on a command line, which everybody on this machine can read.
+    """
     server = LocalServer(data_dir)
     if not server.status().running:
         raise NoDatabase("the local server does not run; start it with `bookingdb local start`")
-    click.echo(server.url())
+    say(server.url(with_password=with_password))
 
 
 def _where(status: Status) -> str:

@@ -1,24 +1,27 @@
 """The command `bookingdb`: parse, call, print.
 
-Exit codes: 0 done; 1 refused, or something was found; 2 wrong usage, or no database that answers.
-Results go to standard output; errors (one line, no traceback) and which database was used, to standard error.
+Exit codes: 0 done; 1 refused, or something was found; 2 wrong usage, or no database that answers; 3 done, but the
+output could not be written. Results go to standard output; errors (one line, no traceback) and which database was
+used, to standard error. With ``--json`` standard output has one JSON document in any case: the result, or an object
+``{"error": {"code", "message", "status", "detail", "hint"}}``.
 
 Each command has a module of its own, imported only when the command is called: help and other commands do not wait
 for it.
 """
 
+import io
 import os
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
 
+from bookingdb.cli import REFUSED, UNREACHABLE
 from bookingdb.cli.commands import COMMANDS
-from bookingdb.errors import BookingError
-
-UNREACHABLE = 2
+from bookingdb.errors import BookingError, from_driver_error, sqlstate_of
 
 
 class Later(NamedTuple):
@@ -41,7 +44,7 @@ class Later(NamedTuple):
 
 
 class Commands(click.Group):
-    """A group of commands whose errors become one line on standard error and an exit code.
+    """A group of commands whose errors become one line on standard error, or JSON, and an exit code.
 
     Some of them may be imported later, when they are called for; their list is printed without.
     """
@@ -64,32 +67,91 @@ class Commands(click.Group):
         here = {name: click.Command(name, help=command.summary) for name, command in self.later.items()}
         click.Group(commands={**self.commands, **here}).format_commands(context, formatter)
 
-    def invoke(self, context: click.Context) -> Any:
-        """Run the command; the module lists the exit codes. With BOOKINGDB_DEBUG=1 errors show where."""
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command and end the process; the module lists the exit codes and the forms of an error."""
+        words = sys.argv[1:] if args is None else [*args]
+        if not standalone_mode:
+            return super().main(words, prog_name, complete_var, standalone_mode, **extra)
         try:
-            return super().invoke(context)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise  # click's own: it knows what to do with them
-        except BrokenPipeError:
-            raise  # a reader such as `head` has seen enough; click knows that, too
+            code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra) or 0
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else REFUSED
         except Exception as error:
-            if os.environ.get("BOOKINGDB_DEBUG"):
-                raise
-            message, exit_code = explain(error)
-            click.echo(f"bookingdb: {message}", err=True)
-            sys.exit(exit_code)
+            code = _report(error, as_json="--json" in words)
+        from bookingdb.cli.output import exit_code  # noqa: PLC0415 (help does not wait for it)
+
+        sys.exit(exit_code(code))
 
 
-def explain(error: Exception) -> tuple[str, int]:
+class Failure(NamedTuple):
+    """A failed command: its message and its exit code.
+
+    Attributes:
+        code: the name of the error; of a `BookingError` its own.
+        lines: the message for a reader.
+        exit_code: as the module lists them.
+    """
+
+    code: str
+    lines: Sequence[str]
+    exit_code: int
+
+
+def _report(error: Exception, *, as_json: bool) -> int:
+    """Print an error, and return the exit code. With BOOKINGDB_DEBUG=1 say also where it happened."""
+    from bookingdb.cli.output import print_json, say  # noqa: PLC0415 (only what has failed waits for it)
+    from bookingdb.text import without_passwords  # noqa: PLC0415 (only what has failed waits for it)
+
+    if (sqlstate_of(error) or "").startswith("PT"):
+        error = from_driver_error(error)
+    if os.environ.get("BOOKINGDB_DEBUG") and not isinstance(error, click.ClickException | click.Abort):
+        say(*"".join(traceback.format_exception(error)).splitlines(), err=True)
+    failure = explain(error)
+    if not as_json:
+        say(*failure.lines, err=True)
+        return failure.exit_code
+    known = error if isinstance(error, BookingError) else None
+    said = {
+        "code": failure.code,
+        "message": known.message if known else without_passwords(" ".join(failure.lines).removeprefix("bookingdb: ")),
+        "status": known.http_status if known else None,
+        "detail": known.detail if known else {"code": failure.code},
+        "hint": known.hint if known else None,
+    }
+    print_json({"error": said})
+    return failure.exit_code
+
+
+def explain(error: Exception) -> Failure:
     """Return what to say about `error`, and the exit code.
 
-    Example: ``explain(NoDatabase("no database"))`` is ``("no database", 2)``
+    Example: ``explain(NoDatabase("none")).lines`` is ``["bookingdb: none"]``
     """
+    if isinstance(error, click.Abort):
+        return Failure("aborted", ["Aborted!"], REFUSED)
+    if isinstance(error, click.ClickException):
+        text = io.StringIO()
+        error.show(text)
+        code = "usage_error" if isinstance(error, click.UsageError) else "failed"
+        return Failure(code, text.getvalue().rstrip("\n").split("\n"), error.exit_code)
+    code, message, exit_code = _explain_ours(error)
+    first, *others = message.split("\n")
+    return Failure(code, [f"bookingdb: {first}", *others], exit_code)
+
+
+def _explain_ours(error: Exception) -> tuple[str, str, int]:
+    """Return code, message and exit code of an error that is not click's."""
     import psycopg  # noqa: PLC0415 (only what has failed waits for it)
 
     from bookingdb import database  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.checks import selftest  # noqa: PLC0415 (only what has failed waits for it)
-    from bookingdb.cli.console import REFUSED  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.install import export  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.install.session import InstallError  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.install.source import SourceError  # noqa: PLC0415 (only what has failed waits for it)
@@ -97,26 +159,28 @@ def explain(error: Exception) -> tuple[str, int]:
 
     line = " ".join(str(error).split())
     match error:
-        case database.DatabaseUnreachable() | database.NoDatabase():
-            message, exit_code = line, UNREACHABLE
+        case database.DatabaseUnreachable():
+            found = "database_unreachable", line, UNREACHABLE
+        case database.NoDatabase():
+            found = "no_database", line, UNREACHABLE
         case LocalServerError():
-            message, exit_code = str(error), REFUSED  # the end of the server's log may follow
+            found = "local_server_failed", str(error), REFUSED  # the end of the server's log may follow
         case BookingError():
-            message, exit_code = f"{error.code}: {line}", REFUSED
+            found = error.code, f"{error.code}: {line}", REFUSED
         case InstallError() | export.ExportError() | SourceError() | selftest.SelftestError():
-            message, exit_code = line, REFUSED
+            found = "refused", line, REFUSED
         case psycopg.OperationalError() if (error.sqlstate or "08").startswith(("08", "57P")):
-            message, exit_code = f"the database went away: {line}", UNREACHABLE
+            found = "connection_lost", f"the database went away: {line}", UNREACHABLE
         case psycopg.Error():
             # Later lines point into a statement that the user did not write.
             first = str(error).partition("\n")[0]
-            message, exit_code = f"the database refused: {first} ({error.sqlstate})", REFUSED
+            found = "database_refused", f"the database refused: {first} ({error.sqlstate})", REFUSED
         case OSError(filename=str(name)):
-            message, exit_code = f"{name}: {error.strerror}", REFUSED
+            found = "file_error", f"{name}: {error.strerror}", REFUSED
         case _:
             message = f"unexpected {type(error).__name__}: {line} (BOOKINGDB_DEBUG=1 shows where)"
-            exit_code = REFUSED
-    return message, exit_code
+            found = "unexpected", message, REFUSED
+    return found
 
 
 @click.group(cls=Commands, later={name: Later(*command) for name, command in COMMANDS.items()})

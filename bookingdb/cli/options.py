@@ -108,7 +108,8 @@ def database_url_option(command: Command) -> Command:
     return click.option(
         "--database-url",
         metavar="URL",
-        help="The database; default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
+        help="The database, without its password, which ps would show;"
+        " default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
     )(command)
 
 

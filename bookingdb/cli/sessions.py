@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from bookingdb import Bookings, Session
-from bookingdb.cli.console import REFUSED, open_database, print_json, print_records, print_table, print_value
+from bookingdb.cli import REFUSED
+from bookingdb.cli.console import open_database, print_records, print_table, print_value
 from bookingdb.cli.options import DURATION, INSTANT, database_options, duration_option, options
+from bookingdb.cli.output import print_json, say
 
 people_options = options(
     click.option("--user", required=True, metavar="UUID", help="The client."),
@@ -107,7 +109,7 @@ def check(therapist: str, database_url: str | None, as_json: bool, **options: An
     if as_json:
         print_json({"conflict": taken})
     else:
-        click.echo("taken" if taken else "free")
+        say("taken" if taken else "free")
     if taken:
         sys.exit(REFUSED)
 

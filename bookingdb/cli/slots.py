@@ -9,9 +9,11 @@ import click
 
 from bookingdb import Bookings
 from bookingdb.calls.parameters import zone as zone_named
-from bookingdb.cli.console import REFUSED, open_database, print_json, print_records
+from bookingdb.cli import REFUSED
+from bookingdb.cli.console import open_database, print_records
 from bookingdb.cli.day_grid import DAY, day_grid, print_grids
 from bookingdb.cli.options import DATE, INSTANT, database_options, duration_option
+from bookingdb.cli.output import print_json, remark, say
 
 zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone to show times in; default: the therapist's.")
 step_option = click.option(
@@ -55,8 +57,8 @@ def slots(
         times = bookings.list_slot_states(therapist, dates[0], dates[-1], **asked)
     if any(slot.start_time.astimezone(zone).time() != slot.local_time for slot in times):
         # A government changed its mind, and one of the two has not heard of it.
-        click.echo(f"bookingdb: the time zone data of this machine and of the database differ: {zone.key}", err=True)
-    click.echo(f"{duration_minutes} minutes, {zone.key}")
+        remark(f"the time zone data of this machine and of the database differ: {zone.key}")
+    say(f"{duration_minutes} minutes, {zone.key}")
     print_grids(day_grid(dates, zone, times))
 
 
@@ -77,7 +79,7 @@ def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: 
     if as_json:
         print_json(None)
     else:
-        click.echo("None.")
+        say("None.")
     sys.exit(REFUSED)
 
 

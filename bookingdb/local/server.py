@@ -4,6 +4,7 @@ Everything lives in one folder, by default ``~/.local/share/bookingdb/postgres``
 
     pgdata/       the database cluster
     password      of the superuser postgres, readable by its owner only
+    pgpass        the same, as libpq reads it
     state.json    the port, so that a restart keeps it
     server.log    what the server said since it was started; server.log.previous: the time before
     run/          the unix socket
@@ -28,6 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from bookingdb.local.account import Account, NoUnprivilegedAccount, blocking_folder, choose_account
 from bookingdb.local.binaries import LocalServerError, find_binaries, major_version, server_environment
@@ -112,6 +114,7 @@ class LocalServer:
         self.pgdata = self.data_dir / "pgdata"
         self.log = self.data_dir / "server.log"
         self.password_file = self.data_dir / "password"
+        self.passfile = self.data_dir / "pgpass"
         self._state_file = self.data_dir / "state.json"
         self._bin_dir = bin_dir
 
@@ -157,8 +160,10 @@ class LocalServer:
         socket_dir = Path(running.socket_dir) if running.socket_dir else None
         return Status(True, self.data_dir, running.pid, running.port, socket_dir)
 
-    def url(self) -> str:
-        """The URL of the running server's database, with the password.
+    def url(self, *, with_password: bool = True) -> str:
+        """The URL of the running server's database, with the password or with the name of a file that has it.
+
+        The second may stand on a command line, which everybody on this machine can read; libpq reads the file.
 
         Raises `LocalServerError` when it does not run.
 
@@ -167,7 +172,14 @@ class LocalServer:
         status = self.status()
         if not status.running or status.port is None:
             raise LocalServerError("the local server does not run; start it with `bookingdb local start`")
-        return f"postgresql://{SUPERUSER}:{self._password()}@127.0.0.1:{status.port}/{DATABASE}"
+        place = f"127.0.0.1:{status.port}/{DATABASE}"
+        if with_password:
+            return f"postgresql://{SUPERUSER}:{self._password()}@{place}"
+        written = self.passfile.with_name(f"pgpass.{os.getpid()}")
+        # The port may be another one after the next start.
+        write_private(written, f"127.0.0.1:*:*:{SUPERUSER}:{self._password()}")
+        written.replace(self.passfile)
+        return f"postgresql://{SUPERUSER}@{place}?passfile={quote(str(self.passfile), safe='/')}"
 
     # --- starting and stopping; the lock is held ---
 

@@ -18,9 +18,11 @@ import click
 import psycopg
 
 from bookingdb import database
-from bookingdb.cli.console import REFUSED, print_json, print_table
+from bookingdb.cli import REFUSED
+from bookingdb.cli.console import print_table
 from bookingdb.cli.main import Commands
 from bookingdb.cli.options import database_url_option, json_option, options
+from bookingdb.cli.output import print_json
 from bookingdb.local.server import LocalServer, default_data_dir
 from tests.benchmark import budget as budget_table
 from tests.benchmark import measurement, scratch, workloads

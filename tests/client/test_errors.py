@@ -86,7 +86,7 @@ def test_errors_survive_pickling_and_copying(again: Callable[[Any], Any]) -> Non
 
         assert type(result) is error
         assert result.detail == {"code": error.code, "parameter": "p_title"}
-        assert str(result) == f"{error.message}. Do something else."
+        assert str(result) == f"{error.message} (parameter: p_title). Do something else."
 
 
 def test_without_context_there_is_still_the_code() -> None:

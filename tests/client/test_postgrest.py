@@ -438,6 +438,7 @@ def test_the_details_of_a_conflict_say_who_is_busy_and_when(scene: Scene) -> Non
         "end_time": f"{TOMORROW}T11:30:00Z",
         "rule": "session",
         "next_free": f"{TOMORROW}T11:00:00Z",
+        "time_zone": "UTC",
     }
 
 

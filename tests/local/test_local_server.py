@@ -189,7 +189,13 @@ def test_status_psql_url_and_stop(running: LocalServer) -> None:
     status = running.status()
     assert run("status", *option).stdout.startswith(f"The server runs: 127.0.0.1:{status.port}, process ")
     assert json.loads(run("status", *option, "--json").stdout)["pid"] == status.pid
-    assert run("psql-url", *option).stdout == running.url() + "\n"
+    assert run("psql-url", *option, "--with-password").stdout == running.url() + "\n"
+    for _ in range(2):
+        shown = run("psql-url", *option).stdout.strip()
+        assert running.password_file.read_text().strip() not in shown
+        with psycopg.connect(shown) as connection:
+            assert connection.info.dbname == "bookingdb"
+    assert running.passfile.stat().st_mode & 0o777 == 0o600
     assert json.loads(run("stop", *option, "--json").stdout)["stopped"] is True
     assert "database system is shut down" in running.log.read_text()
     again = run("stop", *option)

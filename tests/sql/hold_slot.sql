@@ -54,7 +54,7 @@ select results_eq(
     $$
         values (
             'PT409', 'Booking conflict: time slot unavailable', jsonb_build_object(
-                'code', 'booking_conflict', 'rule', 'hold', 'therapist_id', pg_temp.therapist(),
+                'code', 'booking_conflict', 'rule', 'hold', 'time_zone', 'UTC', 'therapist_id', pg_temp.therapist(),
                 'start_time', pg_temp.iso(pg_temp.at('10:30')), 'end_time', pg_temp.iso(pg_temp.at('11:30')),
                 'next_free', pg_temp.iso(pg_temp.at('11:00'))
             )

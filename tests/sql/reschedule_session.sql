@@ -65,7 +65,7 @@ select results_eq(
     $$
         values (
             'PT409', 'Booking conflict: time slot unavailable', jsonb_build_object(
-                'code', 'booking_conflict', 'rule', 'session', 'therapist_id', pg_temp.therapist(),
+                'code', 'booking_conflict', 'rule', 'session', 'time_zone', 'UTC', 'therapist_id', pg_temp.therapist(),
                 'start_time', pg_temp.iso(pg_temp.at('15:00')), 'end_time', pg_temp.iso(pg_temp.at('16:30')),
                 'next_free', pg_temp.iso(pg_temp.at('17:00'))
             )

@@ -18,6 +18,7 @@ begin
     );
     return bookingdb.period_context(p_policy.therapist_id, p_period) || jsonb_build_object(
         'rule', p_rule,
+        'time_zone', p_policy.time_zone,
         'next_free', bookingdb.iso_utc(bookingdb.next_start(
             p_policy, upper(p_period) - lower(p_period), lower(p_period), null, p_except_id, p_with_hours
         ))

@@ -216,7 +216,7 @@ def test_detail_says_the_rule_and_what_is_free_next(office: Office) -> None:
     ))  # fmt: skip
     assert refusal.detail == {
         "code": "outside_availability", "rule": "date_override", "therapist_id": str(office.therapist),
-        "start_time": start, "end_time": end, "next_free": free,
+        "start_time": start, "end_time": end, "next_free": free, "time_zone": "Asia/Kathmandu",
     }  # fmt: skip
 
 

@@ -121,6 +121,7 @@ def test_a_taken_slot_is_refused_with_its_times_in_utc(world: World) -> None:
         "end_time": f"{TOMORROW}T05:15:00Z",
         "rule": "session",
         "next_free": f"{TOMORROW}T05:15:00Z",
+        "time_zone": "Asia/Kathmandu",
     }
 
 

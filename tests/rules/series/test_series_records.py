@@ -81,7 +81,7 @@ def test_a_series_over_a_busy_therapist_says_which_and_when(clean_world: World) 
     assert refusal.detail == {
         "code": "booking_conflict", "rule": "session", "therapist_id": str(therapist), "occurrence": 3,
         "session_date": third.isoformat(), "start_time": f"{third}T10:00:00Z", "end_time": f"{third}T11:00:00Z",
-        "next_free": f"{third}T11:30:00Z",
+        "next_free": f"{third}T11:30:00Z", "time_zone": "UTC",
     }  # fmt: skip
 
 
