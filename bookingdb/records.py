@@ -181,8 +181,8 @@ class CreditEntry(Record):
     Attributes:
         id: number of the entry; a later entry has a higher one.
         created_at: when it was written, in UTC.
-        kind: ``grant``, ``debit``, ``refund``, ``expiry``, ``adjustment``, ``revocation`` or ``direct`` (the
-            balance was written by other means).
+        kind: ``grant``, ``debit``, ``refund``, ``goodwill`` (returned after the session), ``expiry``,
+            ``adjustment``, ``revocation`` or ``direct`` (the balance was written by other means).
         amount: credits added to the lot (positive) or taken from it (negative).
         balance_after: credits in the lot after it.
         lot_id: the lot.

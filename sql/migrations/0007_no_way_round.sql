@@ -8,6 +8,49 @@
 -- Credits and the ledger
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- A session can be charged again after its credit came back, with credits of several lots, and its credits can come
+-- back after it is over (goodwill). What was entered before is the only part of a first charge.
+--
+-- The ledger is read once and an index on it is built while nobody books (ACCESS EXCLUSIVE): about 1.5 seconds for a
+-- million entries. No row is rewritten.
+alter table bookingdb.ledger
+add column charge integer not null default 1,
+add column part integer not null default 1,
+drop constraint ledger_kind_check,
+add constraint ledger_kind_check check (
+    kind in ('opening', 'grant', 'debit', 'refund', 'goodwill', 'expiry', 'adjustment', 'revocation', 'direct')
+),
+drop constraint ledger_session_id_kind_key;
+
+-- A charge's number is one more than the charges that came back, so that a second charge meets the first one here while
+-- that one has not come back. The lot is left out on purpose: a second charge may take from another lot, and a second
+-- return may open another grace lot. (The lock that the index would not need is held already.)
+alter table bookingdb.ledger
+-- squawk-ignore disallowed-unique-constraint
+add constraint ledger_session_id_charge_part_kind_key unique (session_id, charge, part, kind);
+
+comment on column bookingdb.ledger.charge is
+'Of a session''s entry: which time it was charged, from 1. The next charge begins when the last one was returned.';
+comment on column bookingdb.ledger.part is
+'Of a session''s entry: which part of the charge, from 1. A part is taken from one lot, and returned as a whole.';
+
+alter table public.sessions
+drop constraint if exists sessions_credits_charged_check,
+add constraint sessions_credits_charged_check check (credits_charged >= 0);
+
+comment on column public.sessions.credits_charged is
+'The credits that the session''s last charge took; 0 for sessions written by other means.';
+
+-- What a session was charged last (last_charge).
+create type bookingdb.session_charge as (
+    charge integer,
+    credits integer,
+    is_returned boolean
+);
+
+-- It has another parameter now.
+drop function if exists bookingdb.take_credit(uuid, uuid);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who is trusted
 -- ---------------------------------------------------------------------------------------------------------------------

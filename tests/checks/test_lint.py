@@ -629,7 +629,7 @@ def assert_that_what_can_be_called_in_the_engine_room_is_found(world: World) -> 
     functions = {name for rule, name in found if rule == "authenticated_security_definer_function_executable"}
     assert "bookingdb.get_credit_balance(uuid)" in functions
     # Nobody may call this one.
-    assert "bookingdb.take_credit(uuid,uuid)" not in functions
+    assert "bookingdb.take_credit(uuid,uuid,integer,boolean)" not in functions
 
 
 def test_a_definer_function_is_told_apart_by_who_may_call_it(supabase_world: World) -> None:

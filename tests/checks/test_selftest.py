@@ -107,7 +107,10 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         Rewrite("bookingdb.take_credit", "set credits_balance = c.credits_balance - 1", "set credits_balance = 0"),
         {DEDUCTED},
     ),
-    "a ledger entry of another amount": (Rewrite("bookingdb.take_credit", "'debit', -1", "'debit', -2"), {DEDUCTED}),
+    "a ledger entry of another balance": (
+        Rewrite("bookingdb.take_credit", "v_balance - 1, v_actor", "v_balance, v_actor"),
+        {DEDUCTED},
+    ),
     "a credit that is not taken": (
         Rewrite("bookingdb.take_credit", "= c.credits_balance - 1", "= c.credits_balance"),
         {DEDUCTED, *RACES},

@@ -160,9 +160,9 @@ DAMAGES = {
     ),
     # Privileges
     "EXECUTE granted to PUBLIC": (
-        "grant execute on function bookingdb.take_credit(uuid, uuid) to public",
+        "grant execute on function bookingdb.take_credit(uuid, uuid, integer, boolean) to public",
         "privileges",
-        "function bookingdb.take_credit(uuid,uuid)",
+        "function bookingdb.take_credit(uuid,uuid,integer,boolean)",
     ),
     "EXECUTE granted to another role": (
         "grant execute on function public.get_credit_balance(uuid) to pg_monitor with grant option",

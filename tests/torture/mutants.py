@@ -20,6 +20,7 @@ from tests.torture import figures
 ROOT = Path(__file__).parents[2]
 CORE = "migrations/0001_core.sql"
 PLANS = "migrations/0005_plans.sql"
+NO_WAY_ROUND = "migrations/0007_no_way_round.sql"
 HEAD = ("guard removed", "in", "noticed by")
 BEGIN, END = "<!-- mutants: written by python -m tests.torture.mutants -->", "<!-- end of mutants -->"
 # Where the test that a mutant names does not notice, these, until one does.
@@ -104,12 +105,28 @@ MUTANTS = (
         "test_lot_that_expires_soonest_is_spent_first",
     ),
     Mutant(
-        "one debit and one refund a session", CORE, "unique (session_id, kind)", "unique (id, session_id, kind)",
-        "test_session_has_one_debit_and_one_refund",
+        "a part of a charge that is taken and returned once", NO_WAY_ROUND, "unique (session_id, charge, part, kind)",
+        "unique (id, session_id, charge, part, kind)", "test_session_has_one_debit_and_one_refund",
+    ),
+    Mutant(
+        "at most one charge that is not returned", NO_WAY_ROUND, "unique (session_id, charge, part, kind)",
+        "unique (session_id, charge, part, kind, lot_id)", "test_second_charge_at_the_same_time_is_refused",
+    ),
+    Mutant(
+        "the number of the next charge", _function("take_credit"), "v_last.is_returned::integer", "1",
+        "test_unreturned_charge_refuses_a_second_one",
+    ),
+    Mutant(
+        "the order of charges in invariant 4", _function("check_charges"), "c.balance < 0 or", "false or",
+        "test_charge_out_of_order_violates_the_fourth_invariant",
+    ),
+    Mutant(
+        "the refusal to approve what was refunded", _function("approve_session"), "if v_charge.is_returned then",
+        "if false then", "test_revived_session_is_paid_once_and_refunded_once",
     ),
     Mutant(
         "the look for an earlier refund", _function("return_credit"),
-        "l.session_id = p_session.id and l.kind = 'refund'", "false",
+        "continue when v_debit.kind is distinct from 'debit';", "",
         "test_revived_session_is_paid_once_and_refunded_once",
     ),
     Mutant(

@@ -110,10 +110,11 @@ begin
     return query
     select b.*
     from (
-        -- In the order of their debits: a session may have been moved since.
+        -- In the order of their first debits: a session may have been moved since.
         select s.id, row_number() over (order by l.id) as occurrence
         from public.sessions as s
-        inner join bookingdb.ledger as l on l.session_id = s.id and l.kind = 'debit'
+        inner join bookingdb.ledger as l on l.session_id = s.id
+            and (l.charge, l.part, l.kind) = (1, 1, 'debit')
         where s.series_id = v_series_id
     ) as o
     -- Each row has the balance after it, a credit less with every one, capped at what an integer holds.

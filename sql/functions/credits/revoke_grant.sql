@@ -97,7 +97,7 @@ begin
     select
         v_revoked_id,
         -coalesce(sum(l.amount) filter (where l.kind = 'revocation'), 0),
-        -coalesce(sum(l.amount) filter (where l.kind in ('debit', 'refund')), 0),
+        -coalesce(sum(l.amount) filter (where l.kind in ('debit', 'refund', 'goodwill')), 0),
         bookingdb.credits_balance(v_lot.user_id)
     into v_revoked
     from bookingdb.ledger as l

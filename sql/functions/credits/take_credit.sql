@@ -1,4 +1,9 @@
-create or replace function bookingdb.take_credit(p_user_id uuid, p_session_id uuid)
+create or replace function bookingdb.take_credit(
+    p_user_id uuid,
+    p_session_id uuid,
+    p_part integer default 1,
+    p_is_new boolean default true
+)
 returns void
 language plpgsql
 volatile
@@ -10,7 +15,16 @@ declare
     v_actor constant text := bookingdb.actor();
     v_lot_id uuid;
     v_balance integer;
+    v_charge integer := 1;
+    v_last bookingdb.session_charge;
 begin
+    -- The next charge begins when the last one was returned. Before that it has the last one's number, and the ledger's
+    -- constraint refuses a part that was taken. A booking's session is new, and spares the look-up.
+    if not p_is_new then
+        v_last := bookingdb.last_charge(p_session_id);
+        v_charge := coalesce(v_last.charge + v_last.is_returned::integer, 1);
+    end if;
+
     -- Spending order: priority, then the soonest expiry, then promotional before paid, then the oldest, then the id.
     -- Only direct writers and expire_credits() can hold the lot's lock, because the caller has the client's. Waiting
     -- needs a subtransaction, 5 % of a booking's instructions, so lock_next_lot() is left to the second try. The
@@ -58,8 +72,8 @@ begin
         returning c.id
     )
 
-    insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)
-    select p_user_id, p.id, p_session_id, 'debit', -1, v_balance - 1, v_actor
+    insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part)
+    select p_user_id, p.id, p_session_id, 'debit', -1, v_balance - 1, v_actor, v_charge, p_part
     from paid as p;
     if not found then
         perform bookingdb.raise_write_swallowed();
@@ -67,5 +81,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.take_credit(uuid, uuid) is
-'Takes one credit for a session from exactly one lot, with its ledger entry. Caller holds: the client''s lock. Raises: insufficient_credits.';
+comment on function bookingdb.take_credit(uuid, uuid, integer, boolean) is
+'Takes one credit of one lot, as part p_part of a session''s charge. p_is_new false: it may have been charged before. Caller holds: the client''s lock. Raises: insufficient_credits.';

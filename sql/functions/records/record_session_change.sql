@@ -13,9 +13,9 @@ declare
     v_action text;
     v_changes jsonb := jsonb '{}';
 begin
-    -- The functions of bookingdb write the debit before the session; nobody else can say what was paid.
+    -- The functions of bookingdb write the debits before the session; nobody else can say what was paid.
     if tg_op <> 'DELETE' and new.credits_charged <> coalesce(old.credits_charged, 0) and new.credits_charged <> (
-        select count(*) from bookingdb.ledger as l where l.session_id = new.id and l.kind = 'debit'
+        select coalesce(-sum(l.amount), 0) from bookingdb.ledger as l where l.session_id = new.id
     ) then
         raise exception using
             errcode = 'integrity_constraint_violation',

@@ -12,6 +12,7 @@ as $function$
 declare
     v_session public.sessions;
     v_answer bookingdb.idempotency_keys;
+    v_charge bookingdb.session_charge;
     v_balance integer;
 begin
     perform bookingdb.authorise_anyone();
@@ -39,8 +40,9 @@ begin
         ));
     end if;
     perform bookingdb.require_transition(v_session, 'scheduled');
-    -- A session is charged once in its life: one whose credit was returned cannot be revived.
-    if exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'refund') then
+    -- A credit that was returned is not taken again unasked.
+    v_charge := bookingdb.last_charge(v_session.id);
+    if v_charge.is_returned then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', v_session.id, 'status', v_session.status, 'asked', 'scheduled', 'reason', 'refunded'
         ));
@@ -48,13 +50,13 @@ begin
     perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);
     perform bookingdb.require_to_come(v_session.start_time);
 
-    -- The credit is taken now, unless the session has its debit already.
-    if not exists (select from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'debit') then
+    -- The credit is taken now, unless the session was charged already.
+    if v_charge.charge is null then
         perform bookingdb.take_credit(v_session.user_id, v_session.id);
     end if;
     update public.sessions as s
     set status = 'scheduled',
-        credits_charged = 1,
+        credits_charged = coalesce(v_charge.credits, 1),
         free_cancellation_until = bookingdb.free_cancellation_until(bookingdb.policy_of(s.therapist_id), s.start_time),
         updated_at = now()
     where s.id = v_session.id;
