@@ -22,6 +22,7 @@ from bookingdb.adoption.transaction import changing, lock_installation, refuse_i
 from bookingdb.checks import lint, verify
 from bookingdb.checks.finding import Finding
 from bookingdb.install import script, session
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import FAILED, Connection, InstallError, scalar
 from bookingdb.install.source import Source
 
@@ -101,9 +102,10 @@ def apply(
 
     Raises:
         InstallError: the database changed since the plan was made, the plan has problems, what would come out is not
-            sound, the tables are in use, or the role may not. Nothing was changed but rows that were repaired first;
-            `undo` puts these back, and `apply` goes on.
+            sound, the tables are in use, the role may not, or it has more rights than the owner. Nothing was changed
+            but rows that were repaired first; `undo` puts these back, and `apply` goes on.
     """
+    refuse_more_rights(connection)
     _repair_ahead(connection, decided, source, announce, progress)
     with changing(connection, "adopt"):
         lock_installation(connection)

@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 from bookingdb.adoption import ahead, damage
 from bookingdb.adoption.statements import query
 from bookingdb.install import session
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import Connection, InstallError, scalar
 
 
@@ -36,6 +37,7 @@ class AdoptionReport:
 
 def under_way(connection: Connection) -> dict[str, int] | None:
     """Count the rows of each table that were repaired for an adoption to come; None where there is none."""
+    refuse_more_rights(connection)
     return ahead.repaired_so_far(connection) if ahead.is_under_way(connection) else None
 
 
@@ -45,6 +47,7 @@ def report(connection: Connection) -> AdoptionReport:
     Raises:
         InstallError: nothing was adopted in this database.
     """
+    refuse_more_rights(connection)
     with connection.transaction(force_rollback=True):
         session.prepare(connection, read_only=True)
         cursor = connection.cursor(row_factory=dict_row)

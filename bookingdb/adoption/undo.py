@@ -15,6 +15,7 @@ from bookingdb.adoption.repair import is_as_left, originals, triggers_off
 from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing
 from bookingdb.install import installer, session, uninstall
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.script import KNOWN_ROLES
 from bookingdb.install.session import INSTALL_LOCK, Connection, InstallError, scalar
 from bookingdb.install.source import Source
@@ -56,8 +57,10 @@ def undo(
     If `apply` had only begun to repair rows, these are put back.
 
     Raises:
-        InstallError: nothing was adopted, the tables are in use, or something of the application's needs what would go.
+        InstallError: nothing was adopted, the tables are in use, something of the application's needs what would go, or
+            the role has more rights than the owner.
     """
+    refuse_more_rights(connection)
     if not _has_record(connection) and ahead.is_under_way(connection):
         restored, refused = ahead.put_back(connection, progress)
         remark = f"{refused} rows stay as they became, because what they were is not allowed any more"

@@ -15,6 +15,7 @@ import psycopg
 
 from bookingdb import queries
 from bookingdb.checks.finding import Finding
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import Connection, InstallError, prepare
 
 
@@ -44,7 +45,12 @@ class Acknowledgement:
 
 
 def read(connection: Connection) -> list[Acknowledgement]:
-    """Read what was acknowledged, the last first; nothing where the table is missing or may not be read."""
+    """Read what was acknowledged, the last first; nothing where the table is missing or may not be read.
+
+    Raises:
+        InstallError: the role has more rights than the owner.
+    """
+    refuse_more_rights(connection)
     try:
         with connection.transaction():
             rows = connection.execute(queries.load("bookingdb.checks", "acknowledgements")).fetchall()
@@ -62,8 +68,10 @@ def acknowledge(connection: Connection, findings: Sequence[Finding], reason: str
         reason: why they may stay, in the owner's words.
 
     Raises:
-        InstallError: the reason is empty, or one of them has to be repaired; nothing was recorded.
+        InstallError: the reason is empty, the role has more rights than the owner, or one of them has to be repaired;
+            nothing was recorded.
     """
+    refuse_more_rights(connection)
     if not reason.strip():
         raise InstallError("say why: an acknowledgement needs a reason")
     if lasting := [finding for finding in findings if not finding.is_settled]:

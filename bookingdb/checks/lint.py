@@ -20,6 +20,7 @@ from bookingdb import queries
 from bookingdb.checks import catalogue, remedies
 from bookingdb.checks.finding import Finding
 from bookingdb.install import installer
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.script import NAME_PREFIX
 from bookingdb.install.session import Connection, prepare
 from bookingdb.install.source import Source
@@ -83,6 +84,7 @@ def lint(connection: Connection, *, source: Source | None = None) -> list[Findin
         ...     print(len(lint(connection)))
         0
     """
+    refuse_more_rights(connection)
     source = source or installer.installed_source(connection)
     with connection.transaction(force_rollback=True):
         prepare(connection, read_only=True)

@@ -20,9 +20,10 @@ from bookingdb.checks import acknowledgements, catalogue, remedies
 from bookingdb.checks.finding import Finding
 from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
 from bookingdb.install import installer
+from bookingdb.install.owner import more_rights
 from bookingdb.install.script import NAME_PREFIX
 from bookingdb.install.session import Connection, InstallError, prepare, scalar
-from bookingdb.install.source import Attachment, Catalogue, Source, SourceError
+from bookingdb.install.source import Attachment, Catalogue, Source, SourceError, load
 from bookingdb.policy import SETTINGS
 
 # Applications connect as these roles. The owner of the application's tables decides about other roles there;
@@ -34,13 +35,19 @@ APPLICATION_OBJECTS = ("table public.", "sequence public.")
 Extent = Literal["everything", "invariants", "nothing"]
 
 
+_IS_THERE: LiteralString = "select exists (select from pg_namespace as n where n.nspname = 'bookingdb')"
+_NOT_INSTALLED = Finding("installation", "bookingdb", "is not installed", MIGRATE)
+
+
 def verify(connection: Connection, *, source: Source | None = None) -> list[Finding]:
     """Compare a database with the files under sql/, then ask ``bookingdb.check_invariants()``.
 
     Reads only, in one transaction whose settings end with it: it works on a standby and through a transaction pooler.
 
     Args:
-        connection: an open connection, not inside a transaction, of the owner of what was installed (or a superuser).
+        connection: an open connection, not inside a transaction, of the owner of what was installed. For somebody who
+            has more rights (`owner.more_rights`), only the catalogue is compared, with that of a new installation, and
+            nothing in the database is run or read that its owner could have replaced.
         source: the files to compare with; those of this package when left out.
 
     Returns:
@@ -56,9 +63,10 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
         ...     print(len(verify(connection)))
         0
     """
+    if more_rights(connection):
+        return _catalogue_alone(connection, source or load())
     source = source or installer.installed_source(connection)
-    if not source.catalogue:
-        raise SourceError("sql/catalogue.json is missing: it says what an installation consists of")
+    _require_catalogue(source)
     with connection.transaction(force_rollback=True):
         prepare(connection, read_only=True)
         findings, extent = _installation(connection, source)
@@ -81,6 +89,21 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
         ]
 
 
+def _catalogue_alone(connection: Connection, source: Source) -> list[Finding]:
+    """Compare the catalogue. The tables are not read: each could be a view, which runs what its owner wrote."""
+    _require_catalogue(source)
+    with connection.transaction(force_rollback=True):
+        prepare(connection, read_only=True)
+        if not scalar(connection, _IS_THERE):
+            return [_NOT_INSTALLED]
+        return _Comparison(connection, source, reads_tables=False).findings()
+
+
+def _require_catalogue(source: Source) -> None:
+    if not source.catalogue:
+        raise SourceError("sql/catalogue.json is missing: it says what an installation consists of")
+
+
 def snapshot(connection: Connection, source: Source) -> Catalogue:
     """Describe what is installed, in the form of ``sql/catalogue.json``."""
     with connection.transaction(force_rollback=True):
@@ -94,8 +117,8 @@ def _installation(connection: Connection, source: Source) -> tuple[list[Finding]
     def finding(problem: str, remedy: str) -> list[Finding]:
         return [Finding("installation", "bookingdb", problem, remedy)]
 
-    if not scalar(connection, "select exists (select from pg_namespace as n where n.nspname = 'bookingdb')"):
-        return finding("is not installed", MIGRATE), "nothing"
+    if not scalar(connection, _IS_THERE):
+        return [_NOT_INSTALLED], "nothing"
     try:
         with connection.transaction():
             pending = installer.find_pending(connection, source)
@@ -117,9 +140,10 @@ def _installation(connection: Connection, source: Source) -> tuple[list[Finding]
 class _Comparison:
     """The catalogue of a database beside the files."""
 
-    def __init__(self, connection: Connection, source: Source) -> None:
+    def __init__(self, connection: Connection, source: Source, *, reads_tables: bool = True) -> None:
         self.connection = connection
         self.source = source
+        self.reads_tables = reads_tables
         self.expected = source.catalogue
         self.actual = catalogue.read(connection, source)
         # Names of what is missing: what needs it is not reported as well.
@@ -236,7 +260,7 @@ class _Comparison:
 
     def stray_functions(self) -> Iterator[Finding]:
         """Overloads, and functions that no file defines."""
-        for name in installer.stray_functions(self.connection, self.source):
+        for name in installer.stray_functions(self.connection, self.source, reads_history=self.reads_tables):
             yield Finding("functions", name, "is not part of bookingdb", run(f"drop routine {name}"))
 
     def attachments(
@@ -265,7 +289,7 @@ class _Comparison:
 
     def companions(self) -> Iterator[Finding]:
         """Triggers that keep an adopted application's tables in step, which are missing or switched off."""
-        if "bookingdb.adoption" not in self.actual["tables"]:
+        if "bookingdb.adoption" not in self.actual["tables"] or not self.reads_tables:
             return
         for name, statement in self.connection.execute(_query("missing_companions")):
             problem = "is missing, or switched off: what the application writes is no longer followed"
@@ -281,8 +305,10 @@ class _Comparison:
     def privileges(self) -> Iterator[Finding]:
         """Privileges that are missing or too many, on what is there."""
         # Roles that appeared since have their grants pending, and those that went have none.
-        recorded = installer.recorded_set(self.connection)
-        granted = set(recorded[1]["roles"] if recorded else ()) & set(installer.present_roles(self.connection))
+        granted = set(installer.present_roles(self.connection))
+        if self.reads_tables:
+            recorded = installer.recorded_set(self.connection)
+            granted &= set(recorded[1]["roles"] if recorded else ())
         for name, wanted in self.expected["privileges"].items():
             found = self.actual["privileges"].get(name)
             if found is None:

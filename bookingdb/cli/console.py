@@ -8,14 +8,19 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bookingdb import database
 from bookingdb.cli.output import print_json, print_rendered, remark, say
+from bookingdb.install import owner
 from bookingdb.records import Record
 from bookingdb.text import printable
 
 
-def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ...]]":
+def open_database(
+    database_url: str | None, *, accepts_more_rights: bool = False
+) -> "psycopg.Connection[tuple[Any, ...]]":
     """Connect to the database of this command and say on standard error which it is.
 
-    Raises `DatabaseUnreachable` or `NoDatabase`.
+    With `accepts_more_rights`, the command itself takes care to run nothing that an owner with fewer rights wrote.
+
+    Raises `DatabaseUnreachable` or `NoDatabase`, and `InstallError` for somebody who has more rights than the owner.
 
     Example: ``with open_database(database_url) as connection: ...``
     """
@@ -27,6 +32,12 @@ def open_database(database_url: str | None) -> "psycopg.Connection[tuple[Any, ..
             "while this runs, everybody on this machine can read the password of --database-url (ps);"
             " PGPASSFILE, PGSERVICE or BOOKINGDB_DATABASE_URL keep it"
         )
+    if not accepts_more_rights:
+        try:
+            owner.refuse_more_rights(connection)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

@@ -80,6 +80,8 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
         settings=",\n        ".join(
             f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items()
         ),
+        lesser_owner=indented(script.lesser_owner_query("v_login"), 8),
+        more_rights=script.MORE_RIGHTS,
         is_installed=script.IS_INSTALLED,
         lock=INSTALL_LOCK,
         lock_timeout=f"{LOCK_TIMEOUT * 1000:.0f}ms",

@@ -18,6 +18,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bookingdb.install import script
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import (
     FAILED,
     INSTALL_LOCK,
@@ -109,7 +110,7 @@ def migrate(
     """Bring a database to this package's version, in one transaction.
 
     Args:
-        connection: an open connection, not inside a transaction; it should be the owner of what was installed before.
+        connection: an open connection, not inside a transaction, of the owner of what was installed before.
         source: the files to apply; those of this package when left out.
         dry_run: only report the SQL that would run.
         reapply: apply functions, triggers, policies and grants even though they are recorded as up to date; puts back
@@ -121,13 +122,14 @@ def migrate(
     Raises:
         DatabaseIsNewer: a newer package installed the database; it was left as it is.
         InstallError: an applied migration's file was changed, tables of the same names are in the way, the role may not
-            install, another installation did not finish in time.
+            install or has more rights than the owner of what is installed, another installation did not finish in time.
 
     Example:
         >>> with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         ...     print(migrate(connection).migrations)
         ['0001_core']
     """
+    refuse_more_rights(connection)
     source = source or installed_source(connection)
     if dry_run:
         with connection.transaction(force_rollback=True):
@@ -169,6 +171,7 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
     Raises:
         InstallError: as `migrate`, but not because the database is newer.
     """
+    refuse_more_rights(connection)
     source = source or installed_source(connection)
     with connection.transaction(force_rollback=True):
         prepare(connection, read_only=True)
@@ -335,9 +338,9 @@ def tables_with_row_security(connection: Connection) -> set[str]:
     return {name for (name,) in connection.execute(script.query("tables_with_row_security"))}
 
 
-def stray_functions(connection: Connection, source: Source) -> list[str]:
-    """List functions of ours that no file defines: others in bookingdb, overloads, those of files that are gone."""
-    return [name for (name,) in connection.execute(script.strays_query(source))]
+def stray_functions(connection: Connection, source: Source, *, reads_history: bool = True) -> list[str]:
+    """List functions of ours that no file defines, as `script.strays_query` does."""
+    return [name for (name,) in connection.execute(script.strays_query(source, reads_history=reads_history))]
 
 
 def _is_installed(connection: Connection) -> bool:

@@ -29,7 +29,8 @@ NAME_PREFIX = "_bookingdb"
 PUBLIC_TABLES = ("users", "sessions", "user_credits", "booking_audit_log")
 
 REASON_AT_FIRST = "first installation"
-# A refusal. Python and Postgres (format) both put the names where %s stands.
+# Refusals. Python and Postgres (format) both put the values where %s stands.
+MORE_RIGHTS = "%s has more rights than %s, the owner of what bookingdb has here, whose code would run with them: %s"
 STRAYS = "functions that no file of this version defines: %s; drop them first"
 
 
@@ -128,10 +129,22 @@ def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = Fa
     )
 
 
-def strays_query(source: Source) -> LiteralString:
-    """List functions of ours that no file defines: others in bookingdb, overloads, those of files that are gone."""
-    signatures = [function.signature for function in source.functions]
-    return query("stray_functions", public_functions=_public_names(source), signatures=signatures)
+def lesser_owner_query(login: LiteralString) -> LiteralString:
+    """Ask whether an owner has fewer rights than `login`, an expression: login, owner and remedy, or no row."""
+    return query("lesser_owner", login=login)
+
+
+def strays_query(source: Source, *, reads_history: bool = True) -> LiteralString:
+    """List functions of ours that no file defines: others in bookingdb, overloads, those of files that are gone.
+
+    Without the history, those of files that are gone are known by the schema bookingdb and their names alone.
+    """
+    return query(
+        "stray_functions",
+        history="bookingdb.history" if reads_history else "(select null as kind, null::jsonb as details)",
+        public_functions=_public_names(source),
+        signatures=[function.signature for function in source.functions],
+    )
 
 
 def attached_query(group: str) -> LiteralString:

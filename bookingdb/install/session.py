@@ -49,12 +49,14 @@ def prepare(connection: Connection, *, read_only: bool = False) -> None:
     connection.execute("set transaction isolation level read committed")
     connection.execute("set transaction read only" if read_only else "set transaction read write")
     settings = {"statement_timeout": "0", **SETTINGS}
-    connection.execute("select " + ", ".join(["set_config(%s, %s, true)"] * len(settings)), sum(settings.items(), ()))
+    # By its whole name, because the search_path of the database's owner still holds.
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(settings))
+    connection.execute("select " + calls, sum(settings.items(), ()))
 
 
 def configure(connection: Connection, setting: str, value: str) -> None:
     """Set a setting until the transaction ends."""
-    connection.execute("select set_config(%s, %s, true)", [setting, value])
+    connection.execute("select pg_catalog.set_config(%s, %s, true)", [setting, value])
 
 
 def limit_lock_wait(connection: Connection, seconds: float = LOCK_TIMEOUT) -> None:

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from bookingdb.install import installer, script
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.script import KNOWN_ROLES, PUBLIC_TABLES
 from bookingdb.install.session import (
     INSTALL_LOCK,
@@ -61,14 +62,15 @@ def uninstall(
         source: the files that were installed; those of this package when left out.
 
     Raises:
-        InstallError: nothing is installed, the role may not, something of the application's needs what would go, or the
-            tables could not be locked within ten seconds.
+        InstallError: nothing is installed, the role may not, or it has more rights than the owner, something of the
+            application's needs what would go, or the tables could not be locked within ten seconds.
 
     Example:
         >>> with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         ...     print(uninstall(connection, keep_data=True).left["table public.sessions"])
         12 rows
     """
+    refuse_more_rights(connection)
     source = source or installer.installed_source(connection)
     removal = Removal()
     with connection.transaction(force_rollback=dry_run):

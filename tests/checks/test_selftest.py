@@ -218,13 +218,6 @@ def test_a_transaction_of_the_callers_is_refused(world: World) -> None:
         selftest(world.connection, world.url, lambda check: None)
 
 
-def test_a_superuser_may_run_it(world: World) -> None:
-    url = url_of(world.url, world.connection.info.dbname, "postgres")
-    with connect(url) as connection:
-        assert selftest(connection, url, lambda check: None)
-    assert world.count("public.users") == 0
-
-
 def test_settings_of_the_role_do_not_matter(lived_in: World) -> None:
     before = contents(lived_in)
     database = lived_in.connection.info.dbname

@@ -289,14 +289,17 @@ def test_migrate_refuses_an_application_in_the_way(owned: Connection, statement:
 
 
 def test_a_schema_of_somebody_else(owned: Connection, server_url: str) -> None:
-    """Who owns the schema could replace what a superuser's installation puts there."""
+    """Who owns the schema could replace what an installation puts there."""
     with connect(url_of(server_url, owned.info.dbname)) as superuser:
-        run(superuser, "create schema bookingdb authorization owner")
+        run(superuser, "create schema bookingdb authorization pg_monitor; grant usage on schema bookingdb to owner")
         before = contents(owned)
-        with pytest.raises(InstallError, match="is there already and belongs to owner"):
+        with pytest.raises(InstallError, match="is there already and belongs to pg_monitor"):
+            migrate(owned)
+        with pytest.raises(InstallError, match="postgres has more rights than pg_monitor"):
             migrate(superuser)
         assert contents(owned) == before
-        assert migrate(owned).migrations == MIGRATIONS
+        run(superuser, "alter schema bookingdb owner to owner")
+    assert migrate(owned).migrations == MIGRATIONS
 
 
 def test_a_database_that_was_dumped_and_restored_is_the_same(world: World, owned_database: str, bin_dir: Path) -> None:

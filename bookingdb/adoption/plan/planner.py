@@ -23,6 +23,7 @@ from bookingdb.adoption.plan.times import ask_for_zones
 from bookingdb.adoption.plan.triggers import judge_triggers
 from bookingdb.adoption.transaction import one_moment, refuse_installed
 from bookingdb.install import installer
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import Connection, InstallError
 from bookingdb.install.source import Source
 
@@ -107,6 +108,7 @@ def make_plan(connection: Connection, source: Source, answers: Mapping[str, str]
     Raises:
         InstallError: bookingdb is installed already, or there is nothing to adopt.
     """
+    refuse_more_rights(connection)
     with one_moment(connection):
         if installer.is_adopted(connection):
             return nothing(source), nothing(source).fingerprint()

@@ -13,6 +13,7 @@ from bookingdb.checks.selftest import bookings, race
 from bookingdb.checks.selftest.expectations import Connection, Failed, describe, load, settle
 from bookingdb.checks.selftest.stage import BorrowedStage, Stage, is_adopted
 from bookingdb.errors import BookingError
+from bookingdb.install.owner import refuse_more_rights
 
 
 class SelftestError(Exception):
@@ -32,8 +33,8 @@ def selftest(connection: Connection, conninfo: str, report: Callable[[Check], No
     """Run the checklist.
 
     Args:
-        connection: to the database in question, as the owner of what is installed or a superuser; outside a
-            transaction. May go through a transaction pooler.
+        connection: to the database in question, as the owner of what is installed; outside a transaction.
+            May go through a transaction pooler.
         conninfo: the libpq connection string or URL of the same database: a race needs a second connection.
         report: is given each check's result as soon as there is one.
 
@@ -42,6 +43,7 @@ def selftest(connection: Connection, conninfo: str, report: Callable[[Check], No
 
     Raises:
         SelftestError: bookingdb is not installed there, or the role may not do this.
+        bookingdb.install.session.InstallError: the role has more rights than the owner.
         bookingdb.database.DatabaseUnreachable: `conninfo` leads nowhere.
         psycopg.OperationalError: the connection was lost.
 
@@ -90,6 +92,7 @@ def _not_tried(reason: str) -> str:
 def _require_privileges(connection: Connection) -> None:
     if connection.info.transaction_status != TransactionStatus.IDLE:
         raise SelftestError("the selftest needs a connection that is not in a transaction")
+    refuse_more_rights(connection)
     found = connection.execute(load("owner")).fetchone()
     if found is None:
         raise SelftestError("bookingdb is not installed in this database: `bookingdb migrate` installs it")
@@ -97,5 +100,5 @@ def _require_privileges(connection: Connection) -> None:
     if not is_owner:
         raise SelftestError(
             f"the role {role} may not run the selftest, which writes rows and rolls them back: run it as {owner},"
-            " the owner of what is installed, or as a superuser"
+            " the owner of what is installed"
         )

@@ -5,6 +5,7 @@ declare
     v_settings jsonb;
     v_is_locked boolean := false;
     v_is_installed boolean;
+    v_login name;
     v_problem text;
     v_is_newer boolean;
     v_pending text[];
@@ -19,6 +20,22 @@ begin
     from pg_catalog.unnest(:'setting_names') as s (name);
     perform
         :settings;
+
+    -- The Supabase CLI logs in as a role of its own and takes on the owner's, which is all that its role can do. A
+    -- superuser stays one.
+    select case when r.rolsuper then r.rolname else current_user end
+    into v_login
+    from pg_roles as r
+    where r.rolname = session_user;
+    v_problem := (
+        select format(:'more_rights', l.login, l.owner, l.remedy)
+        from (
+            :lesser_owner
+        ) as l
+    );
+    if v_problem is not null then
+        raise exception using message = v_problem;
+    end if;
 
     loop
         -- Not a plan that was made before the lock.

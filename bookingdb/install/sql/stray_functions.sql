@@ -7,7 +7,7 @@ where (
         or (n.nspname = 'public' and p.proname = any(:'public_functions'))
         or p.oid = any(
             select to_regprocedure(r.signature)
-            from bookingdb.history as h
+            from :history as h
             cross join lateral jsonb_array_elements_text(h.details -> 'functions') as r (signature)
             where h.kind = 'functions'
         )
