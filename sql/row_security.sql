@@ -71,6 +71,8 @@ alter table bookingdb.policies enable row level security;
 
 alter table bookingdb.rewritten_records enable row level security;
 
+alter table bookingdb.rule_changes enable row level security;
+
 alter table bookingdb.time_zones enable row level security;
 
 alter table bookingdb.weekly_hours enable row level security;
@@ -112,6 +114,9 @@ create policy _bookingdb_deny on bookingdb.policies for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rewritten_records for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.rule_changes for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.time_zones for all to public

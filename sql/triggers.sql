@@ -25,6 +25,26 @@ for each row execute function bookingdb.record_session_change();
 create trigger _bookingdb_ledger after insert or delete or update on public.user_credits
 for each row execute function bookingdb.record_balance_change();
 
+-- Transactions that keep their snapshot find out that hours, overrides, policies or absences changed. A WHEN clause
+-- costs a booking less than a call would. Absences have no client.
+create trigger _bookingdb_rules after insert or delete or update on bookingdb.weekly_hours
+for each row execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules after insert or delete or update on bookingdb.date_overrides
+for each row execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules after insert or delete or update on bookingdb.policies
+for each row execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_insert after insert on bookingdb.calendar
+for each row when ((new.client_id is null)) execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_update after update on bookingdb.calendar
+for each row when (((old.client_id is null) or (new.client_id is null))) execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_delete after delete on bookingdb.calendar
+for each row when ((old.client_id is null)) execute function bookingdb.rules_changed();
+
 -- Evidence is not rewritten. The guard fires after an application's own BEFORE triggers, and so judges what is really
 -- written.
 create trigger _bookingdb_append_only after delete or update on bookingdb.ledger

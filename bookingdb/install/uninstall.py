@@ -24,7 +24,7 @@ from bookingdb.install.session import (
 from bookingdb.install.source import Source
 
 # Tables whose rows mean nothing without the functions, or can be made again. Rows of all others exist nowhere else.
-MACHINERY = ("history", "idempotency_keys", "time_zones")
+MACHINERY = ("history", "idempotency_keys", "rule_changes", "time_zones")
 
 
 @dataclass

@@ -4,6 +4,21 @@
 -- Isolation levels and direct writers
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- What proves to a transaction with an old snapshot that nothing decided otherwise since: bookings that keep their
+-- snapshot lock these rows, and Postgres itself raises 40001 where one changed (require_current_rules).
+create table bookingdb.rule_changes (
+    person_id uuid not null,
+    changed_by xid8 not null default pg_current_xact_id(),
+    changed_at timestamptz not null default transaction_timestamp(),
+    constraint rule_changes_pkey primary key (person_id)
+) with (fillfactor = 50);
+
+comment on table bookingdb.rule_changes is
+'Who last changed what decides about bookings of a person: hours, absences, policy, standing, or a booking under a limit. The row of zeros is the default policy''s.';
+
+-- Bookings of all therapists lock it: it is there before the first of them.
+insert into bookingdb.rule_changes (person_id) values ('00000000-0000-0000-0000-000000000000');
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Credits and the ledger
 -- ---------------------------------------------------------------------------------------------------------------------

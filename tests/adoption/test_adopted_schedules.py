@@ -1103,6 +1103,25 @@ def test_two_rows_of_one_date_written_at_once_both_count(by_type: World) -> None
     assert exceptions(app, therapist) == ["09:00-10:00", "12:00-13:00"]
 
 
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_hours_are_not_computed_from_rows_deleted_since(by_type: World, level: str) -> None:
+    app = by_type
+    therapist = app.therapist()
+    insert = (
+        "insert into availability_overrides (therapist_id, date, override_type, start_time, end_time)"
+        " values (%s, %s, 'custom_hours', %s, %s)"
+    )
+    app.run(insert, therapist, TOMORROW, "09:00", "17:00")
+    with session_of(app) as late:
+        run(late, f"begin isolation level {level}")
+        run(late, "select count(*) from availability_overrides")
+        app.run("delete from availability_overrides")
+        # A part of the day that was still there in the snapshot.
+        assert outcome(partial(run, late, insert, therapist, TOMORROW, "10:00", "11:00")) == "40001"
+    app.run(insert, therapist, TOMORROW, "10:00", "11:00")
+    assert exceptions(app, therapist) == ["10:00-11:00"]
+
+
 def test_change_that_waits_too_long_is_busy_not_broken(app: World) -> None:
     therapist, client = app.therapist(), app.client(1)
     save(app.connection, therapist, today(*GENERAL))

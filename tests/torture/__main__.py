@@ -45,6 +45,7 @@ SCENARIOS = {
     "full-wal": Scenario(full_wal.NAME, full_wal.torture),
     "ambiguous": Scenario(ambiguous.NAME, ambiguous.torture, 10_000),
     "one-key": Scenario(races.ONE_KEY, races.one_key, 3_000),
+    "old-snapshots": Scenario(races.OLD_SNAPSHOTS, races.old_snapshots, 3_000),
     "deadlocks": Scenario(races.DEADLOCKS, races.deadlocks, 1_000_000),
     "failover": Scenario(failover.NAME, failover.torture),
     "pooler": Scenario(pooling.NAME, pooling.torture),

@@ -82,6 +82,34 @@ MUTANTS = (
         EXCLUSION.format("client_id", "period").replace("'session', 'hold'", "'none'"), LOSER,
     ),
     Mutant(
+        "the proof that a session's rows are current", _function("require_current_rows"),
+        "for key share", "",
+        "test_session_deleted_meanwhile_is_not_inserted_unseen",
+    ),
+    Mutant(
+        "the proof that a lot is current", _function("record_balance_change"), "for key share;", ";",
+        "test_lot_deleted_meanwhile_is_not_inserted_unseen",
+    ),
+    Mutant(
+        "the proof that hours and absences are current", _function("require_current_rules"),
+        "where p.id is not null", "where false",
+        "test_booking_does_not_overlook_a_committed_change",
+    ),
+    Mutant(
+        "the mark of whoever changes hours", "triggers.sql",
+        "delete or update on bookingdb.weekly_hours\n", "delete on bookingdb.holds\n",
+        "test_booking_does_not_overlook_a_committed_change",
+    ),
+    Mutant(
+        "the mark of a booking under a limit", _function("occupy_free_time"), "< 1000 then", "< 0 then",
+        "test_limit_counts_what_was_booked_meanwhile",
+    ),
+    Mutant(
+        "the new version of a lot that gets a grace lot", _function("open_grace_lot"),
+        "where c.id = p_lot.id;", "where false;",
+        "test_revoked_grant_leaves_no_returned_credit",
+    ),
+    Mutant(
         "the row of an idempotency key", _function("record_answer"), "if p_answer.key is null then", "if true then",
         "test_a_key_with_other_parameters_is_refused",
     ),

@@ -1,4 +1,4 @@
-"""Many callers at once: one slot for 64, one key for 32; and calls that cross, which must not deadlock."""
+"""Many callers at once: one slot for 64, one key for 32, one session a day for 16; and calls that cross."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.torture.server import Server
 
 ONE_SLOT = "one slot, 64 clients"
 ONE_KEY = "one key, 32 callers"
+OLD_SNAPSHOTS = "one session a day, 16 old snapshots"
 DEADLOCKS = "crossed calls"
 DAY = dt.timedelta(days=1)
 DAYS = 300
@@ -117,6 +118,40 @@ def one_key(server: Server, seconds: float, rounds: float = 3_000) -> Figures:
                 figures.operations += len(answers)
                 figures.other += Counter(code for code, _ in answers if code != "done")
         settle(world, figures, figures.rounds, 9_000)
+    return figures
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Old snapshots
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def old_snapshots(server: Server, seconds: float, rounds: float = 3_000) -> Figures:
+    """Of sixteen who book hours of one day under a limit of one session, one succeeds in REPEATABLE READ, too."""
+    figures = Figures(OLD_SNAPSHOTS)
+    goal = Goal(OLD_SNAPSHOTS, seconds, rounds)
+    with server.world() as world:
+        world.run(
+            f"alter database {world.connection.info.dbname} set default_transaction_isolation = 'repeatable read'"
+        )
+        therapist, clients = wire.text(world.therapist()), [wire.text(world.client(credits=9_000)) for _ in range(16)]
+        world.run('select set_policy(\'{"maximum_sessions_per_day": 1, "maximum_advance": "3650 days"}\')')
+        with wire.connections(world, len(clients), book=BOOK_KEYED) as callers:
+            while goal.goes_on(figures.rounds):
+                day = TOMORROW + DAY * figures.rounds
+                wanted = [
+                    (client, therapist, wire.text(day), wire.text(dt.time(hour)), None)
+                    for hour, client in enumerate(clients)
+                ]
+                ended = Counter(code for code, _ in wire.volley(callers, b"book", wanted))
+                if ended["done"] > 1:
+                    figures.doubled.append(f"{day}: {ended['done']} sessions")
+                if set(ended) - {"done", "booking_conflict", "40001"}:
+                    figures.wrong.append(f"{day}: {dict(ended)}")
+                figures.rounds += 1
+                figures.operations += ended.total()
+                figures.other += Counter({code: count for code, count in ended.items() if code != "done"})
+        figures.wrong += [f"invariant: {violation}" for violation in world.violations()]
     return figures
 
 

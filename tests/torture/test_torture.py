@@ -188,6 +188,19 @@ def test_a_key_that_is_forgotten_is_found(own_server: Server) -> None:
         assert races.one_key(own_server, seconds=20, rounds=2).failures
 
 
+def test_limit_holds_against_old_snapshots(own_server: Server) -> None:
+    figures = races.old_snapshots(own_server, seconds=20, rounds=8)
+
+    require_nothing_broken(figures, 8 * 16)
+    assert figures.other["40001"]
+
+
+def test_limit_that_marks_nobody_is_found(own_server: Server) -> None:
+    unmarked = replaced("mark_rules_changed", ("begin\n    v_lock_timeout", "begin\n    return;\n    v_lock_timeout"))
+    with sabotaged(own_server, unmarked):
+        assert races.old_snapshots(own_server, seconds=20, rounds=4).doubled
+
+
 def test_only_unordered_transactions_deadlock(own_server: Server) -> None:
     figures = races.deadlocks(own_server, seconds=1)
 

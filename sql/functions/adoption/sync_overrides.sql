@@ -80,6 +80,8 @@ begin
             perform bookingdb.write_availability_event(v_therapist_id);
         end if;
     end loop;
+    -- Also where nothing was written: another transaction's rows, which this snapshot may hide, could have mattered.
+    perform bookingdb.mark_rules_changed(array_remove(p_therapist_ids, null));
 end;
 $function$;
 

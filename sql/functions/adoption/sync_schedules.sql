@@ -115,6 +115,8 @@ begin
             );
         end loop;
     end loop;
+    -- Also where nothing was written: another transaction's rows, which this snapshot may hide, could have mattered.
+    perform bookingdb.mark_rules_changed(array_remove(p_therapist_ids, null));
 end;
 $function$;
 

@@ -16,6 +16,11 @@ declare
     v_minutes constant integer := extract(epoch from upper(p_period) - lower(p_period))::integer / 60;
     v_blocked constant tstzrange := bookingdb.blocked_time(p_policy, p_period);
 begin
+    -- mark_limited_booking() is spelled out: the call would be 0.8 % of a booking.
+    if least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000 then
+        perform bookingdb.mark_rules_changed(array[p_policy.therapist_id]);
+    end if;
+
     -- The short way is one statement: both people are there and the calendar is empty, as almost always. Under the
     -- locks of both people that is the truth, except in an old snapshot. Four look-ups, because four indexes cover
     -- them.

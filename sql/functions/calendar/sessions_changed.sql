@@ -11,6 +11,9 @@ as $function$
 begin
     -- The transition tables only name the sessions, because an application's own triggers may have changed them since.
     if tg_op = 'INSERT' then
+        if current_setting('transaction_isolation') <> 'read committed' then
+            perform bookingdb.require_current_rows(array(select n.id from new_rows as n));
+        end if;
         -- A function of bookingdb wrote the calendar first: nothing is left to do.
         if not exists (
             select from new_rows as n

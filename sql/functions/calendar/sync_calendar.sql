@@ -14,6 +14,10 @@ declare
     v_period tstzrange;
     v_policy bookingdb.effective_policy;
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform bookingdb.require_current_rows(p_session_ids);
+    end if;
+
     -- Find the sessions that should occupy another time than their calendar rows say. A function of bookingdb leaves
     -- none, because it writes the calendar first. (A stand-in of overlapping_sessions has the session's time, too.)
     select
@@ -91,7 +95,11 @@ begin
         v_period := tstzrange(v_session.start_time, v_session.end_time);
         -- Where only the client changed, the therapist keeps the time, with the buffers it was given.
         if v_session.blocked is null then
+            if current_setting('transaction_isolation') <> 'read committed' then
+                perform bookingdb.require_current_rules(array[v_session.therapist_id]);
+            end if;
             v_policy := bookingdb.policy_of(v_session.therapist_id);
+            perform bookingdb.mark_limited_booking(v_policy);
             v_session.blocked := bookingdb.blocked_time(v_policy, v_period);
             -- Hours and limits bind bookings only. Direct writers may ignore them, but nobody has two sessions at a
             -- time.

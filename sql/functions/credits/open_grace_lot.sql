@@ -13,6 +13,10 @@ as $function$
 declare
     v_grace_id constant uuid := gen_random_uuid();
 begin
+    -- A new version of the lot tells revoke_grant() in an older snapshot of the grace lot that it cannot see.
+    update public.user_credits as c
+    set updated_at = now()
+    where c.id = p_lot.id;
     insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part)
     values (
         p_debit.user_id, v_grace_id, p_session.id, p_kind, -p_debit.amount, -p_debit.amount, bookingdb.actor(),

@@ -20,6 +20,15 @@ begin
             errcode = 'integrity_constraint_violation', message = 'The id of a lot of credits cannot be changed';
     end if;
 
+    if tg_op = 'INSERT' and current_setting('transaction_isolation') <> 'read committed' then
+        -- Somebody may have deleted a lot of this id since the snapshot, and with it its balance: Postgres itself then
+        -- raises 40001. (A lot that was there when it was written is current.)
+        perform c.id
+        from public.user_credits as c
+        where c.id = v_lot_id
+        for key share;
+    end if;
+
     select l.balance_after, l.user_id
     into v_posted, v_posted_user_id
     from bookingdb.ledger as l

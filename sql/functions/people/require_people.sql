@@ -6,6 +6,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
+    -- Hours, absences, limits and policies, too, are then as the snapshot shows them.
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform bookingdb.require_current_rules(array[p_therapist_id, p_user_id]);
+    end if;
     if exists (select from bookingdb.therapists as t where t.id = p_therapist_id)
         and exists (select from bookingdb.clients as c where c.id = p_user_id) then
         return;

@@ -102,7 +102,9 @@ begin
         :name = v_row.:name -- for each setting
     where p.id = v_row.id;
 
-    -- No therapist may get a minimum above the maximum, one of the two from the default.
+    -- No therapist may get a minimum above the maximum, one of the two from the default: each change concerns the
+    -- default policy, too.
+    perform bookingdb.mark_rules_changed(array[null::uuid]);
     v_policy := bookingdb.policy_of(p_therapist_id);
     v_is_wrong := v_policy.minimum_duration_minutes > v_policy.maximum_duration_minutes;
     if p_therapist_id is null and not v_is_wrong then

@@ -76,6 +76,7 @@ begin
     perform bookingdb.require_duration(v_minutes, v_policy);
     v_period := tstzrange(v_start, v_start + make_interval(mins => v_minutes));
     perform bookingdb.require_free_time(v_policy, v_period, v_session.id, true);
+    perform bookingdb.mark_limited_booking(v_policy);
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
     delete from bookingdb.calendar as c
