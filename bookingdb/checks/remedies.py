@@ -85,28 +85,59 @@ def for_privilege(name: str, role: str, command: str, privileges: list[str]) -> 
 
 def is_settled(invariant: int, problem: str) -> bool:
     """Tell whether a violation is a matter of the past: nothing repairs it, and no booking to come relies on it."""
-    return invariant > 2 and problem not in ("balance is negative", "ledger and balance differ")
+    return invariant not in (1, 2, 9) and problem not in (
+        "balance is negative",
+        "ledger and balance differ",
+        "lot belongs to another client than its last ledger entry",
+    )
+
+
+# Statements that repair a violation, by its problem, with names from its context; and what is said after them.
+_GIVE_UP_HOLD = "update bookingdb.holds set released_at = now() where id = '{subject}'"
+_FREE_TIME = "delete from bookingdb.calendar where id = '{subject}' and kind = 'hold'"
+_REPAIRS = {
+    "lot belongs to another client than its last ledger entry": (
+        ["update public.user_credits set user_id = '{ledger_user_id}' where id = '{subject}'"],
+        ", unless it is the ledger that is wrong",
+    ),
+    "session that takes place got its credits back": (
+        ["update public.sessions set status = 'cancelled' where id = '{subject}'"],
+        ", or leave it, take the credits with adjust_credits, and acknowledge this",
+    ),
+    # The time that the client was promised may be somebody else's by now.
+    "hold has no calendar row": ([_GIVE_UP_HOLD], ""),
+    "calendar row differs from its hold": ([_FREE_TIME, _GIVE_UP_HOLD], ""),
+    "calendar row of a hold that is not there": ([_FREE_TIME], ""),
+    "calendar row of a hold that was given up": ([_FREE_TIME], ""),
+}
 
 
 def for_violation(invariant: int, problem: str, subject: UUID, context: dict[str, Any]) -> str:
     """Say what to do about a row of ``bookingdb.check_invariants()``."""
+    if problem in _REPAIRS:
+        statements, remark = _REPAIRS[problem]
+        return run(*(statement.format(subject=subject, **context) for statement in statements)) + remark
     match invariant:
         case 1:
             return "Cancel or move one of the two"
         case 2:
             return run(f"select bookingdb.sync_calendar(array['{subject}'::uuid])")
-        case 3 if context["balance"] is not None and context["ledger_sum"] == context["ledger_last"] is not None:
+        case 3 if context.get("balance") is not None and context["ledger_sum"] == context["ledger_last"] is not None:
             correction = f"set credits_balance = {context['ledger_sum']} where id = '{subject}'"
             return f"{run(f'update public.user_credits {correction}')}, unless it is the ledger that is wrong"
-        case 3:
-            evidence = f"bookingdb.ledger where lot_id = '{subject}'"
-        case 4:
-            evidence = f"bookingdb.ledger where session_id = '{subject}'"
-        case 5:
-            evidence = f"public.booking_audit_log where session_id = '{subject}'"
-        case _:
-            evidence = f"bookingdb.idempotency_keys where result_id = '{subject}'"
+    evidence = f"{_evidence(invariant, problem)} = '{subject}'"
     return f"Look at `select * from {evidence} order by created_at`, and compare with a backup"
+
+
+def _evidence(invariant: int, problem: str) -> str:
+    """The table and the column by which the records of a violation's subject are found."""
+    if invariant == 3 or "pass the lot on" in problem:
+        return "bookingdb.ledger where lot_id"
+    if invariant == 5 or "audit row" in problem:
+        return "public.booking_audit_log where session_id"
+    if invariant == 6 or "idempotency key" in problem:
+        return "bookingdb.idempotency_keys where result_id"
+    return "bookingdb.ledger where session_id"
 
 
 def _bare(name: str) -> str:

@@ -553,7 +553,8 @@ def test_overlap_after_the_constraint_was_dropped_is_found(world: World, superus
 
     assert ("constraints", "calendar_therapist_excl on bookingdb.calendar") in places(findings)
     assert [finding.problem.partition(" {")[0] for finding in findings if finding.group == "invariants"] == [
-        "overlaps another calendar row of the therapist"
+        "overlaps another calendar row of the therapist",
+        "calendar row of a hold that is not there",
     ]
     run(superuser, "delete from bookingdb.calendar where id = %s", hold)
     follow(world, verify.verify(world.connection))
@@ -578,7 +579,8 @@ def test_overlap_despite_the_constraint_is_found(world: World, superuser: Connec
     findings = verify.verify(world.connection)
 
     assert [(finding.group, finding.problem.partition(" {")[0]) for finding in findings] == [
-        ("invariants", "overlaps another calendar row of the client")
+        ("invariants", "overlaps another calendar row of the client"),
+        ("invariants", "calendar row of a hold that is not there"),
     ]
 
 

@@ -19,7 +19,13 @@ begin
     union all
     select c.* from bookingdb.check_audit_log() as c
     union all
-    select c.* from bookingdb.check_idempotency_keys() as c;
+    select c.* from bookingdb.check_idempotency_keys() as c
+    union all
+    select c.* from bookingdb.check_clients() as c
+    union all
+    select c.* from bookingdb.check_payment() as c
+    union all
+    select c.* from bookingdb.check_holds() as c;
 end;
 $function$;
 

@@ -213,6 +213,7 @@ def test_revived_session_is_paid_once_and_refunded_once(world: World) -> None:
         cancel(world, session_id)
         assert world.balance(client) == 2
         world.run("update sessions set status = 'scheduled' where id = %s", session_id)
+        assert [(row[0], row[1]) for row in world.violations()] == [(8, session_id)]
     world.run("update sessions set status = 'pending_approval' where id = %s", session_id)
     with nothing_written(world), refused("invalid_transition"):
         call(world.connection, "approve_session", session_id=session_id)

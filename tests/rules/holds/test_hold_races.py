@@ -139,7 +139,8 @@ def test_hold_being_booked_keeps_its_slot(world: World, held: dict[str, Any], en
 
 
 def test_hold_that_runs_out_during_a_wait_is_not_booked(world: World, held: dict[str, Any]) -> None:
-    world.run("update bookingdb.calendar set expires_at = clock_timestamp() + interval '0.4 s'")
+    for table in ("calendar", "holds"):
+        world.run(f"update bookingdb.{table} set expires_at = clock_timestamp() + interval '0.4 s'")
     with holding(world) as holder, session_of(world) as connection:
         call(holder, "lock_for_booking", people=[held["therapist"]])
         answer = waiting(world, calling("book_hold", hold_id=held["hold"]), connection)

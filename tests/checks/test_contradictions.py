@@ -1,0 +1,169 @@
+"""Records that contradict each other are found, whoever wrote them, and repaired or acknowledged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from bookingdb.checks import acknowledgements, verify
+from bookingdb.checks.finding import Finding
+from tests.support import World, connect, run
+from tests.support.life import at, call
+
+# What a superuser writes while no trigger fires; {ada} and {bob} are clients, {session} is Ada's, {lot} paid for it,
+# {hold} is hers, too. After the colon: the invariant, what the finding is about, and how its problem begins.
+CONTRADICTIONS = {
+    "lot of another client": (
+        "update user_credits set user_id = '{bob}' where id = '{lot}'",
+        "7: {lot}", "lot belongs to another client than its last ledger entry",
+    ),
+    "lot that passes on with credits in it": (
+        "insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor) values"
+        " ('{bob}', '{lot}', 'direct', 1, 3, 'x'), ('{ada}', '{lot}', 'direct', -1, 2, 'x')",
+        "7: {lot}", "ledger entries pass the lot on with credits in it",
+    ),
+    "debit of another client": (
+        "update bookingdb.ledger set user_id = '{bob}' where kind in ('grant', 'debit') and lot_id = '{lot}';"
+        " update user_credits set user_id = '{bob}' where id = '{lot}';"
+        " update bookingdb.idempotency_keys set user_id = '{bob}' where result_id = '{lot}'",
+        "7: {session}", "ledger entry names a client that the session never had",
+    ),
+    "session of another client": (
+        "update sessions set user_id = '{bob}' where id = '{session}';"
+        " update bookingdb.calendar set client_id = '{bob}' where id = '{session}'",
+        "7: {session}", "last audit row names another client than the session",
+    ),
+    "audit row of another client": (
+        "update booking_audit_log set user_id = '{bob}' where session_id = '{session}'",
+        "7: {session}", "last audit row names another client than the session",
+    ),
+    "key of another client": (
+        "update bookingdb.idempotency_keys set user_id = '{bob}' where result_id = '{session}'",
+        "7: {session}", "idempotency key answers with what another client has",
+    ),
+    "key of another client's grant": (
+        "update bookingdb.idempotency_keys set user_id = '{bob}' where result_id = '{lot}'",
+        "7: {lot}", "idempotency key answers with what another client has",
+    ),
+    "charged session that says it was free": (
+        "update sessions set credits_charged = 0 where id = '{session}'",
+        "8: {session}", "session that was charged says that it cost nothing",
+    ),
+    "refund of a session that takes place": (
+        "insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
+        " values ('{ada}', '{lot}', '{session}', 'refund', 1, 3, 'x');"
+        " update user_credits set credits_balance = 3 where id = '{lot}'",
+        "8: {session}", "session that takes place got its credits back",
+    ),
+    "refund of a session that took place": (
+        "insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
+        " values ('{ada}', '{lot}', '{session}', 'refund', 1, 3, 'x');"
+        " update user_credits set credits_balance = 3 where id = '{lot}';"
+        " update sessions set status = 'completed' where id = '{session}';"
+        " delete from bookingdb.calendar where id = '{session}';"
+        " update booking_audit_log set new_status = 'completed' where session_id = '{session}'",
+        "8: {session}", "session that took place got its credits back",
+    ),
+    "hold without its calendar row": (
+        "delete from bookingdb.calendar where id = '{hold}'",
+        "9: {hold}", "hold has no calendar row",
+    ),
+    "calendar row without its hold": (
+        "delete from bookingdb.holds where id = '{hold}'",
+        "9: {hold}", "calendar row of a hold that is not there",
+    ),
+    "calendar row of a released hold": (
+        "update bookingdb.holds set released_at = now() where id = '{hold}'",
+        "9: {hold}", "calendar row of a hold that was given up",
+    ),
+    "hold at another time": (
+        "update bookingdb.holds set start_time = start_time + interval '1 hour', end_time = end_time"
+        " + interval '1 hour' where id = '{hold}'",
+        "9: {hold}", "calendar row differs from its hold",
+    ),
+    "hold of another client": (
+        "update bookingdb.holds set user_id = '{bob}' where id = '{hold}'",
+        "9: {hold}", "calendar row differs from its hold",
+    ),
+    "hold that lasts longer than its calendar row": (
+        "update bookingdb.holds set expires_at = expires_at + interval '1 hour' where id = '{hold}'",
+        "9: {hold}", "calendar row differs from its hold",
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Practice:
+    """A database in which Ada has booked a session, with a key, and holds another time."""
+
+    world: World
+    names: dict[str, UUID]
+
+    def write_unseen(self, statement: str) -> None:
+        """Write as a superuser, while no trigger fires."""
+        with connect(make_conninfo(self.world.url, user="postgres")) as superuser:
+            run(superuser, f"set session_replication_role = replica; {statement.format(**self.names)}")
+
+
+@pytest.fixture
+def practice(clean_world: World) -> Practice:
+    world = clean_world
+    therapist, ada, bob = world.therapist(), world.client(), world.client()
+    lot = call(world.connection, "grant_credits", user_id=ada, amount=3, idempotency_key="paid")["lot_id"]
+    session = world.book(ada, therapist, idempotency_key="first")["id"]
+    hold = call(
+        world.connection, "hold_slot", user_id=ada, therapist_id=therapist, session_date=at(15).date(),
+        session_time=at(15).time(), duration_minutes=60,
+    )["id"]  # fmt: skip
+    return Practice(world, {"ada": ada, "bob": bob, "lot": lot, "session": session, "hold": hold})
+
+
+def put_right(world: World, findings: list[Finding]) -> None:
+    """Do what the findings advise, and acknowledge what nothing repairs."""
+    for finding in findings:
+        for command in re.findall(r"`([^`]+)`", finding.remedy):
+            world.run(command)
+    left = verify.verify(world.connection)
+    if left:
+        acknowledgements.acknowledge(world.connection, left, "looked at")
+
+
+@pytest.mark.parametrize("contradiction", CONTRADICTIONS)
+def test_records_that_contradict_each_other_are_found(practice: Practice, contradiction: str) -> None:
+    statement, about, problem = CONTRADICTIONS[contradiction]
+    assert verify.verify(practice.world.connection) == []
+
+    practice.write_unseen(statement)
+
+    findings = verify.verify(practice.world.connection)
+    assert {(finding.object, finding.problem.partition(" {")[0]) for finding in findings} == {
+        (about.format(**practice.names), problem)
+    }
+    put_right(practice.world, findings)
+    assert verify.verify(practice.world.connection) == []
+
+
+def test_clients_that_are_merged_contradict_nothing(practice: Practice) -> None:
+    """Clients are merged: lots, sessions and all become another client's, by plain statements."""
+    world, names = practice.world, practice.names
+    world.run("update user_credits set user_id = %s", names["bob"])
+    world.run("update sessions set user_id = %s", names["bob"])
+    world.run("select release_hold(%s)", names["hold"])
+    assert world.violations() == []
+
+    call(world.connection, "cancel_session", session_id=names["session"])
+
+    assert world.balance(names["bob"]) == 3
+    assert verify.verify(world.connection) == []
+
+
+def test_hold_that_became_a_session_needs_no_hold_row(practice: Practice) -> None:
+    world, hold = practice.world, practice.names["hold"]
+    world.run("select id from book_hold(%s)", hold)
+    assert world.violations() == []
+    world.run("delete from sessions where id = %s", hold)
+    assert world.violations() == []
