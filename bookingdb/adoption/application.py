@@ -359,9 +359,9 @@ def referring(connection: Connection, constraint: Constraint) -> list[str]:
 
 
 def namesakes(connection: Connection) -> list[str]:
-    """Say that there is a schema bookingdb which is not ours, if there is one."""
+    """Say that there is a schema bookingdb without a history, if there is one."""
     row = connection.execute("select to_regnamespace('bookingdb') is not null").fetchone()
-    return ["there is a schema bookingdb already, which is not bookingdb's: rename it first"] if row and row[0] else []
+    return ["there is a schema bookingdb already; bookingdb needs that name for itself"] if row and row[0] else []
 
 
 def peculiarities(connection: Connection, table: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bookingdb.install import installer, session
+from bookingdb.install import installer, script, session
 from bookingdb.install.session import INSTALL_LOCK, SETTINGS, Connection, InstallError, scalar
 
 
@@ -47,4 +47,6 @@ def refuse_installed(connection: Connection) -> None:
     if scalar(connection, "select to_regclass('bookingdb.history')") is not None:
         if installer.is_adopted(connection):
             raise InstallError("this database has been adopted already; `bookingdb adopt --report` says how")
+        if scalar(connection, script.query("is_kept")):
+            raise InstallError("bookingdb was uninstalled and its tables were kept: `bookingdb migrate` takes them up")
         raise InstallError("bookingdb is installed in this database already: there is nothing to adopt")

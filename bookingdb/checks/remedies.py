@@ -40,11 +40,13 @@ def making(group: str, name: str, wanted: Attributes) -> str:
     return " ".join(filter(None, clauses))
 
 
-def removing(group: str, name: str, found: Attributes) -> str:
-    """The SQL that removes an object."""
+def removing(group: str, name: str, found: Attributes) -> tuple[str, ...]:
+    """The SQL that removes an object; a table, which may hold rows of ours under another name, is only set aside."""
     if group in ("columns", "constraints"):
-        return f"alter table {found['table']} drop {group.removesuffix('s')} {_bare(name)}"
-    return f"drop {found.get('kind') or {'indexes': 'index', 'types': 'type'}[group]} {name}"
+        return (f"alter table {found['table']} drop {group.removesuffix('s')} {_bare(name)}",)
+    if group == "tables":
+        return "create schema if not exists set_aside", f"alter table {name} set schema set_aside"
+    return (f"drop {found.get('kind') or {'indexes': 'index', 'types': 'type'}[group]} {name}",)
 
 
 def for_difference(group: str, name: str, attribute: str, wanted: Attributes) -> str:
@@ -62,7 +64,7 @@ def for_difference(group: str, name: str, attribute: str, wanted: Attributes) ->
         case "indexes", "valid":
             advice = run(f"reindex index {name}")
         case "constraints" | "indexes", _:
-            advice = run(removing(group, name, wanted), making(group, name, wanted))
+            advice = run(*removing(group, name, wanted), making(group, name, wanted))
         # `create or replace` cannot change these.
         case ("functions", "kind" | "arguments" | "result") | ("views", "kind" | "columns"):
             advice = run(f"drop {wanted['kind']} {name} cascade", "bookingdb migrate --reapply")

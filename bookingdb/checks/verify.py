@@ -132,7 +132,10 @@ def _installation(connection: Connection, source: Source) -> tuple[list[Finding]
         return finding("has no history of its installation, though its schema exists", RESTORE), "nothing"
     if pending.migrations or recorded[0] != source.checksum:
         names = ", ".join([file.name for file in pending.migrations] or ["functions, triggers, policies and grants"])
-        return finding(f"is not at the version of this package; pending: {names}", MIGRATE), "invariants"
+        problem = f"is not at the version of this package; pending: {names}"
+        if pending.is_kept:
+            problem = "was uninstalled, and its tables were kept"
+        return finding(problem, MIGRATE), "nothing" if pending.is_kept else "invariants"
     # When only roles appeared or went, everything else can be compared.
     return finding(pending.reason, MIGRATE) if pending.reason else [], "everything"
 
@@ -215,9 +218,11 @@ class _Comparison:
                 if (found := actual[name][attribute]) != value:
                     problem = f"{attribute.replace('_', ' ')} is {_shown(found)}, should be {_shown(value)}"
                     yield Finding(group, name, problem, remedies.for_difference(group, name, attribute, wanted))
+        # A table that does not belong is told without its parts.
+        strangers = self.actual["tables"].keys() - self.expected["tables"].keys()
         for name, found in actual.items():
-            if name not in expected and _is_intruder(group, name, found):
-                yield Finding(group, name, "is not part of bookingdb", run(remedies.removing(group, name, found)))
+            if name not in expected and found.get("table") not in strangers and _is_intruder(group, name, found):
+                yield Finding(group, name, "is not part of bookingdb", run(*remedies.removing(group, name, found)))
 
     def is_consequence(self, attributes: Attributes) -> bool:
         """Tell whether something with these attributes cannot be there, because what it needs is missing itself."""

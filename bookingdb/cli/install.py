@@ -285,6 +285,7 @@ def uninstall(database_url: str | None, keep_data: bool, dry_run: bool, yes: boo
         print_document(removal.script + "\n")
     left = [f"  {what} ({because})" for what, because in removal.left.items()]
     title = "Left in the database:" if left else "Nothing is left."
-    for line in [title, *left]:
+    way_back = ["`bookingdb migrate` takes the tables up again."] if keep_data else []
+    for line in [title, *left, *way_back]:
         # After a dry run the output is SQL, and this a comment in it.
         say(f"-- {line}" if dry_run else line)

@@ -71,7 +71,7 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
     version = package_version("bookingdb")
     names = [file.name for file in source.migrations]
     settings = {**SETTINGS, "lock_timeout": "0"}
-    steps = enumerate(script.installation(source, source.migrations), start=1)
+    steps = enumerate(script.installation(source, source.migrations, takes_up=True), start=1)
     query = script.query(
         "export",
         version=version,
@@ -87,7 +87,7 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
         lock_timeout=f"{LOCK_TIMEOUT * 1000:.0f}ms",
         ignores_newer=ignores_newer,
         plan=indented(script.pending_query(source), 16),
-        obstacle=indented(script.obstacle_query(source), 16),
+        obstacle=indented(script.obstacle_query(source, "v_is_kept"), 16),
         stray_functions=indented(script.strays_query(source), 16),
         steps=",\n".join(_row(number, step) for number, step in steps),
         reason_at_first=script.REASON_AT_FIRST,

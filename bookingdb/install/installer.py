@@ -54,6 +54,8 @@ class Pending:
     reason: str | None
     # The function set replaces one of a newer version.
     is_downgrade: bool = False
+    # Tables that `bookingdb uninstall --keep-data` left are taken up.
+    is_kept: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -137,7 +139,7 @@ def migrate(
             pending = find_pending(connection, source, reapply=reapply, downgrade=downgrade)
             if pending.is_empty:
                 return Applied()
-            _refuse_obstacles(connection, source)
+            _refuse_obstacles(connection, source, pending)
             return Applied(
                 [file.name for file in pending.migrations],
                 pending.reason,
@@ -196,10 +198,11 @@ def find_pending(connection: Connection, source: Source, *, reapply: bool = Fals
         return Pending(source.migrations, script.REASON_AT_FIRST)
     row = connection.execute(script.pending_query(source, reapply=reapply, downgrade=downgrade)).fetchone()
     assert row is not None
-    problem, is_newer, pending, reason = row
+    problem, is_newer, is_kept, pending, reason = row
     if problem:
         raise (DatabaseIsNewer if is_newer else InstallError)(problem)
-    return Pending(tuple(file for file in source.migrations if file.name in pending), reason, is_downgrade=is_newer)
+    migrations = tuple(file for file in source.migrations if file.name in pending)
+    return Pending(migrations, reason, is_downgrade=is_newer, is_kept=is_kept)
 
 
 def recorded_set(connection: Connection) -> tuple[str, dict[str, Any]] | None:
@@ -255,13 +258,13 @@ def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
 
 
 def _steps(source: Source, pending: Pending) -> Iterator[script.Step]:
-    return script.installation(source, pending.migrations, downgrade=pending.is_downgrade)
+    return script.installation(source, pending.migrations, takes_up=pending.is_kept, downgrade=pending.is_downgrade)
 
 
 def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
-    _refuse_obstacles(connection, source)
+    _refuse_obstacles(connection, source, pending)
     applied = Applied([file.name for file in pending.migrations], pending.reason)
-    if pending.migrations and _is_installed(connection):
+    if pending.is_kept or (pending.migrations and _is_installed(connection)):
         _lock_tables(connection, pending)
     limit_lock_wait(connection)
     for step in _steps(source, pending):
@@ -277,7 +280,7 @@ def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
 
 
 def _lock_tables(connection: Connection, pending: Pending) -> None:
-    """Take the tables that the migrations name at once, before these take them in an order of their own.
+    """Take the tables that the migrations name (and those that were kept) at once, before each takes its own.
 
     A migration that holds some tables and waits for others would deadlock with a booking. So the tables are taken in
     the order in which bookings write. Each try takes less than Postgres's deadlock_timeout, and gives back what it has.
@@ -286,6 +289,8 @@ def _lock_tables(connection: Connection, pending: Pending) -> None:
         InstallError: not within `LOCK_TIMEOUT` seconds of trying.
     """
     named = {name for file in pending.migrations for name in re.findall(r"\b(?:public|bookingdb)\.[a-z_]+", file.text)}
+    if pending.is_kept:
+        named.update(f"public.{name}" for name in script.PUBLIC_TABLES)
     rows = connection.execute(script.query("lockable_tables"))
     order = {name: place for place, name in enumerate(_WRITE_ORDER)}
     tables = sorted((name for (name,) in rows if name in named), key=lambda name: order.get(name, -1))
@@ -305,16 +310,19 @@ def _lock_tables(connection: Connection, pending: Pending) -> None:
                 connection.execute(f"lock table {names} in access exclusive mode")
         except (psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
             if time.monotonic() > deadline:
-                raise InstallError(NOT_LOCKED % f"sql/{pending.migrations[0].path}") from error
+                place = f"sql/{pending.migrations[0].path}" if pending.migrations else "kept tables"
+                raise InstallError(NOT_LOCKED % place) from error
             time.sleep(random.uniform(0, patience))
         else:
             configure(connection, "statement_timeout", "0")
             return
 
 
-def _refuse_obstacles(connection: Connection, source: Source) -> None:
+def _refuse_obstacles(connection: Connection, source: Source, pending: Pending) -> None:
     """Refuse to install beside an application that already has such tables or functions."""
-    if not _is_installed(connection) and (obstacle := scalar(connection, script.obstacle_query(source))):
+    if _is_installed(connection) and not pending.is_kept:
+        return
+    if obstacle := scalar(connection, script.obstacle_query(source, str(pending.is_kept).lower())):
         raise InstallError(obstacle)
 
 

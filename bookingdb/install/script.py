@@ -52,16 +52,19 @@ class Step:
     migration: str | None = None
 
 
-def installation(source: Source, migrations: Iterable[SqlFile], *, downgrade: bool = False) -> Iterator[Step]:
+def installation(
+    source: Source, migrations: Iterable[SqlFile], *, takes_up: bool, downgrade: bool = False
+) -> Iterator[Step]:
     """Yield what brings a database to this version, in the order in which it runs.
 
     Args:
         source: the files of this version.
         migrations: those of them that the database lacks.
+        takes_up: look for tables that were kept, and take them up.
         downgrade: drop, too, what only the function set in the database has.
     """
     yield from structure(migrations)
-    yield from functions(source, downgrade=downgrade)
+    yield from functions(source, takes_up=takes_up, downgrade=downgrade)
 
 
 def structure(migrations: Iterable[SqlFile]) -> Iterator[Step]:
@@ -71,7 +74,7 @@ def structure(migrations: Iterable[SqlFile]) -> Iterator[Step]:
         yield Step("history", _history_row("migration", file.name, file.checksum, literal(Jsonb({}))), file.name)
 
 
-def functions(source: Source, *, downgrade: bool = False) -> Iterator[Step]:
+def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False) -> Iterator[Step]:
     """Yield what every installation ends with: adapter, functions, triggers, policies, grants."""
     for view in source.views:
         yield Step(f"sql/{source.adapter.path}", view)
@@ -86,6 +89,8 @@ def functions(source: Source, *, downgrade: bool = False) -> Iterator[Step]:
     yield Step("adoption", query("grant_again"))
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
+    if takes_up:
+        yield Step("kept tables", query("take_up", is_kept=indented(query("is_kept"), 8)))
     known = {
         "adapter": source.adapter.name,
         "functions": sorted(function.signature for function in source.functions),
@@ -102,17 +107,23 @@ def query(name: str, /, **values: object) -> LiteralString:
     return queries.load("bookingdb.install", name, public_tables=PUBLIC_TABLES, prefix=NAME_PREFIX, **values)
 
 
-def obstacle_query(source: Source) -> LiteralString:
-    """Ask why nothing can be installed in a database without bookingdb: one row, a sentence or null."""
-    return query("obstacle", minimum_version=MINIMUM_VERSION, public_functions=_public_names(source))
+def obstacle_query(source: Source, is_kept: str) -> LiteralString:
+    """Ask why nothing can be installed in a database without bookingdb: one row, a sentence or null.
+
+    Args:
+        source: the files to install.
+        is_kept: an SQL expression, true where the tables are ours and were kept.
+    """
+    names = _public_names(source)
+    return query("obstacle", minimum_version=MINIMUM_VERSION, public_functions=names, is_kept=is_kept)
 
 
 def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = False) -> LiteralString:
     """Compare the history of a database that has one with the files.
 
     One row: ``problem``, why the two contradict each other, or null; ``is_newer``, whether the database is newer than
-    the files; ``pending``, the names of migrations not applied yet; ``reason``, why functions, triggers, policies and
-    grants must be applied, null where they need not.
+    the files; ``is_kept``, whether tables that were kept are to be taken up; ``pending``, the names of migrations not
+    applied yet; ``reason``, why functions, triggers, policies and grants must be applied, null where they need not.
     """
     version = package_version("bookingdb")
     return query(
@@ -124,6 +135,7 @@ def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = Fa
         checksum=source.checksum,
         present_roles=PRESENT_ROLES,
         reason_at_first=REASON_AT_FIRST,
+        objects=indented(query("kept_objects"), 20),
         reapply=reapply,
         downgrade=downgrade,
     )

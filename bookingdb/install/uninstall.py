@@ -22,9 +22,7 @@ from bookingdb.install.session import (
     scalar,
 )
 from bookingdb.install.source import Source
-
-# Tables whose rows mean nothing without the functions, or can be made again. Rows of all others exist nowhere else.
-MACHINERY = ("history", "idempotency_keys", "rule_changes", "time_zones")
+from bookingdb.queries import indented
 
 
 @dataclass
@@ -54,10 +52,10 @@ def uninstall(
 
     Args:
         connection: an open connection, not inside a transaction, of the owner of what was installed.
-        keep_data: leave every table whose rows exist nowhere else: those of `public`, and of the schema bookingdb the
-            ledger, the calendar and the like. Functions, triggers, policies, views and types go. Row level security
-            stays on, so without a policy of the application's own nobody but the owner and roles with BYPASSRLS sees
-            a row. False removes the tables, too, with every row.
+        keep_data: leave every table with its rows, and the types; functions, triggers, policies and views go. `migrate`
+            takes the tables up again, with what was written to them meanwhile. Row level security stays on, so without
+            a policy of the application's own nobody but the owner and roles with BYPASSRLS sees a row. False removes
+            the tables, too, with every row; also those that were kept before.
         dry_run: only report what would be done.
         source: the files that were installed; those of this package when left out.
 
@@ -80,6 +78,8 @@ def uninstall(
         limit_lock_wait(connection)
         try:
             connection.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
+            if keep_data and scalar(connection, script.query("is_kept")):
+                raise InstallError("bookingdb is not installed in this database any more; its tables were kept")
             if installer.is_adopted(connection):
                 raise InstallError(
                     "this database is an application's that was adopted: `bookingdb adopt --undo` puts it back"
@@ -101,34 +101,35 @@ def uninstall(
 
 # The queries of sql/removal that give the statements. Objects on tables go first, then those that use types, then types
 # and tables.
-_BEHAVIOUR = ("triggers", "row_policies", "routines", "views", "types", "privileges")
-_MACHINERY = ("references_to_machinery", "machinery")
+_BEHAVIOUR = ("triggers", "row_policies", "routines", "views", "privileges")
 
 
 def behaviour(connection: Connection, source: Source) -> list[str]:
-    """Return the statements that drop functions, triggers, policies, views and types, in order."""
+    """Return the statements that drop functions, triggers, policies and views, in order."""
     return _asked(connection, source, _BEHAVIOUR)
 
 
 def tables(connection: Connection, source: Source, keep: Collection[str] = ()) -> list[str]:
     """Return the statements that drop the schema bookingdb and our tables, but those to be kept, in order."""
-    return [*_asked(connection, source, ("tables",), keep), "drop schema bookingdb"]
+    return [*_asked(connection, source, ("types", "tables"), keep), "drop schema bookingdb"]
 
 
 def _statements(connection: Connection, source: Source, keep_data: bool) -> list[str]:
     """Return the statements to run, in order."""
-    remaining = _asked(connection, source, _MACHINERY) if keep_data else tables(connection, source)
+    remaining = _asked(connection, source, ("kept",)) if keep_data else tables(connection, source)
     return behaviour(connection, source) + remaining
 
 
 def _asked(connection: Connection, source: Source, queries: Iterable[str], keep: Collection[str] = ()) -> list[str]:
-    # A newer package may have installed more than the files know.
+    # By the history: a newer package may have installed more than the files know, and a function of the application's
+    # may have come with a name of ours since ours went.
     recorded = installer.recorded_set(connection)
-    installed = set(recorded[1]["functions"]) if recorded else set()
+    groups = {"tables": "table", "columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
     values = {
-        "signatures": sorted(installed.union(function.signature for function in source.public_functions)),
+        "signatures": recorded[1]["functions"] if recorded else [],
         "roles": KNOWN_ROLES,
-        "machinery": [f"bookingdb.{name}" for name in MACHINERY],
+        "objects": indented(script.query("kept_objects"), 16),
+        "ours": [f"{kind} {name}" for group, kind in groups.items() for name in source.catalogue[group]],
         "tables": [name for name in PUBLIC_TABLES if name not in keep],
     }
     return [

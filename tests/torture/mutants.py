@@ -263,6 +263,15 @@ MUTANTS = (
         "s.first_id < f.first_id", "false", "test_function_set_that_was_replaced_is_the_older_one",
     ),
     Mutant(
+        "the ledger of balances written while uninstalled", "bookingdb/install/sql/take_up.sql",
+        "where coalesce(c.credits_balance, 0) <> coalesce(r.balance_after, 0)", "where false",
+        "test_writes_meanwhile_are_taken_up_as_direct_ones",
+    ),
+    Mutant(
+        "kept tables that are looked for", "bookingdb/install/sql/pending.sql", "o.name || o.remark = k.object", "true",
+        "test_kept_object_that_is_missing_is_named",
+    ),
+    Mutant(
         "sessions that are not truncated", "triggers.sql",
         "create trigger _bookingdb_no_truncate before truncate on public.sessions\n"
         "for each statement execute function bookingdb.refuse_change();\n", "", "test_truncate_is_refused",

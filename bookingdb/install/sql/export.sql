@@ -8,6 +8,7 @@ declare
     v_login name;
     v_problem text;
     v_is_newer boolean;
+    v_is_kept boolean := false;
     v_pending text[];
     v_reason text;
     v_place text;
@@ -44,8 +45,8 @@ begin
             v_pending := :'names';
             v_reason := :'reason_at_first';
         else
-            select p.problem, p.is_newer, p.pending, p.reason
-            into v_problem, v_is_newer, v_pending, v_reason
+            select p.problem, p.is_newer, p.is_kept, p.pending, p.reason
+            into v_problem, v_is_newer, v_is_kept, v_pending, v_reason
             from (
                 :plan
             ) as p;
@@ -76,7 +77,7 @@ begin
     end loop;
 
     if v_reason is not null then
-        if not v_is_installed then
+        if v_is_kept or not v_is_installed then
             v_problem := (
                 :obstacle
             );

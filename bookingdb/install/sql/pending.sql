@@ -1,6 +1,7 @@
 -- The history of a database that has one beside the files. One row: "problem", why the two contradict each other, or
--- null; "is_newer", whether that is because the database is newer than the files; "pending", the names of migrations
--- not applied yet; "reason", why functions, triggers, policies and grants must be applied, null where they need not.
+-- null; "is_newer", whether that is because the database is newer than the files; "is_kept", whether tables that
+-- `bookingdb uninstall --keep-data` left are to be taken up; "pending", the names of migrations not applied yet;
+-- "reason", why functions, triggers, policies and grants must be applied, null where they need not.
 with known (name, path, checksum) as (
     values
     :known
@@ -27,14 +28,22 @@ function_sets as (
         array(select jsonb_array_elements_text(h.details -> 'roles')) as roles,
         min(h.id) over (partition by h.checksum) as first_id
     from bookingdb.history as h
-    where h.kind = 'functions'
+    where h.kind = 'functions' and not h.details ? 'kept'
 ),
 
 function_set as (
-    select s.checksum, s.version, s.roles, s.first_id, :recorded_key as version_key
+    select s.id, s.checksum, s.version, s.roles, s.first_id, :recorded_key as version_key
     from function_sets as s
     order by s.id desc
     limit 1
+),
+
+-- Objects that were kept when the function set was taken out.
+kept as (
+    select k.object
+    from bookingdb.history as h
+    cross join lateral jsonb_array_elements_text(h.details -> 'kept') as k (object)
+    where h.kind = 'functions' and h.details ? 'kept' and h.id > (select f.id from function_set as f)
 ),
 
 -- The version decides. One version may have several sets while it is developed: the one that was replaced here is the
@@ -85,6 +94,21 @@ select
         ),
         (
             select format(
+                '`bookingdb uninstall --keep-data` left tables, of which something is missing: %s; put it back as it'
+                ' was, from a backup if need be, and migrate again',
+                string_agg(k.object, ', ' order by k.object collate "C")
+            )
+            from kept as k
+            where not exists (
+                select from (
+                    :objects
+                ) as o
+                where o.name || o.remark = k.object
+            )
+            having count(*) > 0
+        ),
+        (
+            select format(
                 'sql/%s was changed after it had been applied; restore the file, and put the change'
                 ' into a new migration',
                 min(k.path collate "C")
@@ -105,11 +129,13 @@ select
             group by l.name
         )
     ) as problem,
-    exists (select from unknown) or exists (select from newer_set) as is_newer,
+    (exists (select from unknown) or exists (select from newer_set)) as is_newer,
+    (select count(*) > 0 from kept) as is_kept,
     array(select p.name from pending as p order by p.name collate "C") as pending,
     case
         when f.checksum is null then :'reason_at_first'
         when exists (select from newer_set) then 'downgrade from ' || f.version
+        when exists (select from kept) then 'the tables were kept'
         when f.checksum <> :'checksum' or exists (select from pending) then 'the files changed'
         -- Nobody but superusers and CREATEROLE can make bookingdb_service; the list is of what was there afterwards.
         when f.roles <> r.present then 'roles appeared or went: ' || (

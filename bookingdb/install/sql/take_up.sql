@@ -1,0 +1,195 @@
+-- Takes up tables that were kept: gives what was written since the records that the triggers would have written. Nobody
+-- writes meanwhile: this transaction has just made the triggers, and so has all tables locked.
+do $kept$
+declare
+    c_actor constant text := 'uninstalled';
+    v_occupying text[];
+    v_unplaced uuid[];
+    v_row record;
+    v_blocked tstzrange;
+begin
+    if (
+        :is_kept
+    ) is not true then
+        return;
+    end if;
+
+    -- Sessions. The audit log knows each one's status, the calendar its people and its time.
+    with recorded as (
+        select distinct on (l.session_id) l.session_id, l.user_id, l.action, l.new_status
+        from public.booking_audit_log as l
+        where l.session_id is not null
+        order by l.session_id, l.entry desc
+    ),
+
+    found as (
+        select
+            coalesce(s.id, r.session_id) as session_id,
+            case
+                when s.id is null then 'deleted'
+                when r.session_id is null or r.action = 'deleted' then 'created'
+                when s.status is distinct from r.new_status then 'status_changed'
+                else 'updated'
+            end as action,
+            r.user_id as recorded_user_id,
+            r.new_status as recorded_status,
+            c.therapist_id,
+            c.period,
+            s as session,
+            case when s.id is not null and r.action <> 'deleted' then
+                bookingdb.session_changes(
+                    jsonb_populate_record(
+                        s,
+                        jsonb_build_object('status', r.new_status) || case when c.id is null then '{}' else
+                            jsonb_build_object(
+                                'therapist_id', c.therapist_id, 'user_id', c.client_id,
+                                'start_time', lower(c.period), 'end_time', upper(c.period)
+                            )
+                        end
+                    ),
+                    s
+                )
+            end as changes
+        from public.sessions as s
+        full join recorded as r on r.session_id = s.id
+        left join bookingdb.calendar as c
+            on c.id = coalesce(s.id, r.session_id)
+            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+        where s.id is not null or r.action <> 'deleted'
+    ),
+
+    audited as (
+        insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
+        select
+            f.session_id,
+            case f.action when 'deleted' then f.recorded_user_id else (f.session).user_id end,
+            f.action,
+            case when f.action <> 'created' then f.recorded_status end,
+            (f.session).status,
+            coalesce(f.changes, '{}'),
+            c_actor
+        from found as f
+        where f.action <> 'updated' or f.changes <> '{}'
+        order by (f.session).created_at, f.session_id
+    )
+
+    insert into bookingdb.outbox (event, subject_id, payload)
+    select
+        'session.' || f.action,
+        f.session_id,
+        jsonb_build_object(
+            'session_id', f.session_id,
+            'user_id', coalesce((f.session).user_id, f.recorded_user_id),
+            'therapist_id', coalesce((f.session).therapist_id, f.therapist_id),
+            'start_time', bookingdb.iso_utc(coalesce((f.session).start_time, lower(f.period))),
+            'end_time', bookingdb.iso_utc(coalesce((f.session).end_time, upper(f.period))),
+            'old_status', case when f.action <> 'created' then f.recorded_status end,
+            'new_status', (f.session).status
+        )
+    from found as f
+    where f.action <> 'updated' or f.changes <> '{}'
+    order by (f.session).created_at, f.session_id;
+
+    -- Lots. One that was moved to another person leaves the one before with nothing.
+    with recorded as (
+        select distinct on (l.lot_id) l.lot_id, l.user_id, l.balance_after
+        from bookingdb.ledger as l
+        order by l.lot_id, l.id desc
+    )
+
+    insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
+    select r.user_id, r.lot_id, 'direct', -r.balance_after, 0, c_actor
+    from recorded as r
+    inner join public.user_credits as c on c.id = r.lot_id
+    where c.user_id <> r.user_id and r.balance_after <> 0;
+
+    with recorded as (
+        select distinct on (l.lot_id) l.lot_id, l.user_id, l.balance_after
+        from bookingdb.ledger as l
+        order by l.lot_id, l.id desc
+    )
+
+    insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
+    select
+        coalesce(c.user_id, r.user_id),
+        coalesce(c.id, r.lot_id),
+        'direct',
+        coalesce(c.credits_balance, 0) - coalesce(r.balance_after, 0),
+        coalesce(c.credits_balance, 0),
+        c_actor
+    from public.user_credits as c
+    full join recorded as r on r.lot_id = c.id
+    where coalesce(c.credits_balance, 0) <> coalesce(r.balance_after, 0)
+    order by c.created_at, r.lot_id;
+
+    -- The calendar. Rows that differ from their session give up their time first.
+    v_occupying := bookingdb.occupying_statuses();
+    delete from bookingdb.calendar as c
+    where (c.kind = 'hold' and c.expires_at <= clock_timestamp())
+        or (
+            (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+            and not exists (
+                select from public.sessions as s
+                where s.id = c.id
+                    and s.status = any (v_occupying)
+                    and s.therapist_id is not distinct from c.therapist_id
+                    and s.user_id is not distinct from c.client_id
+                    and s.start_time = lower(c.period)
+                    and s.end_time = upper(c.period)
+            )
+        );
+    delete from bookingdb.overlapping_sessions as o
+    where not exists (select from bookingdb.calendar as c where c.id = o.session_id);
+    v_unplaced := array(select s.id from bookingdb.unplaced_sessions() as s);
+    perform bookingdb.place_adopted_sessions();
+    -- With the buffers that a direct write would get, where nothing is in the way of them.
+    for v_row in
+        select c.id, c.therapist_id, c.period
+        from bookingdb.calendar as c
+        where c.id = any (v_unplaced) and c.kind = 'session' and upper(c.period) > clock_timestamp()
+            and c.therapist_id is not null
+        order by lower(c.period), c.id
+    loop
+        v_blocked := bookingdb.blocked_time(bookingdb.policy_of(v_row.therapist_id), v_row.period);
+        if v_blocked <> v_row.period then
+            update bookingdb.calendar as c
+            set blocked = v_blocked
+            where c.id = v_row.id
+                and not exists (
+                    select from bookingdb.calendar as o
+                    where o.therapist_id = v_row.therapist_id
+                        and o.blocked && v_blocked
+                        and o.kind in ('session', 'hold')
+                        and o.id <> v_row.id
+                );
+        end if;
+    end loop;
+
+    -- The price of a session is what the ledger says: nobody but the booking functions writes it. A session that was
+    -- deleted and written again costs nothing, whatever its id did before.
+    update public.sessions as s
+    set credits_charged = c.kept
+    from (
+        select distinct on (l.session_id)
+            l.session_id,
+            coalesce(-sum(l.amount) filter (where l.kind = 'debit'), 0) as taken,
+            -sum(l.amount) as kept
+        from bookingdb.ledger as l
+        group by l.session_id, l.charge
+        order by l.session_id asc, l.charge desc
+    ) as c
+    where c.session_id = s.id
+        and s.credits_charged not in (c.taken, c.kept)
+        and (
+            s.credits_charged > 0
+            or not exists (
+                select from public.booking_audit_log as l
+                where l.session_id = s.id and l.action = 'deleted'
+            )
+        );
+    update public.sessions as s
+    set credits_charged = 0
+    where s.credits_charged > 0
+        and not exists (select from bookingdb.ledger as l where l.session_id = s.id);
+end;
+$kept$
