@@ -201,6 +201,35 @@ class CreditEntry(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RealignedSession(Record):
+    """A session to come that no longer started at its agreed local time, and what became of it.
+
+    Attributes:
+        session_id: the session.
+        therapist_id: the therapist; None where the application wrote none.
+        user_id: the client; None where the application wrote none.
+        scheduled_date: the agreed date.
+        scheduled_time: the agreed local time.
+        time_zone: the zone whose rules changed.
+        old_start_time: when the session started, in UTC.
+        new_start_time: when it should start, in UTC; None where the clocks now skip the agreed time.
+        outcome: ``moved``, or ``conflict`` for one that stays where it was.
+        reason: why it stays, e.g. ``booking_conflict``; None for one that moved.
+    """
+
+    session_id: UUID
+    therapist_id: UUID | None
+    user_id: UUID | None
+    scheduled_date: date
+    scheduled_time: time
+    time_zone: str
+    old_start_time: datetime
+    new_start_time: datetime | None
+    outcome: str
+    reason: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RevokedGrant(Record):
     """The outcome of taking a lot of credits back.
 

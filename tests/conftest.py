@@ -27,6 +27,7 @@ from tests.support.databases import (
     url_of,
 )
 from tests.support.hosts import HOSTS, SUPABASE, SUPABASE_BEFORE, SUPABASE_ROLES, Host
+from tests.support.zone_files import ZoneFiles, ZonesWorld, with_own_zone_files
 
 
 @pytest.fixture(scope="session")
@@ -169,3 +170,31 @@ def same_time_zone_data(bin_dir: Path) -> Iterator[None]:
     yield
     zoneinfo.reset_tzpath()
     ZoneInfo.clear_cache()
+
+
+@pytest.fixture(scope="session")
+def zones_server(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ZoneFiles]]:
+    """A server with zone files of its own, and on it a template with bookingdb: its maintenance database, the files."""
+    with with_own_zone_files(bin_dir) as (own_bin_dir, files):
+        for running in serve(own_bin_dir, tmp_path_factory.mktemp("zones")):
+            url = f"postgresql://postgres@127.0.0.1:{running.dsn()['port']}/postgres"
+            with connect(url) as connection:
+                run(connection, "create role owner login")
+                run(connection, "create role bookingdb_service nologin")
+                run(connection, "create database zones_template owner owner")
+            with connect(url_of(url, "zones_template", "owner")) as connection:
+                installer.migrate(connection)
+            yield url, files
+
+
+@pytest.fixture
+def zones_world(zones_server: tuple[str, ZoneFiles]) -> Iterator[ZonesWorld]:
+    """A new database with bookingdb, on a server whose zone files the test may change; they are put back after it."""
+    server_url, files = zones_server
+    for url in new_database(server_url, "zones_template", "owner"):
+        world = ZonesWorld(url, connect(url), files=files)
+        try:
+            yield world
+        finally:
+            world.connection.close()
+            files.restore()

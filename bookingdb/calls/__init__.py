@@ -55,6 +55,7 @@ from bookingdb.calls.sessions import (
     confirm_session,
     list_sessions,
     mark_no_show,
+    realign_sessions,
     reschedule_session,
     start_session,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "lock_for_booking",
     "mark_no_show",
     "next_available_slot",
+    "realign_sessions",
     "register_client",
     "register_therapist",
     "release_hold",

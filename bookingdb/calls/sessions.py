@@ -4,9 +4,9 @@ from datetime import date, datetime, time
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, columns, one, placeholder, values
+from bookingdb.calls.call import Call, columns, many, one, placeholder, values
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import ChangedSession, Session
+from bookingdb.records import ChangedSession, RealignedSession, Session
 
 
 def cancel_session(
@@ -102,6 +102,34 @@ def reschedule_session(
         **parameters.local_time(session_date, session_time, starts_at, time_zone),
         p_duration_minutes=parameters.optional_duration(duration_minutes),
         p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def realign_sessions(therapist_id: UUID | str | None = None, *, dry_run: bool = False) -> Call[list[RealignedSession]]:
+    """Move sessions to come back to their agreed local time, where their zone has got other rules since.
+
+    Args:
+        therapist_id: whose sessions; without one everybody's, as one set.
+        dry_run: whether to say only what would happen.
+
+    Returns:
+        One row for each such session, by start: it moved, or it stays because its agreed time is not free.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        for session in Bookings(db).realign_sessions():
+            print(session.session_id, session.outcome, session.reason)
+    """
+    return many(
+        "realign_sessions",
+        RealignedSession,
+        p_therapist_id=parameters.optional_id(therapist_id, InvalidTherapistId),
+        p_dry_run=parameters.boolean("p_dry_run", dry_run),
     )
 
 

@@ -105,6 +105,62 @@ comment on table bookingdb.acknowledgements is
 -- Time zones
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Policies name these rows, so a zone that the server has lost stays.
+alter table bookingdb.time_zones
+add column gone_since timestamptz,
+add column alias text;
+
+comment on column bookingdb.time_zones.gone_since is
+'When refresh_time_zones() first found that the server has lost this zone; NULL: the server knows it.';
+comment on column bookingdb.time_zones.alias is
+'A zone that the server knows, with the rules that the lost one had.';
+
+-- The rules of each zone, version by version, as refresh_time_zones() found them. They tell a session whose zone has
+-- got other rules since from one whose local time and start never agreed.
+create table bookingdb.time_zone_rules (
+    id bigint generated always as identity,
+    time_zone text not null,
+    starts_at timestamptz[] not null,
+    utc_offsets interval[] not null,
+    known_until timestamptz not null,
+    past bigint not null,
+    recorded_at timestamptz not null default now(),
+    constraint time_zone_rules_pkey primary key (id),
+    constraint time_zone_rules_time_zone_fkey foreign key (time_zone) references bookingdb.time_zones (name),
+    constraint time_zone_rules_offsets_check check (
+        cardinality(starts_at) > 0 and cardinality(starts_at) = cardinality(utc_offsets)
+    )
+);
+
+comment on column bookingdb.time_zone_rules.utc_offsets is
+'The offset from UTC that each timestamp of starts_at begins, until the next one; the last until known_until.';
+comment on column bookingdb.time_zone_rules.past is
+'A hash of the offsets from 1970 on: of two zones with the same rules to come, it tells the likelier alias.';
+
+-- A zone's versions in order; the foreign key.
+create index time_zone_rules_time_zone_id_idx on bookingdb.time_zone_rules (time_zone, id);
+
+create type bookingdb.zone_rules as (
+    starts_at timestamptz [],
+    utc_offsets interval []
+);
+
+-- It has a parameter more.
+drop function if exists bookingdb.wall_clock_instant(timestamp, text);
+
+create type bookingdb.realigned_session as (
+    session_id uuid,
+    therapist_id uuid,
+    user_id uuid,
+    scheduled_date date,
+    scheduled_time time,
+    time_zone text,
+    old_start_time timestamptz,
+    new_start_time timestamptz,
+    outcome text,
+    reason text
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Versions
 -- ---------------------------------------------------------------------------------------------------------------------

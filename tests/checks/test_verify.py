@@ -336,7 +336,11 @@ DAMAGES = {
     ),
     "extension missing": ("drop extension btree_gist cascade", "extension", "btree_gist"),
     # Contents
-    "no time zones": ("delete from bookingdb.time_zones where name <> 'UTC'", "contents", "bookingdb.time_zones"),
+    "no time zones": (
+        "delete from bookingdb.time_zone_rules; delete from bookingdb.time_zones where name <> 'UTC'",
+        "contents",
+        "bookingdb.time_zones",
+    ),
     "no default policy": ("delete from bookingdb.policies", "contents", "bookingdb.policies"),
 }
 

@@ -6,6 +6,7 @@ finds columns that do not exist or are ambiguous, results of the wrong type, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -55,7 +56,7 @@ def syntax_errors(parse: Callable[[str], Any], texts: Iterable[tuple[str, str]])
 
 def body(function: FunctionFile) -> str:
     # pglast knows the types of two schemas only, and no array of composite ones.
-    return function.text.replace("bookingdb.effective_policy[]", "text[]").replace("bookingdb.", "public.")
+    return re.sub(r"bookingdb\.\w+\[\]", "text[]", function.text).replace("bookingdb.", "public.")
 
 
 def test_bodies_are_plpgsql() -> None:

@@ -54,6 +54,7 @@ CALLS = {
     ),
     "adjust_credits": Call("%(client)s, 1, 'a reason', null, null", Allowed.TRUSTED),
     "revoke_grant": Call("%(lot)s, null, 'a reason'", Allowed.TRUSTED),
+    "realign_sessions": Call("%(therapist)s, true", Allowed.TRUSTED),
     "expire_credits": Call("", Allowed.TRUSTED),
     "get_credit_statement": Call("%(client)s, '2000-01-01', '2100-01-01'", Allowed.CLIENT),
     "get_policy": Call("%(therapist)s", Allowed.ANYBODY),

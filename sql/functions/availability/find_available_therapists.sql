@@ -18,6 +18,7 @@ set timezone = 'UTC'
 as $function$
 declare
     v_length interval;
+    v_time_zones text[];
     v_policies bookingdb.effective_policy[];
     v_span tstzrange;
     v_last timestamptz;
@@ -62,12 +63,19 @@ begin
         );
     end if;
     v_length := make_interval(mins => p_duration_minutes);
+    -- A therapist in a zone that this server has lost is left out; everybody else is found.
+    v_time_zones := array(
+        select z.name
+        from (select distinct p.time_zone from unnest(v_policies) as p) as z (name)
+        where bookingdb.is_time_zone(z.name)
+    );
     select coalesce(array_agg(p), '{}'), max(upper(s.span))
     into v_policies, v_last
     from unnest(v_policies) as p
     cross join lateral bookingdb.bookable_span(p) as s (span)
     where p_duration_minutes between p.minimum_duration_minutes and p.maximum_duration_minutes
-        and s.span && tstzrange(p_from, p_to);
+        and s.span && tstzrange(p_from, p_to)
+        and p.time_zone = any (v_time_zones);
 
     -- The whole session lies in the span. The search takes the next hours first, then ever longer stretches, until it
     -- has found enough: a later stretch has no earlier start.

@@ -26,6 +26,7 @@ begin
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
+    perform bookingdb.require_time_zone(v_time_zone);
     if p_after is not null then
         perform bookingdb.require_instant('p_after', p_after);
     end if;

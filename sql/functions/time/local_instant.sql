@@ -4,7 +4,6 @@ language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-set timezone = 'UTC'
 as $function$
 declare
     v_instant timestamptz;
@@ -17,11 +16,15 @@ begin
         perform bookingdb.raise_error('invalid_time');
     end if;
 
-    v_instant := bookingdb.wall_clock_instant(p_date + p_time, p_time_zone);
-    if v_instant at time zone p_time_zone <> p_date + p_time then
+    v_instant := bookingdb.wall_clock_instant(p_date + p_time, p_time_zone, true);
+    if v_instant is null then
         perform bookingdb.raise_error('skipped_time', jsonb_build_object('time_zone', p_time_zone));
     end if;
     return v_instant;
+exception
+    when invalid_parameter_value then
+        perform bookingdb.require_time_zone(p_time_zone);
+        raise;
 end;
 $function$;
 

@@ -18,6 +18,10 @@ begin
     return tstzrange(
         bookingdb.wall_clock_instant(p_from, p_time_zone), bookingdb.wall_clock_instant(p_to + 1, p_time_zone)
     );
+exception
+    when invalid_parameter_value then
+        perform bookingdb.require_time_zone(p_time_zone);
+        raise;
 end;
 $function$;
 

@@ -1,4 +1,8 @@
-create or replace function bookingdb.wall_clock_instant(p_local timestamp, p_time_zone text)
+create or replace function bookingdb.wall_clock_instant(
+    p_local timestamp,
+    p_time_zone text,
+    p_skipped_is_null boolean default false
+)
 returns timestamptz
 language plpgsql
 stable
@@ -17,6 +21,9 @@ begin
     -- connection's TimeZone, and '<EUROPE/BERLIN>+9' has one.
 
     if v_instant at time zone p_time_zone <> p_local then
+        if p_skipped_is_null then
+            return null;
+        end if;
         -- A clock change skips this time, and Postgres goes on counting from before the jump. The answer is the jump
         -- itself: the first moment at which the clock shows this time or a later one.
         v_before := v_instant - interval '25 hours';
@@ -43,5 +50,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.wall_clock_instant(timestamp, text) is
-'Returns when the clocks of a zone of resolve_time_zone() first show a local time: the first of two, and the jump itself for a time that a clock change skips.';
+comment on function bookingdb.wall_clock_instant(timestamp, text, boolean) is
+'Returns when the clocks of a zone of resolve_time_zone() first show a local time: the first of two, and the jump itself, or NULL, for a time that a clock change skips.';

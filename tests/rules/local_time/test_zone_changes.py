@@ -1,0 +1,299 @@
+"""An agreed local time is what was sold: when the rules of its zone change, the session follows it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.support import TOMORROW, Connection, book, connect, run
+from tests.support.interleaving import holding, next_clock_change, session_of, waiting
+from tests.support.refusals import outcome
+from tests.support.zone_files import ZonesWorld
+
+MEXICO = "America/Mexico_City"
+# Always an hour ahead of Mexico City, and always an hour behind: 10:00 is earlier then, or later.
+PANAMA, PHOENIX = "America/Panama", "America/Phoenix"
+
+
+def realign(connection: Connection, therapist: UUID | None = None, *, dry_run: bool = False) -> list[Any]:
+    """Return the id, the new start and what became of each session: moved, or why it stays."""
+    statement = "select session_id, new_start_time, coalesce(reason, outcome) from realign_sessions(%s, %s)"
+    return run(connection, statement, therapist, dry_run)
+
+
+def outcomes(rows: list[Any]) -> list[str]:
+    return [outcome for _, _, outcome in rows]
+
+
+def write_around_triggers(world: ZonesWorld, statement: str, *parameters: Any) -> None:
+    with connect(psycopg.conninfo.make_conninfo(world.url, user=world.superuser)) as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute(statement.encode(), parameters)
+
+
+def local_times(world: ZonesWorld) -> list[tuple[dt.time, dt.time]]:
+    """Return what each session says is its time, and what the clocks of its zone show then, in order."""
+    return world.run(
+        "select s.scheduled_time, (s.start_time at time zone s.time_zone)::time"
+        " from sessions as s order by s.scheduled_time, s.id"
+    )
+
+
+def at(*hours: int) -> list[tuple[dt.time, dt.time]]:
+    return [(dt.time(hour), dt.time(hour)) for hour in hours]
+
+
+def off_time(world: ZonesWorld) -> list[Any]:
+    return world.run("select session_id, time_zone, agreed_start from bookingdb.sessions_off_time()")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Sessions follow their local time
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_agreed_local_time_stays_when_zone_rules_change(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria, ada, bob = world.therapist(MEXICO), world.client(credits=1), world.client(credits=1)
+    summer = next_clock_change("America/Chicago", forward=True).date() + dt.timedelta(days=1)
+    booked = world.book(ada, maria, session_date=summer)
+
+    world.gets_rules_of(MEXICO, "America/Chicago")
+    agreed = booked["start_time"] - dt.timedelta(hours=1)
+    assert off_time(world) == [(booked["id"], MEXICO, agreed)]
+
+    assert realign(world.connection) == [(booked["id"], agreed, "moved")]
+    assert local_times(world) == at(10)
+    assert outcome(lambda: world.book(bob, maria, session_date=summer)) == "booking_conflict"
+    assert world.book(bob, maria, "11:00", session_date=summer)["start_time"] == booked["start_time"]
+    assert off_time(world) == []
+    assert realign(world.connection) == []
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("other", [PANAMA, PHOENIX])
+def test_sessions_back_to_back_move_onto_each_other(zones_world: ZonesWorld, other: str) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    for hour in (9, 10, 11):
+        world.book(world.client(credits=1), maria, f"{hour}:00")
+
+    world.gets_rules_of(MEXICO, other)
+    assert outcomes(realign(world.connection, maria)) == ["moved"] * 3
+    assert local_times(world) == at(9, 10, 11)
+    assert world.violations() == []
+
+
+def test_sessions_of_a_client_with_two_therapists_are_one_set(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    ada, maria, juan = world.client(credits=2), world.therapist(MEXICO), world.therapist(MEXICO)
+    world.book(ada, maria, "10:00")
+    world.book(ada, juan, "11:00")
+
+    world.gets_rules_of(MEXICO, PHOENIX)
+    # One therapist's sessions alone would meet the client's other session.
+    assert outcomes(realign(world.connection, maria)) == ["client_conflict"]
+    assert outcomes(realign(world.connection)) == ["moved", "moved"]
+    assert world.violations() == []
+
+
+def test_session_stays_where_its_agreed_time_is_taken(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    for hour in (9, 10, 15):
+        world.book(world.client(credits=1), maria, f"{hour}:00")
+    # 11:00, said by somebody in a zone whose rules stay.
+    fixed = world.book(world.client(credits=1), maria, "17:00", time_zone="UTC")
+    before = world.run("select id, start_time from sessions order by id")
+
+    world.gets_rules_of(MEXICO, PHOENIX)
+    expected = ["booking_conflict", "booking_conflict", "moved"]
+    assert outcomes(realign(world.connection, dry_run=True)) == expected
+    assert world.run("select id, start_time from sessions order by id") == before
+    assert world.violations() == []
+    assert outcomes(realign(world.connection)) == expected
+    assert len(off_time(world)) == 2
+    assert world.violations() == []
+
+    # They move when the way is free.
+    world.run("select * from cancel_session(%s)", fixed["id"])
+    assert outcomes(realign(world.connection)) == ["moved", "moved"]
+    assert local_times(world)[:3] == at(9, 10, 15)
+    assert world.violations() == []
+
+
+def test_time_off_stays_when_zone_rules_change(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    world.book(world.client(credits=1), maria, "10:00")
+    noon = dt.datetime.combine(TOMORROW, dt.time(17), dt.UTC)
+    world.run("select * from add_time_off(%s, %s, %s)", maria, noon, noon + dt.timedelta(hours=1))
+
+    world.gets_rules_of(MEXICO, PHOENIX)
+    assert outcomes(realign(world.connection)) == ["booking_conflict"]
+    assert world.scalar("select lower(period) from bookingdb.calendar where kind = 'time_off'") == noon
+    assert world.violations() == []
+
+
+def test_buffers_and_length_move_along(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    world.run("""select set_policy('{"buffer_before_minutes": 5, "buffer_after_minutes": 20}', %s)""", maria)
+    booked = world.book(world.client(credits=1), maria, duration_minutes=45)
+    # Those of the policy are for sessions booked from now on.
+    world.run("""select set_policy('{"buffer_before_minutes": 60, "buffer_after_minutes": 60}', %s)""", maria)
+
+    world.gets_rules_of(MEXICO, PANAMA)
+    assert outcomes(realign(world.connection)) == ["moved"]
+    start = booked["start_time"] - dt.timedelta(hours=1)
+    before, after = dt.timedelta(minutes=5), dt.timedelta(minutes=65)
+    assert world.run("select lower(period), lower(blocked), upper(blocked) from bookingdb.calendar") == [
+        (start, start - before, start + after)
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Which sessions are off their local time
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_contradictory_row_is_not_taken_for_a_zone_change(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    booked = world.book(world.client(credits=1), maria)
+    write_around_triggers(world, "update sessions set scheduled_time = '12:30' where id = %s", booked["id"])
+    assert off_time(world) == []
+    world.gets_rules_of(MEXICO, PANAMA)
+    assert off_time(world) == []
+
+
+def test_sessions_are_listed_before_the_zones_are_refreshed(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    booked = world.book(world.client(credits=1), world.therapist(MEXICO))
+    world.gets_rules_of(MEXICO, PANAMA, refreshed=False)
+    assert [row[0] for row in off_time(world)] == [booked["id"]]
+
+
+def test_rules_that_come_back_leave_the_session_where_it_is(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    world.book(world.client(credits=1), world.therapist(MEXICO))
+    world.gets_rules_of(MEXICO, PANAMA)
+    world.finds_again()
+    assert off_time(world) == []
+
+
+def test_session_without_a_zone_follows_its_therapists(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    booked = world.book(world.client(credits=1), maria)
+    write_around_triggers(world, "update sessions set time_zone = null")
+    world.gets_rules_of(MEXICO, PANAMA)
+    assert outcomes(realign(world.connection)) == ["moved"]
+    assert world.scalar("select start_time from sessions") == booked["start_time"] - dt.timedelta(hours=1)
+
+
+def test_agreed_time_that_clocks_now_skip_is_reported_and_stays(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    skipped = next_clock_change("America/Chicago", forward=True)
+    booked = world.book(
+        world.client(credits=1), maria, f"{skipped + dt.timedelta(minutes=30):%H:%M}", session_date=skipped.date()
+    )
+    world.gets_rules_of(MEXICO, "America/Chicago")
+    assert realign(world.connection) == [(booked["id"], None, "skipped_time")]
+    assert world.scalar("select start_time from sessions") == booked["start_time"]
+
+
+def test_second_of_two_equal_local_times_stays(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist("America/Chicago")
+    first = next_clock_change("America/Chicago", forward=False)
+    booked = world.book(world.client(credits=1), maria, f"{first:%H:%M}", session_date=first.date())
+    later = booked["start_time"] + dt.timedelta(hours=1)
+    write_around_triggers(
+        world, "update sessions set start_time = %s, end_time = %s", later, later + dt.timedelta(hours=1)
+    )
+    world.gets_rules_of("America/Chicago", "America/Winnipeg")
+    assert off_time(world) == []
+
+
+def test_past_and_cancelled_sessions_stay(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    cancelled = world.book(world.client(credits=1), maria)
+    world.run("select * from cancel_session(%s)", cancelled["id"])
+    past = world.book(world.client(credits=1), maria)
+    write_around_triggers(
+        world,
+        "update sessions set start_time = start_time - interval '9 days', end_time = end_time - interval '9 days',"
+        " scheduled_date = scheduled_date - 9 where id = %s",
+        past["id"],
+    )
+    world.gets_rules_of(MEXICO, PANAMA)
+    assert off_time(world) == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Together with others
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_booking_of_the_agreed_time_waits_and_is_refused(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria, bob = world.therapist(MEXICO), world.client(credits=1)
+    world.book(world.client(credits=1), maria)
+    world.gets_rules_of(MEXICO, PANAMA)
+    with holding(world) as moving, session_of(world) as booking:
+        assert outcomes(realign(moving)) == ["moved"]
+        answer = waiting(world, partial(book, client=bob, therapist=maria), booking)
+        moving.execute("commit")
+        assert outcome(answer.result) == "booking_conflict"
+    assert world.violations() == []
+
+
+def test_realignment_waits_for_a_booking_and_reports_it(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria, bob = world.therapist(MEXICO), world.client(credits=1)
+    world.book(world.client(credits=1), maria)
+    world.gets_rules_of(MEXICO, PANAMA)
+    with holding(world) as booking, session_of(world) as moving:
+        book(booking, bob, maria)
+        answer = waiting(world, realign, moving)
+        booking.execute("commit")
+        assert outcomes(answer.result()) == ["booking_conflict"]
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
+def test_realignment_after_a_session_moved_leaves_it_there(zones_world: ZonesWorld, level: str) -> None:
+    world = zones_world
+    booked = world.book(world.client(credits=1), world.therapist(MEXICO))
+    world.gets_rules_of(MEXICO, PANAMA)
+    with holding(world) as other, session_of(world) as moving:
+        other.execute("select * from reschedule_session(%s, %s, '18:00')", (booked["id"], TOMORROW))
+        moving.execute(f"set default_transaction_isolation = '{level}'".encode())
+        answer = waiting(world, realign, moving)
+        other.execute("commit")
+        # Postgres itself refuses a transaction whose snapshot shows the session where it was.
+        assert outcome(answer.result) == ("done" if level == "read committed" else "40001")
+    assert local_times(world) == at(18)
+    assert world.violations() == []
+
+
+def test_realignment_on_an_old_snapshot_is_refused(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria, bob = world.therapist(MEXICO), world.client(credits=1)
+    booked = world.book(world.client(credits=1), maria)
+    world.gets_rules_of(MEXICO, PANAMA)
+    with session_of(world) as moving:
+        moving.execute("begin isolation level repeatable read")
+        moving.execute("select count(*) from sessions")
+        world.book(bob, maria)
+        assert outcome(lambda: realign(moving)) in ("booking_conflict", "40001")
+    assert world.scalar("select start_time from sessions where id = %s", booked["id"]) == booked["start_time"]
+    assert world.violations() == []
