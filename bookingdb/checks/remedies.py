@@ -56,11 +56,17 @@ def for_difference(group: str, name: str, attribute: str, wanted: Attributes) ->
             advice = run(f"alter table {name} no force row level security")
         case "tables", "unlogged":
             advice = run(f"alter table {name} set logged")
+        case "tables", "ignores":
+            remembered = "relhastriggers = true, relhasindex = true, relhasrules = true"
+            advice = run(f"update pg_class set {remembered} where oid = '{name}'::regclass")
         case "columns", _:
             alter = f"alter table {wanted['table']} alter column {_bare(name)}"
             advice = run(f"{alter} {_column_clause(attribute, wanted[attribute])}")
         case "constraints", "valid":
             advice = run(f"alter table {wanted['table']} validate constraint {_bare(name)}")
+        case "constraints", "has_index":
+            schema = wanted["table"].partition(".")[0]
+            advice = run(f"reindex index {schema}.{_bare(name)}")
         case "indexes", "valid":
             advice = run(f"reindex index {name}")
         case "constraints" | "indexes", _:

@@ -170,9 +170,11 @@ class _Comparison:
             *self.attachments("triggers", self.source.triggers, installer.existing_triggers(self.connection)),
             *self.attachments("policies", self.source.policies, installer.existing_policies(self.connection)),
             *self.foreign_attachments(),
+            *self.trigger_settings(),
             *self.companions(),
             *self.row_security(),
             *self.privileges(),
+            *self.sequences(),
         ]
 
     def extension(self) -> Iterator[Finding]:
@@ -286,11 +288,35 @@ class _Comparison:
             yield Finding(group, f"{name} on {table}", "is not part of bookingdb", REAPPLY)
 
     def foreign_attachments(self) -> Iterator[Finding]:
-        """Triggers and rules of others on the tables of the schema bookingdb, which could undo what ours do."""
-        rows = self.connection.execute(_query("foreign_attachments", prefix=NAME_PREFIX))
-        for kind, name, table in rows:
-            remedy = run(f"drop {kind} {name} on {table}")
-            yield Finding(f"{kind}s", f"{name} on {table}", "is not part of bookingdb", remedy)
+        """Triggers, rules and children of others on our tables, which could undo what ours do."""
+        query = catalogue.query(self.source, "foreign_attachments", prefix=NAME_PREFIX)
+        for group, name, problem, statement in self.connection.execute(query):
+            yield Finding(group, name, problem, run(statement))
+
+    def trigger_settings(self) -> Iterator[Finding]:
+        """Settings that switch triggers off for whole databases, roles or functions."""
+        for name, statement in self.connection.execute(catalogue.query(self.source, "trigger_settings")):
+            problem = "session_replication_role is set: triggers and foreign keys need not hold there"
+            yield Finding("settings", name, problem, run(statement))
+
+    def sequences(self) -> Iterator[Finding]:
+        """Identity columns whose next value is there already: rows are refused, or come out of order."""
+        if not self.reads_tables:
+            return
+        for name, found in self.actual["columns"].items():
+            table, column = found["table"], name.rpartition(".")[2]
+            if not found["identity"] or name not in self.expected["columns"]:
+                continue
+            query = _query("identity", table=table, column=column)
+            try:
+                with self.connection.transaction():
+                    ((last, is_behind),) = self.connection.execute(query).fetchall()
+            except psycopg.Error:
+                # The owners or privileges are to be put right first.
+                continue
+            if is_behind:
+                remedy = run(f"select setval(pg_get_serial_sequence('{table}', '{column}'), {last})")
+                yield Finding("sequences", name, f"counts again what is there up to {last}", remedy)
 
     def companions(self) -> Iterator[Finding]:
         """Triggers that keep an adopted application's tables in step, which are missing or switched off."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -335,6 +336,64 @@ DAMAGES = {
         "bookingdb.credit_entry",
     ),
     "extension missing": ("drop extension btree_gist cascade", "extension", "btree_gist"),
+    "rule on a table of the application": (
+        "create rule mine as on insert to public.booking_audit_log do instead nothing",
+        "rules",
+        "mine on public.booking_audit_log",
+    ),
+    "child whose rows count": (
+        "create table public.mine () inherits (public.user_credits)",
+        "inheritance",
+        "public.mine",
+    ),
+    "triggers off in the database": (
+        "do $$ begin execute format('alter database %I set session_replication_role = replica', current_database());"
+        " end $$",
+        "settings",
+        "database patient",
+    ),
+    "triggers off for a role": (
+        "alter role owner in database patient set session_replication_role = local",
+        "settings",
+        "role owner in database patient",
+    ),
+    "triggers off for a role everywhere": (
+        "alter role owner set session_replication_role = replica",
+        "settings",
+        "role owner",
+    ),
+    "triggers off for everybody": (
+        "alter role all set session_replication_role = replica",
+        "settings",
+        "all roles",
+    ),
+    "triggers off in a function": (
+        "create function public.mine() returns void language sql set session_replication_role = replica as"
+        " 'delete from bookingdb.ledger'",
+        "settings",
+        "function public.mine()",
+    ),
+    "triggers forgotten": (
+        "update pg_class set relhastriggers = false where oid = 'bookingdb.ledger'::regclass",
+        "tables",
+        "bookingdb.ledger",
+    ),
+    "indexes forgotten": (
+        "update pg_class set relhasindex = false where oid = 'bookingdb.calendar'::regclass",
+        "tables",
+        "bookingdb.calendar",
+    ),
+    "index of a constraint not kept": (
+        "update pg_index set indisready = false where indexrelid = 'bookingdb.calendar_client_excl'::regclass",
+        "constraints",
+        "calendar_client_excl on bookingdb.calendar",
+    ),
+    "ledger that counts again": (
+        "insert into bookingdb.outbox (event, subject_id, payload) values ('x', gen_random_uuid(), '{}');"
+        " select setval('bookingdb.outbox_id_seq', 1, false)",
+        "sequences",
+        "bookingdb.outbox.id",
+    ),
     # Contents
     "no time zones": (
         "delete from bookingdb.time_zone_rules; delete from bookingdb.time_zones where name <> 'UTC'",
@@ -482,6 +541,31 @@ def test_damage_is_noticed_and_the_advice_repairs_it(patient: World, ward: list[
             break
     assert findings == []
     ward.append(patient)
+
+
+def test_triggers_off_on_the_whole_server_are_told(world: World, superuser: Connection) -> None:
+    def wait_until_set(value: str) -> None:
+        """The server reads its configuration a moment after it was told to."""
+        for _ in range(200):
+            with world.connect() as connection:
+                if scalar(connection, "show session_replication_role") == value:
+                    return
+            time.sleep(0.01)
+
+    run(superuser, "alter system set session_replication_role = replica")
+    try:
+        run(superuser, "select pg_reload_conf()")
+        wait_until_set("replica")
+        with world.connect() as connection:
+            findings = verify.verify(connection)
+        assert places(findings) == {("settings", "server")}
+        follow(world, findings)
+    finally:
+        run(superuser, "alter system reset session_replication_role")
+        run(superuser, "select pg_reload_conf()")
+        wait_until_set("origin")
+    with world.connect() as connection:
+        assert verify.verify(connection) == []
 
 
 def test_problems_say_what_is_and_what_should_be(world: World) -> None:

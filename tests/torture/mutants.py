@@ -196,6 +196,14 @@ MUTANTS = (
         "p_new is not distinct from p_old", "p_new is not null",
         "test_owner_changes_no_evidence_by_plain_statements",
     ),
+    *(
+        Mutant(
+            f"the invariant of {check}", _function("check_invariants"),
+            f"    union all\n    select c.* from bookingdb.{check}() as c", "",
+            "test_records_that_contradict_each_other_are_found",
+        )
+        for check in ("check_clients", "check_payment", "check_holds")
+    ),
     Mutant(
         "the calendar that follows direct writes", "triggers.sql",
         "create trigger _bookingdb_calendar_update after update on public.sessions\n"

@@ -6,7 +6,13 @@ select format('%I on %s', c.conname, r.name) as name,
     c.convalidated as valid,
     coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true) and not exists (
         select from pg_trigger as t where t.tgconstraint = c.oid and t.tgenabled not in ('O', 'A')
-    ) as enforced
+    ) as enforced,
+    not exists (
+        select from pg_index as i
+        where i.indexrelid = c.conindid
+            and c.contype <> 'f'
+            and not (i.indisvalid and i.indisready and i.indislive)
+    ) as has_index
 from relations as r
 inner join pg_constraint as c on c.conrelid = r.oid
 where r.relkind in ('r', 'p', 'f') and c.contype in ('c', 'f', 'p', 'u', 'x')
