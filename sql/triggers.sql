@@ -1,4 +1,4 @@
--- Triggers bind the functions to the tables. AFTER triggers only: applications have BEFORE triggers of their own.
+-- Triggers bind the functions to the tables. AFTER triggers only where applications have BEFORE triggers of their own.
 -- The names begin with an underscore so that they fire before an application's AFTER triggers.
 --
 -- Each statement is written as Postgres prints it (pg_get_triggerdef), in lower case: the installer compares the two
@@ -64,6 +64,10 @@ for each row execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_append_only after delete or update on bookingdb.history
 for each row execute function bookingdb.refuse_change();
+
+-- A dump's rows would be written down a second time by the triggers above. BEFORE, to speak before the primary key.
+create trigger _bookingdb_no_restore before insert on bookingdb.history
+for each row execute function bookingdb.refuse_restored_rows();
 
 -- TRUNCATE fires no row trigger: it would empty a table behind the back of everything above.
 create trigger _bookingdb_no_truncate before truncate on public.sessions

@@ -126,7 +126,7 @@ def _asked(connection: Connection, source: Source, queries: Iterable[str], keep:
     recorded = installer.recorded_set(connection)
     groups = {"tables": "table", "columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
     values = {
-        "signatures": recorded[1]["functions"] if recorded else [],
+        "signatures": recorded[1]["functions"] if recorded else [f.signature for f in source.public_functions],
         "roles": KNOWN_ROLES,
         "objects": indented(script.query("kept_objects"), 16),
         "ours": [f"{kind} {name}" for group, kind in groups.items() for name in source.catalogue[group]],

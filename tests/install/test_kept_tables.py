@@ -232,7 +232,9 @@ def test_session_written_again_meanwhile_is_a_new_one(kept: Kept) -> None:
 
     by_migrate(world.connection)
 
-    assert [row[0] for row in kept.audit_of(deleted)] == ["created", "deleted", "created"]
+    # Its price, too, which was paid once.
+    assert [row[0] for row in kept.audit_of(deleted)] == ["created", "deleted", "created", "updated"]
+    assert kept.run("select credits_charged from sessions where id = %s", deleted) == [(1,)]
     assert verify.verify(world.connection) == []
 
 

@@ -280,6 +280,15 @@ MUTANTS = (
         "test_kept_object_that_is_missing_is_named",
     ),
     Mutant(
+        "the rows of a dump, refused where the triggers are", _function("refuse_restored_rows"),
+        "< new.id is not true", "is null and false", "test_rows_are_not_restored_where_triggers_are",
+    ),
+    Mutant(
+        "the schema without rows, in which nothing is installed", "bookingdb/install/sql/pending.sql",
+        "case when not exists (select from bookingdb.history) then", "case when false then",
+        "test_schema_without_rows_is_refused_with_the_ways_on",
+    ),
+    Mutant(
         "sessions that are not truncated", "triggers.sql",
         "create trigger _bookingdb_no_truncate before truncate on public.sessions\n"
         "for each statement execute function bookingdb.refuse_change();\n", "", "test_truncate_is_refused",

@@ -75,6 +75,23 @@ select
         case when row_security_active('bookingdb.history') then
             'row level security hides the history of the installation; use the owner''s role'
         end,
+        -- The migrations would make the tables once more.
+        case when not exists (select from bookingdb.history) then
+            case when exists (
+                select from pg_class as c
+                inner join pg_namespace as n on n.oid = c.relnamespace
+                where (n.nspname = 'bookingdb' or (n.nspname = 'public' and c.relname = any(:'public_tables')))
+                    and c.relkind = 'r'
+                    and c.relname <> 'history'
+                    and pg_relation_size(c.oid) > 0
+            ) then
+                'bookingdb.history is empty, though other tables of bookingdb have rows: restore it from a backup'
+            else
+                'the tables of bookingdb are here and empty, as a schema-only restore leaves them: restore the rows,'
+                ' too, as docs/operating.md says (Backups); or take the empty tables out with `bookingdb uninstall`,'
+                ' and migrate again'
+            end
+        end,
         (
             select format(
                 'the database is newer than this package: it has migration %s; upgrade the package bookingdb',

@@ -165,8 +165,7 @@ begin
         end if;
     end loop;
 
-    -- The price of a session is what the ledger says: nobody but the booking functions writes it. A session that was
-    -- deleted and written again costs nothing, whatever its id did before.
+    -- The price of a session is what the ledger says: nobody but the booking functions writes it.
     update public.sessions as s
     set credits_charged = c.kept
     from (
@@ -178,15 +177,7 @@ begin
         group by l.session_id, l.charge
         order by l.session_id asc, l.charge desc
     ) as c
-    where c.session_id = s.id
-        and s.credits_charged not in (c.taken, c.kept)
-        and (
-            s.credits_charged > 0
-            or not exists (
-                select from public.booking_audit_log as l
-                where l.session_id = s.id and l.action = 'deleted'
-            )
-        );
+    where c.session_id = s.id and s.credits_charged not in (c.taken, c.kept);
     update public.sessions as s
     set credits_charged = 0
     where s.credits_charged > 0
