@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from bookingdb.install.script import KNOWN_ROLES
+from bookingdb.queries import literal
 
 MIGRATE = "Run `bookingdb migrate`"
 REAPPLY = "Run `bookingdb migrate --reapply`"
@@ -47,6 +49,23 @@ def removing(group: str, name: str, found: Attributes) -> tuple[str, ...]:
     if group == "tables":
         return "create schema if not exists set_aside", f"alter table {name} set schema set_aside"
     return (f"drop {found.get('kind') or {'indexes': 'index', 'types': 'type'}[group]} {name}",)
+
+
+def for_lost_zone(name: str, aliases: Sequence[str]) -> str:
+    """Say what to do about a zone that the server has lost.
+
+    >>> for_lost_zone("Mars/Olympus", [])
+    "Install the server's whole time zone data, or give policies and sessions another zone"
+    """
+    if not aliases:
+        return "Install the server's whole time zone data, or give policies and sessions another zone"
+    old, new = literal(name), literal(aliases[0])
+    others = f" ({' and '.join(aliases[1:])} would fit, too)" if aliases[1:] else ""
+    statements = run(
+        f"update bookingdb.policies set time_zone = {new} where time_zone = {old}",
+        f"update public.sessions set time_zone = {new} where time_zone = {old} and start_time > now()",
+    )
+    return f"{statements}{others}, or install the server's whole time zone data"
 
 
 def for_difference(group: str, name: str, attribute: str, wanted: Attributes) -> str:

@@ -19,7 +19,7 @@ from bookingdb import queries
 from bookingdb.checks import acknowledgements, catalogue, remedies
 from bookingdb.checks.finding import Finding
 from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
-from bookingdb.install import installer
+from bookingdb.install import installer, time_zones
 from bookingdb.install.owner import more_rights
 from bookingdb.install.script import NAME_PREFIX
 from bookingdb.install.session import Connection, InstallError, prepare, scalar
@@ -78,6 +78,7 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
             report_errors = not comparison.missing and all(finding.group != "owners" for finding in findings)
             findings += _contents(connection, report_errors=report_errors)
             findings += _rewritten_records(connection)
+            findings += _time_zones(connection)
         if extent != "nothing":
             findings += _invariants(connection, report_errors=report_errors)
         accepted = installer.accepted_differences(connection)
@@ -388,6 +389,33 @@ def _rewritten_records(connection: Connection) -> Iterator[Finding]:
         problem = f"{role} did {operation} on {count} row(s) of {table} at {time}"
         query = f"select * from bookingdb.rewritten_records where id between {first} and {last} order by id"
         yield Finding("rewritten records", records, problem, f"Look at `{query}`", is_settled=True)
+
+
+def _time_zones(connection: Connection) -> Iterator[Finding]:
+    """Sessions off their agreed local time, and zones that the server has lost; none where they cannot be read."""
+    try:
+        with connection.transaction():
+            off_time, lost = time_zones.sessions_off_time(connection), time_zones.lost_zones(connection)
+    except psycopg.Error:
+        # The comparison says what is wrong with the functions and tables.
+        return
+    for session in off_time:
+        problem = (
+            f"was agreed for {session.agreed_time} {session.time_zone}, whose rules changed since:"
+            f" it starts at {session.start_time}"
+        )
+        if session.agreed_start is None:
+            remedy = "The clocks now skip that time: reschedule it"
+        else:
+            problem += f" instead of {session.agreed_start}"
+            remedy = "Run `bookingdb time-zones realign`"
+        yield Finding("time zones", f"session {session.session_id}", problem, remedy)
+    for zone in lost:
+        problem = (
+            f"is no zone that this server knows, but that of {zone.policies} policies and {zone.sessions} session(s)"
+            " to come"
+        )
+        yield Finding("time zones", zone.name, problem, remedies.for_lost_zone(zone.name, zone.aliases))
 
 
 def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:

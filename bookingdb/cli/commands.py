@@ -127,6 +127,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "time_off:time_off_group",
         "List, add and remove time off.",
     ),
+    "time-zones": (
+        "time_zones:time_zones",
+        "Follow the time zone data of the server, which governments change every year.",
+    ),
     "uninstall": (
         "install:uninstall",
         "Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows.",

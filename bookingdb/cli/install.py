@@ -14,7 +14,7 @@ from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_table
 from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.cli.output import print_document, print_json, remark, say
-from bookingdb.install import export, installer, owner
+from bookingdb.install import export, installer, owner, time_zones
 from bookingdb.install import uninstall as removing
 
 
@@ -44,6 +44,7 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
         report = installer.migrate(connection, dry_run=dry_run, reapply=reapply, downgrade=downgrade)
         if not dry_run:
             mention(installer.missing_role(connection))
+            mention(time_zones.summary(time_zones.sessions_off_time(connection)))
     if as_json:
         print_json(
             {

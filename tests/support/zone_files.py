@@ -24,13 +24,14 @@ class ZoneFiles:
 
     def replace(self, zone: str, other: str) -> None:
         """Give a zone the rules of another one."""
-        content = (self.folder / other).read_bytes()
-        # A new file: the old one may be another zone's, too.
-        self.remove(zone)
-        (self.folder / zone).write_bytes(content)
+        self._keep(zone)
+        # In one step: a backend that begins meanwhile finds the zone.
+        new = self.folder.parent / "new zone file"
+        new.write_bytes((self.folder / other).read_bytes())
+        new.replace(self.folder / zone)
 
     def remove(self, zone: str) -> None:
-        self._kept.setdefault(zone, (self.folder / zone).read_bytes())
+        self._keep(zone)
         (self.folder / zone).unlink()
 
     def rename(self, zone: str, other: str) -> None:
@@ -38,6 +39,9 @@ class ZoneFiles:
         self.remove(zone)
         self._made.append(self.folder / other)
         self._made[-1].write_bytes(content)
+
+    def _keep(self, zone: str) -> None:
+        self._kept.setdefault(zone, (self.folder / zone).read_bytes())
 
     def restore(self) -> None:
         """Put back every file as it was."""

@@ -289,6 +289,38 @@ MUTANTS = (
         "test_schema_without_rows_is_refused_with_the_ways_on",
     ),
     Mutant(
+        "the sessions that depend on one that stays", _function("realign_sessions"), "while v_returning <> '{}' loop",
+        "while false loop", "test_session_stays_where_its_agreed_time_is_taken",
+    ),
+    Mutant(
+        "the rows locked before people by a realignment", _function("realign_sessions"),
+        "        order by s.id\n        for update;", "        order by s.id;",
+        "test_realignment_waits_for_a_writer_of_the_session",
+    ),
+    Mutant(
+        "the rules that a session was agreed by", _function("sessions_off_time"),
+        "+ r.utc_offsets[width_bucket(m.start_time, r.starts_at)] = m.local_time", "is not null",
+        "test_contradictory_row_is_not_taken_for_a_zone_change",
+    ),
+    Mutant(
+        "every version of a zone's rules", _function("refresh_time_zones"), "v_zone.id := null;", "null;",
+        "test_zone_whose_rules_change_twice_is_followed_twice",
+    ),
+    Mutant(
+        "therapists in a lost zone left out", _function("find_available_therapists"),
+        "where bookingdb.is_time_zone(z.name)", "where true",
+        "test_therapist_in_a_lost_zone_is_left_out_of_the_search",
+    ),
+    Mutant(
+        "the lost zone of a local time", _function("local_instant"), "invalid_parameter_value", "no_data_found",
+        "test_call_that_needs_a_lost_zone_says_invalid_time_zone",
+    ),
+    Mutant(
+        "the lost zone of a therapist asked in another", _function("resolve_time_zone"),
+        "if p_time_zone is distinct from p_otherwise then", "if false then",
+        "test_call_that_needs_a_lost_zone_says_invalid_time_zone",
+    ),
+    Mutant(
         "sessions that are not truncated", "triggers.sql",
         "create trigger _bookingdb_no_truncate before truncate on public.sessions\n"
         "for each statement execute function bookingdb.refuse_change();\n", "", "test_truncate_is_refused",

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import random
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -179,6 +184,19 @@ def test_sessions_are_listed_before_the_zones_are_refreshed(zones_world: ZonesWo
     assert [row[0] for row in off_time(world)] == [booked["id"]]
 
 
+def test_zone_whose_rules_change_twice_is_followed_twice(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria = world.therapist(MEXICO)
+    world.book(world.client(credits=1), maria, "10:00")
+    world.gets_rules_of(MEXICO, PANAMA)
+    # Booked by the new rules.
+    world.book(world.client(credits=1), maria, "15:00")
+    world.gets_rules_of(MEXICO, PHOENIX)
+    assert outcomes(realign(world.connection)) == ["moved", "moved"]
+    assert local_times(world) == at(10, 15)
+    assert world.violations() == []
+
+
 def test_rules_that_come_back_leave_the_session_where_it_is(zones_world: ZonesWorld) -> None:
     world = zones_world
     world.book(world.client(credits=1), world.therapist(MEXICO))
@@ -285,6 +303,20 @@ def test_realignment_after_a_session_moved_leaves_it_there(zones_world: ZonesWor
     assert world.violations() == []
 
 
+def test_realignment_waits_for_a_writer_of_the_session(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    booked = world.book(world.client(credits=1), world.therapist(MEXICO))
+    world.gets_rules_of(MEXICO, PANAMA)
+    with holding(world) as writer, session_of(world) as moving:
+        writer.execute("select from sessions where id = %s for update", [booked["id"]])
+        answer = waiting(world, realign, moving)
+        # The writer takes the locks of people after the session's: nobody may hold them and wait for the session.
+        writer.execute("update sessions set end_time = end_time + interval '15 minutes' where id = %s", [booked["id"]])
+        writer.execute("commit")
+        assert outcomes(answer.result()) == ["moved"]
+    assert world.violations() == []
+
+
 def test_realignment_on_an_old_snapshot_is_refused(zones_world: ZonesWorld) -> None:
     world = zones_world
     maria, bob = world.therapist(MEXICO), world.client(credits=1)
@@ -296,4 +328,47 @@ def test_realignment_on_an_old_snapshot_is_refused(zones_world: ZonesWorld) -> N
         world.book(bob, maria)
         assert outcome(lambda: realign(moving)) in ("booking_conflict", "40001")
     assert world.scalar("select start_time from sessions where id = %s", booked["id"]) == booked["start_time"]
+    assert world.violations() == []
+
+
+@pytest.mark.slow
+def test_bookings_go_on_while_zone_rules_change(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    therapists = [world.therapist(MEXICO) for _ in range(3)]
+    clients = [world.client(credits=500) for _ in range(8)]
+    until = time.monotonic() + 6
+
+    def book_again_and_again(client: UUID) -> Counter[str]:
+        choose, ended = random.Random(str(client)), Counter[str]()
+        while time.monotonic() < until:
+            # A connection keeps the rules that it began with, as those of poolers do.
+            with connect(world.url) as connection:
+                for _ in range(10):
+                    time_of_day = f"{choose.randrange(6, 22)}:{choose.choice(('00', '30'))}"
+                    options = {"session_date": TOMORROW + dt.timedelta(days=choose.randrange(5))}
+                    ended[
+                        outcome(partial(book, connection, client, choose.choice(therapists), time_of_day, **options))
+                    ] += 1
+        return ended
+
+    def realign_again_and_again(therapist: UUID | None) -> Counter[str]:
+        ended = Counter[str]()
+        while time.monotonic() < until:
+            with connect(world.url) as connection:
+                ended[outcome(partial(realign, connection, therapist))] += 1
+        return ended
+
+    with ThreadPoolExecutor(12) as threads:
+        booked = [threads.submit(book_again_and_again, client) for client in clients]
+        moved = [threads.submit(realign_again_and_again, therapist) for therapist in (None, None, therapists[0])]
+        for rules in itertools.cycle((PANAMA, PHOENIX)):
+            world.gets_rules_of(MEXICO, rules)
+            # Some bookings by these rules.
+            time.sleep(0.3)
+            if time.monotonic() > until:
+                break
+        allowed = {"done", "booking_conflict", "client_conflict"}
+        assert set().union(*(future.result() for future in booked)) == allowed
+        assert set().union(*(future.result() for future in moved)) == {"done"}
+    assert world.scalar("select count(*) from booking_audit_log where action = 'updated'") > 0
     assert world.violations() == []
