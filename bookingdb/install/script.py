@@ -90,7 +90,11 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
     if takes_up:
-        yield Step("kept tables", query("take_up", is_kept=indented(query("is_kept"), 8)))
+        last_entry, last_record = (
+            f"(v_evidence #>> '{{{table},last}}')::bigint" for table in ("bookingdb.ledger", "public.booking_audit_log")
+        )
+        evidence = indented(query("evidence", last_entry=last_entry, last_record=last_record), 8)
+        yield Step("kept tables", query("take_up", is_kept=indented(query("is_kept"), 8), evidence=evidence))
     known = {
         "adapter": source.adapter.name,
         "functions": sorted(function.signature for function in source.functions),

@@ -24,6 +24,9 @@ from bookingdb.install.session import (
 from bookingdb.install.source import Source
 from bookingdb.queries import indented
 
+# No id is larger.
+LARGEST = 2**63 - 1
+
 
 @dataclass
 class Removal:
@@ -129,6 +132,7 @@ def _asked(connection: Connection, source: Source, queries: Iterable[str], keep:
         "signatures": recorded[1]["functions"] if recorded else [f.signature for f in source.public_functions],
         "roles": KNOWN_ROLES,
         "objects": indented(script.query("kept_objects"), 16),
+        "evidence": indented(script.query("evidence", last_entry=LARGEST, last_record=LARGEST), 12),
         "ours": [f"{kind} {name}" for group, kind in groups.items() for name in source.catalogue[group]],
         "tables": [name for name in PUBLIC_TABLES if name not in keep],
     }

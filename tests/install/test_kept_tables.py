@@ -23,6 +23,7 @@ from bookingdb.install.installer import migrate
 from bookingdb.install.session import InstallError
 from bookingdb.install.uninstall import uninstall
 from tests.support import ROOT, Connection, World, connect, run
+from tests.support.callers import logged_in
 from tests.support.commands import bookingdb
 from tests.support.installation import contents
 from tests.support.interleaving import holding, session_of, started
@@ -236,6 +237,38 @@ def test_session_written_again_meanwhile_is_a_new_one(kept: Kept) -> None:
     assert [row[0] for row in kept.audit_of(deleted)] == ["created", "deleted", "created", "updated"]
     assert kept.run("select credits_charged from sessions where id = %s", deleted) == [(1,)]
     assert verify.verify(world.connection) == []
+
+
+@pytest.mark.parametrize(
+    "rewriting",
+    [
+        "update bookingdb.ledger set actor = 'nobody' where kind = 'grant'",
+        "delete from bookingdb.ledger where id = (select max(id) from bookingdb.ledger)",
+        "delete from booking_audit_log where session_id = (select id from sessions order by start_time limit 1)",
+    ],
+)
+def test_evidence_rewritten_meanwhile_is_on_record(kept: Kept, rewriting: str) -> None:
+    kept.run(rewriting)
+    by_migrate(kept.world.connection)
+    records = [finding for finding in verify.verify(kept.world.connection) if finding.group == "rewritten records"]
+    assert len(records) == 1
+    assert "somebody while bookingdb was uninstalled did update" in records[0].problem
+
+
+def test_row_security_comes_back_with_kept_tables(supabase_world: World) -> None:
+    client, other, therapist = supabase_world.client(2), supabase_world.client(1), supabase_world.therapist()
+    supabase_world.book(client, therapist, "10:00")
+    supabase_world.book(other, therapist, "12:00")
+    uninstall(supabase_world.connection, keep_data=True)
+    with logged_in(supabase_world, client) as connection:
+        assert run(connection, "select user_id from sessions") == []
+
+    by_migrate(supabase_world.connection)
+
+    assert verify.verify(supabase_world.connection) == []
+    with logged_in(supabase_world, client) as connection:
+        assert run(connection, "select user_id from sessions") == [(client,)]
+        assert connection.execute("select get_credit_balance(%s)", [client]).fetchone() == (1,)
 
 
 def test_clashes_may_be_kept_and_taken_up_again(kept: Kept) -> None:

@@ -276,6 +276,10 @@ MUTANTS = (
         "test_writes_meanwhile_are_taken_up_as_direct_ones",
     ),
     Mutant(
+        "the record of evidence rewritten while uninstalled", "bookingdb/install/sql/take_up.sql",
+        "where e.value <> v_found -> e.key", "where false", "test_evidence_rewritten_meanwhile_is_on_record",
+    ),
+    Mutant(
         "kept tables that are looked for", "bookingdb/install/sql/pending.sql", "o.name || o.remark = k.object", "true",
         "test_kept_object_that_is_missing_is_named",
     ),

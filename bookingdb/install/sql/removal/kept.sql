@@ -17,6 +17,10 @@ select format(
                 :objects
             ) as o
             where o.name = any(:'ours')
+        ),
+        'evidence',
+        (
+            :evidence
         )
     )
 ) as statement
