@@ -38,6 +38,8 @@ class Policy(Record):
             limit. Range: 1 to 1000 sessions.
         require_hours: If true, therapists without weekly hours cannot be booked; if false, they can at any time. Range:
             true or false.
+        retention_days: Housekeeping removes what was over this many days ago; the default policy's value counts. Range:
+            1 to 3650 days.
     """
 
     therapist_id: UUID | None
@@ -56,6 +58,7 @@ class Policy(Record):
     maximum_sessions_per_day: int
     maximum_sessions_per_week: int
     require_hours: bool
+    retention_days: int
 
 
 class PolicySettings(TypedDict, total=False):
@@ -76,6 +79,7 @@ class PolicySettings(TypedDict, total=False):
     maximum_sessions_per_day: int | None
     maximum_sessions_per_week: int | None
     require_hours: bool | None
+    retention_days: int | None
 
 
 # In a new installation.
@@ -95,6 +99,7 @@ DEFAULTS: Final[PolicySettings] = {
     "maximum_sessions_per_day": 1000,
     "maximum_sessions_per_week": 1000,
     "require_hours": False,
+    "retention_days": 30,
 }
 
 SETTINGS: Final = (
@@ -221,5 +226,14 @@ SETTINGS: Final = (
         "boolean",
         sentence="If true, therapists without weekly hours cannot be booked; if false, they can at any time.",
         default=False,
+    ),
+    Setting(
+        "retention_days",
+        "integer",
+        sentence="Housekeeping removes what was over this many days ago; the default policy's value counts.",
+        default=30,
+        unit="days",
+        minimum=1,
+        maximum=3650,
     ),
 )

@@ -260,6 +260,29 @@ class ExpiredCredits(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RemovedRecords(Record):
+    """Counts of the records that housekeeping removed, or would remove.
+
+    Attributes:
+        idempotency_keys: answered keys.
+        holds: records of holds.
+        held_times: expired holds in the calendar.
+        session_times: calendar rows of sessions that nobody closed; the sessions stay.
+        time_off: time off that was over.
+        external_events: appointments of other calendars that were over.
+        events: handled events.
+    """
+
+    idempotency_keys: int
+    holds: int
+    held_times: int
+    session_times: int
+    time_off: int
+    external_events: int
+    events: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StatementLine(Record):
     """One line of a statement of credits.
 

@@ -42,8 +42,10 @@ for each row when ((new.client_id is null)) execute function bookingdb.rules_cha
 create trigger _bookingdb_rules_update after update on bookingdb.calendar
 for each row when (((old.client_id is null) or (new.client_id is null))) execute function bookingdb.rules_changed();
 
+-- No booking can want a time that is over, and housekeeping() waits for nobody.
 create trigger _bookingdb_rules_delete after delete on bookingdb.calendar
-for each row when ((old.client_id is null)) execute function bookingdb.rules_changed();
+for each row when (((old.client_id is null) and (upper(old.blocked) > clock_timestamp())))
+execute function bookingdb.rules_changed();
 
 -- Evidence is not rewritten. The guard fires after an application's own BEFORE triggers, and so judges what is really
 -- written.

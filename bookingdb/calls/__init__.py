@@ -39,6 +39,7 @@ from bookingdb.calls.credits import (
     grant_credits,
     revoke_grant,
 )
+from bookingdb.calls.housekeeping import housekeeping
 from bookingdb.calls.people import (
     register_client,
     register_therapist,
@@ -89,6 +90,7 @@ __all__ = [
     "get_weekly_hours",
     "grant_credits",
     "hold_slot",
+    "housekeeping",
     "list_available_days",
     "list_available_slots",
     "list_date_overrides",

@@ -63,6 +63,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "hours:hours_group",
         "Show and change when a therapist works, in the therapist's local time.",
     ),
+    "housekeeping": (
+        "housekeeping:housekeeping",
+        "Remove what was over long ago: answered keys, holds, handled events, past times in the calendar.",
+    ),
     "ics": (
         "calendar:ics",
         "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID).",

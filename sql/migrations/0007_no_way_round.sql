@@ -168,3 +168,55 @@ create type bookingdb.realigned_session as (
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Housekeeping
 -- ---------------------------------------------------------------------------------------------------------------------
+
+-- How long what is over stays: one of the policy's settings. The default policy's counts.
+alter table bookingdb.policies
+add column retention_days integer,
+add constraint policies_retention_days_check check (retention_days between 1 and 3650);
+
+update bookingdb.policies set retention_days = 30
+where therapist_id is null;
+
+alter table bookingdb.policies
+add constraint policies_default_has_retention_days check (
+    therapist_id is not null or retention_days is not null
+);
+
+-- It comes back in the next statement; no result of a public function has it.
+-- squawk-ignore ban-drop-column
+alter type bookingdb.effective_policy drop attribute has_hours;
+
+alter type bookingdb.effective_policy
+add attribute retention_days integer,
+add attribute has_hours boolean;
+
+-- Their result has a column more, and so they are made anew.
+drop function if exists public.get_policy(uuid);
+drop function if exists public.set_policy(jsonb, uuid);
+
+-- Events that were dealt with, for a consumer that keeps them for a while instead of deleting them.
+alter table bookingdb.outbox add column handled_at timestamptz;
+
+comment on column bookingdb.outbox.handled_at is
+'When the consumer of the events had dealt with this one; it sets this. housekeeping() removes the event later.';
+
+-- Handled events that are over (housekeeping). These three are built while nobody can write the table, a second for a
+-- million rows.
+create index outbox_handled_at_idx on bookingdb.outbox (handled_at) where handled_at is not null;
+-- Keys that are over (housekeeping).
+create index idempotency_keys_created_at_idx on bookingdb.idempotency_keys (created_at);
+-- Holds that are over (housekeeping). Nothing else asks for this column, so that no plan takes the index for another.
+create index holds_created_at_idx on bookingdb.holds (created_at);
+
+-- It has another parameter now.
+drop function if exists bookingdb.sync_calendar(uuid[]);
+
+create type bookingdb.removed_records as (
+    idempotency_keys integer,
+    holds integer,
+    held_times integer,
+    session_times integer,
+    time_off integer,
+    external_events integer,
+    events integer
+);

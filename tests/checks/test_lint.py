@@ -783,6 +783,7 @@ WORK = """
     select l.id from public.booking_audit_log as l where l.session_id = md5('session8')::uuid order by l.id;
     delete from bookingdb.time_zones as z where z.name = 'Nobody/Wants it';
     select * from public.expire_credits();
+    select * from public.housekeeping(p_dry_run => true);
     delete from bookingdb.calendar as c where c.kind = 'hold' and c.expires_at < now();
     select s.id from public.sessions as s where s.series_id = md5('series')::uuid;
 """

@@ -117,6 +117,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("export",): [("--output", nowhere), ()],
         ("find",): [()],
         ("hold",): [slot()],
+        ("housekeeping",): [(), ("--dry-run",)],
         ("hours", "override"): [(therapist, TOMORROW, "as-usual")],
         ("hours", "set"): [(therapist, "mon-sun 00:00-24:00"), (therapist, POISON)],
         ("hours", "show"): [(therapist,)],
@@ -144,6 +145,8 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("time-off", "add"): [(therapist, "--from", "2031-02-01", "--to", "2031-02-02", "--reason", POISON)],
         ("time-off", "list"): [(therapist, "--from", "2031-01-01", "--to", "2031-01-03")],
         ("time-off", "remove"): [(off,)],
+        ("time-zones", "realign"): [(therapist,)],
+        ("time-zones", "refresh"): [()],
         ("uninstall",): [("--dry-run",)],
         ("verify",): [()],
     }

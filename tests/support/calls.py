@@ -56,6 +56,7 @@ CALLS = {
     "revoke_grant": Call("%(lot)s, null, 'a reason'", Allowed.TRUSTED),
     "realign_sessions": Call("%(therapist)s, true", Allowed.TRUSTED),
     "expire_credits": Call("", Allowed.TRUSTED),
+    "housekeeping": Call("10, false", Allowed.TRUSTED),
     "get_credit_statement": Call("%(client)s, '2000-01-01', '2100-01-01'", Allowed.CLIENT),
     "get_policy": Call("%(therapist)s", Allowed.ANYBODY),
     "set_policy": Call("""'{"refund_grace": "60 days"}', %(therapist)s""", Allowed.TRUSTED),

@@ -128,6 +128,28 @@ MUTANTS = (
         "credits_balance > -9", "test_a_booking_without_credits_is_refused",
     ),
     Mutant(
+        "the session to come that a key answers with", _function("keys_over"),
+        "s.id = k.result_id and (s.end_time > v_now) is not false", "false",
+        "test_key_goes_when_it_is_old_and_its_session_over",
+    ),
+    Mutant(
+        "the keys of credits that no payment guards", _function("keys_over"), "k.function_name <> 'grant_credits'",
+        "true", "test_key_of_credits_stays_unless_its_payment_guards_it",
+    ),
+    Mutant(
+        "the key that answers with a hold", _function("holds_over"), "k.result_id = h.id", "false",
+        "test_key_of_a_hold_stays_until_its_time_is_over",
+    ),
+    Mutant(
+        "the rows that housekeeping leaves to others", _function("remove_times"), "for update skip locked",
+        "for update", "test_locked_row_is_left_for_the_next_run",
+    ),
+    Mutant(
+        "the past that needs no calendar row", _function("sync_calendar"),
+        "p_are_new or c.id is not null or s.end_time > clock_timestamp()", "true",
+        "test_session_without_its_past_time_can_be_written",
+    ),
+    Mutant(
         "the order in which lots are spent", _function("take_credit"),
         "order by l.priority, l.expires_at asc nulls last", "order by l.priority, l.expires_at desc nulls first",
         "test_lot_that_expires_soonest_is_spent_first",

@@ -1,4 +1,4 @@
-create or replace function bookingdb.sync_calendar(p_session_ids uuid[])
+create or replace function bookingdb.sync_calendar(p_session_ids uuid[], p_are_new boolean default false)
 returns void
 language plpgsql
 volatile
@@ -39,11 +39,15 @@ begin
         where k.id = i.id and (k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption'))
         offset 0
     ) as c on true
-    where (s.id is null) <> (c.id is null)
-        or s.therapist_id is distinct from c.therapist_id
-        or s.user_id is distinct from c.client_id
-        or s.start_time is distinct from lower(c.period)
-        or s.end_time is distinct from upper(c.period);
+    where (
+            (s.id is null) <> (c.id is null)
+            or s.therapist_id is distinct from c.therapist_id
+            or s.user_id is distinct from c.client_id
+            or s.start_time is distinct from lower(c.period)
+            or s.end_time is distinct from upper(c.period)
+        )
+        -- Housekeeping removes the rows of sessions that were over long ago; nobody gives them new ones.
+        and (p_are_new or c.id is not null or s.end_time > clock_timestamp());
 
     if v_changed_ids is null then
         return;
@@ -117,5 +121,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.sync_calendar(uuid[]) is
-'Makes the calendar rows of these sessions what the sessions say, deleted and inactive ones included. Unchanged overlapping_sessions stay as they are. Raises: booking_conflict.';
+comment on function bookingdb.sync_calendar(uuid[], boolean) is
+'Makes the calendar rows of these sessions what the sessions say, deleted ones included. One that is over gets none, unless p_are_new. Unchanged overlapping_sessions stay. Raises: booking_conflict.';

@@ -13,7 +13,13 @@ begin
         and not exists (
             select from bookingdb.calendar as c
             where c.id = s.id and c.kind = 'session'
-        );
+        )
+        -- Housekeeping removed the rows of sessions that were over long ago.
+        and (
+            bookingdb.has_place_in_time(s)
+            and s.end_time <= clock_timestamp()
+            and not exists (select from bookingdb.overlapping_sessions as o where o.session_id = s.id)
+        ) is not true;
 end;
 $function$;
 
