@@ -26,7 +26,7 @@ from tests.support.databases import (
     server_fixture,
     url_of,
 )
-from tests.support.hosts import HOSTS, SUPABASE, SUPABASE_BEFORE, SUPABASE_ROLES, Host
+from tests.support.hosts import HOSTS, LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, SUPABASE_ROLES, Host
 from tests.support.zone_files import ZoneFiles, ZonesWorld, with_own_zone_files
 
 
@@ -49,9 +49,15 @@ def server_url(server: testing.postgresql.Postgresql) -> str:
     url = f"postgresql://postgres@{dsn['host']}:{dsn['port']}/postgres"
     with connect(url) as connection:
         run(connection, "create role owner login")
-        # The owner may not create roles; on a Supabase project the installation makes this one.
-        run(connection, "create role bookingdb_service nologin")
+        run(connection, LOGINS)
     return url
+
+
+@pytest.fixture
+def bare_server(bin_dir: Path, tmp_path: Path) -> Iterator[str]:
+    """A server of its own without any role but the superuser."""
+    for server in serve(bin_dir, tmp_path):
+        yield psycopg.conninfo.make_conninfo(server.url(), user="postgres")
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +81,7 @@ def supabase_server_url(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory)
         with connect(url) as connection:
             # The role that made the server cannot stop being a superuser, but it can get out of the way.
             run(connection, "alter role postgres rename to bootstrap")
-            run(connection, SUPABASE_ROLES)
+            run(connection, SUPABASE_ROLES + LOGINS + SUPABASE_LOGINS)
         yield url
 
 
@@ -93,7 +99,7 @@ def supabase_host(request: pytest.FixtureRequest) -> Host:
 
 @pytest.fixture(scope="session")
 def hosted_database(host: Host, request: pytest.FixtureRequest) -> str:
-    """A database of each host with bookingdb in it, for all tests of the run; and LOGINS on its server."""
+    """A database of each host with bookingdb in it, for all tests of the run."""
     return installed_database(host, request.getfixturevalue(server_fixture(host)))
 
 
@@ -180,7 +186,6 @@ def zones_server(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             url = f"postgresql://postgres@127.0.0.1:{running.dsn()['port']}/postgres"
             with connect(url) as connection:
                 run(connection, "create role owner login")
-                run(connection, "create role bookingdb_service nologin")
                 run(connection, "create database zones_template owner owner")
             with connect(url_of(url, "zones_template", "owner")) as connection:
                 installer.migrate(connection)

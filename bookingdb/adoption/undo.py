@@ -154,7 +154,9 @@ def _restore_functions(undoing: _Undoing) -> None:
     connection, found = undoing.connection, undoing.found
     # A body is as it was; what it names is found when it runs, by the search_path of whoever calls it.
     session.configure(connection, "check_function_bodies", "off")
-    roles = ["public", *(name for (name,) in connection.execute(query("undo/roles", roles=KNOWN_ROLES)))]
+    recorded = installer.recorded_set(connection)
+    granted = sorted({*KNOWN_ROLES, *(recorded[1]["roles"] if recorded else ())})
+    roles = ["public", *(name for (name,) in connection.execute(query("undo/roles", roles=granted)))]
     for table in found["tables"]:
         # Take the installation's grants away; earlier grants are given again after this.
         connection.execute(f"revoke all on table public.{table} from {', '.join(roles)}")

@@ -21,11 +21,13 @@ from bookingdb.checks.finding import Finding
 from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE, Attributes, run
 from bookingdb.install import installer, time_zones
 from bookingdb.install.owner import more_rights
-from bookingdb.install.script import NAME_PREFIX
+from bookingdb.install.script import KNOWN_ROLES, NAME_PREFIX
 from bookingdb.install.session import Connection, InstallError, prepare, scalar
 from bookingdb.install.source import Attachment, Catalogue, Source, SourceError, load
 from bookingdb.policy import SETTINGS
 
+# The place of trusted roles in the catalogue of a new installation.
+TRUSTED = "TRUSTED"
 # Applications connect as these roles. The owner of the application's tables decides about other roles there;
 # everything else of ours is only for the roles of grants.sql.
 APPLICATION_ROLES = ("PUBLIC", "anon", "authenticated")
@@ -106,10 +108,16 @@ def _require_catalogue(source: Source) -> None:
 
 
 def snapshot(connection: Connection, source: Source) -> Catalogue:
-    """Describe what is installed, in the form of ``sql/catalogue.json``."""
+    """Describe what is installed, in the form of ``sql/catalogue.json``; some other role than the host's is trusted."""
     with connection.transaction(force_rollback=True):
         prepare(connection, read_only=True)
-        return catalogue.read(connection, source)
+        found = catalogue.read(connection, source)
+        trusted = set(installer.trusted_roles(connection)) - set(KNOWN_ROLES)
+        found["privileges"] = {
+            name: {TRUSTED if role in trusted else role: privileges for role, privileges in granted.items()}
+            for name, granted in found["privileges"].items()
+        }
+        return found
 
 
 def _installation(connection: Connection, source: Source) -> tuple[list[Finding], Extent]:
@@ -337,14 +345,20 @@ class _Comparison:
     def privileges(self) -> Iterator[Finding]:
         """Privileges that are missing or too many, on what is there."""
         # Roles that appeared since have their grants pending, and those that went have none.
-        granted = set(installer.present_roles(self.connection))
-        if self.reads_tables:
-            recorded = installer.recorded_set(self.connection)
-            granted &= set(recorded[1]["roles"] if recorded else ())
-        for name, wanted in self.expected["privileges"].items():
-            found = self.actual["privileges"].get(name)
-            if found is None:
+        present = set(installer.granted_roles(self.connection))
+        recorded = installer.recorded_set(self.connection) if self.reads_tables else None
+        applied = set(recorded[1]["roles"]) if recorded else present
+        granted = present & applied
+        trusted = set(installer.trusted_roles(self.connection)) - set(KNOWN_ROLES)
+        for name, expected in self.expected["privileges"].items():
+            # An object on which nobody has a privilege any more, not even its owner, is not in the list.
+            found = self.actual["privileges"].get(name, {})
+            if not found and not any(name.partition(" ")[2] in self.actual[group] for group in ("functions", "tables")):
                 continue
+            wanted = {role: privileges for role, privileges in expected.items() if role != TRUSTED}
+            wanted |= dict.fromkeys(trusted, expected.get(TRUSTED, []))
+            # Grants to roles that are not trusted any more are pending.
+            found = {role: privileges for role, privileges in found.items() if role not in applied - present}
             for role in sorted(wanted.keys() | found.keys()):
                 lacking = sorted(set(wanted.get(role, ())) - set(found.get(role, ())))
                 if lacking and role in {"OWNER", *granted}:

@@ -135,6 +135,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "time_zones:time_zones",
         "Follow the time zone data of the server, which governments change every year.",
     ),
+    "trust": (
+        "install:trust_role",
+        "Let ROLE act for anyone in this database, as an application's server does.",
+    ),
     "uninstall": (
         "install:uninstall",
         "Remove bookingdb: functions, triggers, policies, and without --keep-data every table with its rows.",

@@ -14,7 +14,7 @@ from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_table
 from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.cli.output import print_document, print_json, remark, say
-from bookingdb.install import export, installer, owner, time_zones
+from bookingdb.install import export, installer, owner, time_zones, trust
 from bookingdb.install import uninstall as removing
 
 
@@ -43,7 +43,6 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
     with open_database(database_url) as connection:
         report = installer.migrate(connection, dry_run=dry_run, reapply=reapply, downgrade=downgrade)
         if not dry_run:
-            mention(installer.missing_role(connection))
             mention(time_zones.summary(time_zones.sessions_off_time(connection)))
     if as_json:
         print_json(
@@ -53,6 +52,8 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
                 "reason": report.reason,
                 "dry_run": dry_run,
                 "statements": report.statements if dry_run else len(report.statements),
+                "carried_over": report.carried_over,
+                "not_carried_over": report.not_carried_over,
             }
         )
     elif report.is_empty:
@@ -63,6 +64,13 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
         for name in report.migrations:
             say(f"Applied migration {name}.")
         say(f"Applied functions, triggers, policies and grants ({report.reason}).")
+        if report.carried_over:
+            say(f"Trusted in this database, as members of bookingdb_service were: {', '.join(report.carried_over)}.")
+        if report.not_carried_over:
+            say(
+                "No longer trusted, because these members of bookingdb_service do not inherit from it:"
+                f" {', '.join(report.not_carried_over)}. `bookingdb trust ROLE` trusts a role that they take on."
+            )
 
 
 @click.command("export")
@@ -112,7 +120,6 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
     """Show what was installed, when and by whom, and what is pending."""
     with open_database(database_url) as connection:
         found = installer.status(connection)
-        mention(installer.missing_role(connection))
     pending = [file.name for file in found.pending.migrations]
     if as_json:
         print_json(
@@ -122,6 +129,7 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
                 "functions_pending": found.pending.reason is not None,
                 "reason": found.pending.reason,
                 "newer": found.newer,
+                "trusted": found.trusted,
             }
         )
         sys.exit(REFUSED if found.newer else 0)
@@ -146,7 +154,26 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
         say(f"Pending: migration {name}.")
     if found.pending.reason:
         say(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
+    if found.history:
+        say(f"Trusted, besides the owner and superusers: {', '.join(found.trusted) or 'nobody'}.")
     say("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
+
+
+@click.command("trust")
+@click.argument("role")
+@click.option("--revoke", is_flag=True, help="Take the right away again.")
+@database_url_option
+@json_option
+def trust_role(role: str, revoke: bool, database_url: str | None, as_json: bool) -> None:
+    """Let ROLE act for anyone in this database, as an application's server does."""
+    with open_database(database_url) as connection:
+        is_trusted = trust.trust(connection, role, revoke=revoke)
+    if as_json:
+        print_json({"role": role, "trusted": is_trusted})
+    elif revoke and is_trusted:
+        say(f"{role} is trusted all the same: it is a superuser, or inherits from a role that is trusted.")
+    else:
+        say(f"{role} {'may act for anyone in this database' if is_trusted else 'is no longer trusted'}.")
 
 
 @click.command("verify")

@@ -68,12 +68,15 @@ class Applied:
     """The outcome of `migrate` (after a dry run: what it would do).
 
     ``migrations`` are names of files, ``reason`` says why functions, triggers, policies and grants were applied (None:
-    they were not), ``statements`` is the SQL that ran, in order.
+    they were not), ``statements`` is the SQL that ran, in order. Members of the role bookingdb_service, which earlier
+    versions trusted, are now trusted themselves (``carried_over``) or not (``not_carried_over``: they inherit nothing).
     """
 
     migrations: list[str] = field(default_factory=list)
     reason: str | None = None
     statements: list[str] = field(default_factory=list)
+    carried_over: list[str] = field(default_factory=list)
+    not_carried_over: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -92,12 +95,14 @@ class Applied:
 class Status:
     """The installed version of a database beside this package's: history rows (newest first) and what is pending.
 
-    ``newer`` says why the database is newer than this package, None if it is not.
+    ``newer`` says why the database is newer than this package, None if it is not. ``trusted`` are the roles that may
+    act for anyone; the owner and superusers may anyway.
     """
 
     history: list[dict[str, Any]]
     pending: Pending
     newer: str | None = None
+    trusted: list[str] = field(default_factory=list)
 
 
 def migrate(
@@ -155,7 +160,7 @@ def migrate(
             if not pending.is_empty and scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
                 # Asked again under the lock: somebody may have done the work while we waited.
                 pending = find_pending(connection, source, reapply=reapply, downgrade=downgrade)
-                applied = _apply(connection, source, pending) if not pending.is_empty else None
+                applied = apply_pending(connection, source, pending) if not pending.is_empty else None
         if connection.closed:
             # The end of a transaction on a connection that is known to be lost raises nothing, and commits nothing.
             raise psycopg.OperationalError("the connection was lost before the installation was committed")
@@ -181,10 +186,11 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
         if _is_installed(connection):
             cursor = connection.cursor(row_factory=dict_row)
             history = cursor.execute(script.query("history")).fetchall()
+        trusted = trusted_roles(connection)
         try:
-            return Status(history, find_pending(connection, source))
+            return Status(history, find_pending(connection, source), trusted=trusted)
         except DatabaseIsNewer as error:
-            return Status(history, Pending((), None), newer=str(error))
+            return Status(history, Pending((), None), newer=str(error), trusted=trusted)
 
 
 def find_pending(connection: Connection, source: Source, *, reapply: bool = False, downgrade: bool = False) -> Pending:
@@ -261,7 +267,12 @@ def _steps(source: Source, pending: Pending) -> Iterator[script.Step]:
     return script.installation(source, pending.migrations, takes_up=pending.is_kept, downgrade=pending.is_downgrade)
 
 
-def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
+def apply_pending(connection: Connection, source: Source, pending: Pending) -> Applied:
+    """Apply what is pending, inside a transaction that was prepared and has the lock of installations.
+
+    Raises:
+        InstallError: something is in the way, or cannot be locked, or the role may not.
+    """
     _refuse_obstacles(connection, source, pending)
     applied = Applied([file.name for file in pending.migrations], pending.reason)
     if pending.is_kept or (pending.migrations and _is_installed(connection)):
@@ -276,6 +287,10 @@ def _apply(connection: Connection, source: Source, pending: Pending) -> Applied:
             raise InstallError(FAILED % (step.place, error.diag.message_primary or error)) from error
     if strays := stray_functions(connection, source):
         raise InstallError(script.STRAYS % ", ".join(strays))
+    recorded = recorded_set(connection)
+    details = recorded[1] if recorded else {}
+    applied.carried_over = details.get("carried_over", [])
+    applied.not_carried_over = details.get("not_carried_over", [])
     return applied
 
 
@@ -355,16 +370,11 @@ def _is_installed(connection: Connection) -> bool:
     return bool(scalar(connection, script.IS_INSTALLED))
 
 
-def present_roles(connection: Connection) -> list[str]:
-    """Those of KNOWN_ROLES that the server has, sorted."""
-    return list(scalar(connection, f"select {script.PRESENT_ROLES}"))
+def granted_roles(connection: Connection) -> list[str]:
+    """The roles that our grants name: those of KNOWN_ROLES that the server has, and trusted ones; sorted."""
+    return list(scalar(connection, f"select {script.GRANTED_ROLES}"))
 
 
-def missing_role(connection: Connection) -> str | None:
-    """Say what to do if the installing role could not create the role for application servers, else None."""
-    if "bookingdb_service" in present_roles(connection):
-        return None
-    return (
-        "the role bookingdb_service is missing, which is for an application's own server; everything else works without"
-        " it. To have it, let a superuser run `create role bookingdb_service nologin`, then run `bookingdb migrate`"
-    )
+def trusted_roles(connection: Connection) -> list[str]:
+    """The roles to which the right to act for anyone was granted, sorted. The owner and superusers need no grant."""
+    return sorted(name for (name,) in connection.execute(script.TRUSTED_ROLES))

@@ -17,10 +17,10 @@ from bookingdb import queries
 from bookingdb.install.session import literal
 from bookingdb.install.source import Attachment, Source, SqlFile
 from bookingdb.install.version_order import version_key, version_key_expression
-from bookingdb.queries import array, indented
+from bookingdb.queries import indented
 
 # Roles of the host that grants.sql names; when one appears, the grants are applied again.
-KNOWN_ROLES = ("anon", "authenticated", "service_role", "bookingdb_service")
+KNOWN_ROLES = ("anon", "authenticated", "service_role")
 # The oldest Postgres the files are written for.
 MINIMUM_VERSION = 14
 # Triggers of ours begin with this; nothing else's should.
@@ -78,6 +78,7 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     """Yield what every installation ends with: adapter, functions, triggers, policies, grants."""
     for view in source.views:
         yield Step(f"sql/{source.adapter.path}", view)
+    yield Step("trust", query("trust_nobody"))
     for function in source.functions:
         yield Step(f"sql/{function.path}", function.text)
     yield Step(f"sql/{source.triggers_file.path}", _attach("triggers", source.triggers))
@@ -99,8 +100,9 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
         "adapter": source.adapter.name,
         "functions": sorted(function.signature for function in source.functions),
     }
-    # The roles as they are when the row is written: grants.sql may just have made one.
-    details = f"{literal(Jsonb(known))} || jsonb_build_object('roles', {PRESENT_ROLES})"
+    # As grants.sql left them.
+    roles = f"jsonb_build_object('roles', {GRANTED_ROLES})"
+    details = f"{literal(Jsonb(known))} || {roles} || current_setting('bookingdb.carried_over')::jsonb"
     yield Step("history", _history_row("functions", source.adapter.name, source.checksum, details))
     # PostgREST reads the functions anew.
     yield Step("notification", "notify pgrst, 'reload schema'")
@@ -137,7 +139,7 @@ def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = Fa
         recorded_key=version_key_expression("s.version"),
         known=indented(_values((file.name, file.path, file.checksum) for file in source.migrations), 4),
         checksum=source.checksum,
-        present_roles=PRESENT_ROLES,
+        granted_roles=GRANTED_ROLES,
         reason_at_first=REASON_AT_FIRST,
         objects=indented(query("kept_objects"), 20),
         reapply=reapply,
@@ -176,10 +178,9 @@ def _public_names(source: Source) -> list[str]:
     return [function.name for function in source.public_functions]
 
 
-# An expression: the roles of grants.sql that the server has.
-PRESENT_ROLES = (
-    f"array(select r.rolname::text from pg_roles as r where r.rolname = any({array(KNOWN_ROLES)}) order by 1)"
-)
+TRUSTED_ROLES = query("trusted_roles")
+# An expression: the roles that our grants name.
+GRANTED_ROLES = f"array({query('granted_roles', hosts=KNOWN_ROLES, trusted=TRUSTED_ROLES)})"
 
 
 def _attach(group: str, wanted: tuple[Attachment, ...], secured_tables: tuple[str, ...] = ()) -> LiteralString:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from bookingdb.install import installer, script
 from bookingdb.install.owner import refuse_more_rights
-from bookingdb.install.script import KNOWN_ROLES, PUBLIC_TABLES
+from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import (
     INSTALL_LOCK,
     LOCK_TIMEOUT,
@@ -130,7 +130,6 @@ def _asked(connection: Connection, source: Source, queries: Iterable[str], keep:
     groups = {"tables": "table", "columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
     values = {
         "signatures": recorded[1]["functions"] if recorded else [f.signature for f in source.public_functions],
-        "roles": KNOWN_ROLES,
         "objects": indented(script.query("kept_objects"), 16),
         "evidence": indented(script.query("evidence", last_entry=LARGEST, last_record=LARGEST), 12),
         "ours": [f"{kind} {name}" for group, kind in groups.items() for name in source.catalogue[group]],
@@ -152,6 +151,4 @@ def _left(connection: Connection) -> dict[str, str]:
         left[f"table {schema}.{name}"] = "1 row" if rows == 1 else f"{rows} rows"
     if scalar(connection, "select exists (select from pg_extension where extname = 'btree_gist')"):
         left["extension btree_gist"] = "others may use it"
-    if scalar(connection, "select to_regrole('bookingdb_service')") is not None:
-        left["role bookingdb_service"] = "belongs to the whole server"
     return left

@@ -752,9 +752,9 @@ def test_an_event_for_each_change_of_exceptions(by_type: World) -> None:
 
 def test_writers_of_the_apps_table_need_no_right_on_ours(app: World) -> None:
     therapist = app.therapist()
-    app.run("grant insert on availability_weekly_schedules to bookingdb_service")
+    app.run("grant insert on availability_weekly_schedules to app_servers")
     with app.connect(user="postgres") as connection:
-        run(connection, "set role bookingdb_service")
+        run(connection, "set role app_servers")
         run(
             connection,
             "insert into availability_weekly_schedules (therapist_id, weekly_availability) values (%s, %s)",

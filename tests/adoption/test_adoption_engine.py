@@ -112,7 +112,7 @@ def test_sequences_of_any_name_are_nobodys(with_uuids: World) -> None:
         installer.migrate(connection, reapply=True)
 
     sequences = (
-        "select c.relname, has_sequence_privilege('bookingdb_service', c.oid, 'usage') from pg_class as c"
+        "select c.relname, has_sequence_privilege('app_servers', c.oid, 'usage') from pg_class as c"
         " where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace order by 1"
     )
     assert world.run(sequences) == [("booking_audit_log_entry_seq", False), ("booking_audit_log_mine_seq", False)]
@@ -559,7 +559,7 @@ def test_session_in_the_calendar_comes_before_adopted_ones(world: World) -> None
 
 
 def test_only_the_owner_places(world: World) -> None:
-    role = "bookingdb_service"
+    role = "app_servers"
     privilege = "select has_function_privilege(%s, 'bookingdb.place_adopted_sessions()', 'execute')"
     assert world.run(privilege, role) == [(False,)]
 

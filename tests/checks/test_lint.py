@@ -18,6 +18,7 @@ from bookingdb.checks.lint import lint, rules
 from bookingdb.checks.verify import verify
 from bookingdb.cli import main as cli
 from bookingdb.install import installer
+from bookingdb.install.trust import trust
 from tests.support import Connection, World, connect, javascript, run, scalar
 from tests.support.hosts import Host
 
@@ -214,12 +215,12 @@ DAMAGES: dict[str, tuple[str, set[tuple[str, str]]]] = {
         {("multiple_permissive_policies", "public.sessions")},
     ),
     "a policy for everything beside ours, for one role": (
-        "create policy mine on public.sessions for all to bookingdb_service using (status = 'completed')",
+        "create policy mine on public.sessions for all to app_servers using (status = 'completed')",
         {("multiple_permissive_policies", "public.sessions")},
     ),
     "two policies for one role": (
-        "create policy a on public.users for insert to bookingdb_service, pg_monitor with check (id is null);"
-        "create policy b on public.users for insert to bookingdb_service with check (email is null)",
+        "create policy a on public.users for insert to app_servers, pg_monitor with check (id is null);"
+        "create policy b on public.users for insert to app_servers with check (email is null)",
         {("multiple_permissive_policies", "public.users")},
     ),
     "a second policy of ours": (
@@ -365,11 +366,11 @@ NEAR_MISSES = {
         "create policy c on public.users for delete using (id is null)"
     ),
     "policies for different roles": (
-        "create policy a on public.users for insert to bookingdb_service with check (email is not null);"
+        "create policy a on public.users for insert to app_servers with check (email is not null);"
         "create policy b on public.users for insert to pg_monitor with check (email is not null)"
     ),
     "a server of the application's that may write": (
-        "create policy mine on public.sessions for insert to bookingdb_service with check (true)"
+        "create policy mine on public.sessions for insert to app_servers with check (true)"
     ),
     "a policy for a role that no policy holds for": (
         "create policy mine on public.sessions for select to postgres using (status = 'completed')"
@@ -406,7 +407,7 @@ NEAR_MISSES = {
     ),
     "a copy that nobody reads": "create materialized view public.mine as select u.email from public.users as u",
     "a definer function that only its owner can call": (
-        f"alter function {BALANCE} security definer; revoke execute on function {BALANCE} from bookingdb_service"
+        f"alter function {BALANCE} security definer; revoke execute on function {BALANCE} from app_servers"
     ),
     "functions of the application's": (
         "create function public.mine() returns integer language sql security definer as 'select 1';"
@@ -530,9 +531,18 @@ def follow(connection: Connection, findings: list[Finding]) -> list[Finding]:
 
 
 @pytest.fixture
+def world(world: World) -> World:
+    """Somebody else than the owner has privileges."""
+    trust(world.connection, "app_servers")
+    return world
+
+
+@pytest.fixture
 def passing(shared_database: str) -> Iterator[World]:
     """A world in a transaction that is rolled back."""
     with connect(shared_database) as connection, connection.transaction(force_rollback=True):
+        # Somebody else than the owner has to be there.
+        run(connection, f"grant execute on function {BALANCE}, lock_for_booking(uuid[]) to app_servers")
         yield World(shared_database, connection)
 
 
@@ -645,8 +655,8 @@ def test_a_definer_function_is_told_apart_by_who_may_call_it(supabase_world: Wor
     }
     assert [finding.problem for finding in findings] == [
         "runs with the rights of its owner for anon",
-        "runs with the rights of its owner for anon and authenticated and bookingdb_service and service_role",
-        "runs with the rights of its owner for authenticated and bookingdb_service and service_role",
+        "runs with the rights of its owner for anon and app_servers and authenticated and service_role",
+        "runs with the rights of its owner for app_servers and authenticated and service_role",
     ]
 
 
@@ -658,7 +668,9 @@ def test_the_extension_in_public_is_found_and_nowhere_else(world: World) -> None
         findings = lint(world.connection)
         assert what(findings) == {("extension_in_public", "btree_gist")}
         # The owner of the extension does not own the types in it.
-        assert follow(superuser, findings) == []
+        run(superuser, "alter extension btree_gist set schema extensions")
+        assert findings[0].remedy.startswith("Run `alter extension btree_gist set schema extensions`")
+        assert lint(world.connection) == []
 
 
 def test_policies_for_the_roles_of_supabase(supabase_world: World) -> None:

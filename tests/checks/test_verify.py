@@ -16,6 +16,7 @@ from bookingdb.checks import verify
 from bookingdb.checks.finding import Finding
 from bookingdb.checks.remedies import MIGRATE, REAPPLY, RESTORE
 from bookingdb.install import installer, source
+from bookingdb.install.trust import trust
 from tests.generate.write_catalogue import as_text
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.databases import url_of
@@ -149,7 +150,7 @@ DAMAGES = {
         "_bookingdb_read on public.users",
     ),
     "policy for other roles": (
-        "alter policy _bookingdb_read on public.users to bookingdb_service",
+        "alter policy _bookingdb_read on public.users to app_servers",
         "policies",
         "_bookingdb_read on public.users",
     ),
@@ -171,7 +172,7 @@ DAMAGES = {
         f"function {BALANCE}",
     ),
     "EXECUTE revoked": (
-        "revoke execute on function public.get_credit_balance(uuid) from bookingdb_service",
+        "revoke execute on function public.get_credit_balance(uuid) from app_servers",
         "privileges",
         f"function {BALANCE}",
     ),
@@ -439,6 +440,8 @@ def patient(server_url: str, template: str, ward: list[World]) -> Iterator[World
             run(connection, f"create database patient template {template} owner owner")
         url = url_of(server_url, "patient", "owner")
         ward.append(World(url, connect(url)))
+        # Somebody else than the owner has privileges.
+        trust(ward[0].connection, "app_servers")
     world = ward.pop()
     yield world
     if world not in ward:

@@ -37,6 +37,8 @@ def test_migrate_says_what_it_applied_and_then_nothing(owned_database: str) -> N
         "reason": None,
         "dry_run": False,
         "statements": 0,
+        "carried_over": [],
+        "not_carried_over": [],
     }
     after = bookingdb(owned_database, "status")
     assert "0001_core" in after.stdout

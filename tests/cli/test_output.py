@@ -147,6 +147,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("time-off", "remove"): [(off,)],
         ("time-zones", "realign"): [(therapist,)],
         ("time-zones", "refresh"): [()],
+        ("trust",): [("stranger",), (POISON,)],
         ("uninstall",): [("--dry-run",)],
         ("verify",): [()],
     }
@@ -155,7 +156,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
 # Those that print what people wrote, or what they named, in words.
 SHOWS_POISON = (
     ("adopt",), ("book",), ("credits", "statement"), ("export",), ("lint",),
-    ("local", "status"), ("time-off", "add"), ("time-off", "list"), ("verify",),
+    ("local", "status"), ("time-off", "add"), ("time-off", "list"), ("trust",), ("verify",),
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from bookingdb.checks import verify
-from bookingdb.install import installer, source
+from bookingdb.install import installer, source, trust
 from bookingdb.local.binaries import find_binaries
 from tests.support import connect, run
 from tests.support.databases import serve
@@ -30,7 +30,9 @@ def main() -> None:
         for server in serve(find_binaries(), Path(folder)):
             with connect(psycopg.conninfo.make_conninfo(server.url(), user="postgres")) as connection:
                 run(connection, "create role anon; create role authenticated; create role service_role")
+                run(connection, "create role app_server")
                 installer.migrate(connection)
+                trust.trust(connection, "app_server")
                 catalogue = verify.snapshot(connection, source.load())
     path = source.folder() / "catalogue.json"
     path.write_text(as_text(catalogue), encoding="utf-8")

@@ -100,12 +100,6 @@ def test_the_schema_auth_is_not_needed(hosts_empty_database: str, host: Host) ->
     assert seen == [[(me,)], [(me,)]]
 
 
-@on_supabase
-def test_the_installation_makes_the_role_of_application_servers(owner: Connection) -> None:
-    assert scalar(owner, "select has_function_privilege('bookingdb_service', 'get_credit_balance(uuid)', 'execute')")
-    assert not scalar(owner, "select rolcanlogin from pg_roles where rolname = 'bookingdb_service'")
-
-
 def test_applications_tables_follow_the_host_and_ours_do_not(owner: Connection, host: Host) -> None:
     """On older projects everybody may use a new table of public; not so ours."""
     run(owner, "create table of_the_application (id uuid primary key)")

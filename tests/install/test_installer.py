@@ -22,8 +22,7 @@ from bookingdb.install.installer import Applied, migrate
 from bookingdb.install.session import INSTALL_LOCK, InstallError
 from bookingdb.install.source import SourceError
 from tests.support import Connection, World, connect, run, scalar
-from tests.support.commands import bookingdb
-from tests.support.databases import serve, url_of
+from tests.support.databases import url_of
 from tests.support.hosts import EVERYTHING_TO_EVERYBODY
 from tests.support.installation import add_function, add_migration, contents, history
 
@@ -414,7 +413,7 @@ def test_changed_functions_are_applied_again_and_recorded(world: World, folder: 
     (recorded,) = world.run("select checksum, details from bookingdb.history order by id desc limit 1")
     assert recorded[0] == files.checksum
     assert "bookingdb.number()" in recorded[1]["functions"]
-    assert recorded[1]["roles"] == ["bookingdb_service"]
+    assert recorded[1]["roles"] == []
 
 
 @pytest.mark.slow
@@ -490,26 +489,13 @@ def test_reapplying_leaves_an_owners_own_grants(world: World) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bare_server(bin_dir: Path, tmp_path: Path) -> Iterator[str]:
-    """A server of its own without any role but the superuser."""
-    for server in serve(bin_dir, tmp_path):
-        yield make_conninfo(server.url(), user="postgres")
-
-
 @pytest.mark.slow
 def test_roles_that_appear_and_go(bare_server: str) -> None:
     with connect(bare_server) as connection:
-        # Whoever may creates the role of application servers; the history knows it, also when psql ran the script.
-        run(connection, "create database other")
-        with connect(make_conninfo(bare_server, dbname="other")) as other:
-            run(other, migrate(other, dry_run=True).script)
-            assert scalar(other, "select to_regrole('bookingdb_service') is not null")
-            assert migrate(other).is_empty
-            assert verify.verify(other) == []
-            run(other, "drop owned by bookingdb_service; drop role bookingdb_service")
-
-        migrate(connection)
+        # No role is made: roles belong to the whole server.
+        roles = run(connection, "select r.rolname from pg_roles as r order by 1")
+        run(connection, migrate(connection, dry_run=True).script)
+        assert run(connection, "select r.rolname from pg_roles as r order by 1") == roles
         assert migrate(connection).is_empty
         assert verify.verify(connection) == []
 
@@ -532,25 +518,6 @@ def test_roles_that_appear_and_go(bare_server: str) -> None:
         run(connection, "drop owned by anon; drop role anon")
         assert migrate(connection).reason == "roles appeared or went: anon"
         assert verify.verify(connection) == []
-
-
-@pytest.mark.slow
-def test_missing_role_of_servers_is_told_of(bare_server: str) -> None:
-    with connect(bare_server) as superuser:
-        run(superuser, "create role owner login")
-        run(superuser, "create database owned owner owner")
-    owned = make_conninfo(bare_server, dbname="owned", user="owner")
-    for command, answer in (("migrate", "Applied migration 0001_core."), ("status", "Up to date.")):
-        result = bookingdb(owned, command)
-        assert result.exit_code == 0
-        assert answer in result.stdout
-        assert "the role bookingdb_service is missing" in result.stderr
-    with connect(owned) as connection:
-        assert verify.verify(connection) == []
-    with connect(bare_server) as superuser:
-        run(superuser, "create role bookingdb_service nologin")
-    assert "roles appeared or went: bookingdb_service" in bookingdb(owned, "migrate").stdout
-    assert "is missing" not in bookingdb(owned, "status").stderr
 
 
 # ----------------------------------------------------------------------------------------------------------------------

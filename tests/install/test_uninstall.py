@@ -80,7 +80,7 @@ def test_without_keeping_data_the_database_is_as_before(hosts_empty_database: st
 
         # The extension's schema, where the host has none of its own.
         assert everything(connection) - before <= {"schema extensions"}
-        assert removal.left.keys() <= {"extension btree_gist", "role bookingdb_service"}
+        assert removal.left.keys() <= {"extension btree_gist"}
         # And it can come again.
         installer.migrate(connection)
         assert verify.verify(connection) == []
@@ -131,7 +131,7 @@ def test_the_tables_left_stay_closed_to_applications_users(supabase_world: World
         run(connection, "reset role")
         run(connection, "set role service_role")
         assert len(run(connection, "select id from sessions")) == 1
-    for role in ("anon", "authenticated", "service_role", "bookingdb_service"):
+    for role in ("anon", "authenticated", "service_role", "app_servers"):
         assert not supabase_world.scalar("select has_schema_privilege(%s, 'bookingdb', 'usage')", role)
 
 
@@ -253,7 +253,7 @@ def test_the_command_asks_before_it_deletes_rows(in_use: World) -> None:
     assert in_use.count("sessions") == 1
 
     left = answer(in_use.url, "uninstall", "--yes")["left"]
-    assert set(left) <= {"extension btree_gist", "role bookingdb_service"}
+    assert set(left) <= {"extension btree_gist"}
     assert in_use.scalar("select to_regclass('public.sessions')") is None
 
 

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow
 
 from bookingdb.checks import verify
@@ -79,6 +80,11 @@ def before(
     request: pytest.FixtureRequest, hosts_empty_database: str, hosted_database: str, host: Host
 ) -> Iterator[Before]:
     """A database of an earlier version on each host, with bookings, grants, keys, and what others wrote directly."""
+    with connect(make_conninfo(hosts_empty_database, user=host.superuser)) as superuser:
+        # Earlier versions trusted the members of this role.
+        if not run(superuser, "select oid from pg_roles where rolname = 'bookingdb_service'"):
+            run(superuser, "create role bookingdb_service nologin")
+        run(superuser, "grant bookingdb_service to app_servers")
     with connect(hosts_empty_database) as connection:
         run(connection, VERSIONS[request.param])
         installed = [*MIGRATIONS[: MIGRATIONS.index(request.param) + 1], "standalone"]

@@ -13,7 +13,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('approve_session', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('approve_session', 'authenticated', 'service_role');
 
 -- An application asks for a session by writing it
 insert into public.sessions (user_id, therapist_id, title, status, start_time, end_time, duration_minutes)

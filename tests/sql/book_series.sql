@@ -17,7 +17,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('book_series', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('book_series', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('authenticated', pg_temp.client());

@@ -17,7 +17,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('book_session_with_override', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('book_session_with_override', 'authenticated', 'service_role');
 
 -- The therapist is there on Mondays from nine to twelve
 select h.weekday

@@ -10,7 +10,7 @@ select pg_temp.is_declared($$
     ) returns boolean
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('check_booking_conflict', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('check_booking_conflict', 'authenticated', 'service_role');
 
 -- Given
 select pg_temp.book('booked', '10:00');

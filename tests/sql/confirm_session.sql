@@ -13,7 +13,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('confirm_session', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('confirm_session', 'authenticated', 'service_role');
 
 -- Given
 select pg_temp.book('booked', '10:00');

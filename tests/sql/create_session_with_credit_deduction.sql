@@ -17,7 +17,7 @@ select pg_temp.is_declared($$
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by(
-    'create_session_with_credit_deduction', 'authenticated', 'service_role', 'bookingdb_service'
+    'create_session_with_credit_deduction', 'authenticated', 'service_role'
 );
 
 -- Example

@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (lots integer, credits bigint)
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('expire_credits', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('expire_credits', 'authenticated', 'service_role');
 
 -- The client's lot has expired
 update public.user_credits as c set expires_at = now() - interval '1 second'

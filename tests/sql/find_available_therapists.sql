@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     returns table (therapist_id uuid, start_time timestamptz, end_time timestamptz)
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('find_available_therapists', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('find_available_therapists', 'authenticated', 'service_role');
 
 -- The therapist is there on Mondays from nine to twelve, the other one at any time
 select h.weekday

@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     get_credit_balance(p_user_id uuid) returns integer
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('get_credit_balance', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('get_credit_balance', 'authenticated', 'service_role');
 
 -- Of four lots two count: one has expired, one was revoked
 select g.lot_balance from public.grant_credits(pg_temp.client(), 3) as g;

@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('get_credit_statement', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('get_credit_statement', 'authenticated', 'service_role');
 
 -- Given
 select pg_temp.book('booked', '10:00');

@@ -8,7 +8,7 @@ select pg_temp.is_declared(format($$
     returns table (therapist_id uuid, %s)
     language plpgsql stable security invoker
 $$, pg_temp.settings()));
-select pg_temp.is_executed_by('get_policy', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('get_policy', 'authenticated', 'service_role');
 
 -- One therapist has a setting of its own
 select p.therapist_id from public.set_policy('{"cancellation_window": "48 hours"}', pg_temp.therapist()) as p;

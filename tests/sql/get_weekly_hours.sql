@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (weekday integer, start_time time, end_time time, valid_from date, valid_to date)
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('get_weekly_hours', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('get_weekly_hours', 'authenticated', 'service_role');
 
 -- The therapist has two windows, the other therapist none
 select h.weekday

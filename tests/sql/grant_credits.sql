@@ -12,7 +12,7 @@ select pg_temp.is_declared($$
     returns table (lot_id uuid, lot_balance integer, credits_balance integer)
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('grant_credits', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('grant_credits', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('service_role');

@@ -15,7 +15,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('hold_slot', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('hold_slot', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('authenticated', pg_temp.client());

@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('housekeeping', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('housekeeping', 'authenticated', 'service_role');
 
 -- An event was handled long ago
 update bookingdb.outbox set handled_at = now() - interval '31 days'

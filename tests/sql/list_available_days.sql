@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     returns table (local_date date, slots integer, first_start timestamptz, last_start timestamptz)
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('list_available_days', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('list_available_days', 'authenticated', 'service_role');
 
 -- The therapist is there on Mondays from nine to twelve, and has a session at ten
 select h.weekday

@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (override_date date, start_time time, end_time time)
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('list_date_overrides', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('list_date_overrides', 'authenticated', 'service_role');
 
 -- One date has other hours, another one is closed
 select d.override_date

@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (start_time timestamptz, end_time timestamptz)
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('list_opening_hours', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('list_opening_hours', 'authenticated', 'service_role');
 
 -- The therapist is there on Mondays from nine to twelve, but on the second Monday in the night
 select h.weekday

@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (id uuid, start_time timestamptz, end_time timestamptz, reason text, session_ids uuid[])
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('list_time_off', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('list_time_off', 'authenticated', 'service_role');
 
 -- Given
 select pg_temp.book('booked', '10:00');

@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     lock_for_booking(p_people uuid[]) returns void
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('lock_for_booking', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('lock_for_booking', 'authenticated', 'service_role');
 
 -- How many locks the transaction has
 create function pg_temp.locks() returns bigint language sql

@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     returns table (start_time timestamptz, end_time timestamptz, local_date date, local_time time)
     language plpgsql stable security invoker
 $$);
-select pg_temp.is_executed_by('next_available_slot', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('next_available_slot', 'authenticated', 'service_role');
 
 -- The therapist is there on Mondays from nine to twelve, and has a session at ten
 select h.weekday

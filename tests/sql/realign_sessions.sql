@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     )
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('realign_sessions', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('realign_sessions', 'authenticated', 'service_role');
 
 -- When the session was booked, its zone was an hour ahead of what it is now: 11:00 was at 10:00 UTC
 select pg_temp.book('booked', '10:00');

@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     register_client(p_email text, p_full_name text default null, p_user_id uuid default null) returns uuid
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('register_client', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('register_client', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('service_role');

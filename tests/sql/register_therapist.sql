@@ -9,7 +9,7 @@ select pg_temp.is_declared($$
     ) returns uuid
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('register_therapist', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('register_therapist', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('service_role');

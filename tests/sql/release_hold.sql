@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     release_hold(p_hold_id uuid) returns void
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('release_hold', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('release_hold', 'authenticated', 'service_role');
 
 -- The client's hold
 select h.user_id from public.hold_slot(pg_temp.client(), pg_temp.therapist(), pg_temp.monday(), '10:00') as h;

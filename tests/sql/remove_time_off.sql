@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     remove_time_off(p_time_off_id uuid) returns void
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('remove_time_off', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('remove_time_off', 'authenticated', 'service_role');
 
 -- The therapist's day off
 select t.reason

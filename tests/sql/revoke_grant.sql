@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (lot_id uuid, credits_revoked bigint, credits_spent bigint, credits_balance integer)
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('revoke_grant', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('revoke_grant', 'authenticated', 'service_role');
 
 -- The client spent one credit of the payment
 select pg_temp.book('booked', '10:00');

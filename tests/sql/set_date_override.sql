@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (override_date date, start_time time, end_time time)
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('set_date_override', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('set_date_override', 'authenticated', 'service_role');
 
 -- The therapist is there on Mondays from nine to twelve
 select h.weekday

@@ -8,7 +8,7 @@ select pg_temp.is_declared(format($$
     returns table (therapist_id uuid, %s)
     language plpgsql volatile security invoker
 $$, pg_temp.settings()));
-select pg_temp.is_executed_by('set_policy', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('set_policy', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('service_role');

@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     set_therapist_active(p_therapist_id uuid, p_active boolean) returns void
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('set_therapist_active', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('set_therapist_active', 'authenticated', 'service_role');
 
 -- Given
 select pg_temp.book('booked', '10:00');

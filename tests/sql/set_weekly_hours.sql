@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
     returns table (weekday integer, start_time time, end_time time, valid_from date, valid_to date)
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('set_weekly_hours', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('set_weekly_hours', 'authenticated', 'service_role');
 
 -- Example
 select pg_temp.act_as('authenticated', pg_temp.therapist());

@@ -11,7 +11,7 @@ select pg_temp.is_declared($$
     returns table (inserted integer, updated integer, removed integer, session_ids uuid[])
     language plpgsql volatile security invoker
 $$);
-select pg_temp.is_executed_by('sync_external_busy', 'authenticated', 'service_role', 'bookingdb_service');
+select pg_temp.is_executed_by('sync_external_busy', 'authenticated', 'service_role');
 
 -- Given
 select pg_temp.book('booked', '10:00');

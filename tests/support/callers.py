@@ -55,7 +55,7 @@ def everybody(host: Host) -> list[str]:
     """Every role of a host but the owner and superusers."""
     return of(
         host,
-        ["bookingdb_service", "app_server", "lazy_server", "stranger"],
+        ["app_servers", "app_server", "lazy_server", "stranger"],
         ["anon", "authenticated", "service_role", "authenticator", "impostor", "supabase_auth_admin"],
     )
 

@@ -13,11 +13,12 @@ import pytest
 import testing.postgresql
 
 from bookingdb.install import installer
+from bookingdb.install.trust import trust
 from bookingdb.local.binaries import write_wrapper_scripts
 from bookingdb.policy import SETTINGS
 from bookingdb.queries import literal
 from tests.support import Connection, World, connect, run, throwaway
-from tests.support.hosts import LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, Host
+from tests.support.hosts import SUPABASE, SUPABASE_BEFORE, Host
 
 _numbers = itertools.count(1)
 _SETTINGS = {
@@ -89,9 +90,7 @@ def installed_database(host: Host, server_url: str, name: str = "hosted") -> str
     url = host.create_database(server_url, f"{name}_{host.name}")
     with connect(url) as connection:
         installer.migrate(connection)
-    with connect(server_url) as superuser:
-        if not run(superuser, "select oid from pg_roles where rolname = 'app_server'"):
-            run(superuser, LOGINS + (SUPABASE_LOGINS if host.is_supabase else ""))
+        trust(connection, "app_servers")
     return url
 
 

@@ -109,11 +109,12 @@ SUPABASE_BEFORE = Host(
 )
 HOSTS = (PLAIN, SUPABASE, SUPABASE_BEFORE)
 
-# Logins of an application's servers, one of which inherits nothing, and one that nobody vouches for. Once a server, by
-# its superuser, after the first installation made bookingdb_service.
+# A role that is trusted, members of it, one of which inherits nothing, and a login that nobody vouches for. Once a
+# server, by its superuser.
 LOGINS = """
-    create role app_server login in role bookingdb_service;
-    create role lazy_server login noinherit in role bookingdb_service;
+    create role app_servers nologin;
+    create role app_server login in role app_servers;
+    create role lazy_server login noinherit in role app_servers;
     create role stranger login;
 """
 # On Supabase: an application's server that takes on the role of users, and a login that may, too, but is nobody's.

@@ -25,7 +25,7 @@ ROLES = """
     create role service_role nologin noinherit bypassrls;
     create role authenticator login noinherit;
     create role stranger login;
-    create role app_server login in role bookingdb_service;
+    create role app_server login;
     grant anon, authenticated, service_role to authenticator;
 """
 NAMES = ("app_server", "stranger", "authenticator", "service_role", "authenticated", "anon")

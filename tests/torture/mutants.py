@@ -55,6 +55,21 @@ LOSER = "test_loser_of_a_race_sees_a_conflict_in_every_level"
 
 MUTANTS = (
     Mutant(
+        "trust, which a role has in one database", _function("role_is_trusted"),
+        "'bookingdb.act_for_anyone()'::regprocedure::oid", "'public.get_credit_balance(uuid)'::regprocedure::oid",
+        "test_role_trusted_in_one_database_is_a_stranger_in_another",
+    ),
+    Mutant(
+        "a trusted role loses all when it is trusted no longer", "grants.sql",
+        "where to_jsonb(r.rolname) <@ (", "where false and to_jsonb(r.rolname) <@ (",
+        "test_trust_command_gives_and_takes_all_that_goes_with_it",
+    ),
+    Mutant(
+        "membership without inheritance is not carried over", "grants.sql",
+        "where pg_has_role(m.oid, to_regrole('bookingdb_service'), 'USAGE')", "where true",
+        "test_upgrade_carries_the_members_of_bookingdb_service_over",
+    ),
+    Mutant(
         "the locks of people", _function("try_lock_people"), "begin\n", "begin\n    return true;\n",
         "test_64_callers_of_one_slot_leave_one_winner_each_round",
     ),

@@ -155,7 +155,6 @@ class Server:
         """Put bookingdb into the template, by an ordinary role."""
         with connect(self.url()) as connection:
             run(connection, "create role owner login")
-            run(connection, "create role bookingdb_service nologin")
             run(connection, "create database template_bookingdb owner owner")
         with connect(self.url("template_bookingdb", "owner")) as connection:
             installer.migrate(connection)

@@ -6,6 +6,7 @@ declare
     v_is_locked boolean := false;
     v_is_installed boolean;
     v_login name;
+    v_details jsonb;
     v_problem text;
     v_is_newer boolean;
     v_is_kept boolean := false;
@@ -118,10 +119,19 @@ begin
         if v_problem is not null then
             raise exception using message = format(:'strays', v_problem);
         end if;
+        v_details := current_setting('bookingdb.carried_over')::jsonb;
         v_outcome := concat_ws(
             ', ',
             'applied ' || nullif(array_to_string(v_pending, ', '), ''),
-            'applied functions, triggers, policies and grants (' || v_reason || ')'
+            'applied functions, triggers, policies and grants (' || v_reason || ')',
+            'now trusted in this database, as members of bookingdb_service were: ' || (
+                select string_agg(c.name, ', ')
+                from jsonb_array_elements_text(v_details -> 'carried_over') as c (name)
+            ),
+            'no longer trusted, as members of bookingdb_service that do not inherit from it: ' || (
+                select string_agg(c.name, ', ')
+                from jsonb_array_elements_text(v_details -> 'not_carried_over') as c (name)
+            )
         );
     end if;
 

@@ -66,7 +66,7 @@ unknown as (
 ),
 
 roles as (
-    select :present_roles as present
+    select :granted_roles as present
 )
 
 select
@@ -154,7 +154,6 @@ select
         when exists (select from newer_set) then 'downgrade from ' || f.version
         when exists (select from kept) then 'the tables were kept'
         when f.checksum <> :'checksum' or exists (select from pending) then 'the files changed'
-        -- Nobody but superusers and CREATEROLE can make bookingdb_service; the list is of what was there afterwards.
         when f.roles <> r.present then 'roles appeared or went: ' || (
             select string_agg(c.role, ', ' order by c.role collate "C")
             from (

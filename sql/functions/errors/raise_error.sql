@@ -16,7 +16,7 @@ begin
     from (
         values
         ('not_authenticated', 'PT401', 'Not authenticated',
-            'Log in, or call as a trusted role: the owner, service_role or a member of bookingdb_service.'),
+            'Log in, or call as a trusted role: the owner, service_role or a role that `bookingdb trust` named.'),
         ('not_allowed', 'PT403', 'Not allowed to act for this user',
             'A logged-in user acts for itself only; everything else is for trusted roles.'),
         ('invalid_therapist_id', 'PT400', 'Invalid therapist ID format', 'Give the therapist''s id, a UUID.'),

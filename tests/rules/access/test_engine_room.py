@@ -25,7 +25,8 @@ def test_no_internal_function_can_be_executed_by_anyone(world: World, host: Host
         " from unnest(p.proargtypes::oid[]) as t (type)) as a"
         " where p.pronamespace = 'bookingdb'::regnamespace and not p.proname = any (%s) and not exists ("
         " select from pg_proc as w where w.pronamespace = 'public'::regnamespace and w.proname = p.proname)",
-        ["caller_is_trusted", "actor_id"],
+        # Whoever may execute the last one is trusted.
+        ["caller_is_trusted", "actor_id", "act_for_anyone"],
     )
     assert len(functions) >= 38
     for role in everybody(host):

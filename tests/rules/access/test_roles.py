@@ -28,8 +28,8 @@ TRUSTED_ONLY = ["register_therapist", "set_therapist_active", "grant_credits"]
 def test_trusted_callers_act_for_anyone(world: World, people: dict[str, Any], host: Host, schema: str) -> None:
     callers = of(
         host,
-        [(OWNER, ""), (SUPERUSER, ""), (SUPERUSER, "bookingdb_service"), ("app_server", ""),
-         ("lazy_server", "bookingdb_service")],
+        [(OWNER, ""), (SUPERUSER, ""), (SUPERUSER, "app_servers"), ("app_server", ""),
+         ("lazy_server", "app_servers")],
         [("authenticator", "service_role"), (OWNER, "service_role")],
     )  # fmt: skip
     for login, role in callers:
@@ -165,7 +165,7 @@ def test_records_name_the_actor(world: World, people: dict[str, Any]) -> None:
 
 def test_renamed_role_is_nobody(world: World, people: dict[str, Any]) -> None:
     with acting(world, SUPERUSER) as administrator, acting(world, SUPERUSER) as connection:
-        administrator.execute("create role renamed in role bookingdb_service")
+        administrator.execute("create role renamed in role app_servers")
         try:
             connection.execute("set role renamed")
             assert ask(connection, "public", "get_credit_balance", people) == "done"

@@ -146,7 +146,7 @@ def test_wait_is_busy_before_the_statement_times_out(world: World, lock_timeout:
 
 def test_nobody_without_rights_updates_a_balance(hosted_world: World, host: Host) -> None:
     client = hosted_world.client(credits=1)
-    roles = ["stranger", "bookingdb_service", "app_server"]
+    roles = ["stranger", "app_servers", "app_server"]
     if host.is_supabase:
         roles += ["anon", "authenticated", "authenticator"]
     for role in roles:

@@ -115,7 +115,7 @@ begin
 end;
 $function$;
 
--- One assertion: of the roles of the host and of bookingdb, these may execute the public function, and no others.
+-- One assertion: of the roles of the host, these may execute the public function, and no others.
 create function pg_temp.is_executed_by(p_name text, variadic p_roles text[]) returns text language plpgsql
 as $function$
 begin
@@ -123,7 +123,7 @@ begin
         format(
             $$
                 select r.role
-                from unnest(array['anon', 'authenticated', 'service_role', 'bookingdb_service']) as r (role)
+                from unnest(array['anon', 'authenticated', 'service_role']) as r (role)
                 cross join pg_proc as p
                 where p.pronamespace = 'public'::regnamespace and p.proname = %L
                     and has_function_privilege(r.role, p.oid, 'execute')
