@@ -110,8 +110,7 @@ class Practice:
 
 
 @pytest.fixture
-def practice(clean_world: World) -> Practice:
-    world = clean_world
+def practice(world: World) -> Practice:
     therapist, ada, bob = world.therapist(), world.client(), world.client()
     lot = call(world.connection, "grant_credits", user_id=ada, amount=3, idempotency_key="paid")["lot_id"]
     session = world.book(ada, therapist, idempotency_key="first")["id"]

@@ -48,7 +48,7 @@ begin
             select from public.booking_audit_log as a where a.session_id = e.session_id and a.user_id = e.user_id
         );
 
-    -- The last audit row of a session names its client.
+    -- The last audit row of a session names its client, if it names anybody.
     return query
     select 7, s.id, 'last audit row names another client than the session', jsonb_build_object(
         'user_id', s.user_id, 'audit_user_id', a.last_user_id
@@ -59,7 +59,7 @@ begin
         from public.booking_audit_log as l
         group by l.session_id
     ) as a on a.session_id = s.id
-    where a.last_user_id is distinct from s.user_id;
+    where a.last_user_id is not null and a.last_user_id is distinct from s.user_id;
 
     -- An idempotency key answers its client with what was theirs. A session without a client has keys under its own id.
     return query
