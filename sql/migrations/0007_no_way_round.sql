@@ -124,7 +124,7 @@ create table bookingdb.time_zone_rules (
     utc_offsets interval[] not null,
     known_until timestamptz not null,
     past bigint not null,
-    recorded_at timestamptz not null default now(),
+    recorded_at timestamptz not null default clock_timestamp(),
     constraint time_zone_rules_pkey primary key (id),
     constraint time_zone_rules_time_zone_fkey foreign key (time_zone) references bookingdb.time_zones (name),
     constraint time_zone_rules_offsets_check check (

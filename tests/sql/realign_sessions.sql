@@ -21,6 +21,15 @@ update public.sessions as s set scheduled_time = '11:00';
 reset session_replication_role;
 insert into bookingdb.time_zone_rules (time_zone, starts_at, utc_offsets, known_until, past)
 values ('UTC', array[now()], array[interval '1 hour'], now() + interval '1 year', 0);
+insert into bookingdb.time_zone_rules (time_zone, starts_at, utc_offsets, known_until, past)
+select
+    r.time_zone,
+    r.starts_at,
+    r.utc_offsets,
+    r.known_until,
+    r.past
+from bookingdb.time_zone_rules as r
+where r.time_zone = 'UTC' and r.utc_offsets[1] = interval '0';
 
 -- Example
 select pg_temp.act_as('service_role');

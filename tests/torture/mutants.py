@@ -344,6 +344,10 @@ MUTANTS = (
         "test_contradictory_row_is_not_taken_for_a_zone_change",
     ),
     Mutant(
+        "connections that keep old rules", _function("sessions_off_time"), "bookingdb.has_current_rules(z.time_zone)",
+        "bookingdb.is_time_zone(z.time_zone)", "test_connection_that_keeps_old_rules_moves_nothing_back",
+    ),
+    Mutant(
         "every version of a zone's rules", _function("refresh_time_zones"), "v_zone.id := null;", "null;",
         "test_zone_whose_rules_change_twice_is_followed_twice",
     ),

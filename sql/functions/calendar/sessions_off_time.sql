@@ -22,10 +22,10 @@ begin
             and s.scheduled_date between date '1900-01-01' and date '2999-12-31'
             and (p_therapist_id is null or s.therapist_id = p_therapist_id)
     ), known_zones as materialized (
-        -- A zone that is gone must not be asked for its time.
+        -- A zone that is gone must not be asked for its time, and an old connection would ask for that of the past.
         select z.time_zone
         from (select distinct c.time_zone from candidates as c) as z
-        where bookingdb.is_time_zone(z.time_zone)
+        where bookingdb.has_current_rules(z.time_zone)
     ), off_time as materialized (
         select c.id, c.status, c.time_zone, c.local_time, c.start_time
         from candidates as c

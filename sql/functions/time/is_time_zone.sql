@@ -9,7 +9,7 @@ as $function$
 begin
     return isfinite(timestamptz 'epoch' at time zone p_time_zone);
 exception
-    when invalid_parameter_value then
+    when data_exception then
         return false;
 end;
 $function$;

@@ -52,6 +52,7 @@ begin
         if v_zone.id is not null then
             v_rules := bookingdb.zone_rules(v_zone.name, v_zone.starts_at[1], v_zone.known_until);
             if (v_rules.starts_at, v_rules.utc_offsets) <> (v_zone.starts_at, v_zone.utc_offsets) then
+                continue when not bookingdb.has_current_rules(v_zone.name);
                 v_zone.id := null;
             elsif v_zone.known_until > v_until - interval '8784 hours' then
                 continue;

@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.support import TOMORROW, Connection, book, connect, run
+from tests.support import TOMORROW, Connection, book, connect, run, scalar
 from tests.support.interleaving import holding, next_clock_change, session_of, waiting
 from tests.support.refusals import outcome
 from tests.support.zone_files import ZonesWorld
@@ -238,6 +238,36 @@ def test_second_of_two_equal_local_times_stays(zones_world: ZonesWorld) -> None:
     )
     world.gets_rules_of("America/Chicago", "America/Winnipeg")
     assert off_time(world) == []
+
+
+def test_connection_that_keeps_old_rules_moves_nothing_back(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    booked = world.book(world.client(credits=1), world.therapist(MEXICO))
+    with world.connect() as old:
+        assert realign(old) == []
+        # It has read the zone, and keeps what it read.
+        start = scalar(old, "select (start_time at time zone %s)::time from sessions", MEXICO)
+        assert start == dt.time(10)
+        world.gets_rules_of(MEXICO, PANAMA)
+        assert outcomes(realign(world.connection)) == ["moved"]
+        assert scalar(old, "select (start_time at time zone %s)::time from sessions", MEXICO) == dt.time(9)
+        assert realign(old) == []
+        old.execute("select bookingdb.refresh_time_zones()")
+    assert world.scalar("select start_time from sessions") == booked["start_time"] - dt.timedelta(hours=1)
+    assert off_time(world) == []
+    assert world.scalar("select count(*) from bookingdb.time_zone_rules where time_zone = %s", MEXICO) == 2
+
+
+def test_hold_of_old_rules_becomes_a_session_that_moves(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    maria, ada = world.therapist(MEXICO), world.client(credits=1)
+    held = world.scalar("select id from hold_slot(%s, %s, %s, '10:00')", ada, maria, TOMORROW)
+    world.gets_rules_of(MEXICO, PANAMA)
+    assert realign(world.connection) == []
+    world.run("select * from book_hold(%s)", held)
+    assert outcomes(realign(world.connection)) == ["moved"]
+    assert local_times(world) == at(10)
+    assert world.violations() == []
 
 
 def test_past_and_cancelled_sessions_stay(zones_world: ZonesWorld) -> None:
