@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bookingdb.adoption import ahead, application
+from bookingdb.adoption import ahead, application, damage
 from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.plan.file import Decided
@@ -169,6 +169,7 @@ def _note_plan(adoption: _Adoption, decided: Decided) -> None:
         "extension": plan.application.extension_schema,
         "has_extensions_schema": plan.application.has_extensions_schema,
         "tables": plan.application.tables,
+        "has_used_lots": damage.has_used_lots(adoption.connection, plan.application),
         "comments": adoption.comments,
     }
     adoption.note("plan", "bookingdb", original, {"answers": plan.answers})

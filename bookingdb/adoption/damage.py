@@ -13,15 +13,16 @@ import psycopg
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.readings import SYNONYMS, readings
 from bookingdb.adoption.statements import query, quoted
-from bookingdb.install.session import Connection, literal
+from bookingdb.install.session import Connection, literal, scalar
 
-LOT_STATUSES = ("active", "expired", "refunded", "revoked")
+LOT_STATUSES = ("active", "used", "expired", "refunded", "revoked")
 # The keys of repairs that fill a column of ours with what is in the application's begin with this: to bookingdb's
 # reading these change nothing.
 COPIES = "copies."
 # Classes whose rows time changes, or what the application goes on doing.
 _PASSING = frozenset(
-    {"rows.not_bookable", "credits.expired_and_active", "credits.spent_without_use", "credits.over_with_balance"}
+    {"rows.not_bookable", "credits.used_up", "credits.expired_and_active", "credits.spent_without_use"}
+    | {"credits.over_with_balance"}
     | {f"rows.{name}" for name in SYNONYMS}
 )
 
@@ -125,6 +126,15 @@ _SESSIONS = (
 )
 
 _LOTS = (
+    # Before those that empty lots or give them a status: what a row was is recorded once for a column.
+    _LotClass(
+        "credits.used_up",
+        ("status", "credits_balance"),
+        "c.status::text = 'active' and c.credits_balance = 0",
+        "lots that are used up",
+        "status",
+        {"used": ("status becomes 'used': no booking looks at them again", "'used'")},
+    ),
     _LotClass(
         "credits.individual",
         ("user_type",),
@@ -277,6 +287,14 @@ def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -
         if found := _ids(connection, text):
             chosen = answers.get(each.key, next(iter(each.choices)))
             yield Damage(each.key, "public.user_credits", each.title, each.choices[chosen][0], found)
+
+
+def has_used_lots(connection: Connection, app: Application) -> bool:
+    """Tell whether the application has lots in the status that bookingdb gives to lots that are used up."""
+    if not app.column("user_credits", "status"):
+        return False
+    text = f"select exists (select from {app.rows_of('user_credits')} as c where c.status::text = 'used')"
+    return bool(scalar(connection, text))
 
 
 # Rows that bookingdb would not have let in twice: key, table, column, expression on t, what such rows are.

@@ -143,6 +143,9 @@ def _restore_rows(undoing: _Undoing) -> None:
             setting = f"{originals(app, table, columns)} from pg_temp.bookingdb_originals as o"
             undoing.restored += connection.execute(f"update {object_} as t set {setting} where {condition}").rowcount
             connection.execute("drop table pg_temp.bookingdb_originals")
+        # Lots that were used up since then: the status is bookingdb's, unless the application has it, too.
+        if app.column("user_credits", "status") and not undoing.found.get("has_used_lots"):
+            connection.execute("update public.user_credits as c set status = 'active' where c.status = 'used'")
 
 
 def _restore_columns(undoing: _Undoing) -> None:

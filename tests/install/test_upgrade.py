@@ -174,6 +174,9 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
 
     by_migrate(connection)
 
+    # Lots without credits have a status of their own now.
+    used = "update user_credits set status = 'active' where status = 'used' returning credits_balance"
+    assert {balance for (balance,) in run(connection, used)} == {0}
     # What goes held nothing.
     assert rows.pop("bookingdb.selftest_people", []) == []
     for table, old in rows.items():
@@ -265,7 +268,7 @@ def test_an_old_session_goes_through_the_life_of_a_new_one(before: Before) -> No
 
     # Its lot is over by now: the credit comes back in another one, as for new sessions.
     expire_lot(connection, paid)
-    assert call(connection, "expire_credits")["lots"] == 1
+    assert call(connection, "expire_credits")["credits"] == 0
     assert call(connection, "cancel_session", session_id=before.id_of("booked"))["refunded"]
     assert world.scalar("select count(*) from user_credits where grace_for_lot_id = %s", paid) == 1
     revoked = call(connection, "revoke_grant", payment_reference="payment 1")

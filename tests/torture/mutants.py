@@ -190,6 +190,21 @@ MUTANTS = (
         "if false then", "test_revived_session_is_paid_once_and_refunded_once",
     ),
     Mutant(
+        "the lot that leaves the index with its last credit", _function("take_credit"),
+        "case when c.credits_balance = 1 then 'used' else c.status end", "c.status",
+        "test_last_credit_makes_a_lot_used",
+    ),
+    Mutant(
+        "the index without the lots that are used up", NO_WAY_ROUND,
+        "user_id, priority, expires_at, category desc, created_at, id\n) where status = 'active'",
+        "user_id, priority, expires_at, category desc, created_at, id\n)", "test_booking_reads_no_used_lot",
+    ),
+    Mutant(
+        "the status of a lot that is emptied or filled directly", _function("record_balance_change"),
+        "if tg_op = 'UPDATE' and (old.credits_balance = 0) <> (v_balance = 0) then", "if false then",
+        "test_direct_writer_empties_and_fills_a_lot",
+    ),
+    Mutant(
         "the look for an earlier refund", _function("return_credit"),
         "continue when v_debit.kind is distinct from 'debit';", "",
         "test_revived_session_is_paid_once_and_refunded_once",

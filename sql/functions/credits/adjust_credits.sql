@@ -96,6 +96,7 @@ begin
                     );
                     update public.user_credits as c
                     set credits_balance = c.credits_balance + v_part,
+                        status = case when c.credits_balance + v_part > 0 then 'active' else 'used' end,
                         updated_at = now()
                     where c.id = v_lot.id;
                     if not found then
@@ -112,10 +113,11 @@ begin
             end;
             if v_left <> 0 then
                 -- An expired or revoked lot cannot be adjusted, whatever its balance.
-                select case c.status when 'active' then 'expired' else c.status end
+                select case when c.status in ('active', 'used') then 'expired' else c.status end
                 into v_status
                 from public.user_credits as c
-                where c.id = p_lot_id and (c.status <> 'active' or c.expires_at <= clock_timestamp());
+                where c.id = p_lot_id
+                    and (c.status not in ('active', 'used') or c.expires_at <= clock_timestamp());
                 if found then
                     perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
                         'parameter', 'p_lot_id', 'lot_id', p_lot_id, 'status', v_status

@@ -36,7 +36,7 @@ begin
     from (
         select t.*
         from bookingdb.ledger as t
-        where t.user_id = p_user_id and (p_before is null or t.created_at < p_before)
+        where t.user_id = p_user_id and t.created_at < coalesce(p_before, 'infinity')
         order by t.created_at desc
         fetch first p_limit rows with ties
     ) as l

@@ -16,18 +16,30 @@ begin
     v_lock_timeout := bookingdb.limit_wait();
     -- A lot that expires during the wait is not spent.
     loop
-        select l.*
-        into v_lot
-        from public.user_credits as l
-        where l.user_id = p_user_id
-            and l.user_type = 'user'
-            and l.status = 'active'
-            and (l.credits_balance > 0 or p_empty_too)
-            and (l.expires_at is null or l.expires_at > clock_timestamp())
-            and (l.id = p_lot_id or p_lot_id is null)
-        order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
-        limit 1
-        for update;
+        if p_empty_too then
+            select l.*
+            into v_lot
+            from public.user_credits as l
+            where l.id = p_lot_id
+                and l.user_id = p_user_id
+                and l.user_type = 'user'
+                and l.status in ('active', 'used')
+                and (l.expires_at is null or l.expires_at > clock_timestamp())
+            for update;
+        else
+            select l.*
+            into v_lot
+            from public.user_credits as l
+            where l.user_id = p_user_id
+                and l.user_type = 'user'
+                and l.status = 'active'
+                and l.credits_balance > 0
+                and (l.expires_at is null or l.expires_at > clock_timestamp())
+                and (l.id = p_lot_id or p_lot_id is null)
+            order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
+            limit 1
+            for update;
+        end if;
         exit when coalesce(v_lot.expires_at > clock_timestamp(), true);
     end loop;
     perform set_config('lock_timeout', v_lock_timeout, true);
@@ -39,4 +51,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_next_lot(uuid, uuid, boolean) is
-'Returns the client''s lot that is spent next, locked, or NULLs. p_lot_id: only this one; p_empty_too: even without credits. Caller holds: the client''s lock. Raises: busy.';
+'Returns the client''s lot that is spent next, locked, or NULLs. p_lot_id: only this one, with p_empty_too even without credits. Caller holds: the client''s lock. Raises: busy.';

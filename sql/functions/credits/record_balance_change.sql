@@ -63,9 +63,17 @@ begin
             bookingdb.actor()
         );
     end if;
+
+    -- A lot that was emptied leaves the index in which a booking looks for credits, and one that was refilled comes
+    -- back. (The functions of bookingdb write the status themselves.)
+    if tg_op = 'UPDATE' and (old.credits_balance = 0) <> (v_balance = 0) then
+        update public.user_credits as c
+        set status = case c.credits_balance when 0 then 'used' else 'active' end
+        where c.id = v_lot_id and c.status = case c.credits_balance when 0 then 'active' else 'used' end;
+    end if;
     return null;
 end;
 $function$;
 
 comment on function bookingdb.record_balance_change() is
-'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct.';
+'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct, and a lot that it emptied or refilled its status.';

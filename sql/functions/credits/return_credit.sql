@@ -53,7 +53,7 @@ begin
         if v_lot.id is null
             or v_lot.status = 'expired'
             or (
-                v_lot.status = 'active'
+                v_lot.status in ('active', 'used')
                 and (v_lot.expires_at <= clock_timestamp() or v_lot.credits_balance > 2147483647 + v_debit.amount)
             ) then
             -- A lot that was revoked has no grace. A balance that only a direct writer can make has no room for more.
@@ -67,9 +67,10 @@ begin
             perform bookingdb.write_credits_event(
                 'credits.refunded', v_lot.user_id, v_lot.id, -v_debit.amount, p_session.id
             );
-            if v_lot.status = 'active' then
+            if v_lot.status in ('active', 'used') then
                 update public.user_credits as c
                 set credits_balance = c.credits_balance - v_debit.amount,
+                    status = 'active',
                     credits_used = greatest(c.credits_used, -v_debit.amount) + v_debit.amount,
                     updated_at = now()
                 where c.id = v_lot.id;

@@ -46,9 +46,14 @@ begin
         where c.id = v_lot.id
         union
         select g.id
-        from public.user_credits as g
-        inner join family as f on f.id = g.grace_for_lot_id
-        where g.user_id = v_lot.user_id
+        from family as f
+        cross join lateral (
+            select l.id
+            from public.user_credits as l
+            where l.user_id = v_lot.user_id and l.grace_for_lot_id = f.id
+            -- Not flattened: a hash join would read all lots of the client.
+            offset 0
+        ) as g
     )
     select array_agg(f.id)
     into v_lot_ids

@@ -65,6 +65,8 @@ begin
     with paid as (
         update public.user_credits as c
         set credits_balance = c.credits_balance - 1,
+            -- A lot that is used up leaves the index in which the next one is looked for.
+            status = case when c.credits_balance = 1 then 'used' else c.status end,
             -- A count that was written directly must not overflow.
             credits_used = least(c.credits_used, 2147483646) + 1,
             updated_at = now()

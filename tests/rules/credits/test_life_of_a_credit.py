@@ -140,11 +140,11 @@ def test_a_grace_lot_is_as_the_old_one_was(world: World) -> None:
     assert 29.99 < days <= 30
     assert [entry[:3] for entry in entries(world, "refund")] == [(grace, 1, 1)]
     assert world.run("select credits_balance, credits_used, status from user_credits where id = %s", lot) == [
-        (0, 1, "active"),
+        (0, 1, "used"),
     ]  # fmt: skip
     # It expires like any other.
     expire_lot(world.connection, grace)
-    assert call(world.connection, "expire_credits") == {"lots": 2, "credits": 1}
+    assert call(world.connection, "expire_credits") == {"lots": 1, "credits": 1}
     require_sound(world)
 
 
@@ -391,11 +391,11 @@ def test_expiry_posts_what_is_left_in_every_expired_lot(world: World) -> None:
         expire_lot(world.connection, lot)
     assert (world.balance(client), world.balance(other)) == (5, 0)
 
-    assert call(world.connection, "expire_credits") == {"lots": 3, "credits": 12}
+    assert call(world.connection, "expire_credits") == {"lots": 2, "credits": 12}
 
     lots = "select status, credits_balance, credits_used, credits_expired from user_credits where id = %s"
     assert [world.run(lots, lot)[0] for lot in (over, spent, to_come, taken, others)] == [
-        ("expired", 0, 3, 2), ("expired", 0, 1, 0), ("active", 5, 0, 0), ("revoked", 0, 0, 0), ("expired", 0, 0, 10),
+        ("expired", 0, 3, 2), ("used", 0, 1, 0), ("active", 5, 0, 0), ("revoked", 0, 0, 0), ("expired", 0, 0, 10),
     ]  # fmt: skip
     posted = {(over, -2, 0, None, "owner"), (others, -10, 0, None, "owner")}
     assert set(entries(world, "expiry")) == posted

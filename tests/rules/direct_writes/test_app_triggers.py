@@ -142,3 +142,15 @@ def test_balance_changed_by_an_after_trigger_is_written_down(world: World) -> No
         ]
         assert world.balance(client) == 8
         assert world.violations() == []
+
+
+def test_trigger_that_insists_on_a_status_ends(world: World) -> None:
+    """It sets back the status that a lot without credits gets."""
+    client = world.client(credits=5)
+    with rolled_back(world):
+        app_trigger(world, "before update", "user_credits", "new.status := 'active'; return new;")
+        world.run("update user_credits set credits_balance = 0")
+        world.run("update user_credits set credits_balance = 4")
+        assert world.balance(client) == 4
+        assert world.book(client, world.therapist())["credits_balance"] == 3
+        assert world.violations() == []
