@@ -156,7 +156,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
 # Those that print what people wrote, or what they named, in words.
 SHOWS_POISON = (
     ("adopt",), ("book",), ("credits", "statement"), ("export",), ("lint",),
-    ("local", "status"), ("time-off", "add"), ("time-off", "list"), ("trust",), ("verify",),
+    ("local", "status"), ("time-off", "add"), ("time-off", "list"), ("verify",),
 )  # fmt: skip
 
 
