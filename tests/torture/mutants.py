@@ -60,6 +60,29 @@ MUTANTS = (
         "test_role_trusted_in_one_database_is_a_stranger_in_another",
     ),
     Mutant(
+        "nobody moves a session of somebody who is deactivated", _function("reschedule_session"),
+        "    perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);\n", "",
+        "test_deactivated_people_keep_bookings_and_book_nothing",
+    ),
+    Mutant(
+        "default privileges, which trust nobody", "bookingdb/install/sql/trust_nobody.sql",
+        "and a.grantee <> p.proowner", "and false", "test_default_privileges_trust_nobody",
+    ),
+    Mutant(
+        "the login, which counts and not its role", "bookingdb/install/owner.py",
+        'connection.execute("set local session authorization default")', "pass", "test_set_role_hides_no_rights",
+    ),
+    Mutant(
+        "roles that somebody can take on", "bookingdb/install/sql/lesser_owner.sql",
+        "pg_has_role(l.name, m.oid, 'MEMBER')", "m.rolname = l.name",
+        "test_more_rights_are_those_of_the_owner_and_others",
+    ),
+    Mutant(
+        "a superuser's verify, which reads no table", "bookingdb/checks/verify.py",
+        "_Comparison(connection, source, reads_tables=False)", "_Comparison(connection, source)",
+        "test_superusers_verify_finds_what_was_planted",
+    ),
+    Mutant(
         "a trusted role loses all when it is trusted no longer", "grants.sql",
         "where to_jsonb(r.rolname) <@ (", "where false and to_jsonb(r.rolname) <@ (",
         "test_trust_command_gives_and_takes_all_that_goes_with_it",
