@@ -388,4 +388,4 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         hint = f"{_TIME_ZONE_HINT} If it is one, this Python does not know it: install the package tzdata."
-        raise InvalidTimeZone(hint=hint) from None
+        raise InvalidTimeZone({"time_zone": name}, hint=hint) from None

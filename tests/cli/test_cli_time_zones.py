@@ -62,3 +62,29 @@ def test_realign_exits_with_1_where_a_session_stays(world: ZonesWorld) -> None:
     stayed = bookingdb(world.url, "time-zones", "realign")
     assert stayed.exit_code == 1
     assert "booking_conflict" in stayed.stdout
+
+
+def test_zone_unknown_to_this_machine_is_named(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    world.files.invent("Mars/Olympus", like="Asia/Tokyo")
+    world.refresh()
+    therapist, client = world.therapist("Mars/Olympus"), world.client(credits=1)
+    world.book(client, therapist)
+    for command in ("slots", "ics"):
+        refused = bookingdb(world.url, command, therapist)
+        assert refused.exit_code == 1
+        assert "Mars/Olympus" in refused.stderr
+        assert "install the package tzdata" in refused.stderr
+    # What needs the database alone goes on.
+    assert bookingdb(world.url, "next", therapist).exit_code == 0
+
+
+def test_zone_lost_by_the_server_is_named_with_its_alias(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    therapist = world.therapist("US/Pacific")
+    world.loses("US/Pacific")
+    for command in ("slots", "next"):
+        refused = bookingdb(world.url, command, therapist)
+        assert refused.exit_code == 1
+        assert "US/Pacific" in refused.stderr
+        assert "America/Los_Angeles" in refused.stderr

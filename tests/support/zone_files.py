@@ -34,11 +34,16 @@ class ZoneFiles:
         self._keep(zone)
         (self.folder / zone).unlink()
 
+    def invent(self, zone: str, like: str) -> None:
+        """Make a zone that nobody else knows."""
+        made = self.folder / zone
+        made.parent.mkdir(exist_ok=True)
+        made.write_bytes((self.folder / like).read_bytes())
+        self._made.append(made)
+
     def rename(self, zone: str, other: str) -> None:
-        content = (self.folder / zone).read_bytes()
+        self.invent(other, like=zone)
         self.remove(zone)
-        self._made.append(self.folder / other)
-        self._made[-1].write_bytes(content)
 
     def _keep(self, zone: str) -> None:
         self._kept.setdefault(zone, (self.folder / zone).read_bytes())
