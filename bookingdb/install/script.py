@@ -83,6 +83,8 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
         yield Step(f"sql/{function.path}", function.text)
     yield Step(f"sql/{source.triggers_file.path}", _attach("triggers", source.triggers))
     yield Step(f"sql/{source.row_security_file.path}", _attach("row_policies", source.policies, source.secured_tables))
+    if takes_up:
+        yield Step("kept trust", query("take_up_trust", is_kept=indented(query("is_kept"), 8)))
     yield Step(f"sql/{source.grants_file.path}", source.grants)
     if downgrade:
         signatures = [function.signature for function in source.functions]

@@ -130,6 +130,7 @@ def _asked(connection: Connection, source: Source, queries: Iterable[str], keep:
     groups = {"tables": "table", "columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
     values = {
         "signatures": recorded[1]["functions"] if recorded else [f.signature for f in source.public_functions],
+        "trusted": script.TRUSTED_ROLES,
         "objects": indented(script.query("kept_objects"), 16),
         "evidence": indented(script.query("evidence", last_entry=LARGEST, last_record=LARGEST), 12),
         "ours": [f"{kind} {name}" for group, kind in groups.items() for name in source.catalogue[group]],

@@ -21,10 +21,12 @@ from bookingdb.install import installer, source
 from bookingdb.install.export import sql_script
 from bookingdb.install.installer import migrate
 from bookingdb.install.session import InstallError
+from bookingdb.install.trust import trust
 from bookingdb.install.uninstall import uninstall
-from tests.support import ROOT, Connection, World, connect, run
+from tests.support import ROOT, Connection, World, connect, run, scalar
 from tests.support.callers import logged_in
 from tests.support.commands import bookingdb
+from tests.support.hosts import PLAIN, SUPABASE
 from tests.support.installation import contents
 from tests.support.interleaving import holding, session_of, started
 from tests.support.life import at, call, require_sound
@@ -237,6 +239,38 @@ def test_session_written_again_meanwhile_is_a_new_one(kept: Kept) -> None:
     assert [row[0] for row in kept.audit_of(deleted)] == ["created", "deleted", "created", "updated"]
     assert kept.run("select credits_charged from sessions where id = %s", deleted) == [(1,)]
     assert verify.verify(world.connection) == []
+
+
+def test_lot_refilled_meanwhile_is_spent_again(kept: Kept) -> None:
+    world, client = kept.world, kept.run("insert into users (email) values ('c@example.com') returning id")[0][0]
+    by_migrate(world.connection)
+    call(world.connection, "grant_credits", user_id=client, amount=1)
+    world.book(client, kept.therapist, "18:00")
+    uninstall(world.connection, keep_data=True)
+    kept.run("update user_credits set credits_balance = 2 where user_id = %s", client)
+    kept.run("update user_credits set credits_balance = 0 where user_id = %s", kept.client)
+
+    by_migrate(world.connection)
+
+    assert world.book(client, kept.therapist, "20:00")["credits_balance"] == 1
+    with refused("insufficient_credits"):
+        world.book(kept.client, kept.therapist, "07:00")
+    assert verify.verify(world.connection) == []
+    require_sound(world)
+
+
+@pytest.mark.parametrize("host", [PLAIN, SUPABASE], ids=lambda host: host.name, indirect=True, scope="session")
+@by_each_way
+def test_roles_that_were_trusted_are_trusted_again(hosted_world: World, take_up: TakeUp) -> None:
+    trust(hosted_world.connection, "stranger")
+    uninstall(hosted_world.connection, keep_data=True)
+
+    take_up(hosted_world.connection)
+
+    assert scalar(hosted_world.connection, "select bookingdb.role_is_trusted('stranger')")
+    assert verify.verify(hosted_world.connection) == []
+    assert not trust(hosted_world.connection, "stranger", revoke=True)
+    assert migrate(hosted_world.connection).is_empty
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,12 @@ begin
     where coalesce(c.credits_balance, 0) <> coalesce(r.balance_after, 0)
     order by c.created_at, r.lot_id;
 
+    -- One that was emptied or refilled has the status that a direct write would have given it.
+    update public.user_credits as c
+    set status = case c.credits_balance when 0 then 'used' else 'active' end
+    where c.status = case c.credits_balance when 0 then 'active' else 'used' end
+        and exists (select from bookingdb.ledger as l where l.lot_id = c.id);
+
     -- The calendar. Rows that differ from their session give up their time first.
     v_occupying := bookingdb.occupying_statuses();
     delete from bookingdb.calendar as c

@@ -8,8 +8,8 @@ select format(
     h.details || jsonb_build_object(
         'functions',
         '[]'::jsonb,
-        'roles',
-        '[]'::jsonb,
+        'trusted',
+        array(select t.name from (:trusted) as t order by t.name),
         'kept',
         (
             select jsonb_agg(o.name || o.remark order by o.name collate "C")
