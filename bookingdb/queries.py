@@ -54,7 +54,7 @@ def load(package: str, name: str, /, **values: object) -> LiteralString:
 
     Example:
         >>> load("bookingdb.install", "removal/triggers", prefix="_bookingdb").splitlines()[-2]
-        "where not t.tgisinternal and starts_with(t.tgname, '_bookingdb')"
+        "where not t.tgisinternal and starts_with(ltrim(t.tgname, 'z'), '_bookingdb')"
     """
     return fill(_read(package, name)[1], values)
 

@@ -17,6 +17,14 @@ create trigger _bookingdb_calendar_delete after delete on public.sessions
 referencing old table as old_rows
 for each statement execute function bookingdb.sessions_changed();
 
+-- Start, local time, end and duration stay together, whoever writes. The names sort after those of an application's
+-- BEFORE triggers, which may write them, too. Sessions with a charge are written by our functions.
+create trigger zz_bookingdb_times_insert before insert on public.sessions
+for each row when ((new.credits_charged = 0)) execute function bookingdb.keep_times_together();
+
+create trigger zz_bookingdb_times_update before update on public.sessions
+for each row execute function bookingdb.keep_times_together();
+
 -- The audit row and the event of every change of a session.
 create trigger _bookingdb_audit after insert or delete or update on public.sessions
 for each row execute function bookingdb.record_session_change();

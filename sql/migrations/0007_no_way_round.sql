@@ -19,6 +19,23 @@ comment on table bookingdb.rule_changes is
 -- Bookings of all therapists lock it: it is there before the first of them.
 insert into bookingdb.rule_changes (person_id) values ('00000000-0000-0000-0000-000000000000');
 
+-- Sessions of over a week, or beyond the years 1900 to 2999, take no time any more: they blocked everybody else's.
+-- Direct writers can no longer write them; `bookingdb verify` lists those that are there.
+delete from bookingdb.calendar as c
+where
+    (c.kind = 'session' or c.external_source = 'adoption')
+    and (
+        lower(c.period) < timestamptz '1900-01-01 00:00:00+00'
+        or upper(c.period) >= timestamptz '3000-01-01 00:00:00+00'
+        or upper(c.period) > least(lower(c.period), timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
+    );
+
+delete from bookingdb.overlapping_sessions as o
+where not exists (
+    select from bookingdb.calendar as c
+    where c.id = o.session_id
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Credits and the ledger
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -78,13 +78,13 @@ def test_an_adopted_database_is_given_back_not_uninstalled(app: App, url: str) -
 @some_apps("drift")
 def test_a_companion_trigger_that_is_missing_or_off_is_noticed(app: App, url: str, owner: Connection) -> None:
     for statement in (
-        "alter table public.sessions disable trigger bookingdb_times",
-        "drop trigger bookingdb_times on public.sessions",
+        "alter table public.sessions disable trigger bookingdb_notification",
+        "drop trigger bookingdb_notification on public.sessions",
     ):
         run(owner, statement)
         result = bookingdb(url, "verify")
         assert result.exit_code == 1
-        assert "bookingdb_times on public.sessions" in result.output
+        assert "bookingdb_notification on public.sessions" in result.output
 
 
 def test_a_database_that_was_never_adopted_has_nothing_to_undo(found: Found, live: str) -> None:

@@ -402,6 +402,15 @@ DAMAGES = {
         "bookingdb.time_zones",
     ),
     "no default policy": ("delete from bookingdb.policies", "contents", "bookingdb.policies"),
+    "session of 100,000 minutes": (
+        "alter table sessions disable trigger zz_bookingdb_times_insert;"
+        " insert into sessions (user_id, start_time, end_time)"
+        " select u.id, now(), now() + interval '100000 minutes'"
+        " from (select register_client('long@example.com')) as u (id);"
+        " alter table sessions enable trigger zz_bookingdb_times_insert",
+        "contents",
+        "public.sessions",
+    ),
 }
 
 # Where the advice is not a command: what a person would do. Nothing helps a lost table but a backup.
@@ -409,6 +418,7 @@ BY_HAND = {
     "table missing": None,
     "table missing on which everything hangs": None,
     "type with a further attribute": "alter type bookingdb.credit_entry drop attribute mine",
+    "session of 100,000 minutes": "update sessions set status = 'cancelled'",
     "type missing, with the functions that return it": (
         "create type bookingdb.credit_entry as (id bigint, created_at timestamptz, kind text, amount integer,"
         " balance_after integer, lot_id uuid, session_id uuid, actor text)"

@@ -148,6 +148,30 @@ MUTANTS = (
         "test_revoked_grant_leaves_no_returned_credit",
     ),
     Mutant(
+        "the times that stay together", "triggers.sql",
+        "zz_bookingdb_times_update before update on public.sessions",
+        "zz_bookingdb_times_update before delete on public.sessions",
+        "test_local_time_written_directly_moves_the_session",
+    ),
+    Mutant(
+        "the times that must agree", _function("require_agreeing_times"), "if p_local\n", "if false\n",
+        "test_new_session_that_contradicts_itself_is_refused",
+    ),
+    Mutant(
+        "the end of absurd times", _function("has_place_in_time"),
+        "interval '10080 minutes'", "interval '1000800 minutes'",
+        "test_absurd_session_that_is_there_blocks_nobody",
+    ),
+    Mutant(
+        "the ids of holds and absences", _function("require_direct_sessions"), "c.kind <> 'session'", "false",
+        "test_id_of_something_else_is_refused_by_the_table",
+    ),
+    Mutant(
+        "the cancellation terms of a direct move", _function("times_together"),
+        "and v_new.free_cancellation_until is not distinct", "and v_new.free_cancellation_until is distinct",
+        "test_free_cancellation_follows_a_direct_move",
+    ),
+    Mutant(
         "the row of an idempotency key", _function("record_answer"), "if p_answer.key is null then", "if true then",
         "test_a_key_with_other_parameters_is_refused",
     ),

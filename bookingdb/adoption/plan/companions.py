@@ -1,4 +1,4 @@
-"""Triggers that keep the application's ways in step with bookingdb: times, columns, notifications, credits, hours."""
+"""Triggers that keep the application's ways in step with bookingdb: columns, notifications, credits, hours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from bookingdb.adoption import damage, readings
 from bookingdb.adoption.application import SCHEDULE_TABLES, Function
 from bookingdb.adoption.plan.draft import FOLLOWING, PlanDraft
-from bookingdb.adoption.plan.triggers import rewrites_times
 from bookingdb.adoption.plpgsql_text import call_of, inserts, rewritten_call
 from bookingdb.install.session import literal
 
@@ -31,18 +30,6 @@ _NOTIFIER = "enqueue_notification"
 # The function with which applications book, and what its parameters are to a session of bookingdb's.
 _BOOKING = "create_session_with_credit_deduction"
 _COLUMNS_OF_PARAMETERS = {"p_notes": "description", "p_session_type": "session_type", "p_title": "title"}
-
-
-def keep_times_together(draft: PlanDraft) -> None:
-    """Let start_time and the scheduled date and time follow each other, where that was a trigger's or went wrong."""
-    if rewrites_times(draft) or "rows.start_missing" in draft.answers:
-        draft.follow(
-            "bookingdb_times",
-            "before insert or update",
-            "sessions",
-            f"keep_times_together({draft.zone})",
-            "start_time and the scheduled date and time follow each other, in the right zone",
-        )
 
 
 def copy_columns(draft: PlanDraft) -> None:

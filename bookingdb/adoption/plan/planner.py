@@ -13,7 +13,7 @@ import psycopg
 
 from bookingdb.adoption import ahead, application, damage
 from bookingdb.adoption.application import Application
-from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type, follow_schedules, keep_times_together
+from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type, follow_schedules
 from bookingdb.adoption.plan.damage import ask_about_damage, ask_about_statuses
 from bookingdb.adoption.plan.draft import Plan, PlanDraft
 from bookingdb.adoption.plan.functions import replace_functions
@@ -74,7 +74,6 @@ PARTS: tuple[Part, ...] = (
     reads_rows(ask_about_damage),
     reads_rows(adapt_tables),
     judge_triggers,
-    keep_times_together,
     replace_functions,
     copy_columns,
     follow_credit_type,

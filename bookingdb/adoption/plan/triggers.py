@@ -17,17 +17,6 @@ def judge_triggers(draft: PlanDraft) -> None:
     _fix_search_paths(draft)
 
 
-def rewrites_times(draft: PlanDraft) -> bool:
-    """Tell whether the plan switches off a trigger that kept the times of sessions together."""
-    return any(
-        trigger.enabled != "D"
-        and draft.answers.get(f"trigger.{trigger.table}.{trigger.name}") == "disable"
-        and _assigned_times(trigger, effects(trigger.source))
-        for trigger in draft.app.triggers
-        if trigger.table in draft.app.tables
-    )
-
-
 def _judge(draft: PlanDraft, trigger: Trigger) -> None:
     seen = effects(trigger.source)
     label = f"public.{trigger.table}: {trigger.name} ({trigger.function})"

@@ -7,4 +7,4 @@ select
 from pg_trigger as t
 inner join pg_class as c on c.oid = t.tgrelid
 inner join pg_namespace as n on n.oid = c.relnamespace
-where not t.tgisinternal and starts_with(t.tgname, :'prefix')
+where not t.tgisinternal and starts_with(ltrim(t.tgname, 'z'), :'prefix')

@@ -38,8 +38,9 @@ begin
         where s.status = any (v_occupying)
             and (s.therapist_id is not null or s.user_id is not null)
             and s.start_time < s.end_time
-            and isfinite(s.start_time)
-            and isfinite(s.end_time)
+            and s.start_time >= timestamptz '1900-01-01 00:00:00+00'
+            and s.end_time < timestamptz '3000-01-01 00:00:00+00'
+            and s.end_time <= least(s.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
             and not exists (select from bookingdb.calendar as c where c.id = s.id)
         union all
         select c.id, c.therapist_id, c.client_id, c.period, c.blocked, false
@@ -91,8 +92,9 @@ begin
     where s.status = any (v_occupying)
         and (s.therapist_id is not null or s.user_id is not null)
         and s.start_time < s.end_time
-        and isfinite(s.start_time)
-        and isfinite(s.end_time)
+        and s.start_time >= timestamptz '1900-01-01 00:00:00+00'
+        and s.end_time < timestamptz '3000-01-01 00:00:00+00'
+        and s.end_time <= least(s.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
         and not exists (select from bookingdb.calendar as c where c.id = s.id)
         and not exists (select from unnest(v_contested_ids) as n (id) where n.id = s.id)
     order by s.therapist_id, s.start_time;

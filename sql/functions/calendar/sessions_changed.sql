@@ -32,6 +32,7 @@ begin
         ) then
             return null;
         end if;
+        perform bookingdb.require_direct_sessions(array(select n.id from new_rows as n));
         perform bookingdb.sync_calendar(array(select n.id from new_rows as n), true);
     elsif tg_op = 'UPDATE' then
         perform bookingdb.sync_calendar(array(select n.id from new_rows as n union select o.id from old_rows as o));

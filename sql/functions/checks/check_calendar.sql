@@ -31,8 +31,9 @@ begin
         where t.status = any (array(select o.status from unnest(bookingdb.occupying_statuses()) as o (status)))
             and (t.therapist_id is not null or t.user_id is not null)
             and t.start_time < t.end_time
-            and isfinite(t.start_time)
-            and isfinite(t.end_time)
+            and t.start_time >= timestamptz '1900-01-01 00:00:00+00'
+            and t.end_time < timestamptz '3000-01-01 00:00:00+00'
+            and t.end_time <= least(t.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
     ) as s
     full join (
         select k.id, k.kind, k.therapist_id, k.client_id, k.period, k.blocked

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import LiteralString
 
 import pytest
 
 from tests.support import TOMORROW, World
-from tests.support.direct_writes import at, calendar, place
+from tests.support.direct_writes import at, calendar, place, rolled_back
 from tests.support.refusals import nothing_written, outcome, refused
-
-
-@contextmanager
-def rolled_back(world: World) -> Iterator[None]:
-    """For what an application does to its own tables: triggers and functions that go again with the block."""
-    with world.connection.transaction(force_rollback=True):
-        yield
 
 
 def app_trigger(world: World, when: LiteralString, table: LiteralString, body: LiteralString) -> None:

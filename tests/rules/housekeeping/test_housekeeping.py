@@ -15,6 +15,7 @@ from tests.support.life import call, expire_hold, rows
 from tests.support.refusals import refused
 
 DAY = dt.timedelta(days=1)
+HOUR = dt.timedelta(hours=1)
 LONG_AGO = 31 * DAY
 LAST_WEEK = 7 * DAY
 
@@ -78,8 +79,7 @@ def test_key_goes_when_it_is_old_and_its_session_over(world: World) -> None:
     age_keys(world)
     assert clean(world) == {}
     past = dt.datetime.now(dt.UTC) - DAY
-    world.run("update sessions set start_time = %s, end_time = %s, scheduled_date = %s where id = %s",
-              past, past + dt.timedelta(hours=1), past.date(), over)  # fmt: skip
+    world.run("update sessions set start_time = %s, end_time = %s where id = %s", past, past + HOUR, over)
 
     assert clean(world, dry_run=True) == {"idempotency_keys": 1}
     assert clean(world) == {"idempotency_keys": 1}
@@ -108,8 +108,7 @@ def test_key_of_a_series_stays_until_its_last_session_is_over(world: World) -> N
     for number, session in enumerate(series):
         assert clean(world) == {}
         past = dt.datetime.now(dt.UTC).replace(microsecond=0) - (number + 1) * DAY
-        world.run("update sessions set start_time = %s, end_time = %s, scheduled_date = %s where id = %s",
-                  past, past + dt.timedelta(hours=1), past.date(), session["id"])  # fmt: skip
+        world.run("update sessions set start_time = %s, end_time = %s where id = %s", past, past + HOUR, session["id"])
 
     assert clean(world) == {"idempotency_keys": 1}
 
@@ -127,8 +126,7 @@ def test_key_of_a_hold_stays_until_its_time_is_over(world: World) -> None:
 
     age_holds(world)
     past = dt.datetime.now(dt.UTC).replace(microsecond=0) - LAST_WEEK
-    world.run("update sessions set start_time = %s, end_time = %s, scheduled_date = %s", past,
-              past + dt.timedelta(hours=1), past.date())  # fmt: skip
+    world.run("update sessions set start_time = %s, end_time = %s", past, past + HOUR)
     assert clean(world) == {"idempotency_keys": 2, "holds": 1}
 
 

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from tests.support import TOMORROW, World
 from tests.support.callers import logged_in
 from tests.support.databases import on_todays_supabase
+from tests.support.direct_writes import insert, switched_off
 from tests.support.interleaving import next_clock_change
 from tests.support.life import (
     DAY,
@@ -123,11 +124,10 @@ def test_a_closed_therapists_sessions_stay_where_they_are(world: World) -> None:
 @pytest.mark.parametrize("free_until", [None, "infinity", "-infinity", "4713-01-01 BC"])
 def test_session_without_a_proper_time_is_moved_to_one(world: World, start: str | None, free_until: str | None) -> None:
     client, therapist = world.client(), world.therapist()
-    ((session_id,),) = world.run(
-        "insert into sessions (user_id, therapist_id, start_time, free_cancellation_until) values (%s, %s, %s, %s)"
-        " returning id",
-        *(client, therapist, start, free_until),
-    )
+    with switched_off(world, "insert"):
+        session_id = insert(
+            world, user_id=client, therapist_id=therapist, start_time=start, free_cancellation_until=free_until
+        )
     moved = call(
         world.connection, "reschedule_session",
         session_id=session_id, session_date=LATER, session_time="10:00", duration_minutes=60,

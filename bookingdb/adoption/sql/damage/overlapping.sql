@@ -11,7 +11,9 @@ from (
     from (:readings) as r
     where
         r.active and r.:person is not null and r.starts < r.repaired_end
-        and isfinite(r.starts) and isfinite(r.repaired_end)
+        and r.starts >= timestamptz '1900-01-01 00:00:00+00'
+        and r.repaired_end < timestamptz '3000-01-01 00:00:00+00'
+        and r.repaired_end <= least(r.starts, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
 ) as o
 where o.is_overlapping
 order by o.id::text

@@ -1,0 +1,23 @@
+create or replace function bookingdb.keep_times_together()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    if tg_op = 'INSERT' then
+        return bookingdb.times_together(null, new);
+    end if;
+    -- A WHEN clause of these would cost a cancellation 4 % of its instructions.
+    if (new.scheduled_date, new.scheduled_time, new.time_zone, new.start_time, new.end_time, new.duration_minutes)
+        is distinct from
+        (old.scheduled_date, old.scheduled_time, old.time_zone, old.start_time, old.end_time, old.duration_minutes) then
+        return bookingdb.times_together(old, new);
+    end if;
+    return new;
+end;
+$function$;
+
+comment on function bookingdb.keep_times_together() is
+'Trigger (BEFORE, per row) on sessions written directly: their times agree (times_together).';
