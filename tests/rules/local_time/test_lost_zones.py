@@ -113,3 +113,18 @@ def test_sessions_in_a_lost_zone_are_left_alone(zones_world: ZonesWorld) -> None
     people = scene(world, refreshed=True)
     assert world.run("select * from realign_sessions()") == []
     assert world.scalar("select count(*) from bookingdb.calendar where id = %s", people["s"]) == 1
+
+
+@pytest.mark.parametrize("refreshed", [True, False], ids=["refreshed", "unnoticed"])
+def test_direct_write_that_needs_a_lost_zone_is_refused(zones_world: ZonesWorld, refreshed: bool) -> None:
+    people = scene(zones_world, refreshed)
+    for statement in (
+        "update sessions set scheduled_time = '15:00' where id = %(s)s",
+        "insert into sessions (user_id, therapist_id, scheduled_date, scheduled_time, duration_minutes)"
+        " values (%(c)s, %(t)s, %(date)s, '16:00', 60)",
+    ):
+        with refused("invalid_time_zone") as refusal:
+            zones_world.connection.execute(statement.encode(), people)
+        assert refusal.detail["time_zone"] == PACIFIC
+    zones_world.connection.execute("update sessions set title = 'Another' where id = %(s)s", people)
+    assert zones_world.violations() == []
