@@ -188,6 +188,35 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
     require_sound(before.world)
 
 
+def test_upgrade_leaves_checks_and_triggers_of_an_application(before: Before) -> None:
+    """Lots that are used up change their status: its check of statuses lets it in, and its triggers are not told."""
+    connection = before.world.connection
+    run(
+        connection,
+        "alter table user_credits drop constraint user_credits_status_check,"
+        " add constraint known check (status <> 'used' and status <> 'gone')",
+    )
+    run(
+        connection, "create function refuse() returns trigger language plpgsql as 'begin raise exception $$told$$; end'"
+    )
+    for name in ("mine", "resting"):
+        run(connection, f"create trigger {name} before update on user_credits for each row execute function refuse()")
+    run(connection, "alter table user_credits disable trigger resting")
+
+    by_migrate(connection)
+
+    triggers = (
+        "select tgname, tgenabled::text from pg_trigger where tgrelid = 'user_credits'::regclass and not tgisinternal"
+    )
+    assert {("mine", "O"), ("resting", "D"), ("_bookingdb_ledger", "O")} <= set(run(connection, triggers))
+    assert run(connection, "select distinct status from user_credits where credits_balance = 0") == [("used",)]
+    run(connection, "drop trigger mine on user_credits")
+    client = before.world.client(credits=1)
+    assert before.world.book(client, before.therapist, "20:00", session_date=LATER)["credits_balance"] == 0
+    with pytest.raises(psycopg.errors.CheckViolation):
+        run(connection, "update user_credits set status = 'gone'")
+
+
 @everywhere
 @pytest.mark.parametrize("before", [name for name in VERSIONS if name < WITHOUT_SELFTEST_PEOPLE], indirect=True)
 def test_upgrade_removes_people_of_an_interrupted_selftest(before: Before, upgrade: Upgrade) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -89,4 +89,59 @@ def test_refund_after_an_expiry_reads_no_other_lot(world: World) -> None:
         run(connection, "select cancel_session(%s)", booked["id"])
         run(connection, "select revoke_grant(%s)", lot)
     assert world.balance(client) == 0
+    assert counts[0] < 60
+
+
+# A lot with an entry for each hour of some 400 days.
+HOURLY = """
+    insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, created_at)
+    select %(client)s, %(lot)s, 'adjustment', case when n %% 2 = 0 then 2 else -1 end, 1 + (n + 1) / 2 + 1 - n %% 2,
+        'old books', date_trunc('day', now()) - make_interval(hours => 9999 - n)
+    from generate_series(0, 9999) as n
+"""
+
+
+def hourly(world: World) -> UUID:
+    """A client with ten thousand entries in one lot."""
+    client, lot = world.client(), uuid4()
+    with world.connect(user=world.superuser) as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute(HOURLY, {"client": client, "lot": lot})
+        run(
+            superuser,
+            "insert into user_credits (id, user_id, credits_balance) select %s, %s, sum(amount) from bookingdb.ledger"
+            " where user_id = %s",
+            lot,
+            client,
+            client,
+        )
+    return client
+
+
+@pytest.mark.parametrize("days_ago", [30, 390])
+def test_statement_of_a_month_reads_about_a_month(world: World, days_ago: int) -> None:
+    client = hourly(world)
+    with counted(world, "ledger", "user_credits") as (connection, counts):
+        lines = run(
+            connection,
+            "select kind, balance from get_credit_statement(%s, now() - make_interval(days => %s),"
+            " now() - make_interval(days => %s))",
+            client,
+            days_ago,
+            days_ago - 30,
+        )
+    plain = (
+        "select sum(amount) from bookingdb.ledger where user_id = %s and created_at < now() - make_interval(days => %s)"
+    )
+    assert lines[0] == ("opening", world.scalar(plain, client, days_ago))
+    assert lines[-1] == ("closing", world.scalar(plain, client, days_ago - 30))
+    # The month twice: for its lines, and for the balance before them.
+    assert 30 * 24 < counts[0] < 2.2 * 30 * 24 + 20
+
+
+def test_page_of_the_history_reads_a_page(world: World) -> None:
+    client = hourly(world)
+    with counted(world, "ledger") as (connection, counts):
+        page = run(connection, "select * from get_credit_history(%s, 50, now() - interval '300 days')", client)
+    assert len(page) == 50
     assert counts[0] < 60

@@ -252,6 +252,11 @@ MUTANTS = (
         "test_direct_writer_empties_and_fills_a_lot",
     ),
     Mutant(
+        "the shorter way to the balance a statement opens with", _function("get_credit_statement"),
+        "if p_from - v_first > clock_timestamp() - p_from then", "if false then",
+        "test_statement_of_a_month_reads_about_a_month",
+    ),
+    Mutant(
         "the look for an earlier refund", _function("return_credit"),
         "continue when v_debit.kind is distinct from 'debit';", "",
         "test_revived_session_is_paid_once_and_refunded_once",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from random import Random
 from typing import Any
+from uuid import UUID
+
+import pytest
 
 from tests.support import World
 from tests.support.life import (
@@ -121,3 +126,46 @@ def test_statement_follows_on_the_one_before(world: World) -> None:
     assert [line["created_at"] for line in lines][:: len(lines) - 1] == [times[1], times[3]]
     empty = statement(world.connection, client, times[1], times[1])
     assert [(line["kind"], line["balance"]) for line in empty] == [("opening", 3), ("closing", 3)]
+
+
+def require_plain_sums(world: World, client: UUID, start: dt.datetime, end: dt.datetime) -> None:
+    """Hold a statement against the sum of all entries before each of its lines."""
+    plain = "select coalesce(sum(amount), 0) from bookingdb.ledger where user_id = %s and created_at < %s"
+    opening, *entries, closing = statement(world.connection, client, start, end)
+    balance = world.scalar(plain, client, start)
+    assert opening["balance"] == balance
+    for entry in entries:
+        balance += entry["amount"]
+        assert entry["balance"] == balance
+    assert closing["balance"] == balance == world.scalar(plain, client, end)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_statement_opens_with_the_sum_of_what_was_before(world: World, seed: int) -> None:
+    """Whatever was granted, taken, returned, moved to another person or deleted since."""
+    random = Random(seed)
+    clients = [world.client(credits=5) for _ in range(3)]
+    write = (
+        "update user_credits set credits_balance = %(balance)s where id = %(lot)s",
+        "update user_credits set user_id = %(client)s where id = %(lot)s",
+        "update user_credits set user_id = %(client)s, credits_balance = %(balance)s where id = %(lot)s",
+        "update user_credits set status = 'refunded' where id = %(lot)s and credits_balance > 6",
+        "delete from user_credits where id = %(lot)s and credits_balance < 2",
+        "select grant_credits(%(client)s, %(balance)s + 1)",
+        "select adjust_credits(%(client)s, 2, 'a test')",
+        "select revoke_grant(%(lot)s)",
+    )
+    instants = [world.scalar("select clock_timestamp()")]
+    for _ in range(40):
+        lot = random.choice(world.run("select id from user_credits"))[0]
+        values = {"lot": lot, "client": random.choice(clients), "balance": random.randrange(8)}
+        world.connection.execute(random.choice(write).encode(), values)
+        instants.append(world.scalar("select clock_timestamp()"))
+        # Back from what is in the lots now, once most of the history is older.
+        for client in clients:
+            require_plain_sums(world, client, instants[-2], instants[-1])
+    # And from the first entry on.
+    for start, end in zip(instants[::5], instants[5::5], strict=False):
+        for client in clients:
+            require_plain_sums(world, client, start, end)
+    require_sound(world)
