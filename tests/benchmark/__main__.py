@@ -27,6 +27,7 @@ from bookingdb.local.server import LocalServer, default_data_dir
 from tests.benchmark import budget as budget_table
 from tests.benchmark import measurement, scratch, workloads
 from tests.benchmark import slots as slots_benchmark
+from tests.benchmark import year as simulation
 from tests.benchmark.contenders import Numbers
 from tests.benchmark.report import Report
 from tests.benchmark.run import Plan, Run
@@ -235,6 +236,19 @@ def slots(sessions: int, therapists: int, rounds: int, database_url: str | None,
         print_json(rows)
     else:
         print_table(rows)
+
+
+@main.command()
+@click.option("--therapists", type=click.IntRange(1), default=20, show_default=True, help="How many there are.")
+@click.option("--write", is_flag=True, help="Put the table into docs/operating.md.")
+@database_url_option
+def year(therapists: int, write: bool, database_url: str | None) -> None:
+    """A year of a practice: the size of every table, with housekeeping and without. Needs a superuser."""
+    with _server(database_url) as conninfo:
+        found = simulation.simulate(conninfo, therapists, 20 * therapists, lambda line: click.echo(line, err=True))
+    click.echo(found.text(therapists))
+    if write:
+        simulation.write(found, therapists)
 
 
 @main.command()

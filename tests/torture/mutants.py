@@ -200,7 +200,7 @@ MUTANTS = (
     ),
     Mutant(
         "the key that answers with a hold", _function("holds_over"), "k.result_id = h.id", "false",
-        "test_key_of_a_hold_stays_until_its_time_is_over",
+        "test_hold_stays_as_long_as_its_key",
     ),
     Mutant(
         "the rows that housekeeping leaves to others", _function("remove_times"), "for update skip locked",

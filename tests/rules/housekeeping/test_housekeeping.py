@@ -188,6 +188,17 @@ def test_expired_hold_leaves_the_calendar_and_later_the_records(world: World) ->
     assert clean(world) == {"holds": 2}
 
 
+def test_hold_stays_as_long_as_its_key(world: World) -> None:
+    slot = {"user_id": world.client(), "therapist_id": world.therapist(), "session_date": TOMORROW}
+    hold = call(world.connection, "hold_slot", **slot, session_time="10:00", idempotency_key="held")["id"]
+    call(world.connection, "release_hold", hold_id=hold)
+    age_holds(world)
+
+    assert clean(world) == {}
+    age_keys(world)
+    assert clean(world) == {"idempotency_keys": 1, "holds": 1}
+
+
 def test_event_goes_when_it_was_handled_long_ago(world: World) -> None:
     world.run("delete from bookingdb.outbox")
     for ago in (None, LAST_WEEK, LONG_AGO, LONG_AGO):
@@ -306,9 +317,10 @@ def test_call_removes_as_many_as_it_is_told(world: World) -> None:
 def test_locked_row_is_left_for_the_next_run(world: World) -> None:
     client, therapist = world.client(), world.therapist()
     locked, free = past_session(world, client, therapist), past_session(world, client, therapist, LONG_AGO + DAY)
-    with world.connect() as other, other.transaction(force_rollback=True):
+    with holding(world) as other, session_of(world) as cleaner:
         other.execute("select from bookingdb.calendar where id = %s for update", [locked])
-        assert clean(world) == {"session_times": 1}
+        cleaner.execute("set lock_timeout = '2s'")
+        assert call(cleaner, "housekeeping")["session_times"] == 1
         assert [in_calendar(world, session) for session in (locked, free)] == [True, False]
     assert clean(world) == {"session_times": 1}
 
