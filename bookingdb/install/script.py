@@ -81,6 +81,8 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     yield Step("trust", query("trust_nobody"))
     for function in source.functions:
         yield Step(f"sql/{function.path}", function.text)
+    if takes_up:
+        yield Step("kept times", query("take_up_times", is_kept=indented(query("is_kept"), 8)))
     yield Step(f"sql/{source.triggers_file.path}", _attach("triggers", source.triggers))
     yield Step(f"sql/{source.row_security_file.path}", _attach("row_policies", source.policies, source.secured_tables))
     if takes_up:

@@ -23,7 +23,7 @@ from bookingdb.install.installer import migrate
 from bookingdb.install.session import InstallError
 from bookingdb.install.trust import trust
 from bookingdb.install.uninstall import uninstall
-from tests.support import ROOT, Connection, World, connect, run, scalar
+from tests.support import ROOT, TOMORROW, Connection, World, connect, run, scalar
 from tests.support.callers import logged_in
 from tests.support.commands import bookingdb
 from tests.support.hosts import PLAIN, SUPABASE
@@ -239,6 +239,44 @@ def test_session_written_again_meanwhile_is_a_new_one(kept: Kept) -> None:
     assert [row[0] for row in kept.audit_of(deleted)] == ["created", "deleted", "created", "updated"]
     assert kept.run("select credits_charged from sessions where id = %s", deleted) == [(1,)]
     assert verify.verify(world.connection) == []
+
+
+def test_times_written_meanwhile_agree_as_for_direct_writers(kept: Kept) -> None:
+    nine, twelve, fifteen = kept.sessions.values()
+    kept.run("update sessions set start_time = %s, end_time = %s where id = %s", at(19), at(20), nine)
+    kept.run("update sessions set scheduled_time = '17:00' where id = %s", twelve)
+    kept.run("update sessions set end_time = end_time + interval '30 minutes' where id = %s", fifteen)
+    ((fresh,),) = kept.run(
+        "insert into sessions (user_id, therapist_id, scheduled_date, scheduled_time, duration_minutes)"
+        " values (%s, %s, %s, '07:00', 45) returning id",
+        kept.client, kept.therapist, TOMORROW,
+    )  # fmt: skip
+
+    by_migrate(kept.world.connection)
+
+    assert verify.verify(kept.world.connection) == []
+    found = kept.run("select id, scheduled_time, start_time, end_time, duration_minutes from sessions")
+    assert {session: (str(local)[:5], start, end, minutes) for session, local, start, end, minutes in found} == {
+        nine: ("19:00", at(19), at(20), 60),
+        twelve: ("17:00", at(17), at(18), 60),
+        fifteen: ("15:00", at(15), at(16) + HOUR / 2, 90),
+        fresh: ("07:00", at(7), at(7) + HOUR * 3 / 4, 45),
+    }
+    with refused("booking_conflict"):
+        kept.world.book(kept.client, kept.therapist, "17:30")
+    require_sound(kept.world)
+
+
+def test_times_that_contradict_each_other_stay_as_written(kept: Kept) -> None:
+    nine = kept.sessions["at 9"]
+    moved = "update sessions set start_time = %s, end_time = %s, scheduled_time = '07:00' where id = %s"
+    kept.run(moved, at(19), at(20), nine)
+
+    by_migrate(kept.world.connection)
+
+    # Nobody knows which one was meant: verify asks.
+    assert [finding for finding in verify.verify(kept.world.connection) if str(nine) not in finding.object] == []
+    assert kept.run("select start_time from sessions where id = %s", nine) == [(at(19),)]
 
 
 def test_lot_refilled_meanwhile_is_spent_again(kept: Kept) -> None:

@@ -384,6 +384,11 @@ MUTANTS = (
         "where e.value <> v_found -> e.key", "where false", "test_evidence_rewritten_meanwhile_is_on_record",
     ),
     Mutant(
+        "times written while uninstalled, which agree again", "bookingdb/install/sql/take_up_times.sql",
+        "and v_new is distinct from v_row.session", "and false",
+        "test_times_written_meanwhile_agree_as_for_direct_writers",
+    ),
+    Mutant(
         "kept tables that are looked for", "bookingdb/install/sql/pending.sql", "o.name || o.remark = k.object", "true",
         "test_kept_object_that_is_missing_is_named",
     ),

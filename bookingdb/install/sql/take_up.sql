@@ -1,5 +1,5 @@
 -- Takes up tables that were kept: gives what was written since the records that the triggers would have written. Nobody
--- writes meanwhile: this transaction has just made the triggers, and so has all tables locked.
+-- writes meanwhile: take_up_times has locked the tables.
 do $kept$
 declare
     c_actor constant text := 'uninstalled';
