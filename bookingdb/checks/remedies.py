@@ -136,6 +136,14 @@ _REPAIRS = {
     "calendar row differs from its hold": ([_FREE_TIME, _GIVE_UP_HOLD], ""),
     "calendar row of a hold that is not there": ([_FREE_TIME], ""),
     "calendar row of a hold that was given up": ([_FREE_TIME], ""),
+    "local time differs from the start": (
+        ["update public.sessions set scheduled_date = '{date}', scheduled_time = '{time}' where id = '{subject}'"],
+        ", or move it to its local time with reschedule_session",
+    ),
+    "duration differs from start and end": (
+        ["update public.sessions set duration_minutes = {minutes} where id = '{subject}'"],
+        ", or move it with reschedule_session",
+    ),
 }
 
 

@@ -93,6 +93,18 @@ CONTRADICTIONS = {
         "update bookingdb.holds set expires_at = expires_at + interval '1 hour' where id = '{hold}'",
         "9: {hold}", "calendar row differs from its hold",
     ),
+    "local time that is not the start's": (
+        "update sessions set scheduled_time = '11:30' where id = '{session}'",
+        "10: {session}", "local time differs from the start",
+    ),
+    "local time in another zone": (
+        "update sessions set time_zone = 'Asia/Tokyo' where id = '{session}'",
+        "10: {session}", "local time differs from the start",
+    ),
+    "duration that is not the session's": (
+        "update sessions set duration_minutes = 90 where id = '{session}'",
+        "10: {session}", "duration differs from start and end",
+    ),
 }  # fmt: skip
 
 
@@ -158,6 +170,24 @@ def test_clients_that_are_merged_contradict_nothing(practice: Practice) -> None:
 
     assert world.balance(names["bob"]) == 3
     assert verify.verify(world.connection) == []
+
+
+def test_second_of_two_equal_local_times_is_no_contradiction(world: World) -> None:
+    """A direct writer may mean the second 02:30 of the night in which clocks go back; nobody else can say it."""
+    night = "2027-10-31 01:30:00+00"
+    world.run(
+        "insert into sessions (user_id, therapist_id, start_time, end_time, scheduled_date, scheduled_time,"
+        " duration_minutes, time_zone, status) values (%s, %s, %s, %s::timestamptz + interval '1 hour', '2027-10-31',"
+        " '02:30', 60, 'Europe/Berlin', 'scheduled')",
+        world.client(), world.therapist("Europe/Berlin"), night, night,
+    )  # fmt: skip
+    assert world.scalar("select start_time = %s from sessions", night)
+    assert verify.verify(world.connection) == []
+
+
+def test_session_that_is_over_may_contradict_itself(practice: Practice) -> None:
+    practice.write_unseen("update sessions set status = 'completed', duration_minutes = 90 where id = '{session}'")
+    assert 10 not in [row[0] for row in practice.world.violations()]
 
 
 def test_hold_that_became_a_session_needs_no_hold_row(practice: Practice) -> None:

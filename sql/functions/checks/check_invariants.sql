@@ -25,7 +25,9 @@ begin
     union all
     select c.* from bookingdb.check_payment() as c
     union all
-    select c.* from bookingdb.check_holds() as c;
+    select c.* from bookingdb.check_holds() as c
+    union all
+    select c.* from bookingdb.check_times() as c;
 end;
 $function$;
 
