@@ -22,6 +22,7 @@ from bookingdb.install.export import ExportError, sql_script, write_migration
 from bookingdb.install.installer import Applied, migrate
 from bookingdb.install.session import INSTALL_LOCK, InstallError
 from bookingdb.install.source import Source, SourceError
+from bookingdb.install.trust import trust
 from tests.support import Connection, World, connect, run, scalar, wait_until_blocked
 from tests.support.databases import hosts_database, new_database, url_of
 from tests.support.hosts import SUPABASE
@@ -90,9 +91,10 @@ def test_it_leaves_what_migrate_leaves_on_every_host(hosts_empty_database: str, 
 
         assert installer.status(connection).pending.is_empty
         assert verify.verify(connection) == []
-        assert state(connection) == state(migrated)
         assert history(connection) == [*(("migration", name) for name in MIGRATIONS), ("functions", "standalone")]
         assert migrate(connection) == Applied()
+        trust(connection, "app_servers")
+        assert state(connection) == state(migrated)
 
         world = World(hosts_empty_database, connection)
         assert world.book(world.client(credits=1), world.therapist())["credits_balance"] == 0
