@@ -54,6 +54,21 @@ def test_undo_keeps_what_has_happened_since(app: App, taken: Adopted, url: str) 
     assert spent == 1
 
 
+@some_apps("lots", "clean")
+def test_undo_takes_back_the_status_of_used_lots(app: App, taken: Adopted, url: str, owner: Connection) -> None:
+    """Of those that were used up before, and of those since: the application's checks may know no such status."""
+    empty = "update public.user_credits set credits_balance = 0 where status = 'active' and credits_balance > 0"
+    emptied = [lot for (lot,) in run(owner, f"{empty} returning id")]
+    statuses = "select distinct status from public.user_credits where id = any (%s)"
+    assert run(owner, statuses, emptied) == [("used",)]
+
+    done(url, "adopt", "--undo")
+
+    assert schema_dump(url) == taken.found.dump
+    assert run(owner, statuses, emptied) == [("active",)]
+    assert run(owner, "select from public.user_credits where status = 'used'") == []
+
+
 def without_checks(dump: str) -> tuple[set[str], set[str]]:
     """The lines of a dump, and the names of its checks: one that later rows break comes back not valid, elsewhere."""
     lines = {line.strip().removesuffix(",") for line in dump.splitlines()}
