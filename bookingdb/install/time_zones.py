@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from bookingdb.install import script
+from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import Connection
 
 
@@ -51,17 +52,20 @@ def refresh(connection: Connection) -> Refreshed:
     Args:
         connection: an open connection of the owner of what was installed, opened after the server's zone files changed.
     """
+    refuse_more_rights(connection)
     connection.execute("select bookingdb.refresh_time_zones()")
     return Refreshed(sessions_off_time(connection), lost_zones(connection))
 
 
 def sessions_off_time(connection: Connection) -> list[SessionOffTime]:
     """List sessions to come that no longer start at their agreed local time, because their zone has got other rules."""
+    refuse_more_rights(connection)
     return [SessionOffTime(*row) for row in connection.execute(script.query("sessions_off_time"))]
 
 
 def lost_zones(connection: Connection) -> list[LostZone]:
     """List zones of policies and of sessions to come that the server does not know."""
+    refuse_more_rights(connection)
     return [LostZone(*row) for row in connection.execute(script.query("lost_zones"))]
 
 

@@ -16,9 +16,9 @@ from psycopg.conninfo import make_conninfo
 from bookingdb.adoption import apply, report, undo
 from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.file import Decided
-from bookingdb.checks import lint, selftest, verify
+from bookingdb.checks import acknowledgements, lint, selftest, verify
 from bookingdb.cli import main as cli
-from bookingdb.install import export, installer, script, uninstall
+from bookingdb.install import export, installer, script, time_zones, trust, uninstall
 from bookingdb.install.owner import more_rights
 from bookingdb.install.session import InstallError
 from bookingdb.install.source import load
@@ -294,6 +294,12 @@ def test_library_refuses_more_rights_than_the_owners(world: World, folder: Path)
             lambda: undo.undo(superuser),
             lambda: report.report(superuser),
             lambda: report.under_way(superuser),
+            lambda: time_zones.refresh(superuser),
+            lambda: time_zones.sessions_off_time(superuser),
+            lambda: time_zones.lost_zones(superuser),
+            lambda: acknowledgements.read(superuser),
+            lambda: acknowledgements.acknowledge(superuser, [], "known"),
+            lambda: trust.trust(superuser, "stranger"),
         ):
             with pytest.raises(InstallError, match=REFUSAL):
                 call()
