@@ -6,4 +6,9 @@ select exists(
     where s.start_time < s.end_time
         and (s.user_id is not null or s.therapist_id is not null)
         and not bookingdb.has_place_in_time(s)
+        -- `bookingdb adopt --report` lists those that came with an application.
+        and not exists (
+            select from public.booking_audit_log as a
+            where a.session_id = s.id and a.action = 'adopted'
+        )
 ) as is_wrong
