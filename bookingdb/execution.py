@@ -62,6 +62,8 @@ _FAREWELLS: Final = ("57P", "08")
 # Never prepare, even if the connection's prepare_threshold asks for it. Behind a transaction pooler the next
 # transaction may be on another server connection, without the statement, or with another client's of the same name.
 _PREPARE: Final = False
+# The driver repeats what it cannot read, which may be a password.
+_UNREADABLE: Final = "the database URL cannot be read"
 
 
 class Kind(Enum):
@@ -210,7 +212,11 @@ def execute(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
         case Kind.URL:
             import psycopg  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
-            with psycopg.connect(db, autocommit=True) as connection:
+            try:
+                opened = psycopg.connect(db, autocommit=True)
+            except psycopg.ProgrammingError:
+                raise psycopg.ProgrammingError(_UNREADABLE) from None
+            with opened as connection:
                 tries.connected()
                 return _fetch(connection, call)
         case Kind.POOL:
@@ -241,9 +247,14 @@ async def execute_async(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> R
     """Run the call once, and return its rows; the driver's errors come as they are."""
     match kind:
         case Kind.URL:
-            from psycopg import AsyncConnection  # noqa: PLC0415 (importing bookingdb must not load a driver)
+            # Importing bookingdb must not load a driver.
+            from psycopg import AsyncConnection, ProgrammingError  # noqa: PLC0415 (see above)
 
-            async with await AsyncConnection.connect(db, autocommit=True) as connection:
+            try:
+                opened = await AsyncConnection.connect(db, autocommit=True)
+            except ProgrammingError:
+                raise ProgrammingError(_UNREADABLE) from None
+            async with opened as connection:
                 tries.connected()
                 return await _fetch_async(connection, call)
         case Kind.POOL:

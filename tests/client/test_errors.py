@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import bookingdb
 from bookingdb import (
+    AsyncBookings,
     BookingConflict,
     BookingError,
     BookingFailed,
@@ -234,3 +236,19 @@ def test_the_family_of_conflicts_is_complete() -> None:
 
     assert conflicts == {BookingConflict, ClientConflict, OutsideAvailability}
     assert all(issubclass(error, BookingConflict) for error in conflicts)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgressql://ann:secret@h/app", "host=h password=a secret", "postgresql://a:secret@[h"]
+)
+async def test_url_that_cannot_be_read_is_not_in_the_error(url: str) -> None:
+    async def synchronously() -> object:
+        return Bookings(url).get_policy()
+
+    async def asynchronously() -> object:
+        return await AsyncBookings(url).get_policy()
+
+    for failing in (synchronously, asynchronously):
+        with pytest.raises(BookingFailed) as caught:
+            await failing()
+        assert "secret" not in "".join(traceback.format_exception(caught.value))
