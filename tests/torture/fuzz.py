@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bookingdb.install import installer
+from bookingdb.install.trust import trust
 from tests.support import TOMORROW, Connection, World, connect, run
 from tests.support.refusals import PROMISED
 from tests.torture import wire
@@ -78,6 +79,7 @@ def _world(server: Server) -> Iterator[World]:
     try:
         with connect(url) as connection:
             installer.migrate(connection)
+            trust(connection, "app_server")
             run(connection, "grant usage on schema public, bookingdb to stranger, anon")
             if server.sabotage:
                 run(connection, server.sabotage)
