@@ -78,9 +78,9 @@ def test_owner_changes_no_evidence_by_plain_statements(witness: World, change: s
         pytest.skip("Postgres 14 has no MERGE")
     for table, column in EVIDENCE.items():
         # The statements are one transaction, so that the view and the function go with it.
-        with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)) as refused:
+        # Rows of the history that come back with their ids meet the guard of restored rows before that of evidence.
+        with pytest.raises(psycopg.Error, match=f"of {table} is refused|rows of a dump cannot be restored"):
             witness.run(CHANGES[change].format(table=table, column=column))
-        assert f"of {table} is refused" in str(refused.value)
 
     assert rows(witness.connection) == before
     assert verify.verify(witness.connection) == []
