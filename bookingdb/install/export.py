@@ -80,7 +80,7 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
         settings=",\n        ".join(
             f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)" for name, value in settings.items()
         ),
-        lesser_owner=indented(script.lesser_owner_query("v_login"), 8),
+        lesser_owner=indented(script.lesser_owner_query("current_user"), 8),
         more_rights=script.MORE_RIGHTS,
         is_installed=script.IS_INSTALLED,
         lock=INSTALL_LOCK,
@@ -88,6 +88,8 @@ def sql_script(source: Source | None = None, *, ignores_newer: bool = False) -> 
         ignores_newer=ignores_newer,
         plan=indented(script.pending_query(source), 16),
         obstacle=indented(script.obstacle_query(source, "v_is_kept"), 16),
+        other_owners=indented(script.other_owners_query(source), 16),
+        strays_before=indented(script.strays_query(source, is_before=True), 16),
         stray_functions=indented(script.strays_query(source), 16),
         steps=",\n".join(_row(number, step) for number, step in steps),
         reason_at_first=script.REASON_AT_FIRST,

@@ -285,8 +285,9 @@ def apply_pending(connection: Connection, source: Source, pending: Pending) -> A
                 connection.execute(step.statement)
         except psycopg.Error as error:
             raise InstallError(FAILED % (step.place, error.diag.message_primary or error)) from error
-    if strays := stray_functions(connection, source):
-        raise InstallError(script.STRAYS % ", ".join(strays))
+    # Once more: somebody may have made one meanwhile.
+    _refuse_other_owners(connection, source)
+    _refuse_strays(connection, source)
     recorded = recorded_set(connection)
     details = recorded[1] if recorded else {}
     applied.carried_over = details.get("carried_over", [])
@@ -334,11 +335,28 @@ def _lock_tables(connection: Connection, pending: Pending) -> None:
 
 
 def _refuse_obstacles(connection: Connection, source: Source, pending: Pending) -> None:
-    """Refuse to install beside an application that already has such tables or functions."""
-    if _is_installed(connection) and not pending.is_kept:
-        return
-    if obstacle := scalar(connection, script.obstacle_query(source, str(pending.is_kept).lower())):
-        raise InstallError(obstacle)
+    """Refuse to install beside an application's tables or functions, and over what is not the owner's."""
+    is_installed = _is_installed(connection)
+    if not is_installed or pending.is_kept:
+        obstacle = scalar(connection, script.obstacle_query(source, str(pending.is_kept).lower()))
+        if obstacle:
+            raise InstallError(obstacle)
+    if is_installed:
+        _refuse_other_owners(connection, source)
+        _refuse_strays(connection, source, is_before=True)
+
+
+def _refuse_other_owners(connection: Connection, source: Source) -> None:
+    """Refuse what does not belong to the owner: whoever owns it could change it after it was replaced."""
+    if problem := scalar(connection, script.other_owners_query(source)):
+        raise InstallError(problem)
+
+
+def _refuse_strays(connection: Connection, source: Source, *, is_before: bool = False) -> None:
+    """Refuse functions of ours that no file defines."""
+    rows = connection.execute(script.strays_query(source, is_before=is_before)).fetchall()
+    if rows:
+        raise InstallError(script.STRAYS % ", ".join(name for (name,) in rows))
 
 
 def existing_triggers(connection: Connection) -> dict[tuple[str, str], str]:

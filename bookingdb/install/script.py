@@ -152,20 +152,32 @@ def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = Fa
 
 
 def lesser_owner_query(login: LiteralString) -> LiteralString:
-    """Ask whether an owner has fewer rights than `login`, an expression: login, owner and remedy, or no row."""
+    """Ask whether an owner has fewer rights than who logged in: login, owner and remedy, or no row.
+
+    Args:
+        login: an expression: the role whose memberships count. The Supabase CLI logs in as a member of the owner, and
+            takes on the owner's role. Rights that reach beyond one's own tables count for the login in any case.
+    """
     return query("lesser_owner", login=login)
 
 
-def strays_query(source: Source, *, reads_history: bool = True) -> LiteralString:
+def other_owners_query(source: Source) -> LiteralString:
+    """Ask why the owners of what a database with bookingdb has stand in the way: one row, a sentence or null."""
+    return query("other_owners", public_functions=_public_names(source))
+
+
+def strays_query(source: Source, *, reads_history: bool = True, is_before: bool = False) -> LiteralString:
     """List functions of ours that no file defines: others in bookingdb, overloads, those of files that are gone.
 
-    Without the history, those of files that are gone are known by the schema bookingdb and their names alone.
+    Without the history, those of files that are gone are known by the schema bookingdb and their names alone. Before
+    an installation only overloads that no earlier one made: a migration may drop the others.
     """
     return query(
         "stray_functions",
         history="bookingdb.history" if reads_history else "(select null as kind, null::jsonb as details)",
         public_functions=_public_names(source),
         signatures=[function.signature for function in source.functions],
+        is_before=is_before,
     )
 
 

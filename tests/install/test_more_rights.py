@@ -370,7 +370,20 @@ def test_owner_makes_no_event_trigger(world: World, folder: Path) -> None:
         ("create role somebody login", False),
         ("create role somebody login; grant somebody to owner", False),
         ("create role somebody login in role pg_monitor", False),
-        ("create role somebody login createdb createrole", False),
+        ("create role somebody login createdb", False),
+        ("create role somebody login createrole", True),
+        ("create role somebody login replication", True),
+        ("create role somebody login bypassrls", True),
+        ("create role boss createrole; create role somebody login noinherit in role boss", True),
+        ("create role somebody login createrole; alter role owner createrole", False),
+        ("create role boss createrole; create role somebody login createrole; grant boss to owner", False),
+        ("create role somebody login createrole; alter role owner bypassrls", True),
+        ("create role somebody login in role pg_execute_server_program", True),
+        ("create role somebody login in role pg_read_server_files", True),
+        ("create role somebody login in role pg_write_server_files", True),
+        ("create role somebody login in role pg_read_all_data", True),
+        ("create role somebody login in role pg_write_all_data", True),
+        ("create role somebody login in role pg_read_all_data; grant pg_read_all_data to owner", False),
     ],
 )
 def test_more_rights_are_those_of_the_owner_and_others(world: World, roles: str, has_more: bool) -> None:
@@ -422,3 +435,52 @@ def test_supabases_postgres_works_and_its_superuser_is_refused(supabase_world: W
     assert "connect as postgres" in result.stderr
     with supabase_world.connect(user="authenticator") as authenticator:
         assert more_rights(authenticator) is None
+
+
+@pytest.fixture
+def admin(world: World) -> Iterator[str]:
+    """The URL of a host's administrator, who is neither a superuser nor a member of the owner."""
+    make = """
+        create role cloud_admin login createrole in role pg_execute_server_program;
+        grant usage on schema bookingdb to cloud_admin;
+        grant select on all tables in schema bookingdb, public to cloud_admin;
+        grant execute on all functions in schema bookingdb, public to cloud_admin
+    """
+    with world.connect(user=world.superuser) as superuser:
+        for statement in make.split(";"):
+            run(superuser, statement)
+        yield make_conninfo(world.url, user="cloud_admin")
+        run(superuser, "drop owned by cloud_admin")
+        run(superuser, "drop role cloud_admin")
+
+
+def test_administrator_of_a_host_runs_no_owners_code(world: World, admin: str, folder: Path) -> None:
+    trapped = plant(world, folder, FUNCTIONS)
+    for line in (["status"], ["lint"], ["policy", "show"], ["migrate", "--reapply"]):
+        result = bookingdb(admin, *line)
+        assert "cloud_admin has more rights than owner" in result.stderr, (line, result.output)
+    result = bookingdb(admin, "verify")
+    assert "cloud_admin has more rights than owner, so the catalogue alone was compared" in result.stderr
+    for role in ("", "set role pg_execute_server_program; "):
+        with connect(admin) as connection, pytest.raises(psycopg.Error, match="cloud_admin has more rights"):
+            run(connection, role + export.sql_script())
+    assert trapped.sprung == set()
+
+    # The traps work.
+    with connect(admin) as connection:
+        run(connection, "select public.spring('control')")
+    assert trapped.sprung == {"control"}
+
+
+def test_verify_of_a_stranger_runs_no_owners_code(world: World) -> None:
+    world.run("grant usage on schema bookingdb to stranger")
+    world.run("grant select on all tables in schema bookingdb, public to stranger")
+    world.run("grant execute on all functions in schema bookingdb to stranger")
+    world.run("""
+        create or replace function bookingdb.check_invariants()
+        returns table (invariant integer, subject_id uuid, problem text, context jsonb)
+        language plpgsql as $$ begin raise exception 'sprung'; end $$
+    """)
+    with world.connect(user="stranger") as stranger:
+        (finding,) = verify.verify(stranger)
+    assert "row level security hides the history" in finding.problem

@@ -78,6 +78,16 @@ MUTANTS = (
         "test_more_rights_are_those_of_the_owner_and_others",
     ),
     Mutant(
+        "rights that reach beyond one's own tables", "bookingdb/install/sql/lesser_owner.sql",
+        "pg_has_role(session_user, g.role, 'MEMBER')", "false",
+        "test_administrator_of_a_host_runs_no_owners_code",
+    ),
+    Mutant(
+        "a function of ours that somebody else made", "bookingdb/install/installer.py",
+        "if problem := scalar(connection, script.other_owners_query(source)):", "if problem := None:",
+        "test_migrate_names_what_is_not_the_owners",
+    ),
+    Mutant(
         "a superuser's verify, which reads no table", "bookingdb/checks/verify.py",
         "_Comparison(connection, source, reads_tables=False)", "_Comparison(connection, source)",
         "test_superusers_verify_finds_what_was_planted",

@@ -5,7 +5,6 @@ declare
     v_settings jsonb;
     v_is_locked boolean := false;
     v_is_installed boolean;
-    v_login name;
     v_details jsonb;
     v_problem text;
     v_is_newer boolean;
@@ -23,12 +22,6 @@ begin
     perform
         :settings;
 
-    -- The Supabase CLI logs in as a role of its own and takes on the owner's, which is all that its role can do. A
-    -- superuser stays one.
-    select case when r.rolsuper then r.rolname else current_user end
-    into v_login
-    from pg_roles as r
-    where r.rolname = session_user;
     v_problem := (
         select format(:'more_rights', l.login, l.owner, l.remedy)
         from (
@@ -86,6 +79,23 @@ begin
                 raise exception using message = v_problem;
             end if;
         end if;
+        if v_is_installed then
+            v_problem := (
+                :other_owners
+            );
+            if v_problem is not null then
+                raise exception using message = v_problem;
+            end if;
+            v_problem := (
+                select string_agg(s.name, ', ')
+                from (
+                    :strays_before
+                ) as s
+            );
+            if v_problem is not null then
+                raise exception using message = format(:'strays', v_problem);
+            end if;
+        end if;
 
         perform set_config('lock_timeout', :'lock_timeout', true);
         begin
@@ -110,6 +120,13 @@ begin
                 raise exception using errcode = sqlstate, message = format(:'failed', v_place, sqlerrm);
         end;
 
+        -- Once more: somebody may have made one meanwhile.
+        v_problem := (
+            :other_owners
+        );
+        if v_problem is not null then
+            raise exception using message = v_problem;
+        end if;
         v_problem := (
             select string_agg(s.name, ', ')
             from (
