@@ -54,6 +54,8 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
                 "statements": report.statements if dry_run else len(report.statements),
                 "carried_over": report.carried_over,
                 "not_carried_over": report.not_carried_over,
+                "trusted_again": report.trusted_again,
+                "not_trusted_again": report.not_trusted_again,
             }
         )
     elif report.is_empty:
@@ -70,6 +72,13 @@ def migrate(database_url: str | None, dry_run: bool, reapply: bool, downgrade: b
             say(
                 "No longer trusted, because these members of bookingdb_service do not inherit from it:"
                 f" {', '.join(report.not_carried_over)}. `bookingdb trust ROLE` trusts a role that they take on."
+            )
+        if report.trusted_again:
+            say(f"Trusted again, as before the tables were kept: {', '.join(report.trusted_again)}.")
+        if report.not_trusted_again:
+            say(
+                "Not trusted again, because the role is gone or another one has its name:"
+                f" {', '.join(report.not_trusted_again)}. `bookingdb trust ROLE` trusts one that you know."
             )
 
 

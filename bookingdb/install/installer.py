@@ -70,6 +70,8 @@ class Applied:
     ``migrations`` are names of files, ``reason`` says why functions, triggers, policies and grants were applied (None:
     they were not), ``statements`` is the SQL that ran, in order. Members of the role bookingdb_service, which earlier
     versions trusted, are now trusted themselves (``carried_over``) or not (``not_carried_over``: they inherit nothing).
+    Roles that were trusted when tables were kept are so again (``trusted_again``) or not (``not_trusted_again``: gone,
+    or another one has the name).
     """
 
     migrations: list[str] = field(default_factory=list)
@@ -77,6 +79,8 @@ class Applied:
     statements: list[str] = field(default_factory=list)
     carried_over: list[str] = field(default_factory=list)
     not_carried_over: list[str] = field(default_factory=list)
+    trusted_again: list[str] = field(default_factory=list)
+    not_trusted_again: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -290,8 +294,8 @@ def apply_pending(connection: Connection, source: Source, pending: Pending) -> A
     _refuse_strays(connection, source)
     recorded = recorded_set(connection)
     details = recorded[1] if recorded else {}
-    applied.carried_over = details.get("carried_over", [])
-    applied.not_carried_over = details.get("not_carried_over", [])
+    for name in ("carried_over", "not_carried_over", "trusted_again", "not_trusted_again"):
+        setattr(applied, name, details.get(name, []))
     return applied
 
 

@@ -106,7 +106,10 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     }
     # As grants.sql left them.
     roles = f"jsonb_build_object('roles', {GRANTED_ROLES})"
-    details = f"{literal(Jsonb(known))} || {roles} || current_setting('bookingdb.carried_over')::jsonb"
+    trust = ["current_setting('bookingdb.carried_over')::jsonb"]
+    if takes_up:
+        trust.append("current_setting('bookingdb.trusted_again')::jsonb")
+    details = " || ".join([literal(Jsonb(known)), roles, *trust])
     yield Step("history", _history_row("functions", source.adapter.name, source.checksum, details))
     # PostgREST reads the functions anew.
     yield Step("notification", "notify pgrst, 'reload schema'")

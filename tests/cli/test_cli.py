@@ -39,6 +39,8 @@ def test_migrate_says_what_it_applied_and_then_nothing(owned_database: str) -> N
         "statements": 0,
         "carried_over": [],
         "not_carried_over": [],
+        "trusted_again": [],
+        "not_trusted_again": [],
     }
     after = bookingdb(owned_database, "status")
     assert "0001_core" in after.stdout

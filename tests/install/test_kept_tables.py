@@ -311,6 +311,34 @@ def test_roles_that_were_trusted_are_trusted_again(hosted_world: World, take_up:
     assert migrate(hosted_world.connection).is_empty
 
 
+@by_each_way
+def test_another_role_of_a_trusted_name_is_not_trusted(kept: Kept, take_up: TakeUp) -> None:
+    world = kept.world
+    notices: list[str] = []
+    world.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary or ""))
+    with world.connect(user=world.superuser) as superuser:
+        for statement in ("create role kept_app", "create role kept_other"):
+            run(superuser, statement)
+        try:
+            by_migrate(world.connection)
+            trust(world.connection, "kept_app")
+            trust(world.connection, "stranger")
+            uninstall(world.connection, keep_data=True)
+            run(superuser, "alter role kept_app rename to kept_old")
+            run(superuser, "alter role kept_other rename to kept_app")
+            take_up(world.connection)
+            assert installer.trusted_roles(world.connection) == ["stranger"]
+            (details,) = world.run("select h.details from bookingdb.history as h order by h.id desc limit 1")[0]
+            assert (details["trusted_again"], details["not_trusted_again"]) == (["stranger"], ["kept_app"])
+            if take_up is by_script:
+                assert "trusted again, as before the tables were kept: stranger" in notices[-1]
+                assert "another one has its name: kept_app" in notices[-1]
+            assert verify.verify(world.connection) == []
+        finally:
+            run(superuser, "drop owned by kept_app, kept_old")
+            run(superuser, "drop role kept_app, kept_old")
+
+
 @pytest.mark.parametrize(
     "rewriting",
     [

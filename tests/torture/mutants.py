@@ -83,6 +83,10 @@ MUTANTS = (
         "test_administrator_of_a_host_runs_no_owners_code",
     ),
     Mutant(
+        "another role that has got the name of a trusted one", "bookingdb/install/sql/take_up_trust.sql",
+        " and r.oid::text = t.role ->> 'oid'", "", "test_another_role_of_a_trusted_name_is_not_trusted",
+    ),
+    Mutant(
         "a function of ours that somebody else made", "bookingdb/install/installer.py",
         "if problem := scalar(connection, script.other_owners_query(source)):", "if problem := None:",
         "test_migrate_names_what_is_not_the_owners",

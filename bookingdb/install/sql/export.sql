@@ -136,7 +136,8 @@ begin
         if v_problem is not null then
             raise exception using message = format(:'strays', v_problem);
         end if;
-        v_details := current_setting('bookingdb.carried_over')::jsonb;
+        v_details := current_setting('bookingdb.carried_over')::jsonb
+            || current_setting('bookingdb.trusted_again')::jsonb;
         v_outcome := concat_ws(
             ', ',
             'applied ' || nullif(array_to_string(v_pending, ', '), ''),
@@ -148,6 +149,14 @@ begin
             'no longer trusted, as members of bookingdb_service that do not inherit from it: ' || (
                 select string_agg(c.name, ', ')
                 from jsonb_array_elements_text(v_details -> 'not_carried_over') as c (name)
+            ),
+            'trusted again, as before the tables were kept: ' || (
+                select string_agg(c.name, ', ')
+                from jsonb_array_elements_text(v_details -> 'trusted_again') as c (name)
+            ),
+            'not trusted again, because the role is gone or another one has its name: ' || (
+                select string_agg(c.name, ', ')
+                from jsonb_array_elements_text(v_details -> 'not_trusted_again') as c (name)
             )
         );
     end if;

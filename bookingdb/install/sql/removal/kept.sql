@@ -9,7 +9,11 @@ select format(
         'functions',
         '[]'::jsonb,
         'trusted',
-        array(select t.name from (:trusted) as t order by t.name),
+        (
+            select coalesce(jsonb_agg(jsonb_build_object('name', r.rolname, 'oid', r.oid) order by r.rolname), '[]')
+            from (:trusted) as t
+            inner join pg_roles as r on r.rolname = t.name
+        ),
         'kept',
         (
             select jsonb_agg(o.name || o.remark order by o.name collate "C")
