@@ -97,11 +97,15 @@ class Failure(NamedTuple):
         code: the name of the error; of a `BookingError` its own.
         lines: the message for a reader.
         exit_code: as the module lists them.
+        message: the error alone, where the lines say more.
+        hint: what else they say, such as the usage of the command.
     """
 
     code: str
     lines: Sequence[str]
     exit_code: int
+    message: str | None = None
+    hint: str | None = None
 
 
 def _report(error: Exception, *, as_json: bool) -> int:
@@ -118,12 +122,13 @@ def _report(error: Exception, *, as_json: bool) -> int:
         say(*failure.lines, err=True)
         return failure.exit_code
     known = error if isinstance(error, BookingError) else None
+    message = failure.message or " ".join(failure.lines).removeprefix("bookingdb: ")
     said = {
         "code": failure.code,
-        "message": known.message if known else without_passwords(" ".join(failure.lines).removeprefix("bookingdb: ")),
+        "message": known.message if known else without_passwords(message),
         "status": known.http_status if known else None,
         "detail": known.detail if known else {"code": failure.code},
-        "hint": known.hint if known else None,
+        "hint": known.hint if known else failure.hint and without_passwords(failure.hint),
     }
     print_json({"error": said})
     return failure.exit_code
@@ -140,7 +145,9 @@ def explain(error: Exception) -> Failure:
         text = io.StringIO()
         error.show(text)
         code = "usage_error" if isinstance(error, click.UsageError) else "failed"
-        return Failure(code, text.getvalue().rstrip("\n").split("\n"), error.exit_code)
+        shown = text.getvalue().rstrip("\n")
+        usage = " ".join(f"\n{shown}".partition("\nError: ")[0].split())
+        return Failure(code, shown.split("\n"), error.exit_code, error.format_message(), usage or None)
     code, message, exit_code = _explain_ours(error)
     first, *others = message.split("\n")
     return Failure(code, [f"bookingdb: {first}", *others], exit_code)

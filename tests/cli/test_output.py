@@ -372,6 +372,24 @@ def test_json_errors_are_json(world: World) -> None:
         assert "secret" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sessions", "--nonsense"], "No such option"),
+        (["sessions", "--limit", "many"], "Invalid value for '--limit'"),
+        (["bok"], "No such command 'bok'"),
+        (["policy", "set"], "give at least one setting"),
+        (["cancel"], "Missing argument"),
+    ],
+)
+def test_usage_is_the_hint_of_a_json_error(words: list[str], message: str) -> None:
+    error = json.loads(bookingdb("postgresql://127.0.0.1:1/none", *words, "--json").stdout)["error"]
+    assert error["message"].startswith(message)
+    assert "Usage:" not in error["message"]
+    assert error["hint"].startswith("Usage: ")
+    assert "--help" in error["hint"]
+
+
 def test_debugging_says_where_and_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOKINGDB_DEBUG", "1")
     result = CliRunner().invoke(cli.main, ["export", "--output", f"/dev/null/{POISON}"])
