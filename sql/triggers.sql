@@ -33,16 +33,44 @@ for each row execute function bookingdb.record_session_change();
 create trigger _bookingdb_ledger after insert or delete or update on public.user_credits
 for each row execute function bookingdb.record_balance_change();
 
--- Transactions that keep their snapshot find out that hours, overrides, policies or absences changed. A WHEN clause
--- costs a booking less than a call would. Absences have no client.
-create trigger _bookingdb_rules after insert or delete or update on bookingdb.weekly_hours
-for each row execute function bookingdb.rules_changed();
+-- Transactions that keep their snapshot find out that hours, overrides, policies or absences changed. A statement
+-- is judged as a whole, so that one for many therapists takes few locks. Absences have no client; a WHEN clause costs a
+-- booking less than a call would.
+create trigger _bookingdb_rules_insert after insert on bookingdb.weekly_hours
+referencing new table as new_rows
+for each statement execute function bookingdb.rules_changed();
 
-create trigger _bookingdb_rules after insert or delete or update on bookingdb.date_overrides
-for each row execute function bookingdb.rules_changed();
+create trigger _bookingdb_rules_update after update on bookingdb.weekly_hours
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.rules_changed();
 
-create trigger _bookingdb_rules after insert or delete or update on bookingdb.policies
-for each row execute function bookingdb.rules_changed();
+create trigger _bookingdb_rules_delete after delete on bookingdb.weekly_hours
+referencing old table as old_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_insert after insert on bookingdb.date_overrides
+referencing new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_update after update on bookingdb.date_overrides
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_delete after delete on bookingdb.date_overrides
+referencing old table as old_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_insert after insert on bookingdb.policies
+referencing new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_update after update on bookingdb.policies
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_delete after delete on bookingdb.policies
+referencing old table as old_rows
+for each statement execute function bookingdb.rules_changed();
 
 create trigger _bookingdb_rules_insert after insert on bookingdb.calendar
 for each row when ((new.client_id is null)) execute function bookingdb.rules_changed();

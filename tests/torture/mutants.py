@@ -149,8 +149,13 @@ MUTANTS = (
     ),
     Mutant(
         "the mark of whoever changes hours", "triggers.sql",
-        "delete or update on bookingdb.weekly_hours\n", "delete on bookingdb.holds\n",
+        "after insert on bookingdb.weekly_hours\n", "after insert on bookingdb.holds\n",
         "test_booking_does_not_overlook_a_committed_change",
+    ),
+    Mutant(
+        "the lock before the mark of whoever changes rules", _function("rules_changed"),
+        "lock_people(v_people,", "lock_people(v_people[:0],",
+        "test_booking_during_a_change_of_rules_never_deadlocks",
     ),
     Mutant(
         "the mark of a booking under a limit", _function("occupy_free_time"), "< 1000 then", "< 0 then",

@@ -23,6 +23,8 @@ begin
     v_therapist_id := bookingdb.register_person(p_email, p_full_name, p_user_id, 'therapist', true);
 
     if p_time_zone is not null then
+        -- As whoever changes a policy does: the person before the row.
+        perform bookingdb.lock_people(array[v_therapist_id]);
         begin
             insert into bookingdb.policies as p (therapist_id, time_zone)
             values (v_therapist_id, p_time_zone)

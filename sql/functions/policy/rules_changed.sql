@@ -8,15 +8,41 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
 as $function$
+declare
+    v_lock_timeout constant text := current_setting('lock_timeout');
+    v_people uuid[];
 begin
-    perform bookingdb.mark_rules_changed(case tg_op
-        when 'INSERT' then array[new.therapist_id]
-        when 'DELETE' then array[old.therapist_id]
-        else array[old.therapist_id, new.therapist_id]
-    end);
+    -- Absences are rows of the calendar, which a booking writes, too: a trigger for each statement would cost it.
+    if tg_level = 'ROW' then
+        v_people := case tg_op
+            when 'INSERT' then array[new.therapist_id]
+            when 'DELETE' then array[old.therapist_id]
+            else array[old.therapist_id, new.therapist_id]
+        end;
+    elsif tg_op = 'INSERT' then
+        v_people := array(select distinct n.therapist_id from new_rows as n);
+    elsif tg_op = 'DELETE' then
+        v_people := array(select distinct o.therapist_id from old_rows as o);
+    else
+        v_people := array(
+            select o.therapist_id from old_rows as o
+            union
+            select n.therapist_id from new_rows as n
+        );
+    end if;
+
+    -- A booking locks its people before it marks them. A writer who only marked them, and books later, would deadlock
+    -- with it. This statement has locked its row, and functions lock the person before the row: give up with busy
+    -- before Postgres looks for a deadlock and ends that call.
+    perform set_config('lock_timeout', greatest(1, floor(extract(epoch from least(
+        nullif(v_lock_timeout::interval, interval '0'), current_setting('deadlock_timeout')::interval / 2
+    )) * 1000))::text, true);
+    perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE' or bookingdb.are_therapists(v_people));
+    perform set_config('lock_timeout', v_lock_timeout, true);
+    perform bookingdb.mark_rules_changed(v_people);
     return null;
 end;
 $function$;
 
 comment on function bookingdb.rules_changed() is
-'Trigger on hours, overrides, policies and absences, per row: marks the therapist, whoever writes.';
+'Trigger on hours, overrides, policies and absences: locks and marks the therapists, whoever writes.';

@@ -31,7 +31,7 @@ begin
     if p_therapist_id is not null then
         perform bookingdb.require_therapist(p_therapist_id);
     end if;
-    -- Registering a therapist writes their zone without these locks.
+    -- A direct writer locks the row before the person.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         if p_therapist_id is not null then

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.support import TOMORROW, World, run
-from tests.support.interleaving import holding, session_of
+from tests.support.connections import LEVELS, in_level
+from tests.support.interleaving import holding, session_of, waiting
 from tests.support.life import (
     DAY,
+    at,
     call,
     expire_lot,
 )
 from tests.support.races import (
     Call,
+    booking,
     calling,
     holding_slot,
     moving,
     setting,
+    writing,
 )
 from tests.support.refusals import nothing_written, outcome, refused
+
+HOUR = dt.timedelta(hours=1)
 
 
 def life(scene: dict[str, Any]) -> dict[str, Call]:
@@ -50,21 +59,21 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
 
 SESSIONS = ["cancel_session", "reschedule_session", "approve_session", "confirm_session", "start_session"]
 HOLDS = ["hold_slot", "book_hold", "release_hold"]
+# These lock the therapist. So does whoever writes the therapist's policy.
+BOOKINGS = ["reschedule_session", "approve_session", *HOLDS, "book_series", "set_policy"]
 CREDITS = ["grant_credits", "adjust_credits", "revoke_grant"]
 # What is held, and who has to wait for it.
 HELD = {
     "the client": ("select lock_for_booking(array[%(client)s]::uuid[])", [
         "cancel_session", "reschedule_session", "approve_session", *HOLDS, "book_series", *CREDITS,
     ]),
-    "the therapist": ("select lock_for_booking(array[%(therapist)s]::uuid[])", [
-        "reschedule_session", "approve_session", *HOLDS, "book_series", "set_policy",
-    ]),
+    "the therapist": ("select lock_for_booking(array[%(therapist)s]::uuid[])", BOOKINGS),
     "the sessions": ("select from sessions for update", SESSIONS),
     "the lots": ("select from user_credits for update", [
         "cancel_session", "approve_session", "book_hold", "book_series", "adjust_credits", "revoke_grant",
     ]),
     "the people's rows": ("select from users for no key update", []),
-    "the policies": ("update bookingdb.policies set time_zone = time_zone", ["set_policy"]),
+    "the policies": ("update bookingdb.policies set time_zone = time_zone", BOOKINGS),
 }  # fmt: skip
 
 
@@ -106,3 +115,58 @@ def test_a_wait_for_a_key_of_a_session_that_changes_is_busy(world: World) -> Non
         other.execute("set lock_timeout = '50ms'")
         with nothing_written(world), refused("busy"):
             call(other, "confirm_session", session_id=sessions[1], idempotency_key="key")
+
+
+# How a transaction changes what decides about a therapist's bookings, without having taken the therapist's lock.
+RULES: dict[str, Callable[[UUID], Call]] = {
+    "register_therapist": lambda therapist: writing(
+        "select register_therapist((select email from users where id = %s), null, %s, 'Europe/Berlin')",
+        therapist, therapist,
+    ),
+    "policies": lambda therapist: writing(
+        "update bookingdb.policies set buffer_after_minutes = 5 where therapist_id = %s", therapist
+    ),
+    "weekly_hours": lambda therapist: writing(
+        "insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)"
+        " select %s, n, '00:00', '24:00' from generate_series(1, 7) as n",
+        therapist,
+    ),
+    "date_overrides": lambda therapist: writing(
+        "insert into bookingdb.date_overrides (therapist_id, override_date) values (%s, %s)",
+        therapist, TOMORROW + 9 * DAY,
+    ),
+    "time_off": lambda therapist: writing(
+        "insert into bookingdb.calendar (kind, therapist_id, period, blocked)"
+        " select 'time_off', %s, r, r from tstzrange(%s, %s) as r", therapist, at(1) + 9 * DAY, at(2) + 9 * DAY,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("change", RULES)
+def test_booking_during_a_change_of_rules_never_deadlocks(world: World, level: str, change: str) -> None:
+    therapist = world.therapist()
+    setting(therapist, maximum_sessions_per_day=5)(world.connection)
+    first, second = (booking(world.client(credits=1), therapist, hour) for hour in ("12:00", "15:00"))
+    with holding(world) as one, session_of(world) as other:
+        RULES[change](therapist)(one)
+        answer = waiting(world, partial(in_level, level, second), other)
+        first(one)
+        one.execute("commit")
+        assert outcome(answer.result) == ("done" if level == "read committed" else "40001")
+
+    assert world.violations() == []
+
+
+def test_direct_writer_gives_way_to_a_change_of_the_same_policy(world: World) -> None:
+    therapist = world.therapist()
+    setting(therapist, maximum_sessions_per_day=5)(world.connection)
+    with holding(world) as one, session_of(world) as other:
+        run(one, "select bookingdb.lock_people(array[%s])", therapist)
+        write = writing("update bookingdb.policies set minimum_notice = '1 hour' where therapist_id = %s", therapist)
+        answer = waiting(world, write, other)
+        setting(therapist, minimum_notice="2 hours")(one)
+        assert outcome(answer.result) == "busy"
+        one.execute("commit")
+
+    assert world.scalar("select minimum_notice from bookingdb.policies where therapist_id = %s", therapist) == 2 * HOUR
