@@ -376,7 +376,6 @@ ENDINGS = {
     "completed": "update sessions set status = 'completed' where id = %s",
     "cancelled": "update sessions set status = 'cancelled' where id = %s",
     "without status": "update sessions set status = null where id = %s",
-    "without an end": "update sessions set end_time = null where id = %s",
     "deleted": "delete from sessions where id = %s",
     "moved": "update sessions set start_time = start_time + interval '5 hours',"
     " end_time = end_time + interval '5 hours' where id = %s",

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from bookingdb.checks import acknowledgements, verify
 from bookingdb.checks.finding import Finding
-from tests.support import World, connect, run
+from tests.support import TOMORROW, World, connect, run
 from tests.support.life import at, call
 
 # What a superuser writes while no trigger fires; {ada} and {bob} are clients, {session} is Ada's, {lot} paid for it,
@@ -196,3 +196,14 @@ def test_hold_that_became_a_session_needs_no_hold_row(practice: Practice) -> Non
     assert world.violations() == []
     world.run("delete from sessions where id = %s", hold)
     assert world.violations() == []
+
+
+def test_hold_that_expires_while_verify_runs_is_no_finding(world: World) -> None:
+    hold = world.scalar("select id from hold_slot(%s, %s, %s, '10:00')", world.client(), world.therapist(), TOMORROW)
+    with world.connection.transaction():
+        world.run("select now()")
+        # Expired by the clock, and not by the transaction's time.
+        world.run("update bookingdb.holds set expires_at = clock_timestamp() where id = %s", hold)
+        world.run("delete from bookingdb.calendar where id = %s", hold)
+
+        assert world.violations() == []

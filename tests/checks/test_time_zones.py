@@ -8,7 +8,7 @@ import re
 from bookingdb.checks.finding import Finding
 from bookingdb.checks.verify import verify
 from bookingdb.install import installer
-from tests.support import TOMORROW
+from tests.support import TOMORROW, run
 from tests.support.interleaving import next_clock_change
 from tests.support.zone_files import ZonesWorld
 
@@ -70,3 +70,28 @@ def test_lost_zone_is_a_finding_with_its_alias(zones_world: ZonesWorld) -> None:
 def test_lost_zone_that_nobody_uses_is_no_finding(zones_world: ZonesWorld) -> None:
     zones_world.loses("US/Pacific")
     assert verify(zones_world.connection) == []
+
+
+def test_connection_with_old_rules_finds_no_contradiction(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    world.book(world.client(credits=1), world.therapist(MEXICO))
+    with world.connect() as old:
+        # It reads the zone, and keeps what it read.
+        assert verify(old) == []
+        world.gets_rules_of(MEXICO, "America/Panama")
+        world.run("select * from realign_sessions()")
+
+        assert run(old, "select * from bookingdb.check_invariants()") == []
+    assert world.violations() == []
+
+
+def test_running_session_whose_zone_changes_is_no_finding(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    world.run(
+        "insert into sessions (user_id, time_zone, start_time, end_time)"
+        " values (%s, %s, now() - interval '10 minutes', now() + interval '50 minutes')",
+        world.client(), MEXICO,
+    )  # fmt: skip
+    world.gets_rules_of(MEXICO, "America/Panama")
+
+    assert verify(world.connection) == []

@@ -177,6 +177,26 @@ MUTANTS = (
         "test_new_session_that_contradicts_itself_is_refused",
     ),
     Mutant(
+        "the length of a session", _function("require_agreeing_times"),
+        "p_session.start_time >= p_session.end_time", "false",
+        "test_direct_write_leaves_a_session_its_time",
+    ),
+    Mutant(
+        "the start and end of a session", _function("times_together"),
+        "bookingdb.occupies_time(v_new.status)", "false",
+        "test_direct_write_leaves_a_session_its_time",
+    ),
+    Mutant(
+        "the range of times that follow", _function("times_together"),
+        "v_new.end_time is distinct from p_old.end_time and", "false and",
+        "test_derived_time_out_of_range_is_refused",
+    ),
+    Mutant(
+        "the report of sessions without a time", "bookingdb/checks/sql/contents/50_absurd_times.sql",
+        "s.start_time < s.end_time\n            or coalesce(", "s.start_time < s.end_time\n            and coalesce(",
+        "test_session_without_a_usable_time_is_a_finding",
+    ),
+    Mutant(
         "the end of absurd times", _function("has_place_in_time"),
         "interval '10080 minutes'", "interval '1000800 minutes'",
         "test_absurd_session_that_is_there_blocks_nobody",

@@ -31,6 +31,7 @@ begin
         from candidates as c
         inner join known_zones as z on z.time_zone = c.time_zone
         where c.start_time at time zone z.time_zone <> c.local_time
+            and not bookingdb.is_same_minute(c.start_time at time zone z.time_zone, c.local_time)
     )
 
     select m.id, m.time_zone, bookingdb.wall_clock_instant(m.local_time, m.time_zone, true)
@@ -42,8 +43,10 @@ begin
             where r.time_zone = m.time_zone
                 and r.starts_at[1] <= m.start_time
                 and m.start_time < r.known_until
-                and m.start_time at time zone interval '0'
-                + r.utc_offsets[width_bucket(m.start_time, r.starts_at)] = m.local_time
+                and bookingdb.is_same_minute(
+                    m.start_time at time zone interval '0' + r.utc_offsets[width_bucket(m.start_time, r.starts_at)],
+                    m.local_time
+                )
         )
     order by m.start_time, m.id;
 end;

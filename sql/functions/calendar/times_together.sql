@@ -118,7 +118,30 @@ begin
         v_new.duration_minutes := extract(epoch from v_new.end_time - v_new.start_time)::integer / 60;
     end if;
 
-    -- 5. What was written must agree.
+    -- 5. What follows must be in range as well. A session that takes place keeps its time: without one it would leave
+    -- the calendar, and others would book it. What was written must agree.
+    if v_new.start_time is distinct from p_old.start_time and v_new.start_time is not null then
+        perform bookingdb.require_instant('start_time', v_new.start_time);
+    end if;
+    if v_new.end_time is distinct from p_old.end_time and v_new.end_time is not null then
+        perform bookingdb.require_instant('end_time', v_new.end_time);
+    end if;
+    if bookingdb.occupies_time(v_new.status) then
+        if v_new.start_time is null and p_old.start_time is not null then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'start_time'));
+        end if;
+        if v_new.end_time is null and p_old.end_time is not null then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'end_time'));
+        end if;
+        if v_has_duration
+            and v_new.duration_minutes = 0
+            and v_new.start_time is not null
+            and v_new.end_time is null then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'duration_minutes', 'minimum', 1, 'maximum', 10080
+            ));
+        end if;
+    end if;
     perform bookingdb.require_agreeing_times(
         v_new, v_time_zone, v_has_local or v_has_start, v_has_start or v_has_end or v_has_duration
     );

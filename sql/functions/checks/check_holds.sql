@@ -34,13 +34,13 @@ begin
         or (
             c.id is null
             and h.released_at is null
-            and h.expires_at > now()
+            and h.expires_at > clock_timestamp()
             and b.session_id is null
         )
         or c.therapist_id <> h.therapist_id
         or c.client_id <> h.user_id
         or c.period <> tstzrange(h.start_time, h.end_time)
-        or (c.expires_at <> h.expires_at and greatest(c.expires_at, h.expires_at) > now());
+        or (c.expires_at <> h.expires_at and greatest(c.expires_at, h.expires_at) > clock_timestamp());
 end;
 $function$;
 

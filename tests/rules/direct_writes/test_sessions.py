@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.support import TOMORROW, World
-from tests.support.direct_writes import HOUR, INSERT, SHIFT, at, calendar, free, place
+from tests.support.direct_writes import HOUR, INSERT, SHIFT, at, calendar, free, insert, place, switched_off, update
 from tests.support.refusals import nothing_written, outcome, refused
 
 
@@ -187,18 +187,16 @@ def test_session_without_times_is_listed_and_blocks_nobody(world: World, changed
     therapist, client = world.therapist(), world.client(credits=2)
     row = {"user_id": client, "therapist_id": therapist, "start_time": at(10), "end_time": at(11), **changed}
 
-    session = world.scalar(
-        "insert into sessions (user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s) returning id",
-        *row.values(),
-    )
+    with switched_off(world, "insert"):
+        session = insert(world, **row)
 
     assert world.run("select id from bookingdb.unplaced_sessions()") == [(session,)]
     assert calendar(world) == []
     assert world.violations() == []
     # One that took its time becomes one that cannot, and the other way round.
     booked = world.book(client, therapist)
-    assignments = ", ".join(f"{name} = %s" for name in changed)
-    world.run(f"update sessions set {assignments} where id = %s", *changed.values(), booked["id"])
+    with switched_off(world, "update"):
+        update(world, booked["id"], **changed)
     assert calendar(world) == []
     assert world.count("bookingdb.unplaced_sessions()") == 2
     assert world.violations() == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from bookingdb.checks.verify import verify
 from bookingdb.install import source
 from tests.support import TOMORROW, World
 from tests.support.direct_writes import (
@@ -169,7 +171,7 @@ UPDATES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"end_time": utc(12)}, {"duration_minutes": 60}),
     # Nothing to follow.
     ({"scheduled_time": None}, {}),
-    ({"start_time": None, "end_time": None}, {}),
+    ({"start_time": None, "end_time": None, "status": "cancelled"}, {}),
     ({"title": "x"}, {}),
 ]
 
@@ -386,6 +388,107 @@ def test_absurd_time_is_refused(world: World, written: dict[str, Any], code: str
         insert(world, **people, **written)
     with nothing_written(world), refused(code):
         update(world, booked["id"], **written)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "parameter"),
+    [
+        ("end_time = end_time - interval '90 minutes'", "end_time"),
+        ("start_time = start_time + interval '2 hours'", "end_time"),
+        ("start_time = end_time, end_time = start_time", "end_time"),
+        ("end_time = start_time", "end_time"),
+        ("end_time = null", "end_time"),
+        ("start_time = null", "start_time"),
+        ("start_time = null, end_time = null, scheduled_date = null, scheduled_time = null", "start_time"),
+        ("duration_minutes = 0", "duration_minutes"),
+        ("end_time = null, duration_minutes = 0", "end_time"),
+    ],
+)
+def test_direct_write_leaves_a_session_its_time(world: World, assignment: str, parameter: str) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    booked = world.book(client, therapist)
+
+    with nothing_written(world), refused("invalid_parameter") as refusal:
+        world.run(f"update sessions set {assignment}")
+    assert refusal.detail["parameter"] == parameter
+    # One that does not take place may have any.
+    update(world, booked["id"], status="cancelled")
+    with refused("invalid_parameter") if parameter == "duration_minutes" else nullcontext():
+        world.run(f"update sessions set {assignment}")
+
+
+@pytest.mark.parametrize(
+    ("written", "parameter"),
+    [
+        ({"start_time": at(10), "end_time": at(9)}, "end_time"),
+        ({"start_time": at(10), "end_time": at(10), "duration_minutes": 0}, "end_time"),
+        ({"start_time": at(10), "duration_minutes": 0}, "duration_minutes"),
+    ],
+)
+def test_new_session_of_no_length_is_refused(world: World, written: dict[str, Any], parameter: str) -> None:
+    client = world.client()
+    with nothing_written(world), refused("invalid_parameter") as refusal:
+        insert(world, user_id=client, **written)
+    assert refusal.detail["parameter"] == parameter
+
+
+def test_session_inserted_again_needs_a_length(world: World) -> None:
+    booked = world.book(world.client(credits=1), world.therapist())
+    world.run("delete from sessions")
+
+    with nothing_written(world), refused("invalid_parameter"):
+        insert(world, id=booked["id"], user_id=booked["user_id"], credits_charged=1, start_time=at(10), end_time=at(9))
+
+
+@pytest.mark.parametrize(
+    ("times", "is_listed"),
+    [
+        ({"start_time": at(11), "end_time": at(10)}, True),
+        ({"start_time": at(10)}, True),
+        ({}, False),
+        ({"scheduled_date": DAY}, True),
+        ({"scheduled_date": dt.date(2020, 1, 1)}, False),
+        ({"start_time": at(11) - dt.timedelta(9), "end_time": at(10) - dt.timedelta(9)}, False),
+        ({"start_time": at(11), "end_time": at(10), "status": "cancelled"}, False),
+    ],
+)
+def test_session_without_a_usable_time_is_a_finding(world: World, times: dict[str, Any], is_listed: bool) -> None:
+    client = world.client()
+    with switched_off(world, "insert"):
+        session = insert(world, user_id=client, **times)
+
+    found = [(finding.group, finding.object) for finding in verify(world.connection)]
+    assert found == ([("contents", "public.sessions")] if is_listed else [])
+    # What does not touch the times is written.
+    update(world, session, title="x", status="cancelled")
+    assert verify(world.connection) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [
+        ({"scheduled_date": dt.date(2999, 12, 31), "scheduled_time": dt.time(23, 30)}, "UTC"),
+        ({"scheduled_date": dt.date(2999, 12, 31), "scheduled_time": dt.time(23, 30)}, "America/New_York"),
+        ({"scheduled_date": dt.date(1900, 1, 1), "scheduled_time": dt.time(0, 30)}, "Asia/Tokyo"),
+    ],
+)
+def test_derived_time_out_of_range_is_refused(world: World, written: dict[str, Any], zone: str) -> None:
+    world.book(world.client(credits=1), world.therapist(zone))
+    (session,) = world.scalar("select array(select id from sessions)")
+
+    with nothing_written(world), refused("invalid_parameter"):
+        update(world, session, **written)
+    with nothing_written(world), refused("invalid_parameter"):
+        insert(world, time_zone=zone, duration_minutes=60, **written)
+
+
+def test_seconds_of_a_start_are_no_contradiction(world: World) -> None:
+    insert(
+        world, user_id=world.client(), time_zone="UTC", start_time=at(10) + dt.timedelta(seconds=30),
+        end_time=at(11), scheduled_date=TOMORROW, scheduled_time=dt.time(10),
+    )  # fmt: skip
+
+    assert world.violations() == []
 
 
 def test_absurd_session_that_is_there_blocks_nobody(world: World) -> None:
