@@ -106,7 +106,7 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     }
     # As grants.sql left them.
     roles = f"jsonb_build_object('roles', {GRANTED_ROLES})"
-    trust = ["current_setting('bookingdb.carried_over')::jsonb"]
+    trust = [CARRIED_OVER]
     if takes_up:
         trust.append("current_setting('bookingdb.trusted_again')::jsonb")
     details = " || ".join([literal(Jsonb(known)), roles, *trust])
@@ -198,6 +198,8 @@ def _public_names(source: Source) -> list[str]:
 
 
 TRUSTED_ROLES = query("trusted_roles")
+# An expression: who was carried over from bookingdb_service, as grants.sql says for the rest of the transaction.
+CARRIED_OVER = "coalesce(nullif(current_setting('bookingdb.carried_over', true), '')::jsonb, '{}')"
 # An expression: the roles that our grants name.
 GRANTED_ROLES = f"array({query('granted_roles', hosts=KNOWN_ROLES, trusted=TRUSTED_ROLES)})"
 

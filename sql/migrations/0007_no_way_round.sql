@@ -262,13 +262,8 @@ add constraint policies_default_has_retention_days check (
     therapist_id is not null or retention_days is not null
 );
 
--- It comes back in the next statement; no result of a public function has it.
--- squawk-ignore ban-drop-column
-alter type bookingdb.effective_policy drop attribute has_hours;
-
-alter type bookingdb.effective_policy
-add attribute retention_days integer,
-add attribute has_hours boolean;
+-- At the end: calls in flight fill the attributes before it in their order.
+alter type bookingdb.effective_policy add attribute retention_days integer;
 
 -- Their result has a column more, and so they are made anew.
 drop function if exists public.get_policy(uuid);

@@ -425,6 +425,8 @@ def test_function_without_file_needs_a_migration_that_drops_it(world: World, fol
         add_function(folder, "bookingdb.number", 1)  # without its face
     else:
         path.unlink()
+        # Without this it would be the set of before, which is the older one.
+        add_function(folder, "bookingdb.other", 1)
     before = contents(world.connection)
     with pytest.raises(InstallError, match=rf"no file of this version defines: {name}\(\); drop them first"):
         migrate(world.connection, source=source.load(folder))

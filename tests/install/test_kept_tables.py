@@ -241,6 +241,20 @@ def test_session_written_again_meanwhile_is_a_new_one(kept: Kept) -> None:
     assert verify.verify(world.connection) == []
 
 
+def test_session_of_a_holds_id_takes_its_time_from_the_hold(kept: Kept) -> None:
+    (held,) = kept.run("select id from bookingdb.calendar where kind = 'hold'")
+    kept.run(
+        "insert into sessions (id, user_id, therapist_id, start_time, end_time)"
+        " select id, client_id, therapist_id, lower(period), upper(period) from bookingdb.calendar where id = %s",
+        *held,
+    )
+
+    by_migrate(kept.world.connection)
+
+    assert kept.run("select kind from bookingdb.calendar where id = %s", *held) == [("session",)]
+    assert verify.verify(kept.world.connection) == []
+
+
 def test_times_written_meanwhile_agree_as_for_direct_writers(kept: Kept) -> None:
     nine, twelve, fifteen = kept.sessions.values()
     kept.run("update sessions set start_time = %s, end_time = %s where id = %s", at(19), at(20), nine)

@@ -343,9 +343,9 @@ def test_generated_arguments_end_with_errors_of_the_table(own_server: Server) ->
 
 
 def test_an_error_that_is_none_of_the_table_is_found(own_server: Server) -> None:
-    any_zone = replaced("resolve_time_zone", ("if not exists", "if false and not exists"))
-    with sabotaged(own_server, any_zone):
-        assert any(text.startswith("22023") for text in fuzz.torture(own_server, seconds=1.5).wrong)
+    any_date = replaced("local_instant", ("p_date is null or p_date < date '1900-01-01' or p_date", "p_date"))
+    with sabotaged(own_server, any_date):
+        assert any(text.startswith("22008") for text in fuzz.torture(own_server, seconds=1.5).wrong)
 
 
 def test_a_line_of_the_servers_log_that_is_not_ours_is_found() -> None:

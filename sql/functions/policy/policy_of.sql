@@ -13,7 +13,11 @@ begin
         coalesce(o.:name, d.:name), -- for each setting
         exists (select from bookingdb.weekly_hours as w where w.therapist_id = p_therapist_id)
             or exists (select from bookingdb.date_overrides as v where v.therapist_id = p_therapist_id)
-    into v_policy
+    -- By name: the type's attributes are in the order in which versions added them.
+    into
+        v_policy.therapist_id,
+        v_policy.:name, -- for each setting
+        v_policy.has_hours
     from bookingdb.policies as d
     left join bookingdb.policies as o on o.therapist_id = p_therapist_id
     where d.therapist_id is null;

@@ -125,7 +125,7 @@ class Lot:
 
     @property
     def is_usable(self) -> bool:
-        return self.status == "active" and not self.is_over
+        return self.status in ("active", "used") and not self.is_over
 
 
 @dataclass
@@ -237,6 +237,8 @@ class Model:
 
     def post(self, lot: Lot, kind: str, amount: int, session: UUID | None = None) -> None:
         lot.balance += amount
+        if lot.status in ("active", "used"):
+            lot.status = "active" if lot.balance else "used"
         self.ledger.append((lot.client, kind, amount, lot.id, session))
 
     def policy(self, therapist: UUID | None) -> dict[str, Any]:
@@ -299,7 +301,7 @@ class Model:
             return
         session.refunded = True
         lot = self.lots[session.lot]
-        if lot.status == "expired" or (lot.status == "active" and lot.is_over):
+        if lot.status == "expired" or (lot.status in ("active", "used") and lot.is_over):
             grace_id = next(
                 (id_ for id_, row in self.seen.lots.items() if row["grace_for"] == lot.id and id_ not in self.lots),
                 uuid4(),
