@@ -126,11 +126,12 @@ _SESSIONS = (
 )
 
 _LOTS = (
-    # Before those that empty lots or give them a status: what a row was is recorded once for a column.
+    # Before those that empty lots or give them a status: what a row was is recorded once for a column. Lots that will be
+    # empty count, so that an adoption that goes on after it was killed finds the same ones.
     _LotClass(
         "credits.used_up",
         ("status", "credits_balance"),
-        "c.status::text = 'active' and c.credits_balance = 0",
+        "c.status::text = 'active' and coalesce(c.credits_balance, 0) <= 0",
         "lots that are used up",
         "status",
         {"used": ("status becomes 'used': no booking looks at them again", "'used'")},
