@@ -242,17 +242,16 @@ def test_session_written_again_meanwhile_is_a_new_one(kept: Kept) -> None:
 
 
 def test_session_of_a_holds_id_takes_its_time_from_the_hold(kept: Kept) -> None:
-    (held,) = kept.run("select id from bookingdb.calendar where kind = 'hold'")
-    kept.run(
-        "insert into sessions (id, user_id, therapist_id, start_time, end_time)"
-        " select id, client_id, therapist_id, lower(period), upper(period) from bookingdb.calendar where id = %s",
-        *held,
-    )
+    world = kept.world
+    by_migrate(world.connection)
+    held = world.scalar("select (hold_slot(%s, %s, %s, '17:00')).id", kept.client, kept.therapist, TOMORROW)
+    uninstall(world.connection, keep_data=True)
+    kept.write(at(17), id=held)
 
-    by_migrate(kept.world.connection)
+    by_migrate(world.connection)
 
-    assert kept.run("select kind from bookingdb.calendar where id = %s", *held) == [("session",)]
-    assert verify.verify(kept.world.connection) == []
+    assert kept.run("select kind from bookingdb.calendar where id = %s", held) == [("session",)]
+    assert verify.verify(world.connection) == []
 
 
 def test_times_written_meanwhile_agree_as_for_direct_writers(kept: Kept) -> None:
