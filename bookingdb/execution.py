@@ -25,6 +25,7 @@ After an error in a transaction of the caller's, Postgres lets that transaction 
 to go on, the call belongs in a savepoint: ``connection.transaction()``, ``session.begin_nested()``.
 """
 
+import datetime as dt
 import functools
 import inspect
 import random
@@ -51,6 +52,10 @@ AsyncDatabase: TypeAlias = (
     " | sqlalchemy.ext.asyncio.async_scoped_session[Any]"
 )
 """What the two classes take for `db`. In quotes: none of these packages need be there at run time."""
+
+# The types of Postgres, whose numbers never change.
+_TIMESTAMPTZ: Final = 1184
+_DATE: Final = 1082
 
 _RETRIES: Final = 5
 _LONGEST_FIRST_PAUSE: Final = 0.02  # seconds; twice as long before each further try
@@ -197,10 +202,43 @@ def _for_psycopg(cursor: object, call: Call[Any]) -> tuple[str, Any]:
     return call.numbered() if isinstance(cursor, RawCursor | AsyncRawCursor) else (call.statement, call.parameters)
 
 
+@functools.cache
+def _bounded(loader: "type[psycopg.abc.Loader]") -> "type[psycopg.abc.Loader]":
+    """Make the loader of a timestamp or date end at the limits of Python, where it would raise an error.
+
+    One absurd row must not keep a list from being read, nor a call that was done from being answered.
+    """
+    from psycopg import DataError  # noqa: PLC0415 (importing bookingdb must not load a driver)
+    from psycopg.adapt import Loader  # noqa: PLC0415 (see above)
+
+    class Bounded(Loader):
+        def __init__(self, oid: int, context: Any = None) -> None:
+            super().__init__(oid, context)
+            self._loader = loader(oid, context)
+
+        def load(self, data: Any) -> Any:
+            try:
+                return self._loader.load(data)
+            except DataError:
+                text = bytes(data)
+                limit = dt.datetime.min if text.startswith(b"-") or text.endswith(b"BC") else dt.datetime.max
+                return limit.date() if self.oid == _DATE else limit.replace(tzinfo=dt.UTC)
+
+    return Bounded
+
+
+def _set_up(cursor: Any) -> None:
+    """Give the cursor loaders that read every timestamp and date of a row."""
+    for oid in (_TIMESTAMPTZ, _DATE):
+        loader = cursor.adapters.get_loader(oid, 0)
+        cursor.adapters.register_loader(oid, _bounded(loader))
+
+
 def _fetch(connection: Any, call: Call[Any]) -> Rows:
     from psycopg.rows import tuple_row  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
     with connection.cursor(row_factory=tuple_row) as cursor:
+        _set_up(cursor)
         cursor.execute(*_for_psycopg(cursor, call), prepare=_PREPARE)
         rows: Rows = cursor.fetchall()
         return rows
@@ -238,6 +276,7 @@ async def _fetch_async(connection: Any, call: Call[Any]) -> Rows:
     from psycopg.rows import tuple_row  # noqa: PLC0415 (importing bookingdb must not load a driver)
 
     async with connection.cursor(row_factory=tuple_row) as cursor:
+        _set_up(cursor)
         await cursor.execute(*_for_psycopg(cursor, call), prepare=_PREPARE)
         rows: Rows = await cursor.fetchall()
         return rows

@@ -126,8 +126,8 @@ _SESSIONS = (
 )
 
 _LOTS = (
-    # Before those that empty lots or give them a status: what a row was is recorded once for a column. Lots that will be
-    # empty count, so that an adoption that goes on after it was killed finds the same ones.
+    # Before those that empty lots or give them a status: what a row was is recorded once for a column. Lots that will
+    # be empty count, so that an adoption that goes on after it was killed finds the same ones.
     _LotClass(
         "credits.used_up",
         ("status", "credits_balance"),

@@ -697,6 +697,20 @@ def test_a_session_that_others_wrote_may_have_gaps(world: World) -> None:
     assert session.to_dict()["start_time"] is None
 
 
+@pytest.mark.parametrize("kind", [kind for kind in OURS if "sqlalchemy" not in kind])
+async def test_session_without_an_end_in_time_is_read(world: World, kind: str) -> None:
+    booked = world.book(world.client(credits=1), world.therapist())["id"]
+    # A row from before such times were refused.
+    world.run("alter table sessions disable trigger user")
+    world.run("update sessions set start_time = '-infinity', end_time = 'infinity' where id = %s", booked)
+
+    async with opened(world, kind) as database:
+        (session,) = await result_of(database.bookings.list_sessions())
+
+    assert (session.start_time.year, session.end_time.year) == (1, 9999)
+    assert session.to_dict()["end_time"].startswith("9999")
+
+
 def test_history_is_read_in_pages(world: World) -> None:
     client = world.client(credits=1)
     bookings = Bookings(world.connection)
