@@ -103,11 +103,25 @@ for each row execute function bookingdb.refuse_change();
 create trigger _bookingdb_append_only after delete or update on bookingdb.history
 for each row execute function bookingdb.refuse_change();
 
+-- A mark that is gone, or another person's, lets an old snapshot decide. Rules of a zone that are gone hide its change.
+-- The functions of bookingdb update other columns.
+create trigger _bookingdb_append_only after delete or update of person_id on bookingdb.rule_changes
+for each row execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_append_only after delete or update of id, time_zone on bookingdb.time_zone_rules
+for each row execute function bookingdb.refuse_change();
+
 -- A dump's rows would be written down a second time by the triggers above. BEFORE, to speak before the primary key.
 create trigger _bookingdb_no_restore before insert on bookingdb.history
 for each row execute function bookingdb.refuse_restored_rows();
 
 -- TRUNCATE fires no row trigger: it would empty a table behind the back of everything above.
+create trigger _bookingdb_no_truncate before truncate on bookingdb.rule_changes
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.time_zone_rules
+for each statement execute function bookingdb.refuse_change();
+
 create trigger _bookingdb_no_truncate before truncate on public.sessions
 for each statement execute function bookingdb.refuse_change();
 

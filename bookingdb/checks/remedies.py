@@ -116,21 +116,30 @@ def is_settled(invariant: int, problem: str) -> bool:
         "balance is negative",
         "ledger and balance differ",
         "lot belongs to another client than its last ledger entry",
+        "credits in a lot that is used up",
+        "credits in a lot that is expired",
     )
 
 
 # Statements that repair a violation, by its problem, with names from its context; and what is said after them.
 _GIVE_UP_HOLD = "update bookingdb.holds set released_at = now() where id = '{subject}'"
 _FREE_TIME = "delete from bookingdb.calendar where id = '{subject}' and kind = 'hold'"
+_REOPEN_LOT = "update public.user_credits set status = 'active' where id = '{subject}'"
+_CHARGE_AGAIN = (
+    "select bookingdb.lock_people(array[s.user_id]), bookingdb.take_credit(s.user_id, s.id, part, false)"
+    " from public.sessions as s, generate_series(1, s.credits_charged) as part where s.id = '{subject}'"
+)
 _REPAIRS = {
     "lot belongs to another client than its last ledger entry": (
         ["update public.user_credits set user_id = '{ledger_user_id}' where id = '{subject}'"],
         ", unless it is the ledger that is wrong",
     ),
-    "session that takes place got its credits back": (
-        ["update public.sessions set status = 'cancelled' where id = '{subject}'"],
-        ", or leave it, take the credits with adjust_credits, and acknowledge this",
+    "session that was not cancelled got its credits back": (
+        [_CHARGE_AGAIN],
+        ", or cancel it again, or leave it free of charge, and acknowledge this",
     ),
+    "credits in a lot that is used up": ([_REOPEN_LOT], ""),
+    "credits in a lot that is expired": ([_REOPEN_LOT, "select * from public.expire_credits()"], ""),
     # The time that the client was promised may be somebody else's by now.
     "hold has no calendar row": ([_GIVE_UP_HOLD], ""),
     "calendar row differs from its hold": ([_FREE_TIME, _GIVE_UP_HOLD], ""),

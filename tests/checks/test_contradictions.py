@@ -57,7 +57,7 @@ CONTRADICTIONS = {
         "insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
         " values ('{ada}', '{lot}', '{session}', 'refund', 1, 3, 'x');"
         " update user_credits set credits_balance = 3 where id = '{lot}'",
-        "8: {session}", "session that takes place got its credits back",
+        "8: {session}", "session that was not cancelled got its credits back",
     ),
     "refund of a session that took place": (
         "insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor)"
@@ -66,7 +66,11 @@ CONTRADICTIONS = {
         " update sessions set status = 'completed' where id = '{session}';"
         " delete from bookingdb.calendar where id = '{session}';"
         " update booking_audit_log set new_status = 'completed' where session_id = '{session}'",
-        "8: {session}", "session that took place got its credits back",
+        "8: {session}", "session that was not cancelled got its credits back",
+    ),
+    "lot with credits that says it is used up": (
+        "update user_credits set status = 'used' where id = '{lot}'",
+        "3: {lot}", "credits in a lot that is used up",
     ),
     "hold without its calendar row": (
         "delete from bookingdb.calendar where id = '{hold}'",
@@ -156,6 +160,51 @@ def test_records_that_contradict_each_other_are_found(practice: Practice, contra
     }
     put_right(practice.world, findings)
     assert verify.verify(practice.world.connection) == []
+
+
+def test_lot_filled_after_its_expiry_is_found(world: World) -> None:
+    client = world.client(credits=2)
+    world.run("update user_credits set expires_at = now()")
+    world.run("select * from expire_credits()")
+    world.run("update user_credits set credits_balance = 2, expires_at = null")
+    assert world.balance(client) == 0
+
+    findings = verify.verify(world.connection)
+    assert [finding.problem.partition(" {")[0] for finding in findings] == ["credits in a lot that is expired"]
+    put_right(world, findings)
+    assert verify.verify(world.connection) == []
+    assert world.balance(client) == 2
+
+
+@pytest.fixture
+def refunded(practice: Practice) -> Practice:
+    """Ada's session was cancelled, and is scheduled again by a plain statement: it takes place for nothing."""
+    call(practice.world.connection, "cancel_session", session_id=practice.names["session"])
+    practice.world.run("update sessions set status = 'scheduled' where id = %s", practice.names["session"])
+    return practice
+
+
+def test_session_that_was_charged_again_returns_its_credit(refunded: Practice) -> None:
+    world, names = refunded.world, refunded.names
+    assert world.balance(names["ada"]) == 3
+    put_right(world, verify.verify(world.connection))
+    assert world.balance(names["ada"]) == 2
+    assert world.run("select kind from bookingdb.ledger where charge = 2") == [("debit",)]
+    assert verify.verify(world.connection) == []
+
+    assert call(world.connection, "cancel_session", session_id=names["session"])["refunded"]
+    assert world.balance(names["ada"]) == 3
+    assert verify.verify(world.connection) == []
+
+
+def test_acknowledged_session_may_go_on(refunded: Practice) -> None:
+    world, session = refunded.world, refunded.names["session"]
+    acknowledgements.acknowledge(world.connection, verify.verify(world.connection), "free of charge")
+    assert verify.verify(world.connection) == []
+    call(world.connection, "confirm_session", session_id=session)
+    assert verify.verify(world.connection) == []
+    world.run("update sessions set status = 'completed' where id = %s", session)
+    assert verify.verify(world.connection) == []
 
 
 def test_clients_that_are_merged_contradict_nothing(practice: Practice) -> None:

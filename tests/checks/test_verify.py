@@ -397,7 +397,9 @@ DAMAGES = {
     ),
     # Contents
     "no time zones": (
-        "delete from bookingdb.time_zone_rules; delete from bookingdb.time_zones where name <> 'UTC'",
+        "alter table bookingdb.time_zone_rules disable trigger user; delete from bookingdb.time_zone_rules;"
+        " alter table bookingdb.time_zone_rules enable trigger user;"
+        " delete from bookingdb.time_zones where name <> 'UTC'",
         "contents",
         "bookingdb.time_zones",
     ),

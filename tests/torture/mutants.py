@@ -158,6 +158,25 @@ MUTANTS = (
         "test_booking_during_a_change_of_rules_never_deadlocks",
     ),
     Mutant(
+        "marks that nobody deletes", "triggers.sql",
+        "after delete or update of person_id on bookingdb.rule_changes",
+        "after update of person_id on bookingdb.rule_changes",
+        "test_marks_and_rules_of_zones_stay",
+    ),
+    Mutant(
+        "lots with credits that are never used up", _function("record_balance_change"),
+        "and (new.status <> 'used' or new.credits_balance = 0)", "", "test_lot_with_credits_is_never_used_up",
+    ),
+    Mutant(
+        "the client of a lot that changed hands", _function("return_credit"),
+        "not v_is_theirs\n", "false\n",
+        "test_credit_of_a_lot_that_changed_hands_returns_to_its_client",
+    ),
+    Mutant(
+        "the time that a moved session was booked for", _function("keys_over"), "where a.session_id = k.result_id",
+        "where false", "test_key_of_a_session_moved_earlier_stays",
+    ),
+    Mutant(
         "the mark of a booking under a limit", _function("occupy_free_time"), "< 1000 then", "< 0 then",
         "test_limit_counts_what_was_booked_meanwhile",
     ),

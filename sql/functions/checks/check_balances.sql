@@ -30,6 +30,18 @@ begin
         or coalesce(c.credits_balance, 0) <> coalesce(l.total, 0)
         or coalesce(c.credits_balance, 0) <> coalesce(l.last_balance, 0);
 
+    -- Nobody could spend these credits. An application may have called a lot expired itself.
+    return query
+    select 3, c.id, 'credits in a lot that is ' || case c.status when 'used' then 'used up' else 'expired' end,
+        jsonb_build_object('user_id', c.user_id, 'credits', c.credits_balance)
+    from public.user_credits as c
+    left join (
+        select distinct e.lot_id
+        from bookingdb.ledger as e
+        where e.kind = 'expiry'
+    ) as x on x.lot_id = c.id
+    where c.credits_balance > 0 and (c.status = 'used' or (c.status = 'expired' and x.lot_id is not null));
+
     -- Each ledger entry begins with the balance that the one before it left.
     return query
     select 3, e.lot_id, 'ledger entries do not chain', jsonb_build_object('entry_id', e.id)
@@ -45,4 +57,4 @@ end;
 $function$;
 
 comment on function bookingdb.check_balances() is
-'Invariant 3: returns the lots that are overdrawn, or differ from the ledger, and the ledger entries that do not chain.';
+'Invariant 3: returns the lots that are overdrawn, differ from the ledger, or keep credits that nobody can spend, and the ledger entries that do not chain.';

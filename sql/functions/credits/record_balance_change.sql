@@ -37,7 +37,8 @@ begin
     limit 1;
 
     -- A function of bookingdb wrote the ledger first: nothing is left to do.
-    if v_posted = new.credits_balance and v_posted_user_id = new.user_id then
+    if v_posted = new.credits_balance and v_posted_user_id = new.user_id
+        and (new.status <> 'used' or new.credits_balance = 0) then
         return null;
     end if;
 
@@ -64,16 +65,21 @@ begin
         );
     end if;
 
-    -- A lot that was emptied leaves the index in which a booking looks for credits, and one that was refilled comes
-    -- back. (The functions of bookingdb write the status themselves.)
-    if tg_op = 'UPDATE' and (old.credits_balance = 0) <> (v_balance = 0) then
+    -- A lot that was emptied leaves the index in which a booking looks for credits. One with credits in it comes back,
+    -- once: an application's trigger may insist on its status. Our functions write the status themselves.
+    if tg_op = 'INSERT' or (
+        tg_op = 'UPDATE'
+        and ((old.credits_balance = 0) <> (v_balance = 0) or (v_balance > 0 and old.status <> 'used'))
+    ) then
         update public.user_credits as c
         set status = case c.credits_balance when 0 then 'used' else 'active' end
-        where c.id = v_lot_id and c.status = case c.credits_balance when 0 then 'active' else 'used' end;
+        where c.id = v_lot_id
+            and c.status = case c.credits_balance when 0 then 'active' else 'used' end
+            and (c.credits_balance > 0 or tg_op = 'UPDATE');
     end if;
     return null;
 end;
 $function$;
 
 comment on function bookingdb.record_balance_change() is
-'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct, and a lot that it emptied or refilled its status.';
+'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct, and the lot its status.';

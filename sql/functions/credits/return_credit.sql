@@ -13,6 +13,7 @@ declare
     v_lot public.user_credits;
     v_lock_timeout text;
     v_found boolean := false;
+    v_is_theirs boolean;
 begin
     -- Every charge but the last was returned. The last entry, in this order, is that of the last part: the return, if
     -- there is one, before the debit. (An anti-join would cost 2 % of a cancellation's instructions.)
@@ -49,12 +50,22 @@ begin
                 perform bookingdb.raise_error('busy');
         end;
 
+        -- The lot may be somebody's by now who never had this session.
+        v_is_theirs := v_lot.user_id is null or v_lot.user_id in (p_session.user_id, v_debit.user_id);
+        if not v_is_theirs then
+            v_lot.user_id := v_debit.user_id;
+        end if;
+
         -- The clock is read here, because the lot may have expired during the wait.
         if v_lot.id is null
             or v_lot.status = 'expired'
             or (
                 v_lot.status in ('active', 'used')
-                and (v_lot.expires_at <= clock_timestamp() or v_lot.credits_balance > 2147483647 + v_debit.amount)
+                and (
+                    not v_is_theirs
+                    or v_lot.expires_at <= clock_timestamp()
+                    or v_lot.credits_balance > 2147483647 + v_debit.amount
+                )
             ) then
             -- A lot that was revoked has no grace. A balance that only a direct writer can make has no room for more.
             perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot);

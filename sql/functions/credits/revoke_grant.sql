@@ -38,8 +38,16 @@ begin
     end if;
     v_revoked_id := v_lot.id;
 
-    perform bookingdb.lock_people(array[v_lot.user_id]);
-    -- The grace lots in which its credits came back after the expiry are revoked, too.
+    -- Its credits may have come back to a client that had it before.
+    perform bookingdb.lock_people(array(
+        select v_lot.user_id
+        union
+        select l.user_id
+        from bookingdb.ledger as l
+        where l.lot_id = v_lot.id
+    ));
+    -- The grace lots in which its credits came back are revoked, too. The ledger knows them, even where a grace lot
+    -- between was deleted.
     with recursive family as (
         select c.id
         from public.user_credits as c
@@ -48,10 +56,16 @@ begin
         select g.id
         from family as f
         cross join lateral (
-            select l.id
-            from public.user_credits as l
-            where l.user_id = v_lot.user_id and l.grace_for_lot_id = f.id
-            -- Not flattened: a hash join would read all lots of the client.
+            select r.lot_id as id
+            from bookingdb.ledger as d
+            inner join bookingdb.ledger as r
+                on r.session_id = d.session_id
+                and r.charge = d.charge
+                and r.part = d.part
+                and r.kind in ('refund', 'goodwill')
+                and r.lot_id <> d.lot_id
+            where d.lot_id = f.id and d.kind = 'debit'
+            -- Not flattened: a hash join would read the whole ledger.
             offset 0
         ) as g
     )

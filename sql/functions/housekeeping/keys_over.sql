@@ -34,6 +34,20 @@ begin
             where s.series_id = k.result_id and (s.end_time > v_now) is not false
             offset 0
         )
+        -- The retry asks for the time that was booked first: a session that was moved away from it left it free.
+        and not exists (
+            select from public.booking_audit_log as a
+            where a.session_id = k.result_id
+                and (a.changes #>> '{start_time,old}')::timestamptz > v_now
+            offset 0
+        )
+        and not exists (
+            select from public.sessions as s
+            inner join public.booking_audit_log as a on a.session_id = s.id
+            where s.series_id = k.result_id
+                and (a.changes #>> '{start_time,old}')::timestamptz > v_now
+            offset 0
+        )
         and not exists (
             select from bookingdb.holds as h
             where h.id = k.result_id and h.end_time > v_now

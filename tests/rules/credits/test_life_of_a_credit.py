@@ -10,7 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support import World
-from tests.support.life import LONG_AGO, LONG_FROM_NOW, call, expire_lot, require_sound, rows, statement
+from tests.support.life import LONG_AGO, LONG_FROM_NOW, call, cancel, expire_lot, require_sound, rows, statement
 from tests.support.refusals import nothing_written, refused
 
 DAY = dt.timedelta(days=1)
@@ -473,3 +473,49 @@ def test_a_statement_counts_more_than_an_integer_holds(world: World) -> None:
         world.run("insert into user_credits (user_id, credits_balance) values (%s, %s)", client, MOST)
     balances = [line["balance"] for line in statement(world.connection, client)]
     assert balances == [0, 1, MOST + 1, 2 * MOST + 1, 2 * MOST + 1]
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_credit_of_a_lot_that_changed_hands_returns_to_its_client(world: World, expired: bool) -> None:
+    client, other, therapist = world.client(credits=2), world.client(), world.therapist()
+    lot = world.scalar("select id from user_credits")
+    session = world.book(client, therapist)["id"]
+    world.run("update user_credits set user_id = %s where user_id = %s", other, client)
+    if expired:
+        expire_lot(world.connection, lot)
+
+    assert cancel(world, session)
+    assert (world.balance(client), world.balance(other)) == (1, 0 if expired else 1)
+    require_sound(world)
+
+    call(world.connection, "revoke_grant", lot_id=lot)
+    assert (world.balance(client), world.balance(other)) == (0, 0)
+    require_sound(world)
+
+
+def test_revoked_lot_that_changed_hands_gets_nothing_back(world: World) -> None:
+    client, other = world.client(credits=2), world.client()
+    session = world.book(client, world.therapist())["id"]
+    world.run("update user_credits set user_id = %s where user_id = %s", other, client)
+    call(world.connection, "revoke_grant", lot_id=world.scalar("select id from user_credits"))
+
+    assert cancel(world, session)
+    assert (world.balance(client), world.balance(other)) == (0, 0)
+    require_sound(world)
+
+
+def test_chargeback_reaches_past_a_deleted_grace_lot(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    lot = world.scalar("select id from user_credits")
+    first = world.book(client, therapist)["id"]
+    expire_lot(world.connection, lot)
+    cancel(world, first)
+    second = world.book(client, therapist)["id"]
+    world.run("delete from user_credits where id <> %s", lot)
+    cancel(world, second)
+    assert world.balance(client) == 1
+
+    revoked = call(world.connection, "revoke_grant", lot_id=lot)
+
+    assert revoked["credits_balance"] == world.balance(client) == 0
+    require_sound(world)

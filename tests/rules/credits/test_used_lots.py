@@ -113,3 +113,32 @@ def test_lot_written_without_credits_waits_for_them(world: World) -> None:
     world.run("update user_credits set credits_balance = credits_balance + 5 where status = 'active'")
     assert world.book(client, world.therapist())["credits_balance"] == 4
     require_sound(world)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "update user_credits set status = 'used'",
+        "update user_credits set credits_balance = 6, status = 'used'",
+        "insert into user_credits (user_id, credits_balance, status) select user_id, 3, 'used' from user_credits",
+    ],
+    ids=["status", "row", "insert"],
+)
+def test_lot_with_credits_is_never_used_up(world: World, write: str) -> None:
+    client = world.client(credits=5)
+    world.run(write)
+    assert {status for _, status in lots(world)} == {"active"}
+    assert world.balance(client) == sum(balance for balance, _ in lots(world))
+    require_sound(world)
+
+
+def test_trigger_that_insists_on_used_ends(world: World) -> None:
+    world.client(credits=5)
+    with world.connection.transaction(force_rollback=True):
+        world.run(
+            "create function insist() returns trigger language plpgsql as"
+            " $$ begin new.status := 'used'; return new; end $$;"
+            " create trigger insist before update on user_credits for each row execute function insist()"
+        )
+        world.run("update user_credits set updated_at = now()")
+        assert lots(world) == [(5, "used")]

@@ -34,6 +34,17 @@ def test_the_records_are_not_rewritten(world: World, table: str, change: str) ->
         assert outcome(partial(world.run, change.format(table))) in {"42501"}
 
 
+@pytest.mark.parametrize("table", ["bookingdb.rule_changes", "bookingdb.time_zone_rules"])
+@pytest.mark.parametrize("change", ["delete from {}", "truncate {}", "update {} set {}"])
+def test_marks_and_rules_of_zones_stay(world: World, table: str, change: str) -> None:
+    world.run("select * from set_policy('{\"maximum_sessions_per_day\": 5}')")
+    other = "person_id = gen_random_uuid()" if table.endswith("changes") else "time_zone = 'UTC'"
+
+    with nothing_written(world):
+        assert outcome(partial(world.run, change.format(table, other))) == "42501"
+    assert world.count(table) > 0
+
+
 def test_a_user_with_sessions_or_credits_is_not_deleted(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     world.book(client, therapist)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -45,6 +46,22 @@ def age_holds(world: World) -> None:
         )
 
 
+def age_session(world: World, session: UUID, days: int) -> None:
+    """Let a session have been booked for a time this many days before, as if so much time had passed."""
+    with world.connect(user=world.superuser) as superuser, superuser.transaction():
+        superuser.execute("set local session_replication_role = replica")
+        superuser.execute(
+            "update sessions set start_time = start_time - %(by)s, end_time = end_time - %(by)s,"
+            " scheduled_date = scheduled_date - %(days)s where id = %(id)s",
+            {"by": days * DAY, "days": days, "id": session},
+        )
+        superuser.execute(
+            "update bookingdb.calendar set period = tstzrange(lower(period) - %(by)s, upper(period) - %(by)s),"
+            " blocked = tstzrange(lower(blocked) - %(by)s, upper(blocked) - %(by)s) where id = %(id)s",
+            {"by": days * DAY, "id": session},
+        )
+
+
 def keys(world: World) -> set[str]:
     return {key for (key,) in world.run("select key from bookingdb.idempotency_keys")}
 
@@ -78,8 +95,7 @@ def test_key_goes_when_it_is_old_and_its_session_over(world: World) -> None:
     assert clean(world) == {}
     age_keys(world)
     assert clean(world) == {}
-    past = dt.datetime.now(dt.UTC) - DAY
-    world.run("update sessions set start_time = %s, end_time = %s where id = %s", past, past + HOUR, over)
+    age_session(world, over, 3)
 
     assert clean(world, dry_run=True) == {"idempotency_keys": 1}
     assert clean(world) == {"idempotency_keys": 1}
@@ -100,6 +116,28 @@ def test_key_of_a_cancelled_session_to_come_stays(world: World) -> None:
     assert world.count("sessions") == 1
 
 
+@pytest.mark.parametrize("how", ["session", "series"])
+def test_key_of_a_session_moved_earlier_stays(world: World, how: str) -> None:
+    client, therapist = world.client(credits=4), world.therapist()
+    booking = {"user_id": client, "therapist_id": therapist, "session_date": TOMORROW + 9 * DAY,
+               "session_time": "10:00", "idempotency_key": "booked"}  # fmt: skip
+    if how == "series":
+        call_again = partial(rows, world.connection, "book_series", occurrences=2, **booking)
+    else:
+        call_again = partial(rows, world.connection, "create_session_with_credit_deduction", **booking)
+    sessions = [row["id"] for row in call_again()]
+    for place, session in enumerate(sessions):
+        call(world.connection, "reschedule_session", session_id=session, session_date=TOMORROW,
+             session_time=f"{10 + place}:00")  # fmt: skip
+        age_session(world, session, 3)
+        call(world.connection, "complete_session", session_id=session)
+    age_keys(world)
+
+    assert clean(world) == {}
+    assert [row["id"] for row in call_again()] == sessions
+    assert world.count("sessions") == len(sessions)
+
+
 def test_key_of_a_series_stays_until_its_last_session_is_over(world: World) -> None:
     client, therapist = world.client(credits=3), world.therapist()
     series = rows(world.connection, "book_series", user_id=client, therapist_id=therapist, session_date=TOMORROW,
@@ -107,8 +145,7 @@ def test_key_of_a_series_stays_until_its_last_session_is_over(world: World) -> N
     age_keys(world)
     for number, session in enumerate(series):
         assert clean(world) == {}
-        past = dt.datetime.now(dt.UTC).replace(microsecond=0) - (number + 1) * DAY
-        world.run("update sessions set start_time = %s, end_time = %s where id = %s", past, past + HOUR, session["id"])
+        age_session(world, session["id"], 3 + 8 * number)
 
     assert clean(world) == {"idempotency_keys": 1}
 
@@ -125,8 +162,7 @@ def test_key_of_a_hold_stays_until_its_time_is_over(world: World) -> None:
     assert call(world.connection, "book_hold", hold_id=hold, idempotency_key="booked")["id"] == booked
 
     age_holds(world)
-    past = dt.datetime.now(dt.UTC).replace(microsecond=0) - LAST_WEEK
-    world.run("update sessions set start_time = %s, end_time = %s", past, past + HOUR)
+    age_session(world, booked, 9)
     assert clean(world) == {"idempotency_keys": 2, "holds": 1}
 
 
