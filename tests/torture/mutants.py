@@ -306,7 +306,7 @@ MUTANTS = (
     ),
     Mutant(
         "the status of a lot that is emptied or filled directly", _function("record_balance_change"),
-        "if tg_op = 'UPDATE' and (old.credits_balance = 0) <> (v_balance = 0) then", "if false then",
+        "if tg_op = 'INSERT' or (", "if false and (",
         "test_direct_writer_empties_and_fills_a_lot",
     ),
     Mutant(
