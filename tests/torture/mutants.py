@@ -206,6 +206,11 @@ MUTANTS = (
         "test_direct_write_leaves_a_session_its_time",
     ),
     Mutant(
+        "the zone of a new session", _function("times_together"),
+        "v_is_new and v_new.time_zone is null", "false",
+        "test_new_session_keeps_the_zone_it_was_judged_by",
+    ),
+    Mutant(
         "the range of times that follow", _function("times_together"),
         "v_new.end_time is distinct from p_old.end_time and", "false and",
         "test_derived_time_out_of_range_is_refused",

@@ -97,6 +97,11 @@ begin
         );
     end if;
 
+    -- A new session keeps the zone that its times are judged by: its therapist may change, and theirs.
+    if v_is_new and v_new.time_zone is null and v_new.start_time is not null then
+        v_new.time_zone := v_time_zone;
+    end if;
+
     -- 4. The end follows the duration that was written without it, else the duration follows the end.
     if isfinite(v_new.start_time)
         and v_new.duration_minutes > 0

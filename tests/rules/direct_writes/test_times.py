@@ -218,6 +218,19 @@ def test_session_that_contradicted_itself_stays_writable(berlin: World) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("times", [{"start_time": utc(11), "end_time": utc(12)}, {**NOON, "duration_minutes": 60}])
+def test_new_session_keeps_the_zone_it_was_judged_by(berlin: World, times: dict[str, Any]) -> None:
+    session = insert(berlin, user_id=berlin.client(), therapist_id=berlin.therapist(None), **times)
+
+    update(berlin, session, therapist_id=berlin.therapist("Asia/Tokyo"))
+    berlin.run('select set_policy(\'{"time_zone": "America/New_York"}\')')
+    update(berlin, session, scheduled_time=dt.time(12, 30))
+
+    assert row(berlin, session)["start_time"] == utc(11, 30)
+    assert row(berlin, session, "time_zone") == {"time_zone": BERLIN}
+    assert berlin.violations() == []
+
+
 def test_local_time_written_directly_moves_the_session(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=1)
     booked = world.book(client, therapist, "10:00")
