@@ -30,13 +30,13 @@ def test_default_policy_lacks_no_setting(world: World) -> None:
     assert allowed == []
 
 
-def test_settings_are_columns_of_policies_in_their_order() -> None:
+def test_settings_are_columns_of_policies() -> None:
     effective = composite_types(SOURCE.migrations)["bookingdb.effective_policy"]
     columns = SOURCE.catalogue["columns"]
     types = {"time zone": "text"}
     expected = {setting.name: types.get(setting.type, setting.type) for setting in SETTINGS}
 
-    assert list(effective.items()) == [("therapist_id", "uuid"), *expected.items(), ("has_hours", "boolean")]
+    assert effective == {"therapist_id": "uuid", **expected, "has_hours": "boolean"}
     assert {name: columns[f"bookingdb.policies.{name}"]["type"] for name in expected} == expected
 
 
