@@ -290,7 +290,7 @@ def run_selftest(database_url: str | None, as_json: bool) -> None:
             say(f"{check.name}{': ' if check.detail else ''}{check.detail}", mark=f"{mark} ")
 
     with open_database(database_url) as connection:
-        passed = selftest.selftest(connection, database.resolve(database_url).conninfo, report)
+        passed = selftest.selftest(connection, database.resolve(database_url), report)
     if as_json:
         print_json([{"name": check.name, "passed": check.passed, "detail": check.detail} for check in checks])
     if not passed:

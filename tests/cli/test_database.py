@@ -19,11 +19,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bookingdb import database
 from bookingdb.cli.console import open_database
-from bookingdb.cli.main import Commands
+from bookingdb.cli.main import Commands, main
 from bookingdb.cli.options import database_url_option
 from bookingdb.database import DatabaseUnreachable, NoDatabase, Target
 from bookingdb.local import machine
 from bookingdb.local.server import LocalServer
+from tests.support import World
 
 VARIABLES = (*database.URL_VARIABLES, *database.LIBPQ_VARIABLES, "PGPASSWORD", "PGCONNECT_TIMEOUT")
 SECRET = "hunter2-is-my-secret"
@@ -110,6 +111,18 @@ def test_each_source_yields_to_the_one_before_it(
     monkeypatch.setenv("BOOKINGDB_DATABASE_URL", named(url, 2))
     assert found() == ("named_2", "BOOKINGDB_DATABASE_URL")
     assert found(named(url, 1)) == ("named_1", "--database-url")
+
+
+def test_selftest_races_on_the_database_that_a_service_names(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = conninfo_to_dict(world.url)
+    services = tmp_path / "services.conf"
+    services.write_text("[practice]\n" + "".join(f"{key}={value}\n" for key, value in parts.items()))
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGSERVICE", "practice")
+    result = CliRunner().invoke(main, ["selftest"])
+    assert (result.exit_code, result.stdout.count("ok    ")) == (0, 13)
 
 
 @pytest.mark.parametrize("name", database.LIBPQ_VARIABLES)

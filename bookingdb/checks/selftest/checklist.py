@@ -12,6 +12,7 @@ from psycopg.pq import TransactionStatus
 from bookingdb.checks.selftest import bookings, race
 from bookingdb.checks.selftest.expectations import Connection, Failed, describe, load, settle
 from bookingdb.checks.selftest.stage import BorrowedStage, Stage, is_adopted
+from bookingdb.database import Target
 from bookingdb.errors import BookingError
 from bookingdb.install.owner import refuse_more_rights
 
@@ -29,13 +30,13 @@ class Check:
     detail: str = ""
 
 
-def selftest(connection: Connection, conninfo: str, report: Callable[[Check], None]) -> bool:
+def selftest(connection: Connection, target: Target | str, report: Callable[[Check], None]) -> bool:
     """Run the checklist.
 
     Args:
         connection: to the database in question, as the owner of what is installed; outside a transaction.
             May go through a transaction pooler.
-        conninfo: the libpq connection string or URL of the same database: a race needs a second connection.
+        target: the same database, or its libpq connection string or URL: a race needs a second connection.
         report: is given each check's result as soon as there is one.
 
     Returns:
@@ -44,7 +45,7 @@ def selftest(connection: Connection, conninfo: str, report: Callable[[Check], No
     Raises:
         SelftestError: bookingdb is not installed there, or the role may not do this.
         bookingdb.install.session.InstallError: the role has more rights than the owner.
-        bookingdb.database.DatabaseUnreachable: `conninfo` leads nowhere.
+        bookingdb.database.DatabaseUnreachable: `target` leads nowhere.
         psycopg.OperationalError: the connection was lost.
 
     Example:
@@ -81,7 +82,7 @@ def selftest(connection: Connection, conninfo: str, report: Callable[[Check], No
                 record(name, partial(_not_tried, reason) if reason else partial(check, stage))
 
     for name, second in race.RACES:
-        record(name, partial(race.run_race, connection, conninfo, second))
+        record(name, partial(race.run_race, connection, target, second))
     return all(results)
 
 

@@ -66,12 +66,14 @@ RACES: Final[tuple[tuple[str, Callable[[Connection, _Booked], None]], ...]] = (
 )
 
 
-def run_race(connection: Connection, conninfo: str, second: Callable[[Connection, _Booked], None]) -> str:
+def run_race(
+    connection: Connection, target: database.Target | str, second: Callable[[Connection, _Booked], None]
+) -> str:
     """Let a second caller come while the first one has booked.
 
     Args:
         connection: the first caller's, outside a transaction.
-        conninfo: of the same database, for the second caller.
+        target: the same database, for the second caller.
         second: what the second caller does.
 
     Returns:
@@ -80,7 +82,7 @@ def run_race(connection: Connection, conninfo: str, second: Callable[[Connection
     Raises:
         Failed: the second caller did not wait, or not for the first.
     """
-    with database.connect(conninfo) as second_connection:
+    with database.connect(target) as second_connection:
         with connection.transaction(force_rollback=True):
             settle(connection)
             booked = _book(connection)
@@ -114,7 +116,8 @@ def _gives_up(
 def _book(connection: Connection) -> _Booked | None:
     """Book as the first caller; None where there is nobody to try it with.
 
-    Nothing but the booking itself may take a lock for which the second caller would wait.
+    Whoever writes a therapist's rules locks the therapist. Nothing but the booking itself may take another lock for
+    which the second caller would wait.
     """
     if is_adopted(connection):
         therapists, clients = borrow(connection)
@@ -130,8 +133,9 @@ def _book(connection: Connection) -> _Booked | None:
     forget_credits(connection, [client])
     connection.execute(load("give_credit", client=client))
     day = free_day(connection, [therapist, client])
-    locks = "select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())"
-    require(row(connection, locks)[0], False, "whether a lock is held before the booking")
+    held = "select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and pid = pg_backend_pid()"
+    others = f"select count(*) > 1 from ({held}) as l"
+    require(row(connection, others)[0], False, "whether more than the therapist is locked before the booking")
 
     book(connection, client, therapist, "12:00", day)
     with connection.transaction(force_rollback=True):
@@ -140,7 +144,7 @@ def _book(connection: Connection) -> _Booked | None:
 
 
 def _set_policy(connection: Connection, therapist: UUID, settings: PolicySettings) -> None:
-    """Write a therapist's row of the policies, without the locks that set_policy() takes."""
+    """Write a therapist's row of the policies, without the other locks that set_policy() takes."""
     connection.execute("insert into bookingdb.policies (therapist_id) values (%s) on conflict do nothing", [therapist])
     assignments = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in settings)
     connection.execute(
