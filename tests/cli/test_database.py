@@ -113,7 +113,7 @@ def test_each_source_yields_to_the_one_before_it(
     assert found(named(url, 1)) == ("named_1", "--database-url")
 
 
-def test_selftest_races_on_the_database_that_a_service_names(
+def test_selftest_races_on_the_database_of_a_service(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = conninfo_to_dict(world.url)

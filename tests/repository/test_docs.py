@@ -20,6 +20,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.support import ROOT, World
 from tests.support.postgrest import serving
@@ -33,11 +34,17 @@ NOT_YET_REGISTERED = UUID("0ada0ada-0ada-4ada-8ada-0ada0ada0ada")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_examples_print_what_the_document_shows(document: Path, request: pytest.FixtureRequest, bin_dir: Path) -> None:
+def test_examples_print_what_the_document_shows(
+    document: Path, request: pytest.FixtureRequest, bin_dir: Path, tmp_path: Path
+) -> None:
     text = document.read_text(encoding="utf-8")
     world: World = request.getfixturevalue("supabase_world" if "\n```js" in text else "world")
     # The documents speak in UTC and as the owner.
-    environment = {**os.environ, "DATABASE_URL": world.url, "PGTZ": "UTC"}
+    services = tmp_path / "services.conf"
+    services.write_text(
+        "[practice]\n" + "".join(f"{key}={value}\n" for key, value in conninfo_to_dict(world.url).items())
+    )
+    environment = {**os.environ, "DATABASE_URL": world.url, "PGSERVICEFILE": str(services), "PGTZ": "UTC"}
     psql = [str(bin_dir / "psql"), "--no-psqlrc", "--quiet", "--dbname", world.url]
 
     for language, code, shown in BLOCK.findall(text):

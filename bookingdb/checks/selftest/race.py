@@ -116,8 +116,8 @@ def _gives_up(
 def _book(connection: Connection) -> _Booked | None:
     """Book as the first caller; None where there is nobody to try it with.
 
-    Whoever writes a therapist's rules locks the therapist. Nothing but the booking itself may take another lock for
-    which the second caller would wait.
+    Writing a therapist's policy locks the therapist. Nothing but the booking itself may take another lock for which
+    the second caller would wait.
     """
     if is_adopted(connection):
         therapists, clients = borrow(connection)
