@@ -50,6 +50,9 @@ begin
                 perform bookingdb.raise_error('busy');
         end;
 
+        -- The client is gone, and nobody is left to return it to.
+        continue when v_lot.id is null and p_session.user_id is null;
+
         -- The lot may be somebody's by now who never had this session.
         v_is_theirs := v_lot.user_id is null or v_lot.user_id in (p_session.user_id, v_debit.user_id);
         if not v_is_theirs then

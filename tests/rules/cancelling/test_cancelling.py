@@ -243,6 +243,18 @@ def test_session_of_one_person_is_cancelled_and_moved(world: World, missing: str
     require_sound(world)
 
 
+def test_session_of_a_client_who_is_gone_returns_nothing(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    session_id = world.book(client, therapist)["id"]
+    world.run("update sessions set user_id = null")
+    world.run("delete from user_credits")
+    world.run("delete from users where id = %s", client)
+
+    assert not cancel(world, session_id)
+    assert world.scalar("select status from sessions") == "cancelled"
+    require_sound(world)
+
+
 def test_inactive_client_still_gets_credits_back(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]
