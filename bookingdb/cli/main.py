@@ -147,10 +147,14 @@ def explain(error: Exception) -> Failure:
         code = "usage_error" if isinstance(error, click.UsageError) else "failed"
         shown = text.getvalue().rstrip("\n")
         usage = " ".join(f"\n{shown}".partition("\nError: ")[0].split())
-        return Failure(code, shown.split("\n"), error.exit_code, error.format_message(), usage or None)
+        before, mark, _ = f"\n{shown}".partition("\nError: ")
+        # The message may repeat an argument: it stays one line.
+        lines = [*before.split("\n")[1:], f"Error: {error.format_message()}"] if mark else shown.split("\n")
+        return Failure(code, lines, error.exit_code, error.format_message(), usage or None)
     code, message, exit_code = _explain_ours(error)
-    first, *others = message.split("\n")
-    return Failure(code, [f"bookingdb: {first}", *others], exit_code)
+    # The end of a server's log has lines of its own; a file's name stays in its line.
+    lines = message.split("\n") if code == "local_server_failed" else [message]
+    return Failure(code, [f"bookingdb: {lines[0]}", *lines[1:]], exit_code)
 
 
 def _explain_ours(error: Exception) -> tuple[str, str, int]:

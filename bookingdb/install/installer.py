@@ -191,6 +191,8 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
             cursor = connection.cursor(row_factory=dict_row)
             history = cursor.execute(script.query("history")).fetchall()
         trusted = trusted_roles(connection)
+        if _is_installed(connection) and scalar(connection, script.query("everybody_is_trusted")):
+            trusted.insert(0, "PUBLIC")
         try:
             return Status(history, find_pending(connection, source), trusted=trusted)
         except DatabaseIsNewer as error:

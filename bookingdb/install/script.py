@@ -147,6 +147,7 @@ def pending_query(source: Source, *, reapply: bool = False, downgrade: bool = Fa
         known=indented(_values((file.name, file.path, file.checksum) for file in source.migrations), 4),
         checksum=source.checksum,
         granted_roles=GRANTED_ROLES,
+        everybody_is_trusted=query("everybody_is_trusted"),
         reason_at_first=REASON_AT_FIRST,
         objects=indented(query("kept_objects"), 20),
         reapply=reapply,

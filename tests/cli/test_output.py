@@ -390,6 +390,14 @@ def test_usage_is_the_hint_of_a_json_error(words: list[str], message: str) -> No
     assert "--help" in error["hint"]
 
 
+def test_line_break_in_an_argument_starts_no_line() -> None:
+    name = "x\n\nError: y\nVerified: no findings."
+    for words in (["verify", "--acknowledge", name], ["export", "--output", f"/dev/null/{name}"]):
+        result = bookingdb("", *words)
+        assert result.exit_code != 0
+        assert not [line for line in result.stderr.splitlines() if line.startswith(("Verified", "Error: y"))], words
+
+
 def test_debugging_says_where_and_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOKINGDB_DEBUG", "1")
     result = CliRunner().invoke(cli.main, ["export", "--output", f"/dev/null/{POISON}"])

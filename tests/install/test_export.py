@@ -235,7 +235,7 @@ def test_roles_that_appear_are_granted(world: World) -> None:
     world.run("grant execute on function bookingdb.act_for_anyone() to app_servers")
     received = notices(world.connection)
     world.run(sql_script())
-    assert "(roles appeared or went: app_servers)" in received[0]
+    assert "(roles or who is trusted changed: app_servers)" in received[0]
     assert verify.verify(world.connection) == []
     assert len(history(world.connection)) == len(MIGRATIONS) + 2
 

@@ -503,7 +503,7 @@ def test_roles_that_appear_and_go(bare_server: str) -> None:
 
         run(connection, "create role anon; create role authenticated; create role service_role")
         run(connection, EVERYTHING_TO_EVERYBODY)
-        pending = "roles appeared or went: anon, authenticated, service_role"
+        pending = "roles or who is trusted changed: anon, authenticated, service_role"
         assert installer.status(connection).pending.reason == pending
         assert [finding.problem for finding in verify.verify(connection)] == [pending]
 
@@ -518,7 +518,7 @@ def test_roles_that_appear_and_go(bare_server: str) -> None:
         ]
 
         run(connection, "drop owned by anon; drop role anon")
-        assert migrate(connection).reason == "roles appeared or went: anon"
+        assert migrate(connection).reason == "roles or who is trusted changed: anon"
         assert verify.verify(connection) == []
 
 

@@ -78,7 +78,7 @@ def test_trust_command_gives_and_takes_all_that_goes_with_it(world: World) -> No
 
 def test_plain_grant_is_pending_until_migrate_gives_the_rest(world: World) -> None:
     world.run(GRANT)
-    pending = "roles appeared or went: stranger"
+    pending = "roles or who is trusted changed: stranger"
     assert installer.status(world.connection).pending.reason == pending
     assert [finding.problem for finding in verify.verify(world.connection)] == [pending]
     assert installer.migrate(world.connection).reason == pending
@@ -104,7 +104,10 @@ def test_missing_privilege_of_a_trusted_role_is_a_finding(world: World) -> None:
 def test_trust_of_everybody_is_a_finding_that_migrate_repairs(world: World) -> None:
     world.run("grant execute on function bookingdb.act_for_anyone() to public")
     found = [(finding.object, finding.problem) for finding in verify.verify(world.connection)]
-    assert found == [("function bookingdb.act_for_anyone()", "PUBLIC has EXECUTE")]
+    assert found == [
+        ("bookingdb", "everybody is trusted: PUBLIC may act for anyone"),
+        ("function bookingdb.act_for_anyone()", "PUBLIC has EXECUTE"),
+    ]
     installer.migrate(world.connection, reapply=True)
     assert verify.verify(world.connection) == []
     assert not world.scalar("select bookingdb.role_is_trusted('stranger')")
@@ -151,6 +154,16 @@ def test_trust_refuses_roles_that_nobody_can_mean(world: World, role: str, optio
     assert installer.trusted_roles(world.connection) == []
 
 
+def test_trust_of_everybody_is_told_of_and_taken_away(world: World) -> None:
+    world.run("grant execute on function bookingdb.act_for_anyone() to public")
+    reason = "everybody is trusted: PUBLIC may act for anyone"
+    found = answer(world.url, "status")
+    assert (found["trusted"], found["reason"]) == (["PUBLIC"], reason)
+    assert installer.migrate(world.connection).reason == reason
+    found = answer(world.url, "status")
+    assert (found["trusted"], found["reason"]) == ([], None)
+
+
 def test_trust_is_the_owners_to_give(world: World) -> None:
     with connect(make_conninfo(world.url, user="app_server")) as app_server, pytest.raises(InstallError):
         trust(app_server, "stranger")
@@ -174,7 +187,7 @@ def test_supabases_service_role_is_trusted_whenever_it_appears(bare_server: str)
         with connect(make_conninfo(bare_server, dbname="owned", user="owner")) as owner:
             installer.migrate(owner)
             run(superuser, "create role service_role nologin bypassrls")
-            assert installer.migrate(owner).reason == "roles appeared or went: service_role"
+            assert installer.migrate(owner).reason == "roles or who is trusted changed: service_role"
             assert installer.trusted_roles(owner) == ["service_role"]
             assert verify.verify(owner) == []
             assert scalar(owner, "select has_table_privilege('service_role', 'public.sessions', 'insert')")

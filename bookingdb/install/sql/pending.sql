@@ -154,7 +154,10 @@ select
         when exists (select from newer_set) then 'downgrade from ' || f.version
         when exists (select from kept) then 'the tables were kept'
         when f.checksum <> :'checksum' or exists (select from pending) then 'the files changed'
-        when f.roles <> r.present then 'roles appeared or went: ' || (
+        when (
+            :everybody_is_trusted
+        ) then 'everybody is trusted: PUBLIC may act for anyone'
+        when f.roles <> r.present then 'roles or who is trusted changed: ' || (
             select string_agg(c.role, ', ' order by c.role collate "C")
             from (
                 select b.role, count(*) as count from unnest(f.roles || r.present) as b (role) group by b.role
