@@ -175,6 +175,8 @@ def cancel(session: str, database_url: str | None, as_json: bool, **given: Any) 
 @database_options
 def reschedule(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
     """Move SESSION (a UUID) to another time, or leave it where it is if that is taken."""
+    if not (given["starts_at"] or given["session_date"] or given["session_time"]):
+        raise click.UsageError("Say to when: --date and --time, or --starts-at.")
     with open_database(database_url) as connection:
         moved = Bookings(connection).reschedule_session(session, **given)
     print_records([moved], as_json, single=True)

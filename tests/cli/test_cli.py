@@ -342,6 +342,11 @@ def test_wrong_length_of_time_is_wrong_usage(text: str) -> None:
         DURATION.convert(text, None, None)
 
 
+def test_reschedule_without_a_time_is_wrong_usage() -> None:
+    result = bookingdb("", "reschedule", uuid4(), "--duration", 45)
+    assert (result.exit_code, "--date and --time, or --starts-at" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -357,7 +362,6 @@ def test_wrong_length_of_time_is_wrong_usage(text: str) -> None:
         (["cancel", uuid4()], "session_not_found"),
         (["cancel", "mine"], "invalid_session_id"),
         (["confirm", uuid4()], "session_not_found"),
-        (["reschedule", uuid4()], "invalid_date"),
         (["reschedule", uuid4(), "--date", TOMORROW, "--time", "10:00"], "session_not_found"),
         (["release", uuid4()], "hold_not_found"),
         (["book-hold", "mine"], "invalid_parameter"),
