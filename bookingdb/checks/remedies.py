@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from bookingdb import queries
 from bookingdb.install.script import KNOWN_ROLES
 from bookingdb.queries import literal
 
@@ -125,10 +126,7 @@ def is_settled(invariant: int, problem: str) -> bool:
 _GIVE_UP_HOLD = "update bookingdb.holds set released_at = now() where id = '{subject}'"
 _FREE_TIME = "delete from bookingdb.calendar where id = '{subject}' and kind = 'hold'"
 _REOPEN_LOT = "update public.user_credits set status = 'active' where id = '{subject}'"
-_CHARGE_AGAIN = (
-    "select bookingdb.lock_people(array[s.user_id]), bookingdb.take_credit(s.user_id, s.id, part, false)"
-    " from public.sessions as s, generate_series(1, s.credits_charged) as part where s.id = '{subject}'"
-)
+_CHARGE_AGAIN = " ".join(queries.load("bookingdb.checks", "charge_again", subject="{subject}").split())
 _REPAIRS = {
     "lot belongs to another client than its last ledger entry": (
         ["update public.user_credits set user_id = '{ledger_user_id}' where id = '{subject}'"],

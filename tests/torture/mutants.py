@@ -170,7 +170,7 @@ MUTANTS = (
     Mutant(
         "the client of a lot that changed hands", _function("return_credit"),
         "not v_is_theirs\n", "false\n",
-        "test_credit_of_a_lot_that_changed_hands_returns_to_its_client",
+        "test_credit_of_a_lot_that_changed_hands_goes_to_its_payer",
     ),
     Mutant(
         "the time that a moved session was booked for", _function("keys_over"), "where a.session_id = k.result_id",

@@ -476,7 +476,7 @@ def test_a_statement_counts_more_than_an_integer_holds(world: World) -> None:
 
 
 @pytest.mark.parametrize("expired", [False, True])
-def test_credit_of_a_lot_that_changed_hands_returns_to_its_client(world: World, expired: bool) -> None:
+def test_credit_of_a_lot_that_changed_hands_goes_to_its_payer(world: World, expired: bool) -> None:
     client, other, therapist = world.client(credits=2), world.client(), world.therapist()
     lot = world.scalar("select id from user_credits")
     session = world.book(client, therapist)["id"]
