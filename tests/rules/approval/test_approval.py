@@ -44,8 +44,11 @@ def test_a_session_whose_credit_was_kept_has_paid(clean_world: World) -> None:
 def test_an_approval_needs_people_and_a_time(clean_world: World) -> None:
     world = clean_world
     client, therapist = world.client(credits=2), world.therapist()
-    nobodys, some_day = asked_for(world, None, therapist), asked_for(world, client, therapist, 12)
-    world.run("update sessions set start_time = null, end_time = null where id = %s", some_day)
+    nobodys = asked_for(world, None, therapist)
+    some_day = world.scalar(
+        "insert into sessions (user_id, therapist_id, status) values (%s, %s, 'pending_approval') returning id",
+        client, therapist,
+    )  # fmt: skip
     gone = asked_for(world, client, therapist, 14)
     world.run("update users set is_active = false where id = %s", client)
     for session, code in ((nobodys, "user_not_found"), (gone, "user_not_found"), (some_day, "invalid_transition")):
