@@ -422,7 +422,9 @@ BY_HAND = {
     "type with a further attribute": "alter type bookingdb.credit_entry drop attribute mine",
     "session of 100,000 minutes": "update sessions set status = 'cancelled'",
     "type missing, with the functions that return it": (
-        "create type bookingdb.credit_entry as (id bigint, created_at timestamptz, kind text, amount integer,"
+        # What a superuser makes would be a superuser's.
+        "set role owner; create type bookingdb.credit_entry as (id bigint, created_at timestamptz, kind text,"
+        " amount integer,"
         " balance_after integer, lot_id uuid, session_id uuid, actor text)"
     ),
 }
