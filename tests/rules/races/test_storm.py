@@ -285,4 +285,6 @@ async def test_32_callers_of_everything_never_deadlock(world: World) -> None:
     assert missing() == set(), storm.ended
     # Direct writers let sessions take place again whose credits had come back.
     world.run("update sessions set status = 'cancelled' where id in (select subject_id from bookingdb.check_payment())")
+    # And put credits into lots that had expired.
+    world.run("update user_credits set status = 'active' where status = 'expired' and credits_balance > 0")
     require_sound(world)
