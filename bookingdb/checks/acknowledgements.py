@@ -45,17 +45,19 @@ class Acknowledgement:
 
 
 def read(connection: Connection) -> list[Acknowledgement]:
-    """Read what was acknowledged, the last first; nothing where the table is missing or may not be read.
+    """Read what was acknowledged, the last first; nothing where the table is missing.
 
     Raises:
-        InstallError: the role has more rights than the owner.
+        InstallError: the role has more rights than the owner, or may not read the table.
     """
     refuse_more_rights(connection)
     try:
         with connection.transaction():
             rows = connection.execute(queries.load("bookingdb.checks", "acknowledgements")).fetchall()
-    except psycopg.Error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return []
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise InstallError(f"{error.diag.message_primary}: connect as the owner of what was installed") from error
     return [Acknowledgement(*row) for row in rows]
 
 

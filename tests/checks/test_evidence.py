@@ -119,6 +119,17 @@ def test_a_superuser_empties_no_record_silently(witness: World, superuser: Conne
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+def test_role_that_may_not_see_acknowledgements_is_told(world: World, superuser: Connection) -> None:
+    run(superuser, "create role onlooker login")
+    try:
+        with connect(make_conninfo(world.url, user="onlooker")) as connection:
+            with pytest.raises(InstallError, match=r"permission denied.*connect as the owner"):
+                acknowledgements.read(connection)
+            assert verify.verify(connection) != []
+    finally:
+        run(superuser, "drop role onlooker")
+
+
 def test_an_acknowledged_finding_is_silent_until_it_changes(world: World, superuser: Connection) -> None:
     world.book(world.client(credits=2), world.therapist())
     run(superuser, "update bookingdb.ledger set reason = 'as agreed' where kind = 'debit'")
