@@ -40,6 +40,17 @@ class Policy(Record):
             true or false.
         retention_days: Housekeeping removes what was over this many days ago; the default policy's value counts. Range:
             1 to 3650 days.
+        record_refusals: If true, record_refusal() keeps who was refused, when, and by which rule. Range: true or false.
+        moved_cancellation_grace: After a move that was not the client's, the client cancels free of charge for at least
+            this long. Range: 0 to 365 days.
+        reschedule_window: A client cannot move a session within this time before its start. Range: 0 to 365 days.
+        maximum_reschedules: A client can move a session at most this often; 1000 means no limit. Range: 0 to 1000
+            moves.
+        maximum_open_sessions: A client has at most this many sessions to come, with anyone; 1000 means no limit. Range:
+            1 to 1000 sessions.
+        maximum_client_sessions_per_week: A client has at most this many sessions a week, with anyone; 1000 means no
+            limit. Range: 1 to 1000 sessions.
+        approval_lifetime: A session that waits for approval longer than this lapses. Range: 1 minute to 3650 days.
     """
 
     therapist_id: UUID | None
@@ -59,6 +70,13 @@ class Policy(Record):
     maximum_sessions_per_week: int
     require_hours: bool
     retention_days: int
+    record_refusals: bool
+    moved_cancellation_grace: timedelta
+    reschedule_window: timedelta
+    maximum_reschedules: int
+    maximum_open_sessions: int
+    maximum_client_sessions_per_week: int
+    approval_lifetime: timedelta
 
 
 class PolicySettings(TypedDict, total=False):
@@ -80,6 +98,13 @@ class PolicySettings(TypedDict, total=False):
     maximum_sessions_per_week: int | None
     require_hours: bool | None
     retention_days: int | None
+    record_refusals: bool | None
+    moved_cancellation_grace: timedelta | None
+    reschedule_window: timedelta | None
+    maximum_reschedules: int | None
+    maximum_open_sessions: int | None
+    maximum_client_sessions_per_week: int | None
+    approval_lifetime: timedelta | None
 
 
 # In a new installation.
@@ -100,6 +125,13 @@ DEFAULTS: Final[PolicySettings] = {
     "maximum_sessions_per_week": 1000,
     "require_hours": False,
     "retention_days": 30,
+    "record_refusals": False,
+    "moved_cancellation_grace": timedelta(hours=24),
+    "reschedule_window": timedelta(0),
+    "maximum_reschedules": 1000,
+    "maximum_open_sessions": 1000,
+    "maximum_client_sessions_per_week": 1000,
+    "approval_lifetime": timedelta(days=3650),
 }
 
 SETTINGS: Final = (
@@ -235,5 +267,62 @@ SETTINGS: Final = (
         unit="days",
         minimum=1,
         maximum=3650,
+    ),
+    Setting(
+        "record_refusals",
+        "boolean",
+        sentence="If true, record_refusal() keeps who was refused, when, and by which rule.",
+        default=False,
+    ),
+    Setting(
+        "moved_cancellation_grace",
+        "interval",
+        sentence="After a move that was not the client's, the client cancels free of charge for at least this long.",
+        default="24 hours",
+        minimum="0",
+        maximum="365 days",
+    ),
+    Setting(
+        "reschedule_window",
+        "interval",
+        sentence="A client cannot move a session within this time before its start.",
+        default="0",
+        minimum="0",
+        maximum="365 days",
+    ),
+    Setting(
+        "maximum_reschedules",
+        "integer",
+        sentence="A client can move a session at most this often; 1000 means no limit.",
+        default=1000,
+        unit="moves",
+        minimum=0,
+        maximum=1000,
+    ),
+    Setting(
+        "maximum_open_sessions",
+        "integer",
+        sentence="A client has at most this many sessions to come, with anyone; 1000 means no limit.",
+        default=1000,
+        unit="sessions",
+        minimum=1,
+        maximum=1000,
+    ),
+    Setting(
+        "maximum_client_sessions_per_week",
+        "integer",
+        sentence="A client has at most this many sessions a week, with anyone; 1000 means no limit.",
+        default=1000,
+        unit="sessions",
+        minimum=1,
+        maximum=1000,
+    ),
+    Setting(
+        "approval_lifetime",
+        "interval",
+        sentence="A session that waits for approval longer than this lapses.",
+        default="3650 days",
+        minimum="1 minute",
+        maximum="3650 days",
     ),
 )

@@ -1,0 +1,116 @@
+-- A practice's day: who acts, what became of a session, and hours as people keep them.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Settings of a policy
+-- ---------------------------------------------------------------------------------------------------------------------
+
+alter table bookingdb.policies
+add column record_refusals boolean,
+add column moved_cancellation_grace interval,
+add column reschedule_window interval,
+add column maximum_reschedules integer,
+add column maximum_open_sessions integer,
+add column maximum_client_sessions_per_week integer,
+add column approval_lifetime interval,
+add constraint policies_moved_cancellation_grace_check check (
+    moved_cancellation_grace between interval '0' and interval '365 days'
+),
+add constraint policies_reschedule_window_check check (
+    reschedule_window between interval '0' and interval '365 days'
+),
+add constraint policies_maximum_reschedules_check check (
+    maximum_reschedules between 0 and 1000
+),
+add constraint policies_maximum_open_sessions_check check (
+    maximum_open_sessions between 1 and 1000
+),
+add constraint policies_maximum_client_sessions_per_week_check check (
+    maximum_client_sessions_per_week between 1 and 1000
+),
+add constraint policies_approval_lifetime_check check (
+    approval_lifetime between interval '1 minute' and interval '3650 days'
+);
+
+update bookingdb.policies
+set
+    record_refusals = false,
+    moved_cancellation_grace = interval '24 hours',
+    reschedule_window = interval '0',
+    maximum_reschedules = 1000,
+    maximum_open_sessions = 1000,
+    maximum_client_sessions_per_week = 1000,
+    approval_lifetime = interval '3650 days'
+where therapist_id is null;
+
+alter table bookingdb.policies
+add constraint policies_default_has_record_refusals check (
+    therapist_id is not null or record_refusals is not null
+),
+add constraint policies_default_has_moved_cancellation_grace check (
+    therapist_id is not null or moved_cancellation_grace is not null
+),
+add constraint policies_default_has_reschedule_window check (
+    therapist_id is not null or reschedule_window is not null
+),
+add constraint policies_default_has_maximum_reschedules check (
+    therapist_id is not null or maximum_reschedules is not null
+),
+add constraint policies_default_has_maximum_open_sessions check (
+    therapist_id is not null or maximum_open_sessions is not null
+),
+add constraint policies_default_has_maximum_client_sessions_per_week check (
+    therapist_id is not null or maximum_client_sessions_per_week is not null
+),
+add constraint policies_default_has_approval_lifetime check (
+    therapist_id is not null or approval_lifetime is not null
+);
+
+-- At the end: calls in flight fill the attributes before it in their order.
+alter type bookingdb.effective_policy
+add attribute record_refusals boolean,
+add attribute moved_cancellation_grace interval,
+add attribute reschedule_window interval,
+add attribute maximum_reschedules integer,
+add attribute maximum_open_sessions integer,
+add attribute maximum_client_sessions_per_week integer,
+add attribute approval_lifetime interval;
+
+-- Their result has more columns, and so they are made anew.
+drop function if exists public.get_policy(uuid);
+drop function if exists public.set_policy(jsonb, uuid);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Acting as a user
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Finding sessions and people
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Refusals
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Local days
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Opening hours and slots
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Moves, limits and approval
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Statuses, transfers and overrides
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Series
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- External calendars
+-- ---------------------------------------------------------------------------------------------------------------------
