@@ -15,7 +15,6 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    v_now timestamptz;
     v_session public.sessions;
     v_part text;
     v_answer bookingdb.idempotency_keys;
@@ -41,41 +40,7 @@ begin
         return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
-    v_now := clock_timestamp();
-    perform bookingdb.require_transition(v_session, 'cancelled');
-    -- The client cannot cancel a session that has begun.
-    if v_part = 'client' and v_session.start_time <= v_now then
-        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
-            'session_id', v_session.id, 'status', v_session.status, 'asked', 'cancelled',
-            'start_time', bookingdb.iso_utc(v_session.start_time)
-        ));
-    end if;
-
-    delete from bookingdb.calendar as c
-    where c.id = v_session.id and c.kind = 'session';
-
-    -- The cancellation terms were fixed at the booking. Sessions from before there were any follow today's policy.
-    if coalesce(
-        p_refund,
-        v_part <> 'client' or v_now <= coalesce(
-            v_session.free_cancellation_until,
-            bookingdb.free_cancellation_until(bookingdb.policy_of(v_session.therapist_id), v_session.start_time)
-        ),
-        -- A session without a start is never cancelled late.
-        true
-    ) then
-        perform bookingdb.return_credit(v_session);
-    end if;
-
-    -- The reason reaches the audit log with the change of the column.
-    update public.sessions as s
-    set status = 'cancelled',
-        cancellation_reason = p_reason,
-        updated_at = now()
-    where s.id = v_session.id;
-    if not found then
-        perform bookingdb.raise_write_swallowed();
-    end if;
+    perform bookingdb.cancel_locked_session(v_session, v_part, p_reason, p_refund);
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
     perform bookingdb.record_answer(v_answer, v_session.id, v_balance);
@@ -84,4 +49,4 @@ end;
 $function$;
 
 comment on function bookingdb.cancel_session(uuid, text, boolean, text) is
-'Cancels a session; its time is free at once for others. The credit returns to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does by free_cancellation_until. Only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed, invalid_transition.';
+'Cancels a session; its time is free at once for others. The credit returns to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does by free_cancellation_until. Only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed.';

@@ -1,0 +1,80 @@
+create or replace function bookingdb.move_locked_session(
+    p_session public.sessions,
+    p_part text,
+    p_session_date date,
+    p_session_time time,
+    p_time_zone text,
+    p_start timestamptz,
+    p_minutes integer
+)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
+    v_policy bookingdb.effective_policy;
+    v_period tstzrange;
+    v_free_until timestamptz;
+begin
+    -- A session that is over, or has begun, does not move.
+    if coalesce(p_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed')
+        or p_session.start_time <= v_now then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', p_session.id, 'status', p_session.status,
+            'start_time', bookingdb.iso_utc(p_session.start_time)
+        ));
+    end if;
+
+    -- All rules of a booking apply.
+    perform bookingdb.require_people(p_session.therapist_id, p_session.user_id);
+    v_policy := bookingdb.policy_of(p_session.therapist_id);
+    perform bookingdb.require_duration(p_minutes, v_policy);
+    v_period := tstzrange(p_start, p_start + make_interval(mins => p_minutes));
+    perform bookingdb.require_free_time(v_policy, v_period, p_session.id, true);
+    perform bookingdb.mark_limited_booking(v_policy);
+
+    -- The old time is given up in the same transaction that wins the new one, or not at all.
+    delete from bookingdb.calendar as c
+    where c.id = p_session.id
+        and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
+    delete from bookingdb.overlapping_sessions as o
+    where o.session_id = p_session.id;
+    perform bookingdb.occupy_time(
+        p_session.id, p_session.therapist_id, p_session.user_id, v_period, bookingdb.blocked_time(v_policy, v_period),
+        null
+    );
+
+    -- The window of free cancellation moves along. A client for whom it had closed cannot reopen it by moving the
+    -- session.
+    v_free_until := coalesce(
+        p_session.free_cancellation_until,
+        bookingdb.free_cancellation_until(v_policy, p_session.start_time)
+    );
+    if p_part <> 'client' or v_now <= v_free_until then
+        v_free_until := bookingdb.moved_cancellation_terms(v_policy, v_free_until, p_session.start_time, p_start);
+    end if;
+
+    update public.sessions as s
+    set scheduled_date = p_session_date,
+        scheduled_time = p_session_time,
+        start_time = p_start,
+        end_time = upper(v_period),
+        duration_minutes = p_minutes,
+        time_zone = p_time_zone,
+        free_cancellation_until = v_free_until,
+        hours_overridden = false,
+        updated_at = now()
+    where s.id = p_session.id;
+    if not found then
+        perform bookingdb.raise_write_swallowed();
+    end if;
+end;
+$function$;
+
+comment on function bookingdb.move_locked_session(
+    public.sessions, text, date, time, text, timestamptz, integer
+) is
+'Moves a session to p_start, which is local_instant() of the local time, by all rules of a booking. Caller holds: the locks of its row and both people. Raises: invalid_transition.';
