@@ -221,7 +221,7 @@ def add_time_off(
 
     Args:
         therapist_id: the therapist.
-        start: the instant from which, a datetime with a time zone.
+        start: the instant from which, a datetime with a time zone. For whole days: `add_days_off`.
         end: the instant until which, a datetime with a time zone.
         reason: why, up to 1000 characters.
 
@@ -246,6 +246,41 @@ def add_time_off(
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
         p_start=parameters.instant("p_start", start),
         p_end=parameters.instant("p_end", end),
+        p_reason=parameters.optional_text("p_reason", reason),
+    )
+
+
+def add_days_off(
+    therapist_id: UUID | str, first_date: date | str, last_date: date | str, *, reason: str | None = None
+) -> Call[TimeOff]:
+    """Let nothing be booked with a therapist on whole days. The same days once more are the same time off.
+
+    Args:
+        therapist_id: the therapist.
+        first_date: the first day, a date or ``"YYYY-MM-DD"``, in the therapist's zone.
+        last_date: the last day, included.
+        reason: why, up to 1000 characters.
+
+    Returns:
+        The time off, from midnight to midnight, with the sessions that were booked in it before: they stay, and are to
+        be moved or cancelled.
+
+    Raises:
+        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidParameter: the request makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).add_days_off(therapist, "2030-12-24", "2030-12-26", reason="holidays")
+    """
+    return one(
+        "add_days_off",
+        TimeOff,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_first_date=parameters.date_(first_date),
+        p_last_date=parameters.date_(last_date),
         p_reason=parameters.optional_text("p_reason", reason),
     )
 

@@ -1,6 +1,6 @@
 """Grants of credits, and what became of them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from bookingdb.calls import parameters
@@ -18,6 +18,7 @@ def grant_credits(
     idempotency_key: str | None = None,
     category: str = "paid",
     priority: int = 50,
+    expires_on: date | str | None = None,
 ) -> Call[CreditGrant]:
     """Give a client credits, as one lot.
 
@@ -30,12 +31,14 @@ def grant_credits(
         category: ``"paid"`` or ``"promotional"``.
         priority: 0 to 100. Credits of a lower number are spent first; of these the soonest to expire, then
             promotional before paid, then the oldest.
+        expires_on: instead of `expires_at`, the last day on which they can be spent, a date or ``"YYYY-MM-DD"``, in
+            the zone of the default policy.
 
     Returns:
         The lot, what is in it, and the client's credits in all lots.
 
     Raises:
-        InvalidUserId, InvalidParameter: the request makes no sense.
+        InvalidUserId, InvalidDate, InvalidTimeZone, InvalidParameter: the request makes no sense.
         UserNotFound: there is no such client.
         IdempotencyKeyReused: key or payment belong to another request.
         NotAuthenticated, NotAllowed: the caller is not trusted.
@@ -56,6 +59,7 @@ def grant_credits(
         p_idempotency_key=parameters.key(idempotency_key),
         p_category=parameters.text("p_category", category),
         p_priority=parameters.integer("p_priority", priority),
+        p_expires_on=parameters.optional_date(expires_on),
     )
 
 

@@ -105,6 +105,11 @@ def date_(value: date | str | None) -> Argument:
     raise InvalidDate(hint=_DATE_HINT)
 
 
+def optional_date(value: date | str | None) -> Argument:
+    """A date or its text, or None."""
+    return Argument("date", None) if value is None else date_(value)
+
+
 def time_(value: time | str | None) -> Argument:
     """A time of the day at a full minute, or its text."""
     if isinstance(value, time) and value.tzinfo is None and not (value.second or value.microsecond):

@@ -1,12 +1,12 @@
 """The commands about credits: grant, adjust, revoke, expire, balance, history, statement."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
-from bookingdb.cli.options import INSTANT, database_url_option, json_option
+from bookingdb.cli.options import INSTANT, MOMENT, database_url_option, json_option
 
 
 @click.group("credits")
@@ -18,7 +18,14 @@ def credits_group() -> None:
 @click.argument("user")
 @click.argument("amount", type=int)
 @click.option("--payment-reference", metavar="TEXT", help="The payment; the same one never grants twice.")
-@click.option("--expires-at", type=INSTANT, help="When they end, e.g. 2030-12-31T23:59+01:00; default: never.")
+@click.option(
+    "--expires",
+    "--expires-at",
+    "expires",
+    type=MOMENT,
+    help="The last day on which they can be spent, e.g. 2030-12-31, or the instant at which they end,"
+    " e.g. 2030-12-31T23:59+01:00; default: never.",
+)
 @click.option("--idempotency-key", metavar="KEY", help="The same key never grants twice.")
 @click.option(
     "--category",
@@ -36,7 +43,7 @@ def grant_credits(
     user: str,
     amount: int,
     payment_reference: str | None,
-    expires_at: datetime | None,
+    expires: date | None,
     idempotency_key: str | None,
     category: str,
     priority: int,
@@ -49,10 +56,11 @@ def grant_credits(
             user,
             amount,
             payment_reference=payment_reference,
-            expires_at=expires_at,
+            expires_at=expires if isinstance(expires, datetime) else None,
             idempotency_key=idempotency_key,
             category=category,
             priority=priority,
+            expires_on=None if isinstance(expires, datetime) else expires,
         )
     print_records([grant], as_json, single=True)
 

@@ -57,6 +57,22 @@ class Moment(click.ParamType[date]):
         return (DATE if is_date else INSTANT).convert(value, parameter, context)
 
 
+class Days(click.ParamType[tuple[date, date]]):
+    """Whole days on the command line: ``2030-01-07`` or ``2030-01-07..2030-01-11``, both included."""
+
+    name = "DATE[..DATE]"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> tuple[date, date]:
+        """Return the first and the last date; fails with a usage error where there is none."""
+        if isinstance(value, tuple):
+            return value
+        first, separator, last = value.partition("..")
+        begin = DATE.convert(first, parameter, context)
+        return begin, DATE.convert(last, parameter, context) if separator else begin
+
+
 class Duration(click.ParamType[timedelta]):
     """A length of time on the command line: ``90s``, ``30m``, ``24h``, ``2 days``, ``1 day 12:00:00``."""
 
@@ -88,6 +104,8 @@ INSTANT: Final = Instant()
 MOMENT: Final = Moment()
 
 DATE: Final = Date()
+
+DAYS: Final = Days()
 
 DURATION: Final = Duration()
 

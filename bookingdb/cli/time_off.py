@@ -1,13 +1,13 @@
 """The commands about time off."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 import click
 
 from bookingdb import Bookings, TimeOff
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
-from bookingdb.cli.options import MOMENT, database_options, moments_options, span_of
+from bookingdb.cli.options import DAYS, MOMENT, database_options, moments_options, span_of
 
 
 @click.group("time-off")
@@ -30,21 +30,35 @@ def list_time_off(therapist: str, from_: date | None, to: date | None, database_
 
 @time_off_group.command("add")
 @click.argument("therapist")
-@click.option("--from", "from_", type=MOMENT, required=True, help="From this date or instant on.")
-@click.option("--to", type=MOMENT, required=True, help="Up to this date (included) or instant.")
+@click.option("--days", type=DAYS, help="Whole days, both included, e.g. 2030-12-24..2030-12-26; or one.")
+@click.option("--from", "from_", type=MOMENT, help="Instead of --days: from this date or instant on.")
+@click.option("--to", type=MOMENT, help="Up to this date (included) or instant.")
 @click.option("--reason", metavar="TEXT", help="Why.")
 @database_options
 def add_time_off(
-    therapist: str, from_: date, to: date, reason: str | None, database_url: str | None, as_json: bool
+    therapist: str,
+    days: tuple[date, date] | None,
+    from_: date | None,
+    to: date | None,
+    reason: str | None,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Let nothing be booked with THERAPIST (a UUID) for a time; dates are whole days of the therapist's zone.
 
     Prints the sessions that were booked in it before: they stay.
     """
+    if (days is None) == (from_ is None and to is None) or (from_ is None) != (to is None):
+        raise click.UsageError("Give --days, or --from and --to.")
+    if from_ is not None and to is not None and not (isinstance(from_, datetime) or isinstance(to, datetime)):
+        days = (from_, to)
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
-        begin, end = span_of(bookings.get_policy(therapist), from_, to)
-        added = bookings.add_time_off(therapist, begin, end, reason=reason)
+        if days is not None:
+            added = bookings.add_days_off(therapist, *days, reason=reason)
+        else:
+            begin, end = span_of(bookings.get_policy(therapist), from_, to)
+            added = bookings.add_time_off(therapist, begin, end, reason=reason)
     print_records([added], as_json, single=True)
 
 

@@ -95,6 +95,10 @@ drop function if exists public.set_policy(jsonb, uuid);
 -- Local days
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- grant_credits() takes a date of expiry, too.
+drop function if exists public.grant_credits(uuid, integer, text, timestamptz, text, text, integer);
+drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Opening hours and slots
 -- ---------------------------------------------------------------------------------------------------------------------

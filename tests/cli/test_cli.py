@@ -235,6 +235,14 @@ def test_a_series_is_printed_as_a_table_or_a_list(world: World) -> None:
     ]
 
 
+def test_credits_expire_with_a_day_or_at_an_instant(world: World) -> None:
+    answer(world.url, "policy", "set", "--time-zone", "Pacific/Auckland")
+    for end in ("2031-01-10", "2031-01-10T11:00Z"):
+        lot = answer(world.url, "credits", "grant", world.client(), 1, "--expires", end)["lot_id"]
+        expiry = world.scalar("select expires_at from user_credits where id = %s", lot)
+        assert expiry == dt.datetime(2031, 1, 10, 11, tzinfo=dt.UTC)
+
+
 def test_credits_are_corrected_revoked_and_expired(world: World) -> None:
     client = str(world.client())
     gift = answer(world.url, "credits", "grant", client, 2, "--category", "promotional", "--priority", 7)

@@ -538,6 +538,25 @@ def test_time_off_is_added_listed_and_removed(world: World) -> None:
     assert "bookingdb: time_off_not_found: " in again.stderr
 
 
+def test_whole_days_are_taken_off_by_their_dates(world: World) -> None:
+    therapist = world.therapist("Pacific/Auckland")
+    (auckland, tokyo) = (ZoneInfo("Pacific/Auckland"), ZoneInfo("Asia/Tokyo"))
+    midnight = dt.datetime.combine(TOMORROW, dt.time(), auckland)
+    days = ("time-off", "add", therapist, "--days")
+    several = answer(world.url, *days, f"{TOMORROW}..{TOMORROW + DAY}", "--reason", "holiday")
+    ends = [dt.datetime.fromisoformat(several[name]).astimezone(tokyo) for name in ("start_time", "end_time")]
+    assert (ends, several["reason"]) == ([midnight, midnight + 2 * DAY], "holiday")
+    one = answer(world.url, *days, TOMORROW + 9 * DAY)
+    assert dt.datetime.fromisoformat(one["end_time"]) == midnight + 10 * DAY
+    # The same dates, said in the other way.
+    assert answer(world.url, *days[:-1], "--from", TOMORROW, "--to", TOMORROW + DAY) == several
+    for wrong in (
+        [*days, "2030-01-07..soon"], [*days, "monday"], days[:-1], [*days[:-1], "--from", TOMORROW],
+        [*days, TOMORROW, "--from", TOMORROW, "--to", TOMORROW],
+    ):  # fmt: skip
+        assert bookingdb(world.url, *wrong).exit_code == 2
+
+
 def test_hours_are_overridden_when_a_session_is_booked(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     Bookings(world.connection).set_date_override(therapist, TOMORROW, [])

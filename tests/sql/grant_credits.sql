@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     grant_credits(
         p_user_id uuid, p_amount integer, p_payment_reference text default null,
         p_expires_at timestamptz default null, p_idempotency_key text default null, p_category text default 'paid',
-        p_priority integer default 50
+        p_priority integer default 50, p_expires_on date default null
     )
     returns table (lot_id uuid, lot_balance integer, credits_balance integer)
     language plpgsql volatile security invoker

@@ -77,6 +77,7 @@ CALLS = {
     "set_date_override": Call("%(therapist)s, %(date)s, '[]'", Allowed.THERAPISTS_TIME),
     "list_time_off": Call("%(therapist)s, now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME),
     "add_time_off": Call("%(therapist)s, now(), now() + interval '3 days', 'a reason'", Allowed.THERAPISTS_TIME),
+    "add_days_off": Call("%(therapist)s, %(date)s, %(date)s, 'a reason'", Allowed.THERAPISTS_TIME),
     "remove_time_off": Call("%(time_off)s", Allowed.THERAPISTS_TIME),
     "sync_external_busy": Call(
         "%(therapist)s, 'a calendar', '[]', now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME
@@ -122,7 +123,7 @@ PEOPLE_CALLS = {
     "register_client": "%(email)s, null, %(id)s",
     "register_therapist": "%(email)s, null, %(id)s, null",
     "set_therapist_active": "%(therapist)s, true",
-    "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50",
+    "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50, null",
 }
 
 
@@ -144,6 +145,7 @@ VALUES: dict[str, Any] = {
     "active": True,
     "amount": 1,
     "date": "2030-01-07",
+    **dict.fromkeys(("first_date", "last_date"), "2030-01-07"),
     "email": "ada@example.com",
     "end": dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
     "end_time": "11:00",

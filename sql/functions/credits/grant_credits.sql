@@ -6,7 +6,8 @@ create or replace function bookingdb.grant_credits(
     p_expires_at timestamptz default null,
     p_idempotency_key text default null,
     p_category text default 'paid',
-    p_priority integer default 50
+    p_priority integer default 50,
+    p_expires_on date default null
 )
 returns bookingdb.credit_grant
 language plpgsql
@@ -19,6 +20,7 @@ set jit = off
 as $function$
 declare
     v_answer bookingdb.idempotency_keys;
+    v_expires_at timestamptz := p_expires_at;
     v_lot_id uuid;
     v_grant bookingdb.credit_grant;
     v_constraint text;
@@ -44,6 +46,12 @@ begin
             'parameter', 'p_priority', 'minimum', 0, 'maximum', 100
         ));
     end if;
+    if p_expires_on is not null then
+        v_expires_at := bookingdb.end_of_date('p_expires_on', p_expires_on);
+        if p_expires_at is not null then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_expires_on'));
+        end if;
+    end if;
 
     perform bookingdb.lock_people(array[p_user_id]);
 
@@ -52,7 +60,10 @@ begin
         p_amount, p_payment_reference, extract(epoch from p_expires_at)::text
     ) || case when (p_category, p_priority) = ('paid', 50) then jsonb '[]'
         -- Requests from before these two parameters existed must still match.
-        else jsonb_build_array(p_category, p_priority) end);
+        else jsonb_build_array(p_category, p_priority) end
+    -- The date counts, not the timestamp: a retry says the same, whatever the zone has become since.
+    || case when p_expires_on is null then jsonb '[]'
+        else jsonb_build_array(jsonb_build_object('expires_on', p_expires_on)) end);
     v_lot_id := v_answer.result_id;
     if v_lot_id is null then
         v_lot_id := bookingdb.find_granted_lot(p_payment_reference, p_user_id, p_amount);
@@ -60,8 +71,10 @@ begin
 
     if v_lot_id is null then
         -- Only a new grant can be too late: a retry is answered above.
-        if p_expires_at <= clock_timestamp() or p_expires_at >= timestamptz '3000-01-01 00:00:00+00' then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_expires_at'));
+        if v_expires_at <= clock_timestamp() or v_expires_at >= timestamptz '3000-01-01 00:00:00+00' then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', case when p_expires_on is null then 'p_expires_at' else 'p_expires_on' end
+            ));
         end if;
         if not exists (select from bookingdb.clients as c where c.id = p_user_id) then
             perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
@@ -78,7 +91,7 @@ begin
                 category, priority
             )
             values (
-                v_lot_id, p_user_id, 'user', p_amount, p_amount, p_expires_at, p_payment_reference, 'active',
+                v_lot_id, p_user_id, 'user', p_amount, p_amount, v_expires_at, p_payment_reference, 'active',
                 p_category, p_priority
             );
             if not found then
@@ -117,5 +130,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer) is
-'Grants a client p_amount (1 to 10000) credits as one lot, which expires at p_expires_at (to come) or never; returns the lot''s id, its balance, and the client''s total. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot. Lots of a lower p_priority (0 to 100) are spent first, then the soonest to expire, then those of p_category promotional before paid. For trusted callers. Raises: invalid_user_id, invalid_parameter, user_not_found, busy.';
+comment on function bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer, date) is
+'Grants a client p_amount (1 to 10000) credits as one lot, which expires at p_expires_at (to come), or at the end of the day p_expires_on in the default policy''s zone, or never; returns the lot''s id, its balance, and the client''s total. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot. Lots of a lower p_priority (0 to 100) are spent first, then the soonest to expire, then those of p_category promotional before paid. For trusted callers. Raises: invalid_user_id, invalid_parameter, user_not_found, busy.';

@@ -6,10 +6,11 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support import TOMORROW, Connection, World
-from tests.support.interleaving import session_of
+from tests.support.interleaving import holding, session_of, waiting
 from tests.support.life import call, rows
 from tests.support.refusals import nothing_written, refused
 
@@ -163,6 +164,103 @@ def test_time_off_is_taken_back(world: World) -> None:
     with nothing_written(world), refused("time_off_not_found"):
         rows(world.connection, "remove_time_off", time_off_id=off)
     assert world.violations() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Days off
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def days_off(connection: Connection, therapist: UUID, first: dt.date, last: dt.date, **more: Any) -> Any:
+    return call(connection, "add_days_off", therapist_id=therapist, first_date=first, last_date=last, **more)
+
+
+def length_of(off: Any) -> dt.timedelta:
+    length = off["end_time"] - off["start_time"]
+    assert isinstance(length, dt.timedelta)
+    return length
+
+
+def test_days_off_are_days_of_the_therapists_zone(world: World) -> None:
+    """Whatever the zone of the connection; a bare date means its midnight to add_time_off()."""
+    client, therapist = world.client(credits=9), world.therapist("Pacific/Auckland")
+    world.run("select set_policy(%s)", Jsonb({"maximum_advance": "3650 days"}))
+    first, last = dt.date(2031, 1, 13), dt.date(2031, 1, 14)
+    booked = world.book(client, therapist, "23:00", session_date=last)["id"]
+
+    with session_of(world) as connection:
+        connection.execute("set timezone = 'America/New_York'")
+        off = days_off(connection, therapist, first, last, reason="a holiday")
+
+    # Auckland is 13 hours ahead of UTC in January.
+    begin = dt.datetime(2031, 1, 12, 11, tzinfo=dt.UTC)
+    assert (off["start_time"], length_of(off), off["reason"]) == (begin, 2 * DAY, "a holiday")
+    assert off["session_ids"] == [booked]
+    for day in (first, last):
+        for time in ("00:00", "12:00", "22:00"):
+            with nothing_written(world), refused("booking_conflict") as refusal:
+                world.book(client, therapist, time, session_date=day)
+            assert refusal.detail["rule"] == "time_off"
+    world.book(client, therapist, "23:00", session_date=first - DAY)
+    world.book(client, therapist, "00:00", session_date=last + DAY)
+    assert world.violations() == []
+
+
+def test_days_off_again_are_the_same_and_are_listed_and_removed(world: World) -> None:
+    therapist, other = world.therapist("Europe/Berlin"), world.therapist("UTC")
+    off = days_off(world.connection, therapist, TOMORROW, TOMORROW, reason="a holiday")
+    with nothing_written(world):
+        assert days_off(world.connection, therapist, TOMORROW, TOMORROW, reason="else") == off
+        assert take_off(world, therapist, off["start_time"], off["end_time"]) == off
+    assert days_off(world.connection, other, TOMORROW, TOMORROW)["id"] != off["id"]
+    assert changes(world) == [therapist, other]
+    listed = rows(world.connection, "list_time_off", therapist_id=therapist, **{"from": at(-1), "to": at(9)})
+    assert listed == [off]
+    rows(world.connection, "remove_time_off", time_off_id=off["id"])
+    assert not is_busy(world, therapist, 0, "10:00", "11:00")
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "begin", "hours"),
+    [
+        # The clocks go forward and back.
+        ("Europe/Berlin", "2027-03-28", "2027-03-27 23:00", 23),
+        ("Europe/Berlin", "2027-10-31", "2027-10-30 22:00", 25),
+        # Midnight is skipped: the day begins at 01:00.
+        ("America/Santiago", "2027-09-05", "2027-09-05 04:00", 23),
+        # Midnight comes twice, in the night before or after.
+        ("America/Havana", "2027-11-07", "2027-11-07 04:00", 25),
+        ("America/Santiago", "2027-04-03", "2027-04-03 03:00", 25),
+    ],
+)
+def test_days_off_last_from_midnight_to_midnight(world: World, zone: str, day: str, begin: str, hours: int) -> None:
+    therapist, date = world.therapist(zone), dt.date.fromisoformat(day)
+    off = days_off(world.connection, therapist, date, date)
+    assert off["start_time"] == dt.datetime.fromisoformat(begin).replace(tzinfo=dt.UTC)
+    assert length_of(off) == hours * HOUR
+    # Days on either side touch it.
+    before = days_off(world.connection, therapist, date - DAY, date - DAY)
+    after = days_off(world.connection, therapist, date + DAY, date + DAY)
+    assert (before["end_time"], after["start_time"]) == (off["start_time"], off["end_time"])
+    assert {str(found) for (found,) in world.run(
+        "select g::date from generate_series(%s, %s - interval '1 minute', '1 minute') as t (t)"
+        " cross join lateral (select t.t at time zone %s) as l (g)", off["start_time"], off["end_time"], zone,
+    )} == {day}  # fmt: skip
+
+
+def test_days_off_follow_the_zone_that_a_waiting_call_finds(world: World) -> None:
+    """The zone is read under the therapist's lock."""
+    therapist = world.therapist("UTC")
+    with holding(world) as change, session_of(world) as connection:
+        call(change, "set_policy", settings=Jsonb({"time_zone": "Asia/Tokyo"}), therapist_id=therapist)
+        adding = waiting(world, lambda mine: days_off(mine, therapist, TOMORROW, TOMORROW), connection)
+        change.execute("commit")
+        assert adding.result()["start_time"] == at(-1, "15:00")
+
+
+def test_the_last_day_of_all_can_be_off(world: World) -> None:
+    off = days_off(world.connection, world.therapist("UTC"), dt.date(2999, 12, 31), dt.date(2999, 12, 31))
+    assert off["end_time"] == dt.datetime(3000, 1, 1, tzinfo=dt.UTC)
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -140,6 +140,8 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
         "p_to": f"{TOMORROW + dt.timedelta(days=3)} 00:00+00",
         "p_start": f"{TOMORROW} 00:00+00",
         "p_end": f"{TOMORROW} 01:00+00",
+        "p_first_date": TOMORROW.isoformat(),
+        "p_last_date": TOMORROW.isoformat(),
         "p_date": TOMORROW.isoformat(),
         "p_hours": "[]",
         "p_time_off_id": str(world.scalar("select id from add_time_off(%s, now(), now() + interval '1 h')", therapist)),

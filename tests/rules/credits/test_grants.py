@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
 
 from tests.support import TOMORROW, World
 from tests.support.life import (
     DAY,
     UNKNOWN,
     at,
+    call,
 )
 from tests.support.refusals import nothing_written, refused
 
@@ -86,3 +91,64 @@ def test_grants_that_make_no_sense_are_refused(world: World) -> None:
         with nothing_written(world), refused(code) as refusal:
             world.run(f"select * from grant_credits({arguments})", *given.values())
         assert refusal.detail.get("parameter") == named
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The day on which credits expire
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def expiry_of(world: World, day: Any, client: Any = None, **more: Any) -> Any:
+    user = client or world.client()
+    lot = call(world.connection, "grant_credits", user_id=user, amount=1, expires_on=day, **more)["lot_id"]
+    return world.scalar("select expires_at from user_credits where id = %s", lot)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "end"),
+    [
+        ("UTC", "2031-01-10", "2031-01-11 00:00"),
+        ("Pacific/Auckland", "2031-01-10", "2031-01-10 11:00"),
+        ("Europe/Berlin", "2027-03-28", "2027-03-28 22:00"),
+        # The midnight after it is skipped.
+        ("America/Santiago", "2027-09-04", "2027-09-05 04:00"),
+    ],
+)
+def test_credits_expire_with_the_end_of_their_last_day(world: World, zone: str, day: str, end: str) -> None:
+    """In the default policy's zone, not in the connection's."""
+    world.run("select set_policy(%s)", Jsonb({"time_zone": zone}))
+    world.connection.execute("set timezone = 'America/New_York'")
+    assert expiry_of(world, day) == dt.datetime.fromisoformat(end).replace(tzinfo=dt.UTC)
+
+
+def test_credits_can_expire_today_but_not_yesterday(world: World) -> None:
+    today = world.scalar("select (now() at time zone 'UTC')::date")
+    assert expiry_of(world, today) == dt.datetime.combine(today + DAY, dt.time(), dt.UTC)
+    client = world.client()
+    with nothing_written(world), refused("invalid_parameter") as refusal:
+        expiry_of(world, today - DAY, client)
+    assert refusal.detail["parameter"] == "p_expires_on"
+
+
+def test_key_answers_for_a_last_day_whatever_the_zone_became(world: World) -> None:
+    client = world.client()
+    asked = {
+        "user_id": client, "amount": 5, "payment_reference": "pi_10", "idempotency_key": "evt_10",
+        "expires_on": TOMORROW + DAY,
+    }  # fmt: skip
+    lot = call(world.connection, "grant_credits", **asked)
+    world.run("select set_policy(%s)", Jsonb({"time_zone": "Asia/Tokyo"}))
+    world.connection.execute("set datestyle = 'SQL, DMY'")
+    with nothing_written(world):
+        assert call(world.connection, "grant_credits", **asked) == lot
+    with nothing_written(world), refused("idempotency_key_reused"):
+        call(world.connection, "grant_credits", **{**asked, "expires_on": TOMORROW})
+    assert world.balance(client) == 5
+    assert world.violations() == []
+
+
+def test_last_day_and_timestamp_of_expiry_exclude_each_other(world: World) -> None:
+    client = world.client()
+    with nothing_written(world), refused("invalid_parameter") as refusal:
+        expiry_of(world, TOMORROW, client, expires_at=at(0))
+    assert refusal.detail["parameter"] == "p_expires_on"

@@ -89,7 +89,8 @@ class Desk:
             "adjust_credits": [{"amount": 2}, {"reason": "why not"}, {"lot_id": self.lot()}],
             "grant_credits": [
                 {"amount": 4}, {"category": "promotional"}, {"priority": 49}, {"expires_at": "2100-02-02 00:00+00"},
-                {"payment_reference": "payment"},
+                {"payment_reference": "payment"}, {"expires_at": None, "expires_on": dt.date(2100, 1, 31)},
+                {"expires_at": None},
             ],
         }  # fmt: skip
         if self.function in others:

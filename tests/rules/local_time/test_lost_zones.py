@@ -31,6 +31,7 @@ NEEDS_A_ZONE = {
     "states": "list_slot_states(%(t)s, %(date)s, %(date)s)",
     "days": "list_available_days(%(t)s, %(date)s, %(date)s)",
     "next": "next_available_slot(%(t)s)",
+    "days off": "add_days_off(%(t)s, %(date)s, %(date)s)",
     "opening hours": "list_opening_hours(%(t)s, %(date)s, %(date)s)",
     "policy": """set_policy('{"time_zone": "US/Pacific"}', %(t)s)""",
     "registration": "register_therapist('new@example.com', null, null, 'US/Pacific')",

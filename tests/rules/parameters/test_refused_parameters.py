@@ -214,6 +214,8 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
         [
             *each("category", None, "gift", "Paid"), *each("priority", None, -1, 101),
             invalid("expires_at", expires_at=dt.datetime.now(dt.UTC)),
+            *each("expires_on", YESTERDAY, "1899-12-31", "2999-12-31", "infinity", "-infinity"),
+            invalid("expires_on", expires_on=MONDAY, expires_at=EVENING),
         ],
     ),
     "get_credit_statement": (
@@ -261,6 +263,18 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
         [
             *OF_A_THERAPIST, *each("start", None, "-infinity"), *each("end", None, "infinity", NOON, SUNDAY),
             *each("reason", "r" * 1001),
+        ],
+    ),
+    "add_days_off": (
+        {"therapist_id": THERAPIST, "first_date": MONDAY, "last_date": MONDAY},
+        [
+            *OF_A_THERAPIST,
+            *(
+                code("invalid_date", **{name: date})
+                for name in ("first_date", "last_date")
+                for date in (None, "1899-12-31", "3000-01-01", "infinity", "-infinity")
+            ),
+            invalid("last_date", last_date=SUNDAY), *each("reason", "r" * 1001),
         ],
     ),
     "remove_time_off": (
