@@ -27,7 +27,7 @@ begin
     end if;
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
 
-    -- Whoever changes the therapist's zone holds this lock, too.
+    -- set_policy() takes this lock, too: the zone read under it is the therapist's current one.
     perform bookingdb.lock_people(array[p_therapist_id]);
     v_time_zone := (bookingdb.policy_of(p_therapist_id)).time_zone;
     perform bookingdb.require_time_zone(v_time_zone);

@@ -145,6 +145,22 @@ def test_time_off_stays_when_zone_rules_change(zones_world: ZonesWorld) -> None:
     assert world.violations() == []
 
 
+def test_days_off_stay_when_zone_rules_change(zones_world: ZonesWorld) -> None:
+    """They are timestamps from the start; added again, they are the days of the new rules."""
+    world = zones_world
+    maria, day = world.therapist(MEXICO), TOMORROW
+    before = world.run("select id, start_time from add_days_off(%s, %s, %s)", maria, day, day)
+
+    world.gets_rules_of(MEXICO, PHOENIX)
+    assert outcomes(realign(world.connection)) == []
+    listed = "select id, start_time from list_time_off(%s, now(), now() + interval '9 days')"
+    assert world.run(listed, maria) == before
+    world.run("select remove_time_off(%s)", before[0][0])
+    ((again, start),) = world.run("select id, start_time from add_days_off(%s, %s, %s)", maria, day, day)
+    assert again != before[0][0]
+    assert start == before[0][1] + dt.timedelta(hours=1)
+
+
 def test_buffers_and_length_move_along(zones_world: ZonesWorld) -> None:
     world = zones_world
     maria = world.therapist(MEXICO)
