@@ -21,7 +21,9 @@ begin
             ('confirmed', 'completed'),
             ('confirmed', 'no_show'),
             ('confirmed', 'cancelled'),
-            ('in_progress', 'completed')
+            ('in_progress', 'completed'),
+            ('in_progress', 'no_show'),
+            ('in_progress', 'cancelled')
         ) as t (old_status, new_status)
         where t.old_status = p_session.status and t.new_status = p_status
     ) then

@@ -467,8 +467,9 @@ class Model:
         request = (session_id, refund)
         known = self.known("cancel_session", session.client, idempotency_key, request)
         if known is None:
-            self.require(session.status in ("pending_approval", "scheduled", "confirmed"), "invalid_transition")
-            self.require(part != "client" or session.start > now(), "invalid_transition")
+            self.require(session.status in ACTIVE, "invalid_transition")
+            begun = session.start <= now() or session.status == "in_progress"
+            self.require(part != "client" or not begun, "invalid_transition")
             window = self.policy(session.therapist)["cancellation_window"]
             in_time = now() <= (session.free_until or session.start - window)
             if refund if refund is not None else part != "client" or in_time:
@@ -551,7 +552,7 @@ class Model:
                 "confirm_session": (("scheduled",), "confirmed"),
                 "start_session": (("scheduled", "confirmed"), "in_progress"),
                 "complete_session": (("scheduled", "confirmed", "in_progress"), "completed"),
-                "mark_no_show": (("scheduled", "confirmed"), "no_show"),
+                "mark_no_show": (("scheduled", "confirmed", "in_progress"), "no_show"),
             }[function]
             self.require(session.status in before, "invalid_transition")
             if rule:

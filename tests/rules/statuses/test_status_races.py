@@ -36,8 +36,8 @@ MOVES: dict[str, dict[str, str]] = {
     "confirm_session": {"scheduled": "confirmed"},
     "start_session": dict.fromkeys(("scheduled", "confirmed"), "in_progress"),
     "complete_session": dict.fromkeys(("scheduled", "confirmed", "in_progress"), "completed"),
-    "mark_no_show": dict.fromkeys(("scheduled", "confirmed"), "no_show"),
-    "cancel_session": dict.fromkeys(("pending_approval", "scheduled", "confirmed"), "cancelled"),
+    "mark_no_show": dict.fromkeys(("scheduled", "confirmed", "in_progress"), "no_show"),
+    "cancel_session": dict.fromkeys(("pending_approval", "scheduled", "confirmed", "in_progress"), "cancelled"),
     "reschedule_session": {status: status for status in ("pending_approval", "scheduled", "confirmed")},
     # What an old part of the application writes follows no rule.
     "a direct cancellation": dict.fromkeys(

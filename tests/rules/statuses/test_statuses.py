@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
+from uuid import UUID
 
 import pytest
 
 from tests.support import World
+from tests.support.callers import logged_in
+from tests.support.databases import on_supabase
 from tests.support.life import (
     at,
     begin,
@@ -24,8 +27,8 @@ TRANSITIONS = {
     "confirm_session": {"scheduled": "confirmed"},
     "start_session": {"scheduled": "in_progress", "confirmed": "in_progress"},
     "complete_session": dict.fromkeys(("scheduled", "confirmed", "in_progress"), "completed"),
-    "mark_no_show": {"scheduled": "no_show", "confirmed": "no_show"},
-    "cancel_session": dict.fromkeys(("pending_approval", "scheduled", "confirmed"), "cancelled"),
+    "mark_no_show": dict.fromkeys(("scheduled", "confirmed", "in_progress"), "no_show"),
+    "cancel_session": dict.fromkeys(("pending_approval", "scheduled", "confirmed", "in_progress"), "cancelled"),
 }
 
 
@@ -122,4 +125,49 @@ def test_approval_charges_once(world: World) -> None:
     begin(world.connection, begun)
     with nothing_written(world), refused("in_past"):
         call(world.connection, "approve_session", session_id=begun)
+    require_sound(world)
+
+
+def started(world: World, minutes: int) -> tuple[UUID, UUID, UUID]:
+    """Return the client, the therapist and a session of theirs that was started: begun, or early."""
+    client, therapist = world.client(credits=1), world.therapist()
+    session_id = world.book(client, therapist)["id"]
+    begin(world.connection, session_id, minutes)
+    call(world.connection, "start_session", session_id=session_id)
+    return client, therapist, session_id
+
+
+def test_practice_cancels_a_started_session_and_decides_the_refund(world: World) -> None:
+    for refund, kept in ((True, 1), (False, 0), (None, 1)):
+        client, therapist, session_id = started(world, 5)
+        answer = call(world.connection, "cancel_session", session_id=session_id, refund=refund)
+        assert (answer["status"], answer["refunded"]) == ("cancelled", bool(kept))
+        assert world.balance(client) == kept
+        assert world.scalar("select count(*) from bookingdb.calendar where therapist_id = %s", therapist) == 0
+    require_sound(world)
+
+
+def test_started_session_nobody_came_to_is_missed_and_paid(world: World) -> None:
+    client, _, session_id = started(world, 5)
+    assert call(world.connection, "mark_no_show", session_id=session_id)["status"] == "no_show"
+    assert world.balance(client) == 0
+    # One that was started early has not been missed yet.
+    _, _, early = started(world, -30)
+    with nothing_written(world), refused("invalid_transition"):
+        call(world.connection, "mark_no_show", session_id=early)
+    require_sound(world)
+
+
+@on_supabase
+@pytest.mark.parametrize("minutes", [5, -30])
+def test_client_neither_cancels_nor_misses_a_started_session(hosted_world: World, minutes: int) -> None:
+    world = hosted_world
+    client, therapist, session_id = started(world, minutes)
+    with logged_in(world, client) as connection:
+        with nothing_written(world), refused("invalid_transition"):
+            call(connection, "cancel_session", session_id=session_id)
+        with nothing_written(world), refused("not_allowed"):
+            call(connection, "mark_no_show", session_id=session_id)
+    with logged_in(world, therapist) as connection:
+        assert call(connection, "cancel_session", session_id=session_id)["refunded"]
     require_sound(world)
