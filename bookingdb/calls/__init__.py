@@ -58,6 +58,7 @@ from bookingdb.calls.sessions import (
     list_sessions,
     mark_no_show,
     realign_sessions,
+    reopen_session,
     reschedule_session,
     start_session,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "register_therapist",
     "release_hold",
     "remove_time_off",
+    "reopen_session",
     "reschedule_session",
     "revoke_grant",
     "set_date_override",

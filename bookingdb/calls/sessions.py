@@ -105,6 +105,46 @@ def reschedule_session(
     )
 
 
+def reopen_session(
+    session_id: UUID | str, *, reason: str | None = None, idempotency_key: str | None = None
+) -> Call[ChangedSession]:
+    """Undo a cancellation, a no-show or a completion that was a mistake.
+
+    The session gets back the status it had, and its time if that is still free. Where its credit had come back, one is
+    taken again. Until when the client cancels free of charge stays as it was agreed.
+
+    Args:
+        session_id: the session.
+        reason: why, up to 1000 characters; kept with the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: it takes place anyway, or was a request whose time has come.
+        TherapistNotFound, UserNotFound: it was cancelled, and one of the two cannot take part any more.
+        BookingConflict: its time is taken (see there for its two subclasses).
+        InsufficientCredits: its credit came back, and the client has none left.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is neither trusted nor the therapist, who undoes no cancellation.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).reopen_session(session_id, reason="the wrong one was cancelled")
+    """
+    return one(
+        "reopen_session",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_reason=parameters.optional_text("p_reason", reason),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
 def realign_sessions(therapist_id: UUID | str | None = None, *, dry_run: bool = False) -> Call[list[RealignedSession]]:
     """Move sessions to come back to their agreed local time, where their zone has got other rules since.
 

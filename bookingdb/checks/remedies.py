@@ -126,15 +126,14 @@ def is_settled(invariant: int, problem: str) -> bool:
 _GIVE_UP_HOLD = "update bookingdb.holds set released_at = now() where id = '{subject}'"
 _FREE_TIME = "delete from bookingdb.calendar where id = '{subject}' and kind = 'hold'"
 _REOPEN_LOT = "update public.user_credits set status = 'active' where id = '{subject}'"
-_CHARGE_AGAIN = " ".join(queries.load("bookingdb.checks", "charge_again", subject="{subject}").split())
 _REPAIRS = {
     "lot belongs to another client than its last ledger entry": (
         ["update public.user_credits set user_id = '{ledger_user_id}' where id = '{subject}'"],
         ", unless it is the ledger that is wrong",
     ),
     "session that was not cancelled got its credits back": (
-        [_CHARGE_AGAIN],
-        ", or cancel it again, or leave it free of charge, and acknowledge this",
+        ["select * from public.reopen_session('{subject}')"],
+        ", which takes a credit for it, or cancel it again, or leave it free of charge, and acknowledge this",
     ),
     "credits in a lot that is used up": ([_REOPEN_LOT], ""),
     "credits in a lot that is expired": ([_REOPEN_LOT, "select * from public.expire_credits()"], ""),

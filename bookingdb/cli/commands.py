@@ -103,6 +103,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "sessions:release",
         "Give HOLD (a UUID) up; one that is over stays so.",
     ),
+    "reopen": (
+        "sessions:reopen",
+        "Undo that SESSION (a UUID) was cancelled, missed or completed; its time must be free, its credit is taken again.",
+    ),
     "reschedule": (
         "sessions:reschedule",
         "Move SESSION (a UUID) to another time, or leave it where it is if that is taken.",

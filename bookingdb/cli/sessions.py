@@ -166,6 +166,18 @@ def cancel(session: str, database_url: str | None, as_json: bool, **given: Any) 
     print_records([cancelled], as_json, single=True)
 
 
+@click.command("reopen")
+@click.argument("session")
+@click.option("--reason", metavar="TEXT", help="Why; kept with the session.")
+@key_option
+@database_options
+def reopen(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Undo that SESSION (a UUID) was cancelled, missed or completed; its time must be free, its credit is taken again."""
+    with open_database(database_url) as connection:
+        reopened = Bookings(connection).reopen_session(session, **given)
+    print_records([reopened], as_json, single=True)
+
+
 @click.command("reschedule")
 @click.argument("session")
 @when_options

@@ -111,6 +111,12 @@ drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz
 -- Statuses, transfers and overrides
 -- ---------------------------------------------------------------------------------------------------------------------
 
+alter table public.sessions
+add column change_reason text;
+
+comment on column public.sessions.change_reason is
+'Why the session was last reopened or transferred, in the words of whoever did it. The audit log has the fact alone.';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Series
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         " values (%s, %s, %s, %s, 'pending_approval', %s) returning id",
         client, therapist, f"{TOMORROW}T23:00Z", f"{TOMORROW}T23:30Z", POISON,
     )  # fmt: skip
+    cancelled = session()
+    call(world.connection, "cancel_session", session_id=cancelled)
     begun = [session() for _ in range(3)]
     for minutes, begun_session in zip((70, 35, 1), begun, strict=True):
         begin(world.connection, begun_session, minutes)
@@ -136,6 +138,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("register", "client"): [("poison@example.com", "--name", POISON), (POISON,)],
         ("register", "therapist"): [("poison2@example.com", "--name", POISON)],
         ("release",): [(held(),)],
+        ("reopen",): [(cancelled, "--reason", POISON)],
         ("reschedule",): [(session(), "--date", TOMORROW, "--time", "22:00")],
         ("selftest",): [()],
         ("sessions",): [()],

@@ -1137,6 +1137,7 @@ def test_refused_change_of_a_session_has_its_class(world: World) -> None:
         bookings.start_session,
         bookings.complete_session,
         bookings.mark_no_show,
+        bookings.reopen_session,
         partial(bookings.reschedule_session, session_date=TOMORROW, session_time="10:00"),
     ):
         with pytest.raises(SessionNotFound) as missing:

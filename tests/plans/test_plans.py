@@ -175,6 +175,7 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, "select complete_session(%s)", first)
     run(connection, insert, second := uuid4(), client, therapist, moment(12) - day, moment(13) - day)
     run(connection, "select mark_no_show(%s)", second)
+    run(connection, "select reopen_session(%s)", second)
     run(connection, "select * from grant_credits(%s, 2, p_expires_at => now() + '1 second')", client)
     run(connection, "select * from expire_credits()")
     run(connection, "select register_client('a@b.example')")

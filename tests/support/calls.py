@@ -45,6 +45,7 @@ CALLS = {
     "start_session": Call("%(begun)s, null", Allowed.THERAPIST),
     "complete_session": Call("%(begun)s, null", Allowed.THERAPIST),
     "mark_no_show": Call("%(begun)s, null", Allowed.THERAPIST),
+    "reopen_session": Call("%(missed)s, 'came late', null", Allowed.THERAPIST),
     "hold_slot": Call("%(client)s, %(therapist)s, %(date)s, '20:00', 60, null, null, null", Allowed.CLIENT),
     "release_hold": Call("%(hold)s", Allowed.CLIENT),
     "book_hold": Call("%(hold)s, 'video', '', 'A title', null", Allowed.CLIENT),
@@ -96,6 +97,9 @@ def make_scene(world: World) -> dict[str, Any]:
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
     begun = world.book(client, therapist, "06:00")["id"]
     begin(world.connection, begun)
+    missed = world.book(client, therapist, "04:00")["id"]
+    begin(world.connection, missed, 300)
+    call(world.connection, "mark_no_show", session_id=missed)
     return {
         "client": client,
         "therapist": therapist,
@@ -103,6 +107,7 @@ def make_scene(world: World) -> dict[str, Any]:
         "date": TOMORROW,
         "session": world.book(client, therapist, "08:00")["id"],
         "begun": begun,
+        "missed": missed,
         "request": request_session(world.connection, client, therapist, at(10)),
         "time_off": world.scalar("select id from add_time_off(%s, now(), now() + interval '1 hour')", therapist),
         "hold": call(

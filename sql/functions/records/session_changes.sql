@@ -11,8 +11,8 @@ begin
         select coalesce(
             jsonb_object_agg(
                 n.key,
-                -- Notes are private: only the fact that they changed is recorded.
-                case when n.key = 'description' then jsonb '{}'
+                -- Notes are private, and words must stay where they can be erased: only the fact is recorded.
+                case when n.key in ('description', 'change_reason') then jsonb '{}'
                     else jsonb_build_object('old', o.value, 'new', n.value) end
             ),
             jsonb '{}'
@@ -25,4 +25,4 @@ end;
 $function$;
 
 comment on function bookingdb.session_changes(public.sessions, public.sessions) is
-'Returns what an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, timestamps in UTC. The values of description stay private, updated_at is left out.';
+'Returns what an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, timestamps in UTC. The values of description and change_reason stay private.';

@@ -116,7 +116,7 @@ def test_only_trusted_callers_decide_about_refunds(hosted_world: World, scene: d
 
 @on_supabase
 def test_unknown_id_is_not_found_for_everybody_alike(hosted_world: World, scene: dict[str, Any]) -> None:
-    nothing = {**scene, **dict.fromkeys(("session", "begun", "request", "hold", "lot", "time_off"), uuid4())}
+    nothing = {**scene, **dict.fromkeys(("session", "begun", "missed", "request", "hold", "lot", "time_off"), uuid4())}
     for person in (scene["client"], scene["therapist"]):
         with logged_in(hosted_world, person) as connection, nothing_written(hosted_world):
             ended = answers(connection, "public", nothing)

@@ -24,6 +24,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("start_session", "sessions", {"session_id": "begun"}),
     ("complete_session", "sessions", {"session_id": "begun"}),
     ("mark_no_show", "sessions", {"session_id": "begun"}),
+    ("reopen_session", "sessions", {"session_id": "missed"}),
     ("adjust_credits", "user_credits", {"user_id": "client", "amount": 1, "reason": "r"}),
     ("adjust_credits", "user_credits", {"user_id": "client", "amount": -1, "reason": "r"}),
     ("revoke_grant", "user_credits", {"lot_id": "lot"}),
@@ -39,6 +40,9 @@ def test_a_swallowed_row_fails_the_call(
     client, therapist = world.client(credits=5), world.therapist()
     begun = world.book(client, therapist, "08:00")["id"]
     begin(world.connection, begun)
+    missed = world.book(client, therapist, "04:00")["id"]
+    begin(world.connection, missed, 300)
+    call(world.connection, "mark_no_show", session_id=missed)
     expired = call(world.connection, "grant_credits", user_id=client, amount=3)["lot_id"]
     expire_lot(world.connection, expired)
     at = dt.datetime.combine(TOMORROW, dt.time(12), dt.UTC)
@@ -46,6 +50,7 @@ def test_a_swallowed_row_fails_the_call(
         "client": client,
         "session": world.book(client, therapist, "10:00")["id"],
         "begun": begun,
+        "missed": missed,
         "asked for": request_session(world.connection, client, therapist, at),
         "lot": world.scalar("select id from user_credits where id <> %s", expired),
     }

@@ -19,7 +19,7 @@ DAY = dt.timedelta(days=1)
 # How a connection shows intervals, dates and timestamps must not matter to the request that a key remembers.
 OTHER_SETTINGS = {"timezone": "America/New_York", "datestyle": "SQL, DMY", "intervalstyle": "sql_standard"}
 STATUS = ("confirm_session", "start_session", "complete_session", "mark_no_show")
-OF_SESSIONS = ("approve_session", "cancel_session", "reschedule_session", *STATUS)
+OF_SESSIONS = ("approve_session", "cancel_session", "reopen_session", "reschedule_session", *STATUS)
 
 
 @dataclass
@@ -41,6 +41,8 @@ class Desk:
         booked = self.world.book(self.client, self.therapist, f"{hour:02}:00")["id"]
         if self.function in STATUS[1:]:
             begin(connection, booked, 90 * hour)
+        if self.function == "reopen_session":
+            call(connection, "cancel_session", session_id=booked)
         assert isinstance(booked, UUID)
         return booked
 
@@ -100,6 +102,8 @@ class Desk:
         session: list[dict[str, Any]] = [{"session_id": self.session(2)}]
         if self.function == "cancel_session":
             return [*session, {"reason": "else"}, {"refund": True}]
+        if self.function == "reopen_session":
+            return [*session, {"reason": "else"}]
         if self.function == "reschedule_session":
             return [
                 *session, {"session_date": TOMORROW + 2 * DAY}, {"session_time": "13:00"}, {"duration_minutes": 45},

@@ -141,6 +141,8 @@ class Session:
     refunded: bool = False
     free_until: dt.datetime | None = None
     series: UUID | None = None
+    # The last status in which it took place.
+    stood: str = "scheduled"
 
     @property
     def end(self) -> dt.datetime:
@@ -197,10 +199,16 @@ class Model:
             refusal = refused
         else:
             assert answer.code == "done", (call, answer)
+            model.settle()
             return model
         assert answer.code == refusal.code, (call, answer)
         assert refusal.detail.items() <= answer.detail.items(), (call, answer)
         return self
+
+    def settle(self) -> None:
+        for session in self.sessions.values():
+            if session.status in ACTIVE:
+                session.stood = session.status
 
     def copy(self, seen: Seen) -> Model:
         return Model(
@@ -478,6 +486,50 @@ class Model:
             self.remember("cancel_session", session.client, idempotency_key, request, session_id)
         balance = known[1] if known else self.balance(session.client)
         self.answers_session(answer, session, balance if part != "therapist" else None)
+
+    def reopen_session(self, actor: Actor, answer: Answer, session_id: UUID, idempotency_key: str | None) -> None:
+        session = self.sessions[session_id]
+        part = self.part(actor, session)
+        self.require(part != "client", "not_allowed")
+        known = self.known("reopen_session", session.client, idempotency_key, session_id)
+        if known is None:
+            status = session.status
+            # Only the credit is missing where a direct writer brought the session back.
+            if not (session.refunded and status in PAID):
+                self.require(status in ("cancelled", "completed", "no_show"), "invalid_transition")
+                status = session.stood
+                if status == "in_progress" and session.start > now() + 60 * MINUTE:
+                    status = "scheduled"
+                self.require(status != "pending_approval" or session.start > now(), "invalid_transition")
+            self.require(
+                part != "therapist" or not (session.refunded or session.status == "cancelled"), "not_allowed"
+            )
+            self.require(session.status != "cancelled" or self.active[session.therapist], "therapist_not_found")
+            if status != session.status:
+                self.require_reopened(session)
+            if session.refunded and status != "pending_approval":
+                self.pay(session)
+                session.refunded = False
+            session.status = status
+            self.remember("reopen_session", session.client, idempotency_key, session_id, session_id)
+        balance = known[1] if known else self.balance(session.client)
+        self.answers_session(answer, session, balance if part != "therapist" else None)
+
+    def require_reopened(self, session: Session) -> None:
+        """Who had completed sessions there meanwhile had no time for this one; of what is over only sessions count."""
+        if session.start <= now():
+            others = [
+                other
+                for other in self.sessions.values()
+                if other is not session
+                and other.status in (*ACTIVE, "completed")
+                and other.start < session.end
+                and session.start < other.end
+            ]
+            self.require(all(other.therapist != session.therapist for other in others), "booking_conflict")
+            self.require(all(other.client != session.client for other in others), "client_conflict")
+        if session.end > now():
+            self.require_free(session.therapist, session.client, session.start, session.minutes, moved=session)
 
     def reschedule_session(
         self, actor: Actor, answer: Answer, session_id: UUID, duration_minutes: int | None,
@@ -764,6 +816,7 @@ ASKED: dict[str, dict[str, Sequence[Any]]] = {
     "book_hold": {"hold": NUMBERS, "key": KEYS, "fit": FIT},
     "cancel_session": {**CHANGE, "refund": (None, None, None, None, None, True, False)},
     "reschedule_session": {**CHANGE, "day": DAYS, "quarter": range(17), "minutes": (None, None, None, None, 30, 30, 5)},
+    "reopen_session": CHANGE,
     "approve_session": CHANGE,
     "confirm_session": CHANGE,
     "start_session": CHANGE,
@@ -817,7 +870,7 @@ CALLERS = {
         ("cancel_session", "reschedule_session"), ["client"] * 8 + ["therapist"] * 4 + [TRUSTED] * 4 + ["another"]
     ),
     **dict.fromkeys(
-        ("approve_session", "confirm_session", "start_session", "complete_session", "mark_no_show"),
+        ("approve_session", "confirm_session", "reopen_session", "start_session", "complete_session", "mark_no_show"),
         ["therapist"] * 8 + [TRUSTED] * 6 + ["client", "another"],
     ),
 }
@@ -974,6 +1027,8 @@ class Life(RuleBasedStateMachine):
             begun = thing.start <= now()
             if function in ("start_session", "complete_session", "mark_no_show"):
                 return begun and thing.status in ("scheduled", "confirmed", "in_progress")
+            if function == "reopen_session":
+                return thing.status not in ACTIVE
             statuses = {"approve_session": ("pending_approval",), "confirm_session": ("scheduled",)}
             return not begun and thing.status in statuses.get(function, ACTIVE)
         if isinstance(thing, Hold):

@@ -41,6 +41,9 @@ def scene(clean_world: World) -> dict[str, Any]:
     session = world.book(client, therapist, "06:00")["id"]
     begun = world.book(client, therapist, "08:00")["id"]
     begin(world.connection, begun)
+    missed = world.book(client, therapist, "04:00")["id"]
+    begin(world.connection, missed, 300)
+    call(world.connection, "mark_no_show", session_id=missed)
     asked_for = request_session(world.connection, client, therapist, dt.datetime.combine(TOMORROW, dt.time(20), dt.UTC))
     hold = call(
         world.connection, "hold_slot",
@@ -50,7 +53,8 @@ def scene(clean_world: World) -> dict[str, Any]:
     limits = Jsonb({"minimum_duration_minutes": 30, "maximum_duration_minutes": 120})
     call(world.connection, "set_policy", settings=limits, therapist_id=therapist)
     return {
-        CLIENT: client, THERAPIST: therapist, SESSION: session, "begun": begun, "asked for": asked_for, "lot": lot,
+        CLIENT: client, THERAPIST: therapist, SESSION: session, "begun": begun, "missed": missed,
+        "asked for": asked_for, "lot": lot,
         "hold": hold, "time off": time_off, "other's lot": other_lot(world),
     }  # fmt: skip
 
@@ -185,6 +189,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
         ],
     ),
     "cancel_session": ({"session_id": SESSION}, [*OF_A_SESSION, *each("reason", "r" * 1001)]),
+    "reopen_session": ({"session_id": "missed"}, [*OF_A_SESSION, *each("reason", "r" * 1001)]),
     "approve_session": ({"session_id": "asked for"}, OF_A_SESSION),
     "confirm_session": ({"session_id": SESSION}, OF_A_SESSION),
     "start_session": ({"session_id": "begun"}, OF_A_SESSION),

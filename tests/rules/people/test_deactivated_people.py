@@ -108,7 +108,7 @@ def test_deactivated_people_keep_bookings_and_book_nothing(
 @pytest.mark.parametrize("who", ["therapist", "client"])
 def test_deactivated_people_read_what_is_booked(hosted_world: World, scene: dict[str, Any], who: str) -> None:
     before = visible(hosted_world, scene, who)
-    assert len(before[0]) == 3
+    assert len(before[0]) == 4
     hosted_world.run("update public.users set is_active = false where id = %s", scene[who])
     assert visible(hosted_world, scene, who) == before
 

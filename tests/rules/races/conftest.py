@@ -25,12 +25,15 @@ def scene(world: World) -> dict[str, Any]:
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
     begun = world.book(client, therapist, "06:00")["id"]
     begin(world.connection, begun)
+    cancelled = world.book(client, therapist, "14:00")["id"]
+    call(world.connection, "cancel_session", session_id=cancelled)
     return {
         "client": client,
         "therapist": therapist,
         "lot": lot_id,
         "session": world.book(client, therapist, "08:00")["id"],
         "begun": begun,
+        "cancelled": cancelled,
         "request": request_session(
             world.connection, client, therapist, dt.datetime.combine(TOMORROW, dt.time(9), dt.UTC)
         ),

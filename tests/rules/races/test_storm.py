@@ -100,6 +100,7 @@ class Storm:
                 {"session_id": self.one_of(self.sessions), "refund": choose.choice((None, None, True, False))}
                 if self.sessions else None
             ),
+            "reopen_session": session,
             "reschedule_session": lambda: {**(session() or {}), **self.slot()} if self.sessions else None,
             "approve_session": session,
             "confirm_session": session,

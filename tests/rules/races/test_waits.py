@@ -42,6 +42,7 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
         "approve_session": calling("approve_session", session_id=scene["request"]),
         "confirm_session": calling("confirm_session", session_id=session_id),
         "start_session": calling("start_session", session_id=scene["begun"]),
+        "reopen_session": calling("reopen_session", session_id=scene["cancelled"]),
         "hold_slot": holding_slot(client, therapist, "20:00"),
         "book_hold": calling("book_hold", hold_id=scene["hold"]),
         "release_hold": calling("release_hold", hold_id=scene["hold"]),
@@ -57,20 +58,23 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
     }  # fmt: skip
 
 
-SESSIONS = ["cancel_session", "reschedule_session", "approve_session", "confirm_session", "start_session"]
+SESSIONS = [
+    "cancel_session", "reopen_session", "reschedule_session", "approve_session", "confirm_session", "start_session",
+]  # fmt: skip
 HOLDS = ["hold_slot", "book_hold", "release_hold"]
 # These lock the therapist. So does whoever writes the therapist's policy.
-BOOKINGS = ["reschedule_session", "approve_session", *HOLDS, "book_series", "set_policy"]
+BOOKINGS = ["reopen_session", "reschedule_session", "approve_session", *HOLDS, "book_series", "set_policy"]
 CREDITS = ["grant_credits", "adjust_credits", "revoke_grant"]
 # What is held, and who has to wait for it.
 HELD = {
     "the client": ("select lock_for_booking(array[%(client)s]::uuid[])", [
-        "cancel_session", "reschedule_session", "approve_session", *HOLDS, "book_series", *CREDITS,
+        "cancel_session", "reopen_session", "reschedule_session", "approve_session", *HOLDS, "book_series", *CREDITS,
     ]),
     "the therapist": ("select lock_for_booking(array[%(therapist)s]::uuid[])", BOOKINGS),
     "the sessions": ("select from sessions for update", SESSIONS),
     "the lots": ("select from user_credits for update", [
-        "cancel_session", "approve_session", "book_hold", "book_series", "adjust_credits", "revoke_grant",
+        "cancel_session", "reopen_session", "approve_session", "book_hold", "book_series", "adjust_credits",
+        "revoke_grant",
     ]),
     "the people's rows": ("select from users for no key update", []),
     "the policies": ("update bookingdb.policies set time_zone = time_zone", BOOKINGS),

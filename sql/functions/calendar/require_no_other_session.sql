@@ -1,0 +1,41 @@
+create or replace function bookingdb.require_no_other_session(p_session public.sessions)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_period constant tstzrange := tstzrange(p_session.start_time, p_session.end_time);
+begin
+    -- No constraint arbitrates what is over: a mark tells older snapshots that somebody has a session there now.
+    perform bookingdb.mark_rules_changed(array_remove(array[p_session.therapist_id, p_session.user_id], null));
+
+    -- A session lasts a week at most. One that was missed or cancelled took nobody's time.
+    if exists (
+        select from public.sessions as s
+        where s.therapist_id = p_session.therapist_id
+            and s.start_time > p_session.start_time - interval '10080 minutes'
+            and s.start_time < p_session.end_time
+            and s.end_time > p_session.start_time
+            and s.id <> p_session.id
+            and (s.status = 'completed' or bookingdb.occupies_time(s.status))
+    ) then
+        perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(p_session.therapist_id, v_period));
+    end if;
+    if exists (
+        select from public.sessions as s
+        where s.user_id = p_session.user_id
+            and s.start_time > p_session.start_time - interval '10080 minutes'
+            and s.start_time < p_session.end_time
+            and s.end_time > p_session.start_time
+            and s.id <> p_session.id
+            and (s.status = 'completed' or bookingdb.occupies_time(s.status))
+    ) then
+        perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_session.therapist_id, v_period));
+    end if;
+end;
+$function$;
+
+comment on function bookingdb.require_no_other_session(public.sessions) is
+'Refuses a session that has begun where therapist or client had another one, which the calendar may not have any more. Caller holds: the locks of both. Raises: booking_conflict, client_conflict.';

@@ -1,0 +1,55 @@
+create or replace function bookingdb.reopened_status(p_session public.sessions, p_charge bookingdb.session_charge)
+returns text
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_status text;
+begin
+    -- A direct writer brought the session back without its credit: only that is missing (check_payment). What comes
+    -- back after a session is goodwill, and lacks nothing.
+    if p_charge.is_returned
+        and (
+            (bookingdb.occupies_time(p_session.status) and p_session.status <> 'pending_approval')
+            or (
+                p_session.status in ('completed', 'no_show')
+                and (
+                    select l.kind
+                    from bookingdb.ledger as l
+                    where l.session_id = p_session.id
+                    order by l.id desc
+                    limit 1
+                ) = 'refund'
+            )
+        ) then
+        return p_session.status;
+    end if;
+
+    if p_session.status in ('cancelled', 'completed', 'no_show') then
+        select a.old_status
+        into v_status
+        from public.booking_audit_log as a
+        where a.session_id = p_session.id and bookingdb.occupies_time(a.old_status)
+        order by a.entry desc
+        limit 1;
+        v_status := coalesce(v_status, 'scheduled');
+        -- What was moved since has not begun.
+        if v_status = 'in_progress' and p_session.start_time > clock_timestamp() + interval '1 hour' then
+            v_status := 'scheduled';
+        end if;
+        -- A request whose time has come can be approved no more.
+        if v_status <> 'pending_approval' or p_session.start_time > clock_timestamp() then
+            return v_status;
+        end if;
+    end if;
+
+    perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+        'session_id', p_session.id, 'status', p_session.status, 'asked', coalesce(v_status, 'scheduled')
+    ));
+end;
+$function$;
+
+comment on function bookingdb.reopened_status(public.sessions, bookingdb.session_charge) is
+'Returns the status that a session gets when its end is undone: the last in which it took place. Caller holds: the lock of the session''s row. Raises: invalid_transition.';
