@@ -110,8 +110,8 @@ def reopen_session(
 ) -> Call[ChangedSession]:
     """Undo a cancellation, a no-show or a completion that was a mistake.
 
-    The session gets back the status it had, and its time if that is still free. Where its credit had come back, one is
-    taken again. Until when the client cancels free of charge stays as it was agreed.
+    The session gets back the status it had, and its time if that is still free. A credit that had come back is taken
+    again. Until when the client cancels free of charge stays as it was agreed.
 
     Args:
         session_id: the session.

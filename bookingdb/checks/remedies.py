@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from bookingdb import queries
 from bookingdb.install.script import KNOWN_ROLES
 from bookingdb.queries import literal
 

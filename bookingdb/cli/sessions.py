@@ -172,7 +172,7 @@ def cancel(session: str, database_url: str | None, as_json: bool, **given: Any) 
 @key_option
 @database_options
 def reopen(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
-    """Undo that SESSION (a UUID) was cancelled, missed or completed; its time must be free, its credit is taken again."""
+    """Undo that SESSION (a UUID) was cancelled, missed or completed; take its credit again."""
     with open_database(database_url) as connection:
         reopened = Bookings(connection).reopen_session(session, **given)
     print_records([reopened], as_json, single=True)

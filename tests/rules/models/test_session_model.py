@@ -501,9 +501,7 @@ class Model:
                 if status == "in_progress" and session.start > now() + 60 * MINUTE:
                     status = "scheduled"
                 self.require(status != "pending_approval" or session.start > now(), "invalid_transition")
-            self.require(
-                part != "therapist" or not (session.refunded or session.status == "cancelled"), "not_allowed"
-            )
+            self.require(part != "therapist" or not (session.refunded or session.status == "cancelled"), "not_allowed")
             self.require(session.status != "cancelled" or self.active[session.therapist], "therapist_not_found")
             if status != session.status:
                 self.require_reopened(session)

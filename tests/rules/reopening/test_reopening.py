@@ -86,7 +86,7 @@ def test_reopening_without_a_credit_is_refused(world: World) -> None:
     require_sound(world)
 
 
-def test_credit_that_came_back_in_a_grace_lot_is_taken_from_there(world: World) -> None:
+def test_credit_of_a_grace_lot_is_taken_again(world: World) -> None:
     client, _, session_id = booked(world)
     expire_lot(world.connection, world.scalar("select id from user_credits"))
     cancel(world, session_id)
@@ -106,7 +106,7 @@ def test_session_is_cancelled_and_reopened_as_often_as_one_errs(world: World) ->
 
 
 def test_cancellation_terms_stay_as_they_were_agreed(world: World) -> None:
-    client, _, session_id = booked(world)
+    _client, _, session_id = booked(world)
     close_window(world.connection, session_id)
     until = session_row(world, session_id)["free_cancellation_until"]
     cancel(world, session_id, refund=True)
@@ -135,9 +135,7 @@ def test_declined_request_waits_for_approval_again(world: World) -> None:
 @pytest.mark.parametrize("ending", ["complete_session", "mark_no_show"])
 @pytest.mark.parametrize("before", ["scheduled", "confirmed", "in_progress"])
 @pytest.mark.parametrize("minutes", [5, 300])
-def test_missed_or_completed_session_goes_back_to_before(
-    world: World, ending: str, before: str, minutes: int
-) -> None:
+def test_missed_or_completed_session_goes_back_to_before(world: World, ending: str, before: str, minutes: int) -> None:
     client, _, session_id = booked(world)
     if before == "confirmed":
         call(world.connection, "confirm_session", session_id=session_id)
@@ -153,8 +151,8 @@ def test_missed_or_completed_session_goes_back_to_before(
     require_sound(world)
 
 
-def test_session_cancelled_by_mistake_after_it_was_over_is_completed(world: World) -> None:
-    client, _, session_id = booked(world)
+def test_session_cancelled_after_its_end_is_completed(world: World) -> None:
+    _client, _, session_id = booked(world)
     begin(world.connection, session_id, 3000)
     cancel(world, session_id)
     assert reopen(world, session_id)["status"] == "scheduled"
@@ -313,7 +311,7 @@ def test_cancelled_session_of_somebody_who_left_stays_cancelled(world: World, wh
 
 @pytest.mark.parametrize("status", ["scheduled", "completed"])
 def test_session_revived_by_an_update_is_told_and_charged(world: World, status: str) -> None:
-    client, _, session_id = booked(world)
+    _client, _, session_id = booked(world)
     cancel(world, session_id)
     world.run("update sessions set status = %s", status)
     ((number, about, _, _),) = world.run("select * from bookingdb.check_invariants()")
@@ -325,7 +323,7 @@ def test_session_revived_by_an_update_is_told_and_charged(world: World, status: 
     require_sound(world)
 
 
-def test_reopened_session_of_an_application_keeps_costing_nothing(world: World) -> None:
+def test_reopened_session_of_an_app_keeps_costing_nothing(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     world.run(
         "insert into sessions (user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s)",

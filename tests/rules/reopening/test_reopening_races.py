@@ -58,7 +58,7 @@ def test_last_credit_pays_for_one_of_two(world: World) -> None:
 @pytest.mark.parametrize("level", LEVELS[1:])
 @pytest.mark.parametrize("change", ["a booking", "time off", "a limit", "a completed session"])
 def test_old_snapshot_reopens_nothing_that_was_taken(world: World, level: str, change: str) -> None:
-    client, therapist, session_id = cancelled(world)
+    _client, therapist, session_id = cancelled(world)
     other, elsewhere = world.client(credits=2), world.therapist()
     missed, rival = world.book(other, therapist, "14:00")["id"], world.book(other, elsewhere, "16:00")["id"]
     for number, past in enumerate((missed, rival)):

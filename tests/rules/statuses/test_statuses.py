@@ -137,7 +137,7 @@ def started(world: World, minutes: int) -> tuple[UUID, UUID, UUID]:
     return client, therapist, session_id
 
 
-def test_practice_cancels_a_started_session_and_decides_the_refund(world: World) -> None:
+def test_practice_cancels_a_started_session_with_its_refund(world: World) -> None:
     for refund, kept in ((True, 1), (False, 0), (None, 1)):
         client, therapist, session_id = started(world, 5)
         answer = call(world.connection, "cancel_session", session_id=session_id, refund=refund)
