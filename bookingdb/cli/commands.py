@@ -105,7 +105,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "reopen": (
         "sessions:reopen",
-        "Undo that SESSION (a UUID) was cancelled, missed or completed; its time must be free, its credit is taken again.",
+        "Undo that SESSION (a UUID) was cancelled, missed or completed; take its credit again.",
     ),
     "reschedule": (
         "sessions:reschedule",
