@@ -28,6 +28,7 @@ from bookingdb.calls.booking import (
     check_booking_conflict,
     hold_slot,
     lock_for_booking,
+    record_session,
     release_hold,
 )
 from bookingdb.calls.call import Call
@@ -105,6 +106,7 @@ __all__ = [
     "mark_no_show",
     "next_available_slot",
     "realign_sessions",
+    "record_session",
     "register_client",
     "register_therapist",
     "release_hold",

@@ -96,8 +96,11 @@ def book_session_with_override(
     time_zone: str | None = None,
     override_hours: bool = True,
     idempotency_key: str | None = None,
+    override: Iterable[str] | None = None,
 ) -> Call[BookedSession]:
-    """Book a session also outside of the therapist's hours; the audit log says so. Everything else holds as always.
+    """Book a session also outside of the therapist's hours, or against other rules; the audit log says which.
+
+    Calendar, buffers, people and credits count as always.
 
     Args:
         user_id: the client.
@@ -113,6 +116,8 @@ def book_session_with_override(
             `starts_at`: see :meth:`~bookingdb.Bookings.book_session`.
         override_hours: whether the hours do not count; False for a booking like any other.
         idempotency_key: 1 to 255 characters; the same call with the same key is answered with the same session.
+        override: names of rules that do not count, of hours, minimum_notice, maximum_advance and limits, or all. The
+            session keeps those that would have refused it.
 
     Returns:
         The session, and the client's credits after it.
@@ -145,6 +150,73 @@ def book_session_with_override(
         p_notes=parameters.text("p_notes", notes),
         p_title=parameters.text("p_title", title),
         p_override_hours=parameters.boolean("p_override_hours", override_hours),
+        p_idempotency_key=parameters.key(idempotency_key),
+        p_override=parameters.override(override),
+    )
+
+
+def record_session(
+    *,
+    user_id: UUID | str,
+    therapist_id: UUID | str,
+    session_date: date | str | None = None,
+    session_time: time | str | None = None,
+    starts_at: datetime | None = None,
+    duration_minutes: int = 60,
+    session_type: str = "video",
+    notes: str = "",
+    title: str = "Therapy Session",
+    time_zone: str | None = None,
+    status: str = "completed",
+    idempotency_key: str | None = None,
+) -> Call[BookedSession]:
+    """Record a session that took place without having been booked, and take a credit for it.
+
+    Args:
+        user_id: the client.
+        therapist_id: the therapist.
+        session_date: the local date, a date or ``"YYYY-MM-DD"``, within the last 366 days.
+        session_time: the local time, a time or ``"HH:MM"`` on a 24-hour clock, without seconds.
+        starts_at: instead of date and time, the instant: a datetime with a time zone, at a full minute.
+        duration_minutes: 15 to 180 minutes.
+        session_type: e.g. ``"video"``.
+        notes: kept as the session's description.
+        title: what the session is called.
+        time_zone: IANA zone of date and time; without it the therapist's, else the default policy's. With
+            `starts_at`: see :meth:`~bookingdb.Bookings.book_session`.
+        status: ``"completed"``, ``"no_show"`` or ``"in_progress"``.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered with the same session.
+
+    Returns:
+        The session, and the client's credits after it.
+
+    Raises:
+        InvalidUserId, InvalidTherapistId, InvalidDate, InvalidTime, SkippedTime, InvalidTimeZone,
+        InvalidDuration, InvalidParameter: the request makes no sense, or the session is to come or too long ago.
+        TherapistNotFound, UserNotFound: one of the two cannot take part.
+        BookingConflict: one of the two had another session then (see there for its two subclasses).
+        InsufficientCredits: the client has no credit left.
+        IdempotencyKeyReused: the key belongs to another request.
+        SessionNotFound: the session that the key stands for was deleted.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).record_session(
+            user_id=client, therapist_id=therapist, session_date="2026-11-27", session_time="10:00")
+    """
+    return one(
+        "record_session",
+        BookedSession,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        **parameters.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=parameters.duration(duration_minutes),
+        p_session_type=parameters.text("p_session_type", session_type),
+        p_notes=parameters.text("p_notes", notes),
+        p_title=parameters.text("p_title", title),
+        p_status=parameters.text("p_status", status),
         p_idempotency_key=parameters.key(idempotency_key),
     )
 

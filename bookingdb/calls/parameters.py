@@ -198,6 +198,16 @@ def optional_boolean(parameter: str, value: bool | None) -> Argument:
     return Argument("boolean", None) if value is None else boolean(parameter, value)
 
 
+def override(values: Iterable[str] | None) -> Argument:
+    """The names of the rules that do not count, or None."""
+    if values is None:
+        return Argument("text[]", None)
+    names = list(values)
+    if isinstance(values, str) or not all(isinstance(name, str) and _is_sendable(name) for name in names):
+        raise invalid("p_override", "Give a list of names of rules, such as ['minimum_notice'].")
+    return Argument("text[]", names)
+
+
 def integer(parameter: str, value: int) -> Argument:
     """A whole number that fits into Postgres's integer."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_INTEGER:

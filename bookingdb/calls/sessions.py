@@ -1,5 +1,6 @@
 """Sessions after they were booked: their changes, and the lists of them."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from uuid import UUID
 
@@ -63,6 +64,7 @@ def reschedule_session(
     duration_minutes: int | None = None,
     time_zone: str | None = None,
     idempotency_key: str | None = None,
+    override: Iterable[str] | None = None,
 ) -> Call[ChangedSession]:
     """Move a session that has not begun to another time, or leave it where it is if that is not to be had.
 
@@ -75,6 +77,8 @@ def reschedule_session(
         time_zone: IANA zone of date and time; without it the session's own. With `starts_at`: see
             :meth:`~bookingdb.Bookings.book_session`.
         idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+        override: names of rules that do not count, of hours, minimum_notice, maximum_advance and limits, or all. The
+            session keeps those that would have refused it. For trusted callers only.
 
     Returns:
         The session as it stands.
@@ -88,7 +92,7 @@ def reschedule_session(
         TherapistNotFound, UserNotFound: one of the two cannot take part any more.
         BookingConflict: the new time is not to be had (see there for its two subclasses).
         IdempotencyKeyReused: the key belongs to another request.
-        NotAuthenticated, NotAllowed: the caller has no part in the session.
+        NotAuthenticated, NotAllowed: the caller has no part in the session, or may not override rules.
         Busy, BookingFailed: see there.
 
     Example::
@@ -102,6 +106,7 @@ def reschedule_session(
         **parameters.local_time(session_date, session_time, starts_at, time_zone),
         p_duration_minutes=parameters.optional_duration(duration_minutes),
         p_idempotency_key=parameters.key(idempotency_key),
+        p_override=parameters.override(override),
     )
 
 

@@ -95,6 +95,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "policy:policy",
         "Show and change what holds for bookings, by default and with a therapist.",
     ),
+    "record": (
+        "sessions:record",
+        "Record a session that took place without having been booked, and take one credit for it.",
+    ),
     "register": (
         "people:register",
         "Register clients and therapists; the same person again is the same id.",

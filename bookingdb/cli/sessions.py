@@ -32,6 +32,19 @@ text_options = options(
 key_option = click.option("--idempotency-key", metavar="KEY", help="The same call with the same key is done once.")
 
 
+override_option = click.option(
+    "--override",
+    metavar="RULE",
+    multiple=True,
+    help="A rule that does not count: hours, minimum_notice, maximum_advance, limits or all; several with commas.",
+)
+
+
+def rules_of(override: Sequence[str]) -> list[str] | None:
+    """Return the names of rules that an option gave, by itself again and again or with commas; None for none."""
+    return [rule.strip() for given in override for rule in given.split(",")] or None
+
+
 @click.command("book")
 @people_options
 @when_options
@@ -40,15 +53,52 @@ key_option = click.option("--idempotency-key", metavar="KEY", help="The same cal
 @zone_option
 @key_option
 @click.option("--override-hours", is_flag=True, help="Also outside of the therapist's hours; the audit log says so.")
+@override_option
 @database_options
 def book(
-    user: str, therapist: str, override_hours: bool, database_url: str | None, as_json: bool, **given: Any
+    user: str,
+    therapist: str,
+    override_hours: bool,
+    override: tuple[str, ...],
+    database_url: str | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Book a session and take one credit for it."""
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
-        book_it = bookings.book_session_with_override if override_hours else bookings.book_session
-        session = book_it(user_id=user, therapist_id=therapist, **given)
+        if override_hours or override:
+            session = bookings.book_session_with_override(
+                user_id=user,
+                therapist_id=therapist,
+                override_hours=override_hours,
+                override=rules_of(override),
+                **given,
+            )
+        else:
+            session = bookings.book_session(user_id=user, therapist_id=therapist, **given)
+    print_records([session], as_json, single=True)
+
+
+@click.command("record")
+@people_options
+@when_options
+@duration_option
+@text_options
+@zone_option
+@click.option(
+    "--status",
+    default="completed",
+    show_default=True,
+    metavar="STATUS",
+    help="What became of it: completed, no_show or in_progress.",
+)
+@key_option
+@database_options
+def record(user: str, therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Record a session that took place without having been booked, and take one credit for it."""
+    with open_database(database_url) as connection:
+        session = Bookings(connection).record_session(user_id=user, therapist_id=therapist, **given)
     print_records([session], as_json, single=True)
 
 
@@ -184,13 +234,14 @@ def reopen(session: str, database_url: str | None, as_json: bool, **given: Any) 
 @click.option("--duration", "duration_minutes", type=int, help="Minutes, 15-180; default: as long as it was.")
 @click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the session's own.")
 @key_option
+@override_option
 @database_options
-def reschedule(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+def reschedule(session: str, override: tuple[str, ...], database_url: str | None, as_json: bool, **given: Any) -> None:
     """Move SESSION (a UUID) to another time, or leave it where it is if that is taken."""
     if not (given["starts_at"] or given["session_date"] or given["session_time"]):
         raise click.UsageError("Say to when: --date and --time, or --starts-at.")
     with open_database(database_url) as connection:
-        moved = Bookings(connection).reschedule_session(session, **given)
+        moved = Bookings(connection).reschedule_session(session, override=rules_of(override), **given)
     print_records([moved], as_json, single=True)
 
 

@@ -112,10 +112,32 @@ drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz
 -- ---------------------------------------------------------------------------------------------------------------------
 
 alter table public.sessions
-add column change_reason text;
+add column change_reason text,
+add column overridden_rules text[];
 
 comment on column public.sessions.change_reason is
 'Why the session was last reopened or transferred, in the words of whoever did it. The audit log has the fact alone.';
+comment on column public.sessions.overridden_rules is
+'The rules that would have refused the session where and when it is, and that the practice overrode (p_override).';
+
+-- They have another parameter now.
+drop function if exists public.book_session_with_override(
+    uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text
+);
+drop function if exists bookingdb.book_session_with_override(
+    uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text
+);
+drop function if exists public.reschedule_session(uuid, date, time, integer, text, text);
+drop function if exists bookingdb.reschedule_session(uuid, date, time, integer, text, text);
+drop function if exists bookingdb.book_once(
+    text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean
+);
+drop function if exists bookingdb.book_slot(
+    uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, boolean
+);
+drop function if exists bookingdb.write_session(
+    uuid, uuid, bookingdb.effective_policy, date, time, text, tstzrange, varchar, text, text, uuid, boolean
+);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Series

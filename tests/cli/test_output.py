@@ -135,6 +135,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("no-show",): [(begun[1],)],
         ("policy", "set"): [("--time-zone", POISON), ("--refund-grace", "40d")],
         ("policy", "show"): [()],
+        ("record",): [(*people, "--date", TOMORROW - dt.timedelta(days=9), "--time", "10:00", *texts)],
         ("register", "client"): [("poison@example.com", "--name", POISON), (POISON,)],
         ("register", "therapist"): [("poison2@example.com", "--name", POISON)],
         ("release",): [(held(),)],

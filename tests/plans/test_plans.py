@@ -176,6 +176,9 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, insert, second := uuid4(), client, therapist, moment(12) - day, moment(13) - day)
     run(connection, "select mark_no_show(%s)", second)
     run(connection, "select reopen_session(%s)", second)
+    run(connection, "select record_session(%s, %s, current_date - 5, '10:00')", client, therapist)
+    overriding = "select book_session_with_override(%s, %s, current_date + 6, '10:00', p_override => '{all}')"
+    run(connection, overriding, client, therapist)
     run(connection, "select * from grant_credits(%s, 2, p_expires_at => now() + '1 second')", client)
     run(connection, "select * from expire_credits()")
     run(connection, "select register_client('a@b.example')")

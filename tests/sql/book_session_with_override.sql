@@ -8,7 +8,8 @@ select pg_temp.is_declared($$
         p_user_id uuid, p_therapist_id uuid, p_session_date date, p_session_time time,
         p_duration_minutes integer default 60, p_session_type varchar default 'video', p_notes text default '',
         p_title text default 'Therapy Session', p_time_zone text default null,
-        p_override_hours boolean default true, p_idempotency_key text default null
+        p_override_hours boolean default true, p_idempotency_key text default null,
+        p_override text[] default null
     )
     returns table (
         id uuid, user_id uuid, therapist_id uuid, title varchar, description text, scheduled_date date,
@@ -45,7 +46,11 @@ select results_eq(
 );
 select results_eq(
     'select a.action, a.changes, a.actor from public.booking_audit_log as a',
-    $$ values ('created', jsonb '{"hours_overridden": {"new": true}}', 'service_role') $$,
+    $$
+        values (
+            'created', jsonb '{"hours_overridden": {"new": true}, "overridden_rules": {"new": ["hours"]}}', 'service_role'
+        )
+    $$,
     'so does the audit log, with the caller'
 );
 select results_eq(

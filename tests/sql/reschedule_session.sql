@@ -6,7 +6,7 @@ select plan(8);
 select pg_temp.is_declared($$
     reschedule_session(
         p_session_id uuid, p_session_date date, p_session_time time, p_duration_minutes integer default null,
-        p_time_zone text default null, p_idempotency_key text default null
+        p_time_zone text default null, p_idempotency_key text default null, p_override text[] default null
     )
     returns table (
         id uuid, user_id uuid, therapist_id uuid, title varchar, description text, scheduled_date date,

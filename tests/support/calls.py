@@ -39,7 +39,7 @@ class Call:
 
 CALLS = {
     "cancel_session": Call("%(session)s, 'ill', null, null", Allowed.BOTH),
-    "reschedule_session": Call("%(session)s, %(date)s, '18:00', null, null, null", Allowed.BOTH),
+    "reschedule_session": Call("%(session)s, %(date)s, '18:00', null, null, null, null", Allowed.BOTH),
     "approve_session": Call("%(request)s, null", Allowed.THERAPIST),
     "confirm_session": Call("%(session)s, null", Allowed.THERAPIST),
     "start_session": Call("%(begun)s, null", Allowed.THERAPIST),
@@ -62,7 +62,12 @@ CALLS = {
     "get_policy": Call("%(therapist)s", Allowed.ANYBODY),
     "set_policy": Call("""'{"refund_grace": "60 days"}', %(therapist)s""", Allowed.TRUSTED),
     "book_session_with_override": Call(
-        "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null", Allowed.TRUSTED
+        "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null, '{limits}'",
+        Allowed.TRUSTED,
+    ),
+    "record_session": Call(
+        "%(client)s, %(therapist)s, current_date - 3, '20:00', 60, 'video', '', 'A title', null, 'completed', null",
+        Allowed.TRUSTED,
     ),
     "list_available_slots": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
     "list_available_days": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),

@@ -10,7 +10,8 @@ create or replace function bookingdb.book_once(
     p_title text,
     p_time_zone text,
     p_idempotency_key text,
-    p_override_hours boolean
+    p_override_hours boolean,
+    p_override text[] default null
 )
 returns bookingdb.booked_session
 language plpgsql
@@ -50,7 +51,8 @@ begin
         v_request := jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
             p_time_zone
-        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end;
+        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end
+            || case when p_override is null then jsonb '[]' else jsonb_build_array(p_override) end;
         v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
     end if;
 
@@ -65,7 +67,9 @@ begin
             if v_answer.result_id is null then
                 perform bookingdb.require_people(p_therapist_id, p_user_id);
                 perform bookingdb.require_duration(p_duration_minutes, v_policy);
-                perform bookingdb.require_free_time(v_policy, v_period, null, not p_override_hours);
+                perform bookingdb.require_free_time(
+                    bookingdb.overriding_policy(v_policy, p_override), v_period, null, not p_override_hours
+                );
             end if;
         end if;
         perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
@@ -82,7 +86,7 @@ begin
     -- 6. to 9. People, rules, conflicts, the calendar row, the credit, the session.
     v_booked := bookingdb.book_slot(
         p_user_id, v_policy, p_session_date, p_session_time, v_time_zone, v_period, p_session_type, p_notes, p_title,
-        null, not p_override_hours
+        null, not p_override_hours, p_override
     );
     if p_idempotency_key is not null then
         perform bookingdb.record_answer(v_answer, v_booked.id, v_booked.credits_balance);
@@ -94,6 +98,6 @@ end;
 $function$;
 
 comment on function bookingdb.book_once(
-    text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean
+    text, uuid, uuid, date, time, integer, varchar, text, text, text, text, boolean, text[]
 ) is
 'Books a session, from the second step of a booking on, and once per idempotency key. Caller holds: an authorisation for the client. Raises: invalid_therapist_id.';

@@ -10,7 +10,8 @@ create or replace function bookingdb.book_session_with_override(
     p_title text default 'Therapy Session',
     p_time_zone text default null,
     p_override_hours boolean default true,
-    p_idempotency_key text default null
+    p_idempotency_key text default null,
+    p_override text[] default null
 )
 returns bookingdb.booked_session
 language plpgsql
@@ -21,6 +22,8 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
 as $function$
+declare
+    v_override text[];
 begin
     perform bookingdb.authorise_trusted();
     if p_user_id is null then
@@ -29,14 +32,17 @@ begin
     if p_override_hours is null then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_override_hours'));
     end if;
+    v_override := bookingdb.require_override(p_override);
     return bookingdb.book_once(
         'book_session_with_override', p_user_id, p_therapist_id, p_session_date, p_session_time, p_duration_minutes,
-        p_session_type, p_notes, p_title, p_time_zone, p_idempotency_key, p_override_hours
+        p_session_type, p_notes, p_title, p_time_zone, p_idempotency_key,
+        p_override_hours or coalesce('hours' = any (v_override), false),
+        nullif(array_remove(v_override, 'hours'), '{}')
     );
 end;
 $function$;
 
 comment on function bookingdb.book_session_with_override(
-    uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text
+    uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text, text[]
 ) is
-'Books a session outside of the therapist''s hours, too (p_override_hours), which the audit log then says; calendar, buffers, notice, limits and credits count as always. Otherwise like create_session_with_credit_deduction(). For trusted callers. Raises: invalid_user_id, invalid_parameter.';
+'Books a session outside of the therapist''s hours, too (p_override_hours), or against other rules (p_override: hours, minimum_notice, maximum_advance, limits, all). The session and the audit log name the rules that would have refused it. Calendar, buffers, people and credits count as always. Otherwise like create_session_with_credit_deduction(). For trusted callers. Raises: invalid_user_id, invalid_parameter.';

@@ -24,8 +24,13 @@ begin
 
     if tg_op = 'INSERT' then
         v_action := 'created';
-        if new.hours_overridden then
-            v_changes := jsonb '{"hours_overridden": {"new": true}}';
+        if new.hours_overridden or new.overridden_rules is not null then
+            v_changes := jsonb_strip_nulls(jsonb_build_object(
+                'hours_overridden', case when new.hours_overridden then jsonb '{"new": true}' end,
+                'overridden_rules', case
+                    when new.overridden_rules is not null then jsonb_build_object('new', new.overridden_rules)
+                end
+            ));
         end if;
     elsif tg_op = 'DELETE' then
         v_action := 'deleted';

@@ -5,7 +5,8 @@ create or replace function bookingdb.move_locked_session(
     p_session_time time,
     p_time_zone text,
     p_start timestamptz,
-    p_minutes integer
+    p_minutes integer,
+    p_override text[] default null
 )
 returns void
 language plpgsql
@@ -18,6 +19,7 @@ declare
     v_policy bookingdb.effective_policy;
     v_period tstzrange;
     v_free_until timestamptz;
+    v_overridden_rules text[];
 begin
     -- A session that is over, or has begun, does not move.
     if coalesce(p_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed')
@@ -33,7 +35,13 @@ begin
     v_policy := bookingdb.policy_of(p_session.therapist_id);
     perform bookingdb.require_duration(p_minutes, v_policy);
     v_period := tstzrange(p_start, p_start + make_interval(mins => p_minutes));
-    perform bookingdb.require_free_time(v_policy, v_period, p_session.id, true);
+    perform bookingdb.require_free_time(
+        bookingdb.overriding_policy(v_policy, p_override), v_period, p_session.id,
+        not coalesce('hours' = any (p_override), false)
+    );
+    if p_override is not null then
+        v_overridden_rules := bookingdb.overridden_rules(v_policy, v_period, p_session.id, p_override);
+    end if;
     perform bookingdb.mark_limited_booking(v_policy);
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
@@ -65,7 +73,8 @@ begin
         duration_minutes = p_minutes,
         time_zone = p_time_zone,
         free_cancellation_until = v_free_until,
-        hours_overridden = false,
+        hours_overridden = coalesce('hours' = any (v_overridden_rules), false),
+        overridden_rules = v_overridden_rules,
         updated_at = now()
     where s.id = p_session.id;
     if not found then
@@ -75,6 +84,6 @@ end;
 $function$;
 
 comment on function bookingdb.move_locked_session(
-    public.sessions, text, date, time, text, timestamptz, integer
+    public.sessions, text, date, time, text, timestamptz, integer, text[]
 ) is
-'Moves a session to p_start, which is local_instant() of the local time, by all rules of a booking. Caller holds: the locks of its row and both people. Raises: invalid_transition.';
+'Moves a session to p_start, which is local_instant() of the local time, by all rules of a booking but p_override. Caller holds: the locks of its row and both people. Raises: invalid_transition.';

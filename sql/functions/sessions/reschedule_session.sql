@@ -5,7 +5,8 @@ create or replace function bookingdb.reschedule_session(
     p_session_time time,
     p_duration_minutes integer default null,
     p_time_zone text default null,
-    p_idempotency_key text default null
+    p_idempotency_key text default null,
+    p_override text[] default null
 )
 returns bookingdb.changed_session
 language plpgsql
@@ -17,6 +18,7 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_override text[];
     v_session public.sessions;
     v_part text;
     v_answer bookingdb.idempotency_keys;
@@ -30,9 +32,13 @@ begin
     if p_duration_minutes is not null then
         perform bookingdb.require_session_minutes(p_duration_minutes);
     end if;
+    v_override := bookingdb.require_override(p_override);
 
     v_session := bookingdb.lock_session(p_session_id);
     v_part := bookingdb.authorise_for_session(v_session);
+    if v_override is not null and v_part <> 'trusted' then
+        perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_override'));
+    end if;
     -- Without a zone the time is local to the session's own zone.
     v_time_zone := bookingdb.resolve_time_zone(
         coalesce(p_time_zone, v_session.time_zone), (bookingdb.policy_of(v_session.therapist_id)).time_zone
@@ -53,13 +59,14 @@ begin
     v_answer := bookingdb.find_earlier_answer(
         'reschedule_session', coalesce(v_session.user_id, v_session.id), p_idempotency_key,
         jsonb_build_array(p_session_id, p_session_date, p_session_time, p_duration_minutes, p_time_zone)
+        || case when v_override is null then jsonb '[]' else jsonb_build_array(v_override) end
     );
     if v_answer.result_id is not null then
         return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
     perform bookingdb.move_locked_session(
-        v_session, v_part, p_session_date, p_session_time, v_time_zone, v_start, v_minutes
+        v_session, v_part, p_session_date, p_session_time, v_time_zone, v_start, v_minutes, v_override
     );
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
@@ -68,5 +75,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text) is
-'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is local to the session''s own zone. For the client, the therapist and trusted callers.';
+comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text, text[]) is
+'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is local to the session''s own zone. A trusted caller overrides rules by their names (p_override: hours, minimum_notice, maximum_advance, limits, all), which the session and the audit log then say. For the client, the therapist and trusted callers. Raises: not_allowed.';

@@ -319,7 +319,8 @@ def test_an_override_is_one_only_outside_of_the_hours(override: Taker) -> None:
             "select id, hours_overridden from sessions where start_time = %s", at(days, time)
         )[0]
         (changes,) = world.run("select changes from booking_audit_log where session_id = %s", session)[0]
-        assert (overridden, changes) == (expected, {"hours_overridden": {"new": True}} if expected else {})
+        told = {"hours_overridden": {"new": True}, "overridden_rules": {"new": ["hours"]}}
+        assert (overridden, changes) == (expected, told if expected else {})
         assert world.run("select kind, amount from bookingdb.ledger where session_id = %s", session) == [("debit", -1)]
         assert world.run("select kind from bookingdb.calendar where id = %s", session) == [("session",)]
     closed = world.therapist()

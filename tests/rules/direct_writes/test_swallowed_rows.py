@@ -25,6 +25,13 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("complete_session", "sessions", {"session_id": "begun"}),
     ("mark_no_show", "sessions", {"session_id": "begun"}),
     ("reopen_session", "sessions", {"session_id": "missed"}),
+    (
+        "record_session", "sessions",
+        {
+            "user_id": "client", "therapist_id": "therapist", "session_date": TOMORROW - dt.timedelta(days=9),
+            "session_time": "16:00",
+        },
+    ),
     ("adjust_credits", "user_credits", {"user_id": "client", "amount": 1, "reason": "r"}),
     ("adjust_credits", "user_credits", {"user_id": "client", "amount": -1, "reason": "r"}),
     ("revoke_grant", "user_credits", {"lot_id": "lot"}),
@@ -48,6 +55,7 @@ def test_a_swallowed_row_fails_the_call(
     at = dt.datetime.combine(TOMORROW, dt.time(12), dt.UTC)
     scene = {
         "client": client,
+        "therapist": therapist,
         "session": world.book(client, therapist, "10:00")["id"],
         "begun": begun,
         "missed": missed,

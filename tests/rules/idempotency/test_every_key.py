@@ -61,6 +61,7 @@ class Desk:
         requests: dict[str, dict[str, Any]] = {
             "create_session_with_credit_deduction": slot,
             "book_session_with_override": slot,
+            "record_session": {**slot, "session_date": TOMORROW - 9 * DAY},
             "book_series": {**slot, "occurrences": 3, "every": "30 days"},
             "hold_slot": slot,
             "adjust_credits": {"user_id": self.client, "amount": 3, "reason": "why"},
@@ -84,7 +85,8 @@ class Desk:
         texts: list[dict[str, Any]] = [{"title": "else"}, {"notes": "else"}, {"session_type": "audio"}]
         others: dict[str, list[dict[str, Any]]] = {
             "create_session_with_credit_deduction": [*slot, *texts],
-            "book_session_with_override": [*slot, *texts, {"override_hours": False}],
+            "book_session_with_override": [*slot, *texts, {"override_hours": False}, {"override": ["limits"]}],
+            "record_session": [*slot, *texts, {"status": "no_show"}],
             # A month is not 30 days.
             "book_series": [*slot, *texts, {"occurrences": 4}, {"every": "31 days"}, {"every": "1 month"}],
             "hold_slot": [*slot, {"ttl": "5 minutes"}],
@@ -107,7 +109,7 @@ class Desk:
         if self.function == "reschedule_session":
             return [
                 *session, {"session_date": TOMORROW + 2 * DAY}, {"session_time": "13:00"}, {"duration_minutes": 45},
-                {"duration_minutes": None}, {"time_zone": "Europe/Berlin"},
+                {"duration_minutes": None}, {"time_zone": "Europe/Berlin"}, {"override": ["limits"]},
             ]  # fmt: skip
         return session
 
@@ -121,7 +123,8 @@ class Desk:
 
 
 FUNCTIONS = [
-    "create_session_with_credit_deduction", "book_session_with_override", "book_series", "hold_slot", "book_hold",
+    "create_session_with_credit_deduction", "book_session_with_override", "record_session", "book_series", "hold_slot",
+    "book_hold",
     *OF_SESSIONS, "adjust_credits", "grant_credits",
 ]  # fmt: skip
 
@@ -194,7 +197,7 @@ def test_a_default_that_is_said_is_no_other_request(clean_world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "function", ["create_session_with_credit_deduction", "book_hold", "book_session_with_override"]
+    "function", ["create_session_with_credit_deduction", "book_hold", "book_session_with_override", "record_session"]
 )
 def test_a_key_whose_session_is_gone_says_so(clean_world: World, function: str) -> None:
     world = clean_world

@@ -171,6 +171,14 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             code("too_far", session_date="2999-12-01"),
         ],
     ),
+    "record_session": (
+        {**SLOT, "session_date": YESTERDAY},
+        [
+            *(case for case in SLOTS if case[1] not in ("too_soon", "too_far", "in_past")), *TEXTS, *KEYS,
+            *each("status", None, "", "scheduled", "cancelled", "in_progress"),
+            *each("session_date", TOMORROW, YESTERDAY - dt.timedelta(days=366)),
+        ],
+    ),
     "hold_slot": (SLOT, [*SLOTS, *each("ttl", "9.9 seconds", "61 minutes", "1 mon -30 days")]),
     "book_hold": ({"hold_id": "hold"}, [*each("hold_id", None), code("hold_not_found", hold_id=NOBODY), *TEXTS, *KEYS]),
     "release_hold": (

@@ -101,7 +101,13 @@ class Storm:
                 if self.sessions else None
             ),
             "reopen_session": session,
-            "reschedule_session": lambda: {**(session() or {}), **self.slot()} if self.sessions else None,
+            "record_session": lambda: {
+                **self.people(), **self.slot(), "session_date": TOMORROW - choose.randrange(5, 8) * DAY,
+            },
+            "reschedule_session": lambda: (
+                {**(session() or {}), **self.slot(), "override": choose.choice((None, None, ["all"]))}
+                if self.sessions else None
+            ),
             "approve_session": session,
             "confirm_session": session,
             "start_session": session,
@@ -197,7 +203,7 @@ class Storm:
 
     def learn(self, function: str, found: list[Any], parameters: dict[str, Any]) -> None:
         """What was made is there for the others; what was answered to a key is answered again."""
-        if function in ("create_session_with_credit_deduction", "book_series", "book_hold"):
+        if function in ("create_session_with_credit_deduction", "record_session", "book_series", "book_hold"):
             self.sessions += [row["id"] for row in found if row["id"] not in self.sessions]
         elif function == "hold_slot" and found[0]["id"] not in self.holds:
             self.holds.append(found[0]["id"])
