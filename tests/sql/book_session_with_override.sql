@@ -48,7 +48,8 @@ select results_eq(
     'select a.action, a.changes, a.actor from public.booking_audit_log as a',
     $$
         values (
-            'created', jsonb '{"hours_overridden": {"new": true}, "overridden_rules": {"new": ["hours"]}}', 'service_role'
+            'created', jsonb '{"hours_overridden": {"new": true}, "overridden_rules": {"new": ["hours"]}}',
+            'service_role'
         )
     $$,
     'so does the audit log, with the caller'
