@@ -160,6 +160,31 @@ class HeldSlot(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Person(Record):
+    """Somebody who books or is booked, or was.
+
+    Attributes:
+        id: their id.
+        email: their e-mail address.
+        full_name: their name.
+        user_type: ``therapist``, or what else the application calls them, such as ``user``.
+        is_active: whether they are active.
+        is_verified: whether they are verified; a therapist can be booked while both are true.
+        time_zone: the IANA zone in which a therapist's local times are meant; None of a client.
+        credits_balance: the credits that a client can spend; None of a therapist.
+    """
+
+    id: UUID
+    email: str | None
+    full_name: str | None
+    user_type: str
+    is_active: bool
+    is_verified: bool
+    time_zone: str | None
+    credits_balance: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class CreditGrant(Record):
     """The outcome of granting or adjusting credits.
 

@@ -1,10 +1,11 @@
-"""Registering clients and therapists."""
+"""Registering and finding clients and therapists."""
 
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, nothing, scalar
+from bookingdb.calls.call import Call, many, nothing, scalar
 from bookingdb.errors import InvalidTherapistId, InvalidUserId
+from bookingdb.records import Person
 
 
 def register_client(email: str, *, full_name: str | None = None, user_id: UUID | str | None = None) -> Call[UUID]:
@@ -94,4 +95,35 @@ def set_therapist_active(therapist_id: UUID | str, active: bool) -> Call[None]:
         "set_therapist_active",
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
         p_active=parameters.boolean("p_active", active),
+    )
+
+
+def find_people(search: str, *, limit: int = 20) -> Call[list[Person]]:
+    """Find people by id, e-mail address, or a part of their name or address, the best match first.
+
+    An id or a whole address finds whose it is, and nobody else. Upper and lower case are the same, and no character
+    has a meaning of its own.
+
+    Args:
+        search: the id, the address or the part, 1 to 320 characters.
+        limit: how many at most, 1 to 1000.
+
+    Returns:
+        The people, also those who are not active any more.
+
+    Raises:
+        InvalidParameter: the request makes no sense.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        for person in Bookings(db).find_people("ada"):
+            print(person.id, person.full_name, person.email)
+    """
+    return many(
+        "find_people",
+        Person,
+        p_search=parameters.text("p_search", search),
+        p_limit=parameters.integer("p_limit", limit),
     )

@@ -1,10 +1,10 @@
-"""The commands about people: register client, register therapist."""
+"""The commands about people: people, register client, register therapist."""
 
 import click
 
 from bookingdb import Bookings
-from bookingdb.cli.console import open_database, print_value
-from bookingdb.cli.options import Command, database_url_option, json_option
+from bookingdb.cli.console import open_database, print_records, print_value
+from bookingdb.cli.options import Command, database_options, database_url_option, json_option
 
 
 @click.group()
@@ -55,3 +55,14 @@ def register_therapist(
             email, full_name=full_name, user_id=user_id, time_zone=time_zone
         )
     print_value("id", therapist, as_json)
+
+
+@click.command("people")
+@click.argument("search")
+@click.option("--limit", type=int, default=20, show_default=True, help="How many at most.")
+@database_options
+def find_people(search: str, limit: int, database_url: str | None, as_json: bool) -> None:
+    """Find people by id, e-mail address, or a part of their name or address; the best match first."""
+    with open_database(database_url) as connection:
+        people = Bookings(connection).find_people(search, limit=limit)
+    print_records(people, as_json)

@@ -78,6 +78,8 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     """Yield what every installation ends with: adapter, functions, triggers, policies, grants."""
     for view in source.views:
         yield Step(f"sql/{source.adapter.path}", view)
+    if not any(view.startswith("create or replace view bookingdb.people ") for view in source.views):
+        yield Step("people", query("people"))
     yield Step("trust", query("trust_nobody"))
     for function in source.functions:
         yield Step(f"sql/{function.path}", function.text)

@@ -26,6 +26,23 @@ select
 from public.users as u
 where u.user_type is distinct from 'therapist' and u.is_active;
 
+-- Everybody, also who is not active any more. A therapist counts as verified only while enrolled.
+create or replace view bookingdb.people as
+select
+    u.id,
+    u.email::text as email,
+    u.full_name::text as full_name,
+    coalesce(u.user_type::text, 'user') as user_type,
+    coalesce(u.is_active, false) as is_active,
+    coalesce(u.is_verified, false) and (
+        (u.user_type is distinct from 'therapist')
+        or exists (
+            select from public.therapist_enrollments as e
+            where lower(e.email) = lower(u.email) and e.status = 'approved' and e.is_active
+        )
+    ) as is_verified
+from public.users as u;
+
 create trigger _bookingdb_people_update after update on public.users
 referencing old table as old_rows new table as new_rows
 for each statement execute function bookingdb.people_changed('id', 'user_type', 'is_active', 'is_verified', 'email');

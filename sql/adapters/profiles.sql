@@ -22,6 +22,18 @@ from public.profiles as p
 inner join auth.users as a on p.id = a.id
 where p.role is distinct from 'therapist' and p.is_active;
 
+-- Everybody, also who is not active any more. Nothing more than an active profile is asked of a therapist.
+create or replace view bookingdb.people as
+select
+    p.id,
+    a.email::text as email,
+    p.full_name::text as full_name,
+    true as is_verified,
+    coalesce(p.role::text, 'user') as user_type,
+    coalesce(p.is_active, false) as is_active
+from public.profiles as p
+inner join auth.users as a on p.id = a.id;
+
 create trigger _bookingdb_people_update after update on public.profiles
 referencing old table as old_rows new table as new_rows
 for each statement execute function bookingdb.people_changed('id', 'role', 'is_active');

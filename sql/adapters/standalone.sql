@@ -21,6 +21,17 @@ select
 from public.users as u
 where u.user_type <> 'therapist' and u.is_active;
 
+-- Everybody, also who is not active any more. A therapist can be booked exactly while is_active and is_verified are true.
+create or replace view bookingdb.people as
+select
+    u.id,
+    u.email::text as email,
+    u.full_name::text as full_name,
+    u.user_type::text as user_type,
+    u.is_active,
+    u.is_verified
+from public.users as u;
+
 create trigger _bookingdb_people_update after update on public.users
 referencing old table as old_rows new table as new_rows
 for each statement execute function bookingdb.people_changed('id', 'user_type', 'is_active', 'is_verified');

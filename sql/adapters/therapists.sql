@@ -19,6 +19,34 @@ select
 from public.users as u
 where u.user_type is distinct from 'therapist' and u.is_active;
 
+-- Everybody, also who is not active any more. A user who is called a therapist, and is none of that table, cannot be
+-- booked.
+create or replace view bookingdb.people as
+select
+    t.id,
+    t.email::text as email,
+    t.full_name::text as full_name,
+    'therapist' as user_type,
+    coalesce(t.is_active, false) as is_active,
+    coalesce(t.is_verified, false) as is_verified
+from public.therapists as t
+union all
+select
+    u.id,
+    u.email::text as email,
+    u.full_name::text as full_name,
+    coalesce(u.user_type::text, 'user') as user_type,
+    coalesce(u.is_active, false) as is_active,
+    coalesce(u.is_verified, false) and (u.user_type is distinct from 'therapist') as is_verified
+from public.users as u
+where
+    u.user_type is distinct from 'therapist'
+    or not exists (
+        select
+        from public.therapists as t
+        where t.id = u.id
+    );
+
 create trigger _bookingdb_people_update after update on public.users
 referencing old table as old_rows new table as new_rows
 for each statement execute function bookingdb.people_changed('id', 'user_type', 'is_active');

@@ -87,6 +87,17 @@ drop function if exists public.set_policy(jsonb, uuid);
 -- Finding sessions and people
 -- ---------------------------------------------------------------------------------------------------------------------
 
+create type bookingdb.found_person as (
+    id uuid,
+    email text,
+    full_name text,
+    user_type text,
+    is_active boolean,
+    is_verified boolean,
+    time_zone text,
+    credits_balance integer
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Refusals
 -- ---------------------------------------------------------------------------------------------------------------------

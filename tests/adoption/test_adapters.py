@@ -190,6 +190,47 @@ def test_people_of_the_applications_tables_book_and_are_booked(application: Appl
     assert world.violations() == []
 
 
+# Therapists who can be booked and clients who can book, as two views and the view of everybody say it.
+AGREEING = """
+    select count(*) filter (where t.id is not null), count(*) filter (where c.id is not null),
+        bool_and((t.id is not null) = (p.user_type = 'therapist' and p.is_active and p.is_verified)),
+        bool_and((c.id is not null) = (p.user_type <> 'therapist' and p.is_active))
+    from bookingdb.people as p
+    left join bookingdb.therapists as t on t.id = p.id and p.user_type = 'therapist'
+    left join bookingdb.clients as c on c.id = p.id and p.user_type <> 'therapist'
+"""
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, indirect=True)
+def test_people_of_the_applications_tables_are_found(application: Application) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+
+    found = "select p.id, p.user_type, p.time_zone, p.credits_balance from find_people(%s) as p"
+    client_type = "client" if application.adapter == "profiles" else "user"
+    assert world.run(found, str(therapist)) == [(therapist, "therapist", "UTC", None)]
+    assert world.run(found, str(client)) == [(client, client_type, None, 2)]
+    for person in (therapist, client):
+        ((address,),) = world.run("select email from find_people(%s)", str(person))
+        assert world.run("select id from find_people(%s)", address.swapcase()) == [(person,)]
+        assert world.run("select id from find_people(%s)", address[1:-3]) == [(person,)]
+    world.run("update users set full_name = 'A' where id = any(%s)", [therapist, client])
+    if application.adapter != "therapists":
+        assert {row[0] for row in world.run(found, "a")} == {therapist, client}
+
+
+@of_each(**DEACTIVATIONS)
+def test_people_agree_with_who_can_be_booked(application: Application, statement: str) -> None:
+    world, therapist, other = application.world, application.therapist(), application.therapist()
+    application.client()
+    assert world.run(AGREEING) == [(2, 1, True, True)]
+
+    change(world.connection, statement, therapist)
+
+    assert world.run(AGREEING)[0][2:] == (True, True)
+    assert world.run("select id from find_people(%s)", str(therapist)) == [(therapist,)]
+    assert world.run("select id from find_people(%s)", str(other)) == [(other,)]
+
+
 @of_each(**DEACTIVATIONS)
 def test_former_therapist_cannot_be_booked(application: Application, statement: str) -> None:
     world, therapist, client = application.world, application.therapist(), application.client()

@@ -133,6 +133,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("migrate",): [("--dry-run",), ("--reapply",)],
         ("next",): [(therapist,)],
         ("no-show",): [(begun[1],)],
+        ("people",): [(client,), (POISON,), ("client",)],
         ("policy", "set"): [("--time-zone", POISON), ("--refund-grace", "40d")],
         ("policy", "show"): [()],
         ("record",): [(*people, "--date", TOMORROW - dt.timedelta(days=9), "--time", "10:00", *texts)],

@@ -42,7 +42,8 @@ def bookable_therapists(draft: PlanDraft) -> str | None:
         if draft.app.has("users") or "public.users" not in select:
             if reason := damage.misfit(draft.connection, select):
                 _refuse_misfit(draft, reason)
-            _count_people(draft, name, select)
+            if name != "people":
+                _count_people(draft, name, select)
             if name == "therapists":
                 bookable = _ids_only(draft, select)
     return bookable

@@ -41,11 +41,7 @@ begin
             'parameter', 'p_to', 'maximum_days', 366
         ));
     end if;
-    if p_limit is null or p_limit not between 1 and 1000 then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_limit', 'minimum', 1, 'maximum', 1000
-        ));
-    end if;
+    perform bookingdb.require_limit(p_limit);
 
     -- Therapists who can be booked at all, and for this duration.
     if p_therapist_ids is null then

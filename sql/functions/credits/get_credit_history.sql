@@ -15,11 +15,7 @@ set jit = off
 as $function$
 begin
     perform bookingdb.authorise(p_user_id);
-    if p_limit is null or p_limit not between 1 and 1000 then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_limit', 'minimum', 1, 'maximum', 1000
-        ));
-    end if;
+    perform bookingdb.require_limit(p_limit);
     perform bookingdb.require_credit_account(p_user_id);
 
     -- With ties: entries that share a timestamp stay on one page, so that none falls between two pages.
@@ -45,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_credit_history(uuid, integer, timestamptz) is
-'Returns a client''s ledger entries, newest first: amount in credits, balance_after is what was left in the lot. At most p_limit (1 to 1000) entries come, more only where the last ones share a timestamp. For the next page give the last created_at as p_before. For the user themselves and for trusted callers. Raises: invalid_parameter.';
+'Returns a client''s ledger entries, newest first: amount in credits, balance_after is what was left in the lot. At most p_limit (1 to 1000) entries come, more only where the last ones share a timestamp. For the next page give the last created_at as p_before. For the user themselves and for trusted callers.';
