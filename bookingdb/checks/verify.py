@@ -87,8 +87,9 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
         if extent != "nothing":
             findings += _invariants(connection, report_errors=report_errors)
         accepted = installer.accepted_differences(connection)
-        if installer.is_adopted(connection):
-            accepted |= {finding.key for finding in findings if _is_of_applications_people(finding)}
+        people = {finding.key for finding in findings if _is_of_applications_people(finding)}
+        if people and installer.is_adopted(connection):
+            accepted |= people
         # Only who sees such findings may read what was acknowledged.
         is_any_settled = any(finding.is_settled for finding in findings)
         seen = {acknowledged.key for acknowledged in acknowledgements.read(connection)} if is_any_settled else set()

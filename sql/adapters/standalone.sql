@@ -21,7 +21,7 @@ select
 from public.users as u
 where u.user_type <> 'therapist' and u.is_active;
 
--- Everybody, also who is not active any more. A therapist can be booked exactly while is_active and is_verified are true.
+-- Everybody, also who is not active any more. A therapist can be booked while both is_active and is_verified are true.
 create or replace view bookingdb.people as
 select
     u.id,

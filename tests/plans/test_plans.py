@@ -7,9 +7,6 @@ have filled, if its plans were made by their sizes.
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,21 +16,7 @@ import pytest
 from tests.support import TOMORROW, Connection, World, book, run, scalar
 from tests.support.calls import CALLS, PEOPLE_CALLS, make_people, make_scene
 from tests.support.interleaving import holding
-
-# Every plan of every statement inside the functions is told to the client.
-TELL = (
-    "load 'auto_explain'", "set auto_explain.log_min_duration = 0", "set auto_explain.log_nested_statements = on",
-    "set client_min_messages = log",
-)  # fmt: skip
-SEQUENTIAL = re.compile(r"Seq Scan on (\w+)")
-# An index that is read without a condition on what it is ordered by is read from end to end.
-INDEXED = re.compile(r"Index (?:Only )?Scan(?: Backward)?(?: using| on) (\w+).*\n?((?:(?!.*->).+\n?)*)")
-# It has one row.
-ONE_ROW = {"policies_default_key"}
-# Without an index, because they have at most a few rows: asked only where an application has such statuses.
-SMALL = {"active_statuses"}
-# What an application writes, and the foreign keys then ask, is planned as Postgres likes.
-OTHERS = re.compile(r"^Query Text: (update sessions|delete from sessions|SELECT 1 FROM ONLY)", re.MULTILINE)
+from tests.support.plans import explained, read_whole, read_without_condition, used
 
 # 100 therapists with a client and four hours each.
 MANY_PEOPLE = """
@@ -55,38 +38,6 @@ def emptied(world: World) -> World:
     with world.connect(user=world.superuser) as superuser:
         run(superuser, "vacuum analyze")
     return world
-
-
-@contextmanager
-def explained(world: World) -> Iterator[tuple[Connection, list[str]]]:
-    """A new connection of a trusted caller, and the plans of what it does."""
-    plans: list[str] = []
-    with world.connect(user=world.superuser) as connection:
-        for statement in TELL:
-            run(connection, statement)
-        connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
-        yield connection, plans
-
-
-def read_whole(plans: list[str]) -> set[str]:
-    """The tables that the plans read from end to end."""
-    return {table for plan in plans if not OTHERS.search(plan) for table in SEQUENTIAL.findall(plan)} - SMALL
-
-
-def read_without_condition(plans: list[str]) -> set[str]:
-    """The indexes that the plans read from end to end."""
-    return {
-        index
-        for plan in plans
-        if not OTHERS.search(plan)
-        for index, details in INDEXED.findall(plan)
-        if "Index Cond: " not in details
-    } - ONE_ROW
-
-
-def used(plans: list[str]) -> set[str]:
-    """The indexes that the plans read."""
-    return {index for plan in plans for index, _ in INDEXED.findall(plan)}
 
 
 def life(connection: Connection, client: UUID, therapist: UUID) -> None:

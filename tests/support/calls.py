@@ -130,7 +130,7 @@ PEOPLE_CALLS = {
     "get_credit_balance": "%(me)s",
     "get_credit_history": "%(me)s, 50, null",
     "lock_for_booking": "array[%(me)s, %(therapist)s]::uuid[]",
-    "find_people": "%(me)s::text, 20",
+    "find_people": "%(me)s::pg_catalog.text, 20",
     "register_client": "%(email)s, null, %(id)s",
     "register_therapist": "%(email)s, null, %(id)s, null",
     "set_therapist_active": "%(therapist)s, true",

@@ -1,4 +1,4 @@
--- For an adapter that says who is a therapist and who a client, and nothing of others: an owner's of an earlier version.
+-- For an adapter that says who is a therapist and who a client, and nothing of others: an older one of an owner's.
 create or replace view bookingdb.people as
 select
     t.id,

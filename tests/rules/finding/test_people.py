@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.plans.test_plans import explained, read_whole
 from tests.support import World, run
+from tests.support.plans import explained, read_whole
 from tests.support.refusals import refused
 
 
