@@ -43,6 +43,7 @@ from bookingdb.calls.credits import (
 )
 from bookingdb.calls.housekeeping import housekeeping
 from bookingdb.calls.people import (
+    find_people,
     register_client,
     register_therapist,
     set_therapist_active,
@@ -87,6 +88,7 @@ __all__ = [
     "confirm_session",
     "expire_credits",
     "find_available_therapists",
+    "find_people",
     "get_credit_balance",
     "get_credit_history",
     "get_credit_statement",

@@ -91,6 +91,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "sessions:no_show",
         "Say that the client did not come to SESSION (a UUID).",
     ),
+    "people": (
+        "people:find_people",
+        "Find people by id, e-mail address, or a part of their name or address; the best match first.",
+    ),
     "policy": (
         "policy:policy",
         "Show and change what holds for bookings, by default and with a therapist.",
