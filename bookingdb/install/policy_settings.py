@@ -1,7 +1,8 @@
 """The table of policy settings, ``sql/policy_settings.toml``, and the lines of the functions that are made from it.
 
 A line of a function's file that ends with ``-- for each setting`` stands once for every setting, with the setting's
-``:name``, ``:'name'``, ``:'type'``, ``:'minimum'`` and ``:'maximum'`` in it.
+``:name``, ``:'name'``, ``:'type'``, ``:'minimum'`` and ``:'maximum'`` in it. ``-- for each setting up to NAME`` and
+``-- for each setting after NAME`` stand for the first of them and for the others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from bookingdb.install.functions import SourceError, SqlFile
 from bookingdb.policy_setting import Setting, Type
 from bookingdb.queries import fill
 
-_FOR_EACH_SETTING = re.compile(r"^(?P<line>.*?)(?P<comma>,?) -- for each setting$", re.MULTILINE)
+_FOR_EACH_SETTING = re.compile(
+    r"^(?P<line>.*?)(?P<comma>,?) -- for each setting(?: (?P<side>up to|after) (?P<name>\w+))?$", re.MULTILINE
+)
 
 
 def read(file: SqlFile) -> tuple[Setting, ...]:
@@ -43,10 +46,21 @@ def write_for_each(settings: Iterable[Setting], text: str) -> str:
     """Write each line of `text` that is marked ``-- for each setting`` once for every setting.
 
     If the line has no comma at its end, the last of them has none.
+
+    Raises:
+        SourceError: a mark names a setting that there is not.
     """
+    every = tuple(settings)
+    names = [setting.name for setting in every]
 
     def written(found: re.Match[str]) -> str:
-        return ",\n".join(fill(found["line"], _values(setting)) for setting in settings) + found["comma"]
+        chosen = every
+        if found["side"]:
+            if found["name"] not in names:
+                raise SourceError(f"{found['line'].strip()}: no setting is called {found['name']}")
+            place = names.index(found["name"]) + 1
+            chosen = every[:place] if found["side"] == "up to" else every[place:]
+        return ",\n".join(fill(found["line"], _values(setting)) for setting in chosen) + found["comma"]
 
     return _FOR_EACH_SETTING.sub(written, text)
 

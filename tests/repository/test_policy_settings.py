@@ -40,6 +40,16 @@ def test_settings_are_columns_of_policies() -> None:
     assert {name: columns[f"bookingdb.policies.{name}"]["type"] for name in expected} == expected
 
 
+def test_policy_is_filled_in_the_order_of_its_type() -> None:
+    effective = list(composite_types(SOURCE.migrations)["bookingdb.effective_policy"])
+    place = effective.index("has_hours")
+
+    assert effective[0] == "therapist_id"
+    assert effective[1:place] + effective[place + 1 :] == [setting.name for setting in SETTINGS]
+    # The name at which policy_of() divides them.
+    assert effective[place - 1] == "require_hours"
+
+
 def test_whole_numbers_have_the_range_of_their_constraint() -> None:
     checks = {
         name: constraint["definition"]
@@ -68,11 +78,20 @@ FLAG = Setting("flag", "boolean", "A flag.", False)
             "(:'name', :'type', :'minimum') -- for each setting",
             "('number', 'integer', '0'),\n('flag', 'boolean', NULL)",
         ),
+        (
+            "f(:name), -- for each setting up to number\ng,\nh(:name) -- for each setting after number\n)",
+            "f(number),\ng,\nh(flag)\n)",
+        ),
         (":name\n", ":name\n"),
     ],
 )
 def test_marked_line_stands_once_for_every_setting(line: str, written: str) -> None:
     assert policy_settings.write_for_each([NUMBER, FLAG], line) == written
+
+
+def test_mark_that_names_no_setting_is_refused() -> None:
+    with pytest.raises(source.SourceError, match="f: no setting is called flags"):
+        policy_settings.write_for_each([NUMBER, FLAG], "f -- for each setting after flags")
 
 
 def test_no_function_keeps_a_mark() -> None:

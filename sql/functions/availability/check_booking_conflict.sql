@@ -27,7 +27,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, bookingdb.time_zone_of(p_therapist_id));
     v_start := bookingdb.local_instant(p_session_date, p_start_time, v_time_zone);
     -- An end at or before the start is on the next day.
     if p_end_time <= p_start_time then

@@ -55,7 +55,7 @@ begin
             'parameter', 'p_every', 'minimum', '1 day', 'maximum', '1 year'
         ));
     end if;
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, bookingdb.time_zone_of(p_therapist_id));
     perform bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);

@@ -42,7 +42,7 @@ begin
         ));
     end if;
     perform bookingdb.require_idempotency_key(p_idempotency_key);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, (bookingdb.policy_of(p_therapist_id)).time_zone);
+    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, bookingdb.time_zone_of(p_therapist_id));
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 

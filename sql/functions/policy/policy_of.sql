@@ -5,23 +5,20 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_policy bookingdb.effective_policy;
 begin
-    select
-        p_therapist_id,
-        coalesce(o.:name, d.:name), -- for each setting
-        exists (select from bookingdb.weekly_hours as w where w.therapist_id = p_therapist_id)
-            or exists (select from bookingdb.date_overrides as v where v.therapist_id = p_therapist_id)
-    -- By name: the type's attributes are in the order in which versions added them.
-    into
-        v_policy.therapist_id,
-        v_policy.:name, -- for each setting
-        v_policy.has_hours
-    from bookingdb.policies as d
-    left join bookingdb.policies as o on o.therapist_id = p_therapist_id
-    where d.therapist_id is null;
-    return v_policy;
+    -- In the order of the type. INTO, setting by setting, would be 0.9 % of a booking.
+    return (
+        select row(
+            p_therapist_id,
+            coalesce(o.:name, d.:name), -- for each setting up to require_hours
+            exists (select from bookingdb.weekly_hours as w where w.therapist_id = p_therapist_id)
+                or exists (select from bookingdb.date_overrides as v where v.therapist_id = p_therapist_id),
+            coalesce(o.:name, d.:name) -- for each setting after require_hours
+        )::bookingdb.effective_policy
+        from bookingdb.policies as d
+        left join bookingdb.policies as o on o.therapist_id = p_therapist_id
+        where d.therapist_id is null
+    );
 end;
 $function$;
 

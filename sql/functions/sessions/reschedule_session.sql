@@ -41,7 +41,7 @@ begin
     end if;
     -- Without a zone the time is local to the session's own zone.
     v_time_zone := bookingdb.resolve_time_zone(
-        coalesce(p_time_zone, v_session.time_zone), (bookingdb.policy_of(v_session.therapist_id)).time_zone
+        coalesce(p_time_zone, v_session.time_zone), bookingdb.time_zone_of(v_session.therapist_id)
     );
     v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
     -- The session is as long as it takes. A direct writer may have left its end out, or made it endless.
