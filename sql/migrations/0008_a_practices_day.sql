@@ -118,6 +118,12 @@ drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz
 -- Moves, limits and approval
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- The notice that was agreed, of a session whose limit a move has lifted: the next move goes by it.
+alter table public.sessions add column cancellation_notice interval;
+
+comment on column public.sessions.cancellation_notice is
+'How long before the start the client cancels free of charge by what was agreed; only where free_cancellation_until is later than that.';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Statuses, transfers and overrides
 -- ---------------------------------------------------------------------------------------------------------------------

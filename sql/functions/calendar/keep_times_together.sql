@@ -15,6 +15,11 @@ begin
         (old.scheduled_date, old.scheduled_time, old.time_zone, old.start_time, old.end_time, old.duration_minutes) then
         return bookingdb.times_together(old, new);
     end if;
+    -- A limit that is written, and moves with nothing, stands for itself.
+    if old.cancellation_notice is not null
+        and new.free_cancellation_until is distinct from old.free_cancellation_until then
+        new.cancellation_notice := nullif(new.cancellation_notice, old.cancellation_notice);
+    end if;
     return new;
 end;
 $function$;

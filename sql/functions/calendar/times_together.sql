@@ -19,6 +19,7 @@ declare
     v_has_end boolean;
     v_has_duration boolean;
     v_local timestamp;
+    v_moved public.sessions;
 begin
     v_policy := bookingdb.policy_of(v_new.therapist_id);
     v_time_zone := coalesce(
@@ -151,15 +152,24 @@ begin
         v_new, v_time_zone, v_has_local or v_has_start, v_has_start or v_has_end or v_has_duration
     );
 
-    -- 6. The window of free cancellation moves along, as for reschedule_session().
+    -- 6. The cancellation terms move along, as for reschedule_session(), unless they are written, too. A writer who is
+    -- not the client is the practice.
     if not v_is_new
-        and v_new.start_time is distinct from p_old.start_time
         and v_new.start_time is not null
-        and v_new.free_cancellation_until is not distinct from p_old.free_cancellation_until
-        and p_old.free_cancellation_until is not null then
-        v_new.free_cancellation_until := bookingdb.moved_cancellation_terms(
-            v_policy, p_old.free_cancellation_until, p_old.start_time, v_new.start_time
-        );
+        and p_old.free_cancellation_until is not null
+        and (
+            v_new.start_time is distinct from p_old.start_time
+            or (v_new.end_time is distinct from p_old.end_time and v_new.start_time > clock_timestamp())
+        ) then
+        if v_new.free_cancellation_until is distinct from p_old.free_cancellation_until then
+            v_new.cancellation_notice := nullif(v_new.cancellation_notice, p_old.cancellation_notice);
+        else
+            v_moved := bookingdb.move_cancellation_terms(
+                p_old, v_policy, v_new.start_time, bookingdb.part_of_writer(p_old)
+            );
+            v_new.free_cancellation_until := v_moved.free_cancellation_until;
+            v_new.cancellation_notice := v_moved.cancellation_notice;
+        end if;
     end if;
     return v_new;
 end;

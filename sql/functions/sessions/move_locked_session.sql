@@ -18,7 +18,6 @@ declare
     v_now constant timestamptz := clock_timestamp();
     v_policy bookingdb.effective_policy;
     v_period tstzrange;
-    v_free_until timestamptz;
     v_overridden_rules text[];
 begin
     -- A session that is over, or has begun, does not move.
@@ -55,14 +54,9 @@ begin
         null
     );
 
-    -- The window of free cancellation moves along. A client for whom it had closed cannot reopen it by moving the
-    -- session.
-    v_free_until := coalesce(
-        p_session.free_cancellation_until,
-        bookingdb.free_cancellation_until(v_policy, p_session.start_time)
-    );
-    if p_part <> 'client' or v_now <= v_free_until then
-        v_free_until := bookingdb.moved_cancellation_terms(v_policy, v_free_until, p_session.start_time, p_start);
+    -- A session that stays where it is keeps its terms.
+    if (p_session.start_time, p_session.end_time) is distinct from (p_start, upper(v_period)) then
+        p_session := bookingdb.move_cancellation_terms(p_session, v_policy, p_start, p_part);
     end if;
 
     update public.sessions as s
@@ -72,7 +66,8 @@ begin
         end_time = upper(v_period),
         duration_minutes = p_minutes,
         time_zone = p_time_zone,
-        free_cancellation_until = v_free_until,
+        free_cancellation_until = p_session.free_cancellation_until,
+        cancellation_notice = p_session.cancellation_notice,
         hours_overridden = coalesce('hours' = any (v_overridden_rules), false),
         overridden_rules = v_overridden_rules,
         updated_at = now()

@@ -101,8 +101,11 @@ begin
         update public.sessions as s
         set start_time = lower(c.period),
             end_time = upper(c.period),
-            free_cancellation_until = bookingdb.moved_cancellation_terms(
-                bookingdb.policy_of(s.therapist_id), s.free_cancellation_until, s.start_time, lower(c.period)
+            (free_cancellation_until, cancellation_notice) = (
+                select t.free_cancellation_until, t.cancellation_notice
+                from bookingdb.move_cancellation_terms(
+                    s, bookingdb.policy_of(s.therapist_id), lower(c.period), null
+                ) as t
             ),
             updated_at = now()
         from bookingdb.calendar as c

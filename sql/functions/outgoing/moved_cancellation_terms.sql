@@ -27,4 +27,4 @@ $function$;
 comment on function bookingdb.moved_cancellation_terms(
     bookingdb.effective_policy, timestamptz, timestamptz, timestamptz
 ) is
-'Returns until when a session that moves from p_start to p_new_start is cancelled free of charge: the window moves along.';
+'What move_cancellation_terms() was in the version before, for calls that began before the upgrade. The next version drops it.';
