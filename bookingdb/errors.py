@@ -261,8 +261,8 @@ class InsufficientCredits(BookingError):
 class BookingConflict(BookingError):
     """The therapist is not free at this time.
 
-    Also the parent of the two other reasons for which a time is not to be had, :class:`ClientConflict` and
-    :class:`OutsideAvailability`: who catches this one and offers other times is right in all three cases.
+    Also the parent of the other reasons for which a time is not to be had, :class:`ClientConflict`,
+    :class:`OutsideAvailability` and :class:`ClientLimit`.
     """
 
     code = "booking_conflict"
@@ -286,12 +286,28 @@ class OutsideAvailability(BookingConflict):
     message = "Booking conflict: outside available hours"
 
 
+class ClientLimit(BookingConflict):
+    """The client has as many sessions as a policy allows; the detail's ``"rule"`` says which limit."""
+
+    code = "client_limit"
+    http_status = 409
+    message = "Booking conflict: too many sessions"
+
+
 class InvalidTransition(BookingError):
     """The session's status (or that it has begun, or not begun yet) does not allow what was asked."""
 
     code = "invalid_transition"
     http_status = 409
     message = "Session status does not allow this"
+
+
+class RescheduleRefused(BookingError):
+    """The client moves a session too late, or too often; the detail's ``"rule"`` says which."""
+
+    code = "reschedule_refused"
+    http_status = 409
+    message = "Session can no longer be moved"
 
 
 class HoldExpired(BookingError):
@@ -357,7 +373,9 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         BookingConflict,
         ClientConflict,
         OutsideAvailability,
+        ClientLimit,
         InvalidTransition,
+        RescheduleRefused,
         HoldExpired,
         IdempotencyKeyReused,
         Busy,

@@ -124,6 +124,9 @@ alter table public.sessions add column cancellation_notice interval;
 comment on column public.sessions.cancellation_notice is
 'How long before the start the client cancels free of charge by what was agreed; only where free_cancellation_until is later than that.';
 
+-- More parameters make another signature; the files have the new ones.
+drop function if exists bookingdb.mark_limited_booking(bookingdb.effective_policy);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Statuses, transfers and overrides
 -- ---------------------------------------------------------------------------------------------------------------------

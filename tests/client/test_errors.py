@@ -20,6 +20,7 @@ from bookingdb import (
     Bookings,
     Busy,
     ClientConflict,
+    ClientLimit,
     InvalidDuration,
     OutsideAvailability,
 )
@@ -53,7 +54,9 @@ TABLE = [
     ("booking_conflict", "PT409", "Booking conflict: time slot unavailable"),
     ("client_conflict", "PT409", "Booking conflict: you already have a session at this time"),
     ("outside_availability", "PT409", "Booking conflict: outside available hours"),
+    ("client_limit", "PT409", "Booking conflict: too many sessions"),
     ("invalid_transition", "PT409", "Session status does not allow this"),
+    ("reschedule_refused", "PT409", "Session can no longer be moved"),
     ("hold_expired", "PT410", "Hold expired"),
     ("idempotency_key_reused", "PT422", "Idempotency key was used with other parameters"),
     ("busy", "PT503", "Booking is busy, try again"),
@@ -78,6 +81,7 @@ def test_booking_conflict_is_the_class_of_every_conflict() -> None:
     families = {error: BY_CODE[error].__mro__[1] for error in BY_CODE}
 
     assert families.pop("client_conflict") is families.pop("outside_availability") is BookingConflict
+    assert families.pop("client_limit") is BookingConflict
     assert set(families.values()) == {BookingError}
 
 
@@ -234,7 +238,7 @@ def test_under_sqlalchemy_the_cause_is_the_driver_s_error_too(world: World) -> N
 def test_the_family_of_conflicts_is_complete() -> None:
     conflicts = {error for error in BY_CODE.values() if error.message.startswith("Booking conflict")}
 
-    assert conflicts == {BookingConflict, ClientConflict, OutsideAvailability}
+    assert conflicts == {BookingConflict, ClientConflict, ClientLimit, OutsideAvailability}
     assert all(issubclass(error, BookingConflict) for error in conflicts)
 
 

@@ -73,6 +73,12 @@ begin
         ));
     end if;
 
+    -- Sessions with others may have been booked meanwhile.
+    if least(v_policy.maximum_open_sessions, v_policy.maximum_client_sessions_per_week) < 1000 then
+        perform bookingdb.mark_limited_booking(v_policy, v_hold.user_id);
+        perform bookingdb.require_client_limits(v_policy, v_hold.user_id, v_period, p_hold_id, true);
+    end if;
+
     v_booked := bookingdb.write_session(
         p_hold_id, v_hold.user_id, v_policy, v_hold.scheduled_date, v_hold.scheduled_time, v_hold.time_zone, v_period,
         p_session_type, p_notes, p_title, null, false

@@ -15,10 +15,14 @@ as $function$
 declare
     v_minutes constant integer := extract(epoch from upper(p_period) - lower(p_period))::integer / 60;
     v_blocked constant tstzrange := bookingdb.blocked_time(p_policy, p_period);
+    v_is_limited constant boolean := least(
+        p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week, p_policy.maximum_open_sessions,
+        p_policy.maximum_client_sessions_per_week
+    ) < 1000;
 begin
-    -- mark_limited_booking() is spelled out: the call would be 0.8 % of a booking.
-    if least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000 then
-        perform bookingdb.mark_rules_changed(array[p_policy.therapist_id]);
+    -- Asked here, too: the call would be 0.8 % of a booking.
+    if v_is_limited then
+        perform bookingdb.mark_limited_booking(p_policy, p_client_id);
     end if;
 
     -- The short way is one statement: both people are there and the calendar is empty, as almost always. Under the
@@ -55,6 +59,9 @@ begin
             );
         if found then
             perform bookingdb.require_duration(v_minutes, p_policy);
+            if v_is_limited then
+                perform bookingdb.require_client_limits(p_policy, p_client_id, p_period, p_id, true);
+            end if;
             return;
         end if;
     end if;
@@ -64,6 +71,9 @@ begin
     perform bookingdb.require_people(p_policy.therapist_id, p_client_id);
     perform bookingdb.require_duration(v_minutes, p_policy);
     perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours);
+    if v_is_limited then
+        perform bookingdb.require_client_limits(p_policy, p_client_id, p_period, p_id, true);
+    end if;
     perform bookingdb.occupy_time(p_id, p_policy.therapist_id, p_client_id, p_period, v_blocked, p_expires_at);
 end;
 $function$;

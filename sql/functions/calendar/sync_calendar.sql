@@ -97,13 +97,13 @@ begin
         order by s.start_time, s.id
     loop
         v_period := tstzrange(v_session.start_time, v_session.end_time);
+        v_policy := bookingdb.policy_of(v_session.therapist_id);
+        perform bookingdb.mark_limited_booking(v_policy, v_session.user_id);
         -- Where only the client changed, the therapist keeps the time, with the buffers it was given.
         if v_session.blocked is null then
             if current_setting('transaction_isolation') <> 'read committed' then
                 perform bookingdb.require_current_rules(array[v_session.therapist_id]);
             end if;
-            v_policy := bookingdb.policy_of(v_session.therapist_id);
-            perform bookingdb.mark_limited_booking(v_policy);
             v_session.blocked := bookingdb.blocked_time(v_policy, v_period);
             -- Hours and limits bind bookings only. Direct writers may ignore them, but nobody has two sessions at a
             -- time.

@@ -34,9 +34,9 @@ begin
     end if;
     p_session.free_cancellation_until := bookingdb.add_elapsed(p_new_start, -v_notice);
 
-    -- 3. Whoever moves a session cannot worsen the other side's right: the client keeps the old limit and, where
-    -- somebody moved the session (no zone's new rules), gets a grace, which outlasts their own moves. No session is
-    -- cancelled after its start.
+    -- 3. Whoever moves a session cannot worsen the other side's right: the client keeps the old limit. Where somebody
+    -- moved it (no zone's new rules), they get a grace, which outlasts their own moves. No session is cancelled after
+    -- its start.
     if p_part = 'client' then
         v_limit := case when p_session.cancellation_notice is not null then v_limit end;
     else

@@ -17,6 +17,7 @@ as $function$
 declare
     v_now constant timestamptz := clock_timestamp();
     v_policy bookingdb.effective_policy;
+    v_bound bookingdb.effective_policy;
     v_period tstzrange;
     v_overridden_rules text[];
 begin
@@ -32,16 +33,24 @@ begin
     -- All rules of a booking apply.
     perform bookingdb.require_people(p_session.therapist_id, p_session.user_id);
     v_policy := bookingdb.policy_of(p_session.therapist_id);
+    if p_part = 'client' then
+        perform bookingdb.require_move_allowed(p_session, v_policy);
+    end if;
     perform bookingdb.require_duration(p_minutes, v_policy);
     v_period := tstzrange(p_start, p_start + make_interval(mins => p_minutes));
+    v_bound := bookingdb.overriding_policy(v_policy, p_override);
     perform bookingdb.require_free_time(
-        bookingdb.overriding_policy(v_policy, p_override), v_period, p_session.id,
-        not coalesce('hours' = any (p_override), false)
+        v_bound, v_period, p_session.id, not coalesce('hours' = any (p_override), false)
     );
     if p_override is not null then
         v_overridden_rules := bookingdb.overridden_rules(v_policy, v_period, p_session.id, p_override);
     end if;
-    perform bookingdb.mark_limited_booking(v_policy);
+    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id);
+    -- A move within a week adds no session to it.
+    if v_bound.maximum_client_sessions_per_week < 1000
+        and bookingdb.is_same_week(p_session.start_time, p_start, v_policy.time_zone) is not true then
+        perform bookingdb.require_client_limits(v_bound, p_session.user_id, v_period, p_session.id, false);
+    end if;
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
     delete from bookingdb.calendar as c
