@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -191,6 +190,16 @@ def test_hold_counts_in_its_week(world: World) -> None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+def take(world: World, client: UUID, therapist: UUID, start: dt.datetime, what: str, taken: list[UUID]) -> None:
+    """Book a session, or hold its time first, and add its id to those that were taken."""
+    when = {"user_id": client, "therapist_id": therapist, "session_date": start.date(), "session_time": start.time()}
+    if what == "hold":
+        held = call(world.connection, "hold_slot", **when)
+        taken.append(call(world.connection, "book_hold", hold_id=held["id"])["id"])
+    else:
+        taken.append(call(world.connection, "create_session_with_credit_deduction", **when)["id"])
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_limits_agree_with_a_count_in_python(world: World, seed: int) -> None:
     chance = random.Random(seed)
@@ -221,19 +230,8 @@ def test_limits_agree_with_a_count_in_python(world: World, seed: int) -> None:
             done = outcome(partial(move, world, id_, start.time(), start.date()))
         else:
             allowed = len(taken) < limits[therapist][OPEN] and len(in_week) < limits[therapist][WEEK]
-            answers: list[Any] = []
-
-            def attempt(where: list[Any] = answers, with_hold: bool = what == "hold", whom: UUID = therapist) -> None:
-                if with_hold:
-                    held = call(
-                        world.connection, "hold_slot", user_id=client, therapist_id=whom,
-                        session_date=start.date(), session_time=start.time(),
-                    )  # fmt: skip
-                    where.append(call(world.connection, "book_hold", hold_id=held["id"])["id"])
-                else:
-                    where.append(world.book(client, whom, f"{start:%H:%M}", session_date=start.date())["id"])
-
-            done = outcome(attempt)
+            answers: list[UUID] = []
+            done = outcome(partial(take, world, client, therapist, start, what, answers))
             id_ = answers[0] if answers else UUID(int=0)
         assert done == ("done" if allowed else "client_limit"), (number, what)
         if allowed:
