@@ -126,6 +126,21 @@ comment on column public.sessions.cancellation_notice is
 
 -- More parameters make another signature; the files have the new ones.
 drop function if exists bookingdb.mark_limited_booking(bookingdb.effective_policy);
+drop function if exists bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz);
+
+alter table public.sessions add column approval_until timestamptz;
+
+comment on column public.sessions.approval_until is
+'Until when a session that waits for approval keeps its time; NULL: without an end.';
+
+-- Besides holds, sessions that wait for approval expire.
+alter table bookingdb.calendar
+drop constraint calendar_hold_expires_check,
+add constraint calendar_hold_expires_check check (kind = 'session' or (kind = 'hold') = (expires_at is not null));
+
+-- What housekeeping() looks for; a booking's session has no such row.
+create index calendar_lapse_idx on bookingdb.calendar (expires_at)
+where kind = 'session' and expires_at is not null;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Statuses, transfers and overrides

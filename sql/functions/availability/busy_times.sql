@@ -25,7 +25,7 @@ begin
     where c.therapist_id = p_policy.therapist_id
         and c.blocked && v_period
         and c.kind in ('session', 'hold')
-        and (c.kind = 'session' or c.expires_at > clock_timestamp())
+        and (c.expires_at is null or c.expires_at > clock_timestamp())
         and c.id is distinct from p_except_id
     union all
     select c.kind, c.period, case c.kind

@@ -62,6 +62,7 @@ begin
                 and s.start_time >= lower(v_week)
                 and s.start_time < upper(v_week)
                 and s.status <> 'cancelled'
+                and (s.approval_until is null or s.approval_until > v_now)
             union all
             select c.id
             from bookingdb.calendar as c

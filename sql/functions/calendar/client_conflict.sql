@@ -13,7 +13,7 @@ begin
         where c.client_id = p_client_id
             and c.period && p_period
             and c.kind in ('session', 'hold')
-            and (c.kind = 'session' or c.expires_at > clock_timestamp())
+            and (c.expires_at is null or c.expires_at > clock_timestamp())
             and c.id is distinct from p_except_id
     ) or exists (
         select from bookingdb.calendar as c

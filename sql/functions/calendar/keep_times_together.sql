@@ -7,7 +7,24 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     if tg_op = 'INSERT' then
+        if new.status = 'pending_approval' then
+            new.approval_until := coalesce(new.approval_until, bookingdb.approval_until(new.therapist_id));
+        else
+            new.approval_until := null;
+        end if;
         return bookingdb.times_together(null, new);
+    end if;
+    -- A session waits from when it is written so; who writes its end decides it.
+    if new.status is distinct from old.status then
+        if new.status = 'pending_approval' then
+            new.approval_until := coalesce(
+                nullif(new.approval_until, old.approval_until), bookingdb.approval_until(new.therapist_id)
+            );
+        else
+            new.approval_until := null;
+        end if;
+    elsif new.approval_until is not null and new.status is distinct from 'pending_approval' then
+        new.approval_until := null;
     end if;
     -- A WHEN clause of these would cost a cancellation 4 % of its instructions.
     if (new.scheduled_date, new.scheduled_time, new.time_zone, new.start_time, new.end_time, new.duration_minutes)

@@ -4,7 +4,8 @@ create or replace function bookingdb.occupy_time(
     p_client_id uuid,
     p_period tstzrange,
     p_blocked tstzrange,
-    p_expires_at timestamptz
+    p_expires_at timestamptz,
+    p_kind text default null
 )
 returns void
 language plpgsql
@@ -13,8 +14,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    -- Only holds expire.
-    v_kind constant text := case when p_expires_at is null then 'session' else 'hold' end;
+    v_kind constant text := coalesce(p_kind, case when p_expires_at is null then 'session' else 'hold' end);
     v_expired_ids uuid[];
     v_constraint text;
     v_lock_timeout text;
@@ -23,7 +23,24 @@ begin
         perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_therapist_id, p_period));
     end if;
 
-    -- An expired hold blocks nobody, but its row would still violate the constraint.
+    -- What has expired blocks nobody, but its row would still violate the constraint.
+    perform bookingdb.lapse_sessions(array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.therapist_id = p_therapist_id
+            and c.blocked && p_blocked
+            and c.kind in ('session', 'hold')
+            and c.kind = 'session'
+            and c.expires_at <= clock_timestamp()
+    ) || array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_client_id
+            and c.period && p_period
+            and c.kind in ('session', 'hold')
+            and c.kind = 'session'
+            and c.expires_at <= clock_timestamp()
+    ), true);
     v_expired_ids := array(
         select c.id
         from bookingdb.calendar as c
@@ -86,5 +103,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz) is
-'Gives a session, or a hold until p_expires_at, its calendar row. Caller holds: the locks of both people, and found the therapist free. Raises: client_conflict, busy, booking_conflict.';
+comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz, text) is
+'Gives a session, or a hold until p_expires_at, its calendar row (p_kind session: it waits for approval until then). Caller holds: the locks of both people, and found the therapist free. Raises: client_conflict, busy, booking_conflict.';

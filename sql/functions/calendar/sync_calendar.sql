@@ -27,14 +27,14 @@ begin
     from unnest(p_session_ids) as i (id)
     -- offset 0 makes each a look-up by id, whatever the statistics say.
     left join lateral (
-        select n.id, n.therapist_id, n.user_id, n.start_time, n.end_time
+        select n.id, n.therapist_id, n.user_id, n.start_time, n.end_time, n.approval_until
         from public.sessions as n
         where n.id = i.id
             and bookingdb.has_place_in_time(n)
         offset 0
     ) as s on true
     left join lateral (
-        select k.id, k.therapist_id, k.client_id, k.period
+        select k.id, k.therapist_id, k.client_id, k.period, k.kind, k.expires_at
         from bookingdb.calendar as k
         where k.id = i.id and (k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption'))
         offset 0
@@ -45,6 +45,7 @@ begin
             or s.user_id is distinct from c.client_id
             or s.start_time is distinct from lower(c.period)
             or s.end_time is distinct from upper(c.period)
+            or (c.kind = 'session' and s.approval_until is distinct from c.expires_at)
         )
         -- Housekeeping removes the rows of sessions that were over long ago; nobody gives them new ones.
         and (p_are_new or c.id is not null or s.end_time > clock_timestamp());
@@ -89,6 +90,7 @@ begin
             s.user_id,
             s.start_time,
             s.end_time,
+            s.approval_until,
             k.blocked
         from public.sessions as s
         left join unnest(v_kept_ids, v_kept_blocked) as k (id, blocked) on k.id = s.id
@@ -115,7 +117,8 @@ begin
             end if;
         end if;
         perform bookingdb.occupy_time(
-            v_session.id, v_session.therapist_id, v_session.user_id, v_period, v_session.blocked, null
+            v_session.id, v_session.therapist_id, v_session.user_id, v_period, v_session.blocked,
+            v_session.approval_until, 'session'
         );
     end loop;
 end;

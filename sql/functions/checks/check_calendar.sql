@@ -26,7 +26,7 @@ begin
         jsonb_build_object('session_status', s.status)
     from (
         -- has_place_in_time(), spelled out: over all sessions a call costs 3 microseconds a row, this 0.3.
-        select t.id, t.status, t.therapist_id, t.user_id, t.start_time, t.end_time
+        select t.id, t.status, t.therapist_id, t.user_id, t.start_time, t.end_time, t.approval_until
         from public.sessions as t
         where t.status = any (array(select o.status from unnest(bookingdb.occupying_statuses()) as o (status)))
             and (t.therapist_id is not null or t.user_id is not null)
@@ -36,7 +36,7 @@ begin
             and t.end_time <= least(t.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
     ) as s
     full join (
-        select k.id, k.kind, k.therapist_id, k.client_id, k.period, k.blocked
+        select k.id, k.kind, k.therapist_id, k.client_id, k.period, k.blocked, k.expires_at
         from bookingdb.calendar as k
         where k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption')
     ) as c on c.id = s.id
@@ -48,6 +48,7 @@ begin
         or (c.id is not null and c.client_id is distinct from s.user_id)
         or c.period <> tstzrange(s.start_time, s.end_time)
         or not c.blocked @> c.period
+        or (c.kind = 'session' and c.expires_at is distinct from s.approval_until)
         or (
             o.session_id is not null
             and (o.therapist_id, o.user_id, o.start_time, o.end_time)

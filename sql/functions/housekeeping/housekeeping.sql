@@ -68,6 +68,16 @@ begin
         get diagnostics v_removed.events = row_count;
     end if;
 
+    if not p_dry_run then
+        perform bookingdb.lapse_sessions(array(
+            select c.id
+            from bookingdb.calendar as c
+            where c.kind = 'session' and c.expires_at <= clock_timestamp()
+            order by c.expires_at
+            limit v_limit
+        ), false);
+    end if;
+
     v_removed.session_times := bookingdb.remove_times('session', v_before, v_limit, p_dry_run);
     v_removed.time_off := bookingdb.remove_times('time_off', v_before, v_limit, p_dry_run);
     v_removed.external_events := bookingdb.remove_times('external', v_before, v_limit, p_dry_run);

@@ -9,7 +9,7 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    v_actor constant text := bookingdb.actor();
+    v_actor text := bookingdb.actor();
     v_action text;
     v_changes jsonb := jsonb '{}';
 begin
@@ -44,6 +44,12 @@ begin
         v_changes := bookingdb.session_changes(old, new);
         if v_changes = '{}' then
             return null;
+        end if;
+        -- A lapse is nobody's act, whoever's booking found it.
+        if old.approval_until <= clock_timestamp()
+            and new.cancellation_reason = 'lapsed'
+            and not bookingdb.caller_is_trusted() then
+            v_actor := 'bookingdb';
         end if;
         v_action := case when new.status is distinct from old.status then 'status_changed' else 'updated' end;
     end if;

@@ -40,6 +40,7 @@ begin
         ));
     end if;
     perform bookingdb.require_transition(v_session, 'scheduled');
+    perform bookingdb.require_wait(v_session, 'scheduled');
     -- A credit that was returned is not taken again unasked.
     v_charge := bookingdb.last_charge(v_session.id);
     if v_charge.is_returned then
@@ -54,8 +55,14 @@ begin
     if v_charge.charge is null then
         perform bookingdb.take_credit(v_session.user_id, v_session.id);
     end if;
+    if v_session.approval_until is not null then
+        update bookingdb.calendar as c
+        set expires_at = null
+        where c.id = v_session.id and c.kind = 'session';
+    end if;
     update public.sessions as s
     set status = 'scheduled',
+        approval_until = null,
         credits_charged = coalesce(v_charge.credits, 1),
         free_cancellation_until = bookingdb.free_cancellation_until(bookingdb.policy_of(s.therapist_id), s.start_time),
         updated_at = now()

@@ -29,6 +29,7 @@ begin
             'start_time', bookingdb.iso_utc(p_session.start_time)
         ));
     end if;
+    perform bookingdb.require_wait(p_session, null);
 
     -- All rules of a booking apply.
     perform bookingdb.require_people(p_session.therapist_id, p_session.user_id);
@@ -60,7 +61,7 @@ begin
     where o.session_id = p_session.id;
     perform bookingdb.occupy_time(
         p_session.id, p_session.therapist_id, p_session.user_id, v_period, bookingdb.blocked_time(v_policy, v_period),
-        null
+        p_session.approval_until, 'session'
     );
 
     -- A session that stays where it is keeps its terms.

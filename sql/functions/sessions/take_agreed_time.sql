@@ -41,7 +41,7 @@ begin
     end if;
     perform bookingdb.occupy_time(
         p_session.session_id, p_session.therapist_id, p_session.user_id, v_period,
-        bookingdb.blocked_time(v_policy, v_period), null
+        bookingdb.blocked_time(v_policy, v_period), p_old.expires_at, 'session'
     );
     return null;
 end;
