@@ -34,8 +34,8 @@ begin
     end if;
     p_session.free_cancellation_until := bookingdb.add_elapsed(p_new_start, -v_notice);
 
-    -- 3. Whoever moves a session cannot worsen the other side's right: the client keeps the old limit. Where somebody
-    -- moved it (no zone's new rules), they get a grace, which outlasts their own moves. No session is cancelled after
+    -- 3. Nobody who moves a session worsens the other side's right: the client keeps the old limit. After a move by
+    -- somebody (no zone's new rules) they get a grace, which outlasts their own moves. No session is cancelled after
     -- its start.
     if p_part = 'client' then
         v_limit := case when p_session.cancellation_notice is not null then v_limit end;
