@@ -136,11 +136,7 @@ comment on column public.sessions.approval_until is
 -- Besides holds, sessions that wait for approval expire.
 alter table bookingdb.calendar
 drop constraint calendar_hold_expires_check,
-add constraint calendar_hold_expires_check check (kind = 'session' or (kind = 'hold') = (expires_at is not null));
-
--- What housekeeping() looks for; a booking's session has no such row.
-create index calendar_lapse_idx on bookingdb.calendar (expires_at)
-where kind = 'session' and expires_at is not null;
+add constraint calendar_hold_expires_check check (kind <> 'hold' or expires_at is not null);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Statuses, transfers and overrides

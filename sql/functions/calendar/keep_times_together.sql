@@ -9,20 +9,16 @@ begin
     if tg_op = 'INSERT' then
         if new.status = 'pending_approval' then
             new.approval_until := coalesce(new.approval_until, bookingdb.approval_until(new.therapist_id));
-        else
+        elsif new.approval_until is not null then
             new.approval_until := null;
         end if;
         return bookingdb.times_together(null, new);
     end if;
     -- A session waits from when it is written so; who writes its end decides it.
-    if new.status is distinct from old.status then
-        if new.status = 'pending_approval' then
-            new.approval_until := coalesce(
-                nullif(new.approval_until, old.approval_until), bookingdb.approval_until(new.therapist_id)
-            );
-        else
-            new.approval_until := null;
-        end if;
+    if new.status = 'pending_approval' and new.status is distinct from old.status then
+        new.approval_until := coalesce(
+            nullif(new.approval_until, old.approval_until), bookingdb.approval_until(new.therapist_id)
+        );
     elsif new.approval_until is not null and new.status is distinct from 'pending_approval' then
         new.approval_until := null;
     end if;

@@ -70,11 +70,7 @@ begin
 
     if not p_dry_run then
         perform bookingdb.lapse_sessions(array(
-            select c.id
-            from bookingdb.calendar as c
-            where c.kind = 'session' and c.expires_at <= clock_timestamp()
-            order by c.expires_at
-            limit v_limit
+            select l.id from bookingdb.lapsed_sessions(v_limit) as l (id)
         ), false);
     end if;
 
