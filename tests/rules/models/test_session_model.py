@@ -140,6 +140,8 @@ class Session:
     lot: UUID | None = None
     refunded: bool = False
     free_until: dt.datetime | None = None
+    # How long before its start was agreed, where a move made it later.
+    notice: dt.timedelta | None = None
     series: UUID | None = None
     # The last status in which it took place.
     stood: str = "scheduled"
@@ -544,15 +546,33 @@ class Model:
             start, minutes = self.instant(session.therapist, **at), duration_minutes or session.minutes
             self.require_rules(session.therapist, start, minutes)
             self.require_free(session.therapist, session.client, start, minutes, moved=session)
-            window = self.policy(session.therapist)["cancellation_window"]
-            free_until = session.free_until or session.start - window
-            # It moves along, but does not open again for a client to whom it had closed.
-            if part != "client" or now() <= free_until:
-                free_until += start - session.start
-            session.free_until, session.start, session.minutes = free_until, start, minutes
+            if (start, minutes) != (session.start, session.minutes):
+                self.move_terms(session, start, part, answer)
+            session.start, session.minutes = start, minutes
             self.remember("reschedule_session", session.client, idempotency_key, request, session_id)
         balance = known[1] if known else self.balance(session.client)
         self.answers_session(answer, session, balance if part != "therapist" else None)
+
+    def move_terms(self, session: Session, start: dt.datetime, part: str, answer: Answer) -> None:
+        """The limit moves along, but does not open again for a client to whom it had closed.
+
+        After somebody else's move the client keeps the old one, and has a day.
+        """
+        old = session.free_until or session.start - self.policy(session.therapist)["cancellation_window"]
+        if part == "client" and now() > old:
+            session.free_until, session.notice = old, None
+            return
+        notice = session.notice or session.start - old
+        kept = session.notice is not None or part != "client"
+        least = [start - notice, min(old, start)] if kept else [start - notice]
+        if part != "client":
+            least.append(min(now() + DAY, start))
+        session.free_until, session.notice = max(least), notice if max(least) > start - notice else None
+        # The clock of the database decides how long a day from now is.
+        if part != "client" and session.free_until == least[-1] < start:
+            assert answer.code == "done", answer
+            assert abs(answer.rows[0]["free_cancellation_until"] - session.free_until) < MINUTE
+            session.free_until = answer.rows[0]["free_cancellation_until"]
 
     def approve_session(self, actor: Actor, answer: Answer, session_id: UUID, idempotency_key: str | None) -> None:
         session = self.sessions[session_id]
@@ -564,6 +584,7 @@ class Model:
             if session.lot is None:
                 self.pay(session)
             session.free_until = session.start - self.policy(session.therapist)["cancellation_window"]
+            session.notice = None
 
         self.change(actor, answer, session, "approve_session", idempotency_key, approve)
 
@@ -727,11 +748,12 @@ class Model:
         self.holds[hold_id].is_over = True
 
     def write_window(self, actor: Actor, answer: Answer, session_id: UUID, free_until: dt.datetime) -> None:
-        self.sessions[session_id].free_until = free_until
+        session = self.sessions[session_id]
+        session.free_until, session.notice = free_until, None
 
     def write_start(self, actor: Actor, answer: Answer, session_id: UUID, start: dt.datetime) -> None:
         session = self.sessions[session_id]
-        session.start, session.free_until = start, start - DAY
+        session.start, session.free_until, session.notice = start, start - DAY, None
 
     def write_status(self, actor: Actor, answer: Answer, session_id: UUID, status: str) -> None:
         session = self.sessions[session_id]
