@@ -104,4 +104,4 @@ end;
 $function$;
 
 comment on function bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz, text) is
-'Gives a session or hold (p_kind; NULL: a hold, if p_expires_at is given) its calendar row. Caller holds: the locks of both people, and found the therapist free. Raises: client_conflict, busy, booking_conflict.';
+'Gives a session or hold (p_kind NULL: a hold if p_expires_at is) its calendar row. Caller holds: both people''s locks, and found the therapist free. Raises: client_conflict, busy, booking_conflict.';

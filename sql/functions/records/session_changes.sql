@@ -14,8 +14,8 @@ begin
         select coalesce(
             jsonb_object_agg(
                 n.key,
-                -- Notes are private: only the fact that they changed is recorded.
-                case when n.key = 'description' then jsonb '{}'
+                -- Notes are private, and words must stay where they can be erased: only the fact is recorded.
+                case when n.key in ('description', 'change_reason') then jsonb '{}'
                     else jsonb_build_object('old', v_old -> n.key, 'new', n.value) end
             ),
             jsonb '{}'
