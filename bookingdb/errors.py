@@ -53,6 +53,8 @@ class BookingError(Exception):
         message: one fixed English sentence without any user input (class attribute).
         detail: the context (ids, times in UTC, the balance, the parameter's name); always has ``"code"``.
         hint: what to do next, or None.
+        function_name: the SQL function that refused, or None where the error came from no call.
+        asked: what the call asked for, ids and times alone: what :meth:`~bookingdb.Bookings.record_refusal` keeps.
 
     ``str(error)`` is the message, what of the detail helps a reader (the parameter, the rule, the next free time), and
     the hint: ``"Booking conflict: outside available hours (rule: weekly_hours; next free: 2030-01-07 09:00
@@ -82,6 +84,8 @@ class BookingError(Exception):
         super().__init__(detail, hint)
         self.detail: dict[str, Any] = {"code": self.code, **(detail or {})}
         self.hint = hint
+        self.function_name: str | None = None
+        self.asked: dict[str, Any] = {}
 
     def __str__(self) -> str:
         """Return the message, in parentheses what the detail says beside ids, and the hint if there is one."""

@@ -21,10 +21,14 @@ a psycopg connection otherwise              the caller's: nothing is committed o
 a SQLAlchemy Connection or Session          the caller's, also with isolation level AUTOCOMMIT
 ==========================================  ============================================================
 
+Where the transaction is ours, a refusal is followed by one more statement, which records it if the therapist's policy
+asks for that (:meth:`~bookingdb.Bookings.record_refusal`). The error is the call's in any case.
+
 After an error in a transaction of the caller's, Postgres lets that transaction only be rolled back. If it is
 to go on, the call belongs in a savepoint: ``connection.transaction()``, ``session.begin_nested()``.
 """
 
+import contextlib
 import datetime as dt
 import functools
 import inspect
@@ -34,7 +38,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from bookingdb.calls.call import Call, Rows
-from bookingdb.errors import RETRYABLE, driver_error, from_driver_error, sqlstate_of
+from bookingdb.calls.refusals import asked_by, trace_of
+from bookingdb.errors import RETRYABLE, BookingError, driver_error, from_driver_error, sqlstate_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -163,7 +168,7 @@ class Tries:
             self.was_lost = True
             pause = next(self._reconnections, None)
         if pause is None:
-            raise from_driver_error(error) from driver_error(error)
+            raise _refusal(error, self._call) from driver_error(error)
         self._is_connected = False
         return pause
 
@@ -175,6 +180,18 @@ class Tries:
 
         sqlstate = sqlstate_of(error)
         return isinstance(error, OperationalError) and (sqlstate is None or sqlstate.startswith(_FAREWELLS))
+
+
+def _refusal(error: BaseException, call: Call[Any]) -> BookingError:
+    """Return our error for the driver's; it remembers what was asked."""
+    refusal = from_driver_error(error)
+    refusal.function_name, refusal.asked = call.function_name, asked_by(call)
+    return refusal
+
+
+def _trace(kind: Kind, db: Any, error: BaseException, call: Call[Any]) -> Call[bool] | None:
+    """Return the call that records a refusal, where the transaction was ours and is over."""
+    return trace_of(_refusal(error, call)) if _is_ours(kind, db) else None
 
 
 def _pauses(tries: int, longest: float) -> Iterator[float]:
@@ -244,6 +261,21 @@ def _fetch(connection: Any, call: Call[Any]) -> Rows:
         return rows
 
 
+def _fetch_or_record(kind: Kind, connection: Any, call: Call[Any]) -> Rows:
+    """Run the call on a connection of psycopg; where it is refused, record that on the same one."""
+    try:
+        return _fetch(connection, call)
+    except Exception as error:
+        trace = _trace(kind, connection, error, call)
+        if trace is not None:
+            # The error is the call's, with its trace or without.
+            with contextlib.suppress(Exception):
+                connection.rollback()
+                _fetch(connection, trace)
+                connection.commit()
+        raise
+
+
 def execute(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
     """Run the call once, and return its rows; the driver's errors come as they are."""
     match kind:
@@ -256,15 +288,15 @@ def execute(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
                 raise psycopg.ProgrammingError(_UNREADABLE) from None
             with opened as connection:
                 tries.connected()
-                return _fetch(connection, call)
+                return _fetch_or_record(kind, connection, call)
         case Kind.POOL:
             if tries.was_lost:
                 db.check()  # most often the others were lost with it
             with db.connection() as connection:
                 tries.connected()
-                return _fetch(connection, call)
+                return _fetch_or_record(kind, connection, call)
         case Kind.CONNECTION:
-            return _fetch(db, call)
+            return _fetch_or_record(kind, db, call)
         case Kind.SQLALCHEMY_CONNECTION:
             rows: Rows = db.exec_driver_sql(*_for_sqlalchemy(db, call)).fetchall()
             return rows
@@ -282,6 +314,21 @@ async def _fetch_async(connection: Any, call: Call[Any]) -> Rows:
         return rows
 
 
+async def _fetch_or_record_async(kind: Kind, connection: Any, call: Call[Any]) -> Rows:
+    """Run the call on a connection of psycopg; where it is refused, record that on the same one."""
+    try:
+        return await _fetch_async(connection, call)
+    except Exception as error:
+        trace = _trace(kind, connection, error, call)
+        if trace is not None:
+            # The error is the call's, with its trace or without.
+            with contextlib.suppress(Exception):
+                await connection.rollback()
+                await _fetch_async(connection, trace)
+                await connection.commit()
+        raise
+
+
 async def execute_async(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
     """Run the call once, and return its rows; the driver's errors come as they are."""
     match kind:
@@ -295,15 +342,15 @@ async def execute_async(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> R
                 raise ProgrammingError(_UNREADABLE) from None
             async with opened as connection:
                 tries.connected()
-                return await _fetch_async(connection, call)
+                return await _fetch_or_record_async(kind, connection, call)
         case Kind.POOL:
             if tries.was_lost:
                 await db.check()  # most often the others were lost with it
             async with db.connection() as connection:
                 tries.connected()
-                return await _fetch_async(connection, call)
+                return await _fetch_or_record_async(kind, connection, call)
         case Kind.CONNECTION:
-            return await _fetch_async(db, call)
+            return await _fetch_or_record_async(kind, db, call)
         case Kind.SQLALCHEMY_CONNECTION:
             result = await db.exec_driver_sql(*_for_sqlalchemy(db, call))
             rows: Rows = result.fetchall()

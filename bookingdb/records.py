@@ -1,6 +1,7 @@
 """The results of the calls: frozen dataclasses, with times in UTC whatever the connection's time zone is."""
 
 import dataclasses
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -34,6 +35,8 @@ def _read(type_: Any, value: Any) -> Any:
         return value.astimezone(UTC)
     if isinstance(value, list):
         return tuple(value)
+    if type_ == dict[str, Any] and isinstance(value, str):
+        return json.loads(value)
     return timedelta(seconds=value) if type_ is timedelta else value
 
 
@@ -296,6 +299,7 @@ class RemovedRecords(Record):
         time_off: time off that was over.
         external_events: appointments of other calendars that were over.
         events: handled events.
+        refusals: traces of refusals.
     """
 
     idempotency_keys: int
@@ -305,6 +309,59 @@ class RemovedRecords(Record):
     time_off: int
     external_events: int
     events: int
+    refusals: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal(Record):
+    """The trace of a call that was refused.
+
+    Attributes:
+        id: its number.
+        refused_at: when it was recorded, in UTC.
+        user_id: who was refused.
+        therapist_id: the therapist, where the call was about one.
+        session_id: the session, where the call was about one.
+        function_name: the SQL function that refused.
+        code: the error, of docs/errors.md.
+        rule: the rule that refused, where the error names one.
+        context: ids, timestamps and figures of the error, and what was asked for.
+        actor: who recorded it: a user's id, or the name of a role.
+    """
+
+    id: int
+    refused_at: datetime
+    user_id: UUID
+    therapist_id: UUID | None
+    session_id: UUID | None
+    function_name: str
+    code: str
+    rule: str | None
+    context: dict[str, Any]
+    actor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionStep(Record):
+    """A step of the story of a session.
+
+    Attributes:
+        at: when it was recorded, in UTC.
+        source: where it stands: ``audit``, ``ledger``, ``hold``, ``event`` or ``refusal``.
+        what: the action, the kind of entry, the event, or the code of the error.
+        actor: who did it: a user's id, or the name of a role; None where the record does not say.
+        actor_name: their name, where the actor is a person.
+        actor_email: their e-mail address, where the actor is a person.
+        details: ids, times in UTC and figures, as the record has them.
+    """
+
+    at: datetime
+    source: str
+    what: str
+    actor: str | None
+    actor_name: str | None
+    actor_email: str | None
+    details: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ alter table bookingdb.overlapping_sessions enable row level security;
 
 alter table bookingdb.policies enable row level security;
 
+alter table bookingdb.refusals enable row level security;
+
 alter table bookingdb.rewritten_records enable row level security;
 
 alter table bookingdb.rule_changes enable row level security;
@@ -113,6 +115,9 @@ create policy _bookingdb_deny on bookingdb.overlapping_sessions for all to publi
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.policies for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.refusals for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rewritten_records for all to public

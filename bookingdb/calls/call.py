@@ -32,6 +32,12 @@ class Call(Generic[T]):
     read: Callable[[Rows], T]
     needs_transaction: bool = False
 
+    @property
+    def function_name(self) -> str | None:
+        """The SQL function that is called; None where a table is read."""
+        found = re.search(r"public\.(\w+)\(", self.statement)
+        return found and found[1]
+
     def numbered(self) -> tuple[str, tuple[Any, ...]]:
         """Return statement and parameters for drivers whose placeholders are ``$1``, ``$2`` …"""
         numbers = {name: f"${number}" for number, name in enumerate(self.parameters, start=1)}
@@ -87,8 +93,11 @@ def columns(model: type[Record]) -> str:
 
 
 def _column(field: "dataclasses.Field[Any]") -> str:
-    # Drivers cannot read an interval in every IntervalStyle.
-    return f"extract(epoch from r.{field.name})::float8" if field.type is timedelta else f"r.{field.name}"
+    if field.type is timedelta:
+        # Drivers cannot read an interval in every IntervalStyle.
+        return f"extract(epoch from r.{field.name})::float8"
+    # An application may have told its driver to read jsonb in its own way, and asyncpg reads none.
+    return f"r.{field.name}::text" if field.type == dict[str, Any] else f"r.{field.name}"
 
 
 def _selection(function: str, model: type[Record], arguments: Mapping[str, Argument]) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, columns, many, one, placeholder, values
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import ChangedSession, RealignedSession, Session
+from bookingdb.records import ChangedSession, RealignedSession, Session, SessionStep
 
 
 def cancel_session(
@@ -304,6 +304,65 @@ def mark_no_show(session_id: UUID | str, *, idempotency_key: str | None = None) 
         session = Bookings(db).mark_no_show(session_id)
     """
     return _status_change("mark_no_show", session_id, idempotency_key)
+
+
+def refund_session(session_id: UUID | str, *, reason: str, idempotency_key: str | None = None) -> Call[ChangedSession]:
+    """Give back the credit of a session that is over, or was cancelled late. The session stays as it is.
+
+    Args:
+        session_id: the session.
+        reason: why, 1 to 1000 characters; the ledger keeps it.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The session, and the client's credits.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: the session is not over, it cost nothing, or its credit came back before.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).refund_session(session_id, reason="the video failed")
+    """
+    return one(
+        "refund_session",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_reason=parameters.text("p_reason", reason),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def explain_session(session_id: UUID | str) -> Call[list[SessionStep]]:
+    """Tell the story of a session: history, charges and returns, the hold it came from, events, refusals.
+
+    Args:
+        session_id: the session; one that was deleted still has its story.
+
+    Returns:
+        The steps, in the order of time.
+
+    Raises:
+        InvalidSessionId: the id is not a UUID.
+        SessionNotFound: nothing is known of such a session.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        for step in Bookings(db).explain_session(session_id):
+            print(step.at, step.what, step.actor_name or step.actor)
+    """
+    return many(
+        "explain_session",
+        SessionStep,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+    )
 
 
 def list_sessions(

@@ -9,14 +9,14 @@ import click
 from bookingdb import Bookings
 from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli.console import open_database
-from bookingdb.cli.options import database_options, moments_options, span_of
+from bookingdb.cli.options import PERSON, database_options, moments_options, span_of
 from bookingdb.cli.output import print_document, print_json, say
 
 EVERYTHING: Final = 2**31 - 1
 
 
 @click.command("ics")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @moments_options
 @click.option(
     "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output."
@@ -30,7 +30,7 @@ def ics(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID).
+    """Write an iCalendar file of the sessions and the time off of THERAPIST (UUID or e-mail).
 
     Sessions that were cancelled are in it as cancelled, so that a calendar that has them takes them out.
     """

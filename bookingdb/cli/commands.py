@@ -47,6 +47,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "credits:credits_group",
         "Grant credits, and see what became of them.",
     ),
+    "explain": (
+        "support:explain",
+        "Tell the story of SESSION (a UUID): who booked, moved and cancelled it, and where its credits went.",
+    ),
     "export": (
         "install:export_sql",
         "Write the SQL that does what migrate does, to be brought in by other means; needs no database.",
@@ -69,7 +73,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "ics": (
         "calendar:ics",
-        "Write an iCalendar file of the sessions and the time off of THERAPIST (a UUID).",
+        "Write an iCalendar file of the sessions and the time off of THERAPIST (UUID or e-mail).",
     ),
     "lint": (
         "install:lint_installation",
@@ -85,7 +89,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "next": (
         "slots:next_slot",
-        "Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked.",
+        "Print the first free time of THERAPIST (UUID or e-mail); exit 1 when there is none as far as can be booked.",
     ),
     "no-show": (
         "sessions:no_show",
@@ -102,6 +106,14 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "record": (
         "sessions:record",
         "Record a session that took place without having been booked, and take one credit for it.",
+    ),
+    "refund": (
+        "sessions:refund",
+        "Give back the credit of SESSION (a UUID), which is over or was cancelled late; it stays as it is.",
+    ),
+    "refusals": (
+        "support:refusals",
+        "Say what USER (UUID or e-mail) was refused, and by which rule, newest first.",
     ),
     "register": (
         "people:register",
@@ -129,7 +141,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "slots": (
         "slots:slots",
-        "Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.",
+        "Draw when THERAPIST (UUID or e-mail) is free, taken and off, a column a day; as JSON what is free.",
     ),
     "start": (
         "sessions:start",

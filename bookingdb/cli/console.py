@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from bookingdb import database
+from bookingdb import Bookings, InvalidParameter, TherapistNotFound, UserNotFound, database
 from bookingdb.cli.output import print_json, print_rendered, remark, say
 from bookingdb.install import owner
 from bookingdb.records import Record
@@ -14,7 +14,7 @@ from bookingdb.text import printable
 
 
 def open_database(
-    database_url: str | None, *, accepts_more_rights: bool = False
+    database_url: str | None, *, accepts_more_rights: bool = False, is_announced: bool = True
 ) -> "psycopg.Connection[tuple[Any, ...]]":
     """Connect to the database of this command and say on standard error which it is.
 
@@ -26,8 +26,9 @@ def open_database(
     """
     target = database.resolve(database_url)
     connection = database.connect(target)
-    remark(database.describe(connection, target))
-    if database_url is not None and conninfo_to_dict(target.conninfo).get("password"):
+    if is_announced:
+        remark(database.describe(connection, target))
+    if is_announced and database_url is not None and conninfo_to_dict(target.conninfo).get("password"):
         remark(
             "while this runs, everybody on this machine can read the password of --database-url (ps);"
             " PGPASSFILE, PGSERVICE or BOOKINGDB_DATABASE_URL keep it"
@@ -39,6 +40,27 @@ def open_database(
             connection.close()
             raise
     return connection
+
+
+def person_id(address: str, database_url: str | None, *, is_therapist: bool = False) -> str:
+    """Return the id of the person with this e-mail address, whatever its capitals.
+
+    Raises `TherapistNotFound` or `UserNotFound` where nobody has it, and `InvalidParameter` where several do.
+
+    Example: ``person_id("ada@example.com", None)``
+    """
+    # The command itself says which database it is.
+    with open_database(database_url, is_announced=False) as connection:
+        found = Bookings(connection).find_people(address)
+    ids = [str(person.id) for person in found if person.email and person.email.lower() == address.strip().lower()]
+    if len(set(ids)) > 1:
+        raise InvalidParameter(
+            {"parameter": "e-mail address"}, f"Several people have it; give an id: {', '.join(ids)}."
+        )
+    if not ids:
+        error = TherapistNotFound if is_therapist else UserNotFound
+        raise error(hint=f"Nobody has the e-mail address {printable(address)}.")
+    return ids[0]
 
 
 def print_value(name: str, value: Any, as_json: bool) -> None:

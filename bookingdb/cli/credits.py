@@ -6,7 +6,7 @@ import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
-from bookingdb.cli.options import INSTANT, MOMENT, database_url_option, json_option
+from bookingdb.cli.options import INSTANT, MOMENT, PERSON, database_url_option, json_option
 
 
 @click.group("credits")
@@ -15,7 +15,7 @@ def credits_group() -> None:
 
 
 @credits_group.command("grant")
-@click.argument("user")
+@click.argument("user", type=PERSON)
 @click.argument("amount", type=int)
 @click.option("--payment-reference", metavar="TEXT", help="The payment; the same one never grants twice.")
 @click.option(
@@ -50,7 +50,7 @@ def grant_credits(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Give USER (a UUID) AMOUNT credits."""
+    """Give USER (UUID or e-mail) AMOUNT credits."""
     with open_database(database_url) as connection:
         grant = Bookings(connection).grant_credits(
             user,
@@ -66,24 +66,24 @@ def grant_credits(
 
 
 @credits_group.command("balance")
-@click.argument("user")
+@click.argument("user", type=PERSON)
 @database_url_option
 @json_option
 def credit_balance(user: str, database_url: str | None, as_json: bool) -> None:
-    """Print how many credits USER (a UUID) can spend now."""
+    """Print how many credits USER (UUID or e-mail) can spend now."""
     with open_database(database_url) as connection:
         balance = Bookings(connection).get_credit_balance(user)
     print_value("credits_balance", balance, as_json)
 
 
 @credits_group.command("history")
-@click.argument("user")
+@click.argument("user", type=PERSON)
 @click.option("--limit", type=int, default=50, show_default=True, help="How many entries at most.")
 @click.option("--before", type=INSTANT, help="Only entries older than this instant.")
 @database_url_option
 @json_option
 def credit_history(user: str, limit: int, before: datetime | None, database_url: str | None, as_json: bool) -> None:
-    """Print the ledger of USER (a UUID), newest entry first."""
+    """Print the ledger of USER (UUID or e-mail), newest entry first."""
     with open_database(database_url) as connection:
         entries = Bookings(connection).get_credit_history(user, limit=limit, before=before)
     print_records(entries, as_json)
@@ -91,7 +91,7 @@ def credit_history(user: str, limit: int, before: datetime | None, database_url:
 
 # A negative amount looks like an option, which click must let pass.
 @credits_group.command("adjust", context_settings={"ignore_unknown_options": True})
-@click.argument("user")
+@click.argument("user", type=PERSON)
 @click.argument("amount", type=int)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; the ledger keeps it.")
 @click.option(
@@ -109,7 +109,7 @@ def adjust_credits(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Add AMOUNT credits to those of USER (a UUID), or take them where it is negative."""
+    """Add AMOUNT credits to those of USER (UUID or e-mail), or take them where it is negative."""
     with open_database(database_url) as connection:
         changed = Bookings(connection).adjust_credits(
             user, amount, reason=reason, lot_id=lot_id, idempotency_key=idempotency_key
@@ -143,13 +143,13 @@ def expire_credits(database_url: str | None, as_json: bool) -> None:
 
 
 @credits_group.command("statement")
-@click.argument("user")
+@click.argument("user", type=PERSON)
 @click.option("--from", "from_", required=True, type=INSTANT, help="The instant from which, e.g. 2030-01-01T00:00Z.")
 @click.option("--to", required=True, type=INSTANT, help="The instant before which, e.g. 2030-02-01T00:00Z.")
 @database_url_option
 @json_option
 def credit_statement(user: str, from_: datetime, to: datetime, database_url: str | None, as_json: bool) -> None:
-    """Print a statement of USER (a UUID): the balance before, every movement, the balance after."""
+    """Print a statement of USER (UUID or e-mail): the balance before, every movement, the balance after."""
     with open_database(database_url) as connection:
         lines = Bookings(connection).get_credit_statement(user, from_, to)
     print_records(lines, as_json)

@@ -12,7 +12,7 @@ from bookingdb import Bookings, DateOverride, Policy, WeeklyWindow
 from bookingdb.cli import week_text
 from bookingdb.cli.console import open_database, print_records
 from bookingdb.cli.day_grid import DAY, YEAR
-from bookingdb.cli.options import DATE, database_options
+from bookingdb.cli.options import DATE, PERSON, database_options
 from bookingdb.cli.output import print_json, say
 
 
@@ -22,10 +22,10 @@ def hours_group() -> None:
 
 
 @hours_group.command("show")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @database_options
 def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
-    """Print the weekly hours of THERAPIST (a UUID), as `hours set` takes them, and the exceptions of a year."""
+    """Print the weekly hours of THERAPIST (UUID or e-mail), as `hours set` takes them, and the exceptions of a year."""
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         week = bookings.get_weekly_hours(therapist)
@@ -46,7 +46,7 @@ def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
 
 
 @hours_group.command("set")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @click.argument("week", nargs=-1)
 @click.option(
     "--file",
@@ -58,7 +58,7 @@ def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
 def set_hours(
     therapist: str, week: Sequence[str], file: Any, clear: bool, database_url: str | None, as_json: bool
 ) -> None:
-    """Put WEEK in the place of all weekly hours of THERAPIST (a UUID).
+    """Put WEEK in the place of all weekly hours of THERAPIST (UUID or e-mail).
 
     WEEK are days and their windows, e.g. 'mon-fri 09:00-12:00 13:00-17:00' 'sat 10:00-14:00'. A window that ends at or
     before its start ends on the next day. What does not hold for ever is followed by from DATE, to DATE or both.
@@ -84,12 +84,12 @@ def set_hours(
 
 
 @hours_group.command("override")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @click.argument("day", metavar="DATE", type=DATE)
 @click.argument("windows", metavar="closed|as-usual|HH:MM-HH:MM", nargs=-1, required=True)
 @database_options
 def override_hours(therapist: str, day: date, windows: Sequence[str], database_url: str | None, as_json: bool) -> None:
-    """Let other hours hold for THERAPIST (a UUID) on DATE: some windows, none (closed), or the weekly ones again."""
+    """Let other hours hold for THERAPIST (UUID or e-mail) on DATE: windows, none (closed), or the weekly ones again."""
     instead: list[tuple[time | str, time | str]] | None
     match [*windows]:
         case ["closed"]:

@@ -10,6 +10,7 @@ import click
 
 from bookingdb import Policy
 from bookingdb.calls.parameters import zone as zone_named
+from bookingdb.cli.console import person_id
 from bookingdb.cli.day_grid import DAY, YEAR, instant_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,6 +30,22 @@ class Instant(click.ParamType[datetime]):
         if instant.tzinfo is None:
             self.fail(f"{value!r} needs an offset, such as Z or +01:00", parameter, context)
         return instant
+
+
+class Person(click.ParamType[str]):
+    """A person on the command line: their id, or their e-mail address, which the database is asked for."""
+
+    name = "USER"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """Return the id. A text that is no address is left to the call, which says what is wrong with it."""
+        if "@" not in value or context is None or context.resilient_parsing:
+            return str(value)
+        return person_id(value, context.params.get("database_url"), is_therapist=_is_therapist(parameter))
+
+
+def _is_therapist(parameter: click.Parameter | None) -> bool:
+    return parameter is not None and str(parameter.name).startswith("therapist")
 
 
 class Date(click.ParamType[date]):
@@ -99,6 +116,8 @@ _UNITS: Final = re.compile(
     re.ASCII,
 )
 
+PERSON: Final = Person()
+
 INSTANT: Final = Instant()
 
 MOMENT: Final = Moment()
@@ -126,6 +145,7 @@ def database_url_option(command: Command) -> Command:
     return click.option(
         "--database-url",
         metavar="URL",
+        is_eager=True,  # a person's address is asked of this database while the rest is read
         help="The database, without its password, which ps would show;"
         " default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
     )(command)

@@ -6,7 +6,7 @@ import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records
-from bookingdb.cli.options import DURATION, Command, database_url_option, json_option
+from bookingdb.cli.options import DURATION, PERSON, Command, database_url_option, json_option
 from bookingdb.policy import SETTINGS
 from bookingdb.policy_setting import Type
 
@@ -54,7 +54,7 @@ def policy() -> None:
 
 
 @policy.command()
-@click.option("--therapist", metavar="UUID", help="What holds for this therapist; without it: by default.")
+@click.option("--therapist", type=PERSON, metavar="USER", help="What holds for this therapist; without it: by default.")
 @database_url_option
 @json_option
 def show(therapist: str | None, database_url: str | None, as_json: bool) -> None:
@@ -65,7 +65,7 @@ def show(therapist: str | None, database_url: str | None, as_json: bool) -> None
 
 
 @policy.command("set")
-@click.option("--therapist", metavar="UUID", help="Only for this therapist; without it: by default.")
+@click.option("--therapist", type=PERSON, metavar="USER", help="Only for this therapist; without it: by default.")
 @setting_options
 @database_url_option
 @json_option

@@ -10,12 +10,12 @@ import click
 from bookingdb import Bookings, Session
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
-from bookingdb.cli.options import DURATION, INSTANT, database_options, duration_option, options
+from bookingdb.cli.options import DURATION, INSTANT, PERSON, database_options, duration_option, options
 from bookingdb.cli.output import print_json, say
 
 people_options = options(
-    click.option("--user", required=True, metavar="UUID", help="The client."),
-    click.option("--therapist", required=True, metavar="UUID", help="The therapist."),
+    click.option("--user", required=True, type=PERSON, metavar="USER", help="The client."),
+    click.option("--therapist", required=True, type=PERSON, metavar="USER", help="The therapist."),
 )
 when_options = options(
     click.option("--date", "session_date", metavar="YYYY-MM-DD", help="The local date."),
@@ -127,8 +127,8 @@ def book_series(user: str, therapist: str, database_url: str | None, as_json: bo
 
 
 @click.command("sessions")
-@click.option("--user", metavar="UUID", help="Only this client's.")
-@click.option("--therapist", metavar="UUID", help="Only this therapist's.")
+@click.option("--user", type=PERSON, metavar="USER", help="Only this client's.")
+@click.option("--therapist", type=PERSON, metavar="USER", help="Only this therapist's.")
 @click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
 @click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
 @click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
@@ -143,7 +143,7 @@ def list_sessions(
 
 
 @click.command("check")
-@click.option("--therapist", required=True, metavar="UUID", help="The therapist.")
+@click.option("--therapist", required=True, type=PERSON, metavar="USER", help="The therapist.")
 @click.option("--date", "session_date", required=True, metavar="YYYY-MM-DD", help="The local date.")
 @click.option("--from", "start_time", required=True, metavar="HH:MM", help="The local start.")
 @click.option(
@@ -243,6 +243,18 @@ def reschedule(session: str, override: tuple[str, ...], database_url: str | None
     with open_database(database_url) as connection:
         moved = Bookings(connection).reschedule_session(session, override=rules_of(override), **given)
     print_records([moved], as_json, single=True)
+
+
+@click.command("refund")
+@click.argument("session")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; the ledger keeps it.")
+@key_option
+@database_options
+def refund(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+    """Give back the credit of SESSION (a UUID), which is over or was cancelled late; it stays as it is."""
+    with open_database(database_url) as connection:
+        refunded = Bookings(connection).refund_session(session, **given)
+    print_records([refunded], as_json, single=True)
 
 
 def status_command(name: str, method: str, what: str) -> click.Command:

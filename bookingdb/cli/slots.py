@@ -12,7 +12,7 @@ from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records
 from bookingdb.cli.day_grid import DAY, day_grid, print_grids
-from bookingdb.cli.options import DATE, INSTANT, database_options, duration_option
+from bookingdb.cli.options import DATE, INSTANT, PERSON, database_options, duration_option
 from bookingdb.cli.output import print_json, remark, say
 
 zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone to show times in; default: the therapist's.")
@@ -22,7 +22,7 @@ step_option = click.option(
 
 
 @click.command("slots")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @click.option("--days", type=click.IntRange(1, 365), default=14, show_default=True, help="How many days.")
 @click.option("--from", "from_", type=DATE, help="The first date; default: today.")
 @duration_option
@@ -39,7 +39,7 @@ def slots(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Draw when THERAPIST (a UUID) is free, taken and off, a column a day; as JSON what is free.
+    """Draw when THERAPIST (UUID or e-mail) is free, taken and off, a column a day; as JSON what is free.
 
     A time is free where a session of the duration can start.
     """
@@ -63,14 +63,14 @@ def slots(
 
 
 @click.command("next")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @duration_option
 @click.option("--after", type=INSTANT, help="At or after this instant; default: now.")
 @zone_option
 @step_option
 @database_options
 def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
-    """Print the first free time of THERAPIST (a UUID); exit 1 when there is none as far as can be booked."""
+    """Print the first free time of THERAPIST (UUID or e-mail); exit 1 when there is none as far as can be booked."""
     with open_database(database_url) as connection:
         slot = Bookings(connection).next_available_slot(therapist, **given)
     if slot is not None:
@@ -87,7 +87,9 @@ def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: 
 @click.option("--from", "from_", type=INSTANT, help="From this instant on; default: now.")
 @click.option("--to", type=INSTANT, help="Over by this instant; default: a week later.")
 @duration_option
-@click.option("--therapist", "therapist_ids", multiple=True, metavar="UUID", help="Only this one; may be repeated.")
+@click.option(
+    "--therapist", "therapist_ids", multiple=True, type=PERSON, metavar="USER", help="Only this one; may be repeated."
+)
 @click.option("--limit", type=int, default=20, show_default=True, help="How many at most, 1 to 1000.")
 @database_options
 def find(

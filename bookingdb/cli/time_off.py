@@ -7,7 +7,7 @@ import click
 
 from bookingdb import Bookings, TimeOff
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
-from bookingdb.cli.options import DAYS, MOMENT, database_options, moments_options, span_of
+from bookingdb.cli.options import DAYS, MOMENT, PERSON, database_options, moments_options, span_of
 
 
 @click.group("time-off")
@@ -16,11 +16,11 @@ def time_off_group() -> None:
 
 
 @time_off_group.command("list")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @moments_options
 @database_options
 def list_time_off(therapist: str, from_: date | None, to: date | None, database_url: str | None, as_json: bool) -> None:
-    """List the time off of THERAPIST (a UUID), and the sessions that are booked in it all the same."""
+    """List the time off of THERAPIST (UUID or e-mail), and the sessions that are booked in it all the same."""
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         begin, end = span_of(bookings.get_policy(therapist), from_, to)
@@ -29,7 +29,7 @@ def list_time_off(therapist: str, from_: date | None, to: date | None, database_
 
 
 @time_off_group.command("add")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @click.option("--days", type=DAYS, help="Whole days, both included, e.g. 2030-12-24..2030-12-26; or one.")
 @click.option("--from", "from_", type=MOMENT, help="Instead of --days: from this date or instant on.")
 @click.option("--to", type=MOMENT, help="Up to this date (included) or instant.")
@@ -44,7 +44,7 @@ def add_time_off(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Let nothing be booked with THERAPIST (a UUID) for a time; dates are whole days of the therapist's zone.
+    """Let nothing be booked with THERAPIST (UUID or e-mail) for a time; dates are whole days of the therapist's zone.
 
     Prints the sessions that were booked in it before: they stay.
     """

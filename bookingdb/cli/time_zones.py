@@ -7,7 +7,7 @@ import click
 from bookingdb import Bookings
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records
-from bookingdb.cli.options import database_url_option, json_option
+from bookingdb.cli.options import PERSON, database_url_option, json_option
 from bookingdb.cli.output import print_json, say
 from bookingdb.install import time_zones as zones
 
@@ -43,12 +43,12 @@ def refresh(database_url: str | None, as_json: bool) -> None:
 
 
 @time_zones.command()
-@click.argument("therapist", required=False, metavar="[THERAPIST]")
+@click.argument("therapist", type=PERSON, required=False, metavar="[THERAPIST]")
 @click.option("--dry-run", is_flag=True, help="Say what would move, and change nothing.")
 @database_url_option
 @json_option
 def realign(therapist: str | None, dry_run: bool, database_url: str | None, as_json: bool) -> None:
-    """Move sessions to come back to their agreed local time, of THERAPIST (a UUID) or of all; exit 1 when some stay.
+    """Move sessions to come back to their agreed local time, of THERAPIST (UUID or e-mail) or all; exit 1 if some stay.
 
     Those whose agreed time is not free stay where they are, with the reason.
     """

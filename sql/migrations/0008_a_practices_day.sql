@@ -102,6 +102,70 @@ create type bookingdb.found_person as (
 -- Refusals
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Who was refused what, where a policy asks for it (record_refusal). Nothing here is a foreign key: a trace waits for
+-- nobody, and outlives what it is about.
+create table bookingdb.refusals (
+    id bigint generated always as identity,
+    refused_at timestamptz not null default clock_timestamp(),
+    user_id uuid not null,
+    therapist_id uuid,
+    session_id uuid,
+    function_name text not null,
+    code text not null,
+    rule text,
+    context jsonb not null default '{}',
+    actor text not null,
+    constraint refusals_pkey primary key (id)
+);
+
+comment on table bookingdb.refusals is
+'Who was refused, when, and by which rule: ids, timestamps and figures, no free text. housekeeping() removes them.';
+
+-- A person's refusals, newest first (list_refusals), and how many they had in a day (record_refusal).
+create index refusals_user_id_refused_at_idx on bookingdb.refusals (user_id, refused_at);
+-- Refusals that are over (housekeeping).
+create index refusals_refused_at_idx on bookingdb.refusals (refused_at);
+-- What was refused about a session (explain_session).
+create index refusals_session_id_id_idx on bookingdb.refusals (session_id, id) where session_id is not null;
+
+create type bookingdb.refusal as (
+    id bigint,
+    refused_at timestamptz,
+    user_id uuid,
+    therapist_id uuid,
+    session_id uuid,
+    function_name text,
+    code text,
+    rule text,
+    context jsonb,
+    actor text
+);
+
+-- A line of the story of a session (explain_session).
+create type bookingdb.session_step as (
+    at timestamptz,
+    source text,
+    what text,
+    actor text,
+    actor_name text,
+    actor_email text,
+    details jsonb
+);
+
+create type bookingdb.named_person as (
+    full_name text,
+    email text
+);
+
+alter type bookingdb.removed_records add attribute refusals integer;
+
+-- Its result has a column more, and so it is made anew.
+drop function if exists public.housekeeping(integer, boolean);
+
+-- They have another parameter now.
+drop function if exists bookingdb.return_credit(public.sessions);
+drop function if exists bookingdb.open_grace_lot(public.sessions, bookingdb.ledger, text, public.user_credits);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Local days
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -97,6 +97,10 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
     begun = [session() for _ in range(3)]
     for minutes, begun_session in zip((70, 35, 1), begun, strict=True):
         begin(world.connection, begun_session, minutes)
+    refunded, missed = session(), session()
+    for cancelled in (refunded, missed):
+        call(world.connection, "cancel_session", session_id=cancelled, refund=False)
+    call(world.connection, "refund_session", session_id=refunded, reason=POISON)
     nowhere = folder / "a file" / printable(POISON).replace("/", "|") / "\x1b[31m\n"
     (folder / "a file").touch()
     return {
@@ -116,6 +120,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("credits", "history"): [(client,)],
         ("credits", "revoke"): [(lot, "--reason", POISON)],
         ("credits", "statement"): [(client, "--from", "2000-01-01T00:00Z", "--to", "2900-01-01T00:00Z")],
+        ("explain",): [(refunded,)],
         ("export",): [("--output", nowhere), ()],
         ("find",): [()],
         ("hold",): [slot()],
@@ -137,6 +142,8 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("policy", "set"): [("--time-zone", POISON), ("--refund-grace", "40d")],
         ("policy", "show"): [()],
         ("record",): [(*people, "--date", TOMORROW - dt.timedelta(days=9), "--time", "10:00", *texts)],
+        ("refund",): [(missed, "--reason", POISON)],
+        ("refusals",): [(client,), (POISON + "@",)],
         ("register", "client"): [("poison@example.com", "--name", POISON), (POISON,)],
         ("register", "therapist"): [("poison2@example.com", "--name", POISON)],
         ("release",): [(held(),)],
@@ -160,7 +167,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
 
 # Those that print what people wrote, or what they named, in words. (Errors fold its white space.)
 SHOWS_POISON = (
-    ("adopt",), ("book",), ("credits", "statement"), ("export",), ("lint",),
+    ("adopt",), ("book",), ("credits", "statement"), ("explain",), ("export",), ("lint",),
     ("local", "status"), ("time-off", "add"), ("time-off", "list"), ("verify",),
 )  # fmt: skip
 

@@ -3,6 +3,9 @@
 A block of ``sql``, ``python`` or ``js`` runs in the document's own database, in order; the block of ``text`` right
 after it is its output. A second word after the language (```` ```sql signature ````) marks what is shown and not run.
 
+A block of ``console`` is a script of commands, all of a document in one folder. Ids, and moments that are not in 2030,
+are those of the day on which the document was written.
+
 A document with JavaScript runs in a Supabase project. A block of it is the body of an async function that knows
 ``supabase``, a client of the logged-in user (in ```` ```js service ```` of the service role); ``user``, the ``id`` and
 ``email`` of ada@example.com, registered or not; ``therapistId``, that of grace@example.com; and ``cartId``.
@@ -29,6 +32,12 @@ from tests.support.supabase_clients import run_example
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+|js service)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
+UUIDS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+MOMENTS = re.compile(
+    r"\b(?!2030)20\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)?)?"
+    r"|\b[A-Z][a-z]{2} \d{1,2} [A-Z][a-z]{2} (?!2030)20\d\d \d\d:\d\d"
+)
+
 # The id that Supabase Auth gave to ada@example.com.
 NOT_YET_REGISTERED = UUID("0ada0ada-0ada-4ada-8ada-0ada0ada0ada")
 
@@ -48,7 +57,10 @@ def test_examples_print_what_the_document_shows(
     psql = [str(bin_dir / "psql"), "--no-psqlrc", "--quiet", "--dbname", world.url]
 
     for language, code, shown in BLOCK.findall(text):
-        if language in ("sql", "python"):
+        if language == "console":
+            printed = printed_by_commands(code, {**environment, "BOOKINGDB_DATABASE_URL": world.url}, bin_dir, tmp_path)
+            printed, shown = without_this_day(printed), without_this_day(shown)
+        elif language in ("sql", "python"):
             result = subprocess.run(
                 psql if language == "sql" else [sys.executable, "-"],
                 input=code,
@@ -106,6 +118,24 @@ def printed_by_javascript(world: World, code: str, by_service: bool) -> str:
     with serving(psycopg.conninfo.make_conninfo(world.url, options="-c timezone=UTC")) as server:
         login = server.service if by_service else server.user(user["id"], email=user["email"])
         return run_example(server.url, login, code, variables).printed
+
+
+def printed_by_commands(code: str, environment: dict[str, str], bin_dir: Path, folder: Path) -> str:
+    """What commands print on standard output."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(bin_dir), environment["PATH"]])
+    environment = environment | {"PATH": path, "PYTHONPATH": str(ROOT), "PGSERVICE": "practice"}
+    result = subprocess.run(
+        ["bash", "-eu", "-c", code], env=environment, cwd=folder, text=True, capture_output=True, check=False
+    )
+    assert result.returncode == 0, f"{code}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def without_this_day(text: str) -> str:
+    """The text with a sign for each id and each moment outside of 2030; columns are one space apart."""
+    for pattern, sign in ((UUIDS, "ID"), (MOMENTS, "MOMENT")):
+        text = pattern.sub(sign, text)
+    return "\n".join(re.sub("\u2500+", "\u2500", " ".join(line.split())) for line in text.splitlines())
 
 
 def lines(text: str) -> list[str]:

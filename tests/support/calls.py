@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Any
 from uuid import uuid4
 
+from bookingdb.errors import BookingError, InsufficientCredits
 from tests.support import TOMORROW, World
 from tests.support.life import at, begin, call, request_session
 
@@ -46,6 +47,10 @@ CALLS = {
     "complete_session": Call("%(begun)s, null", Allowed.THERAPIST),
     "mark_no_show": Call("%(begun)s, null", Allowed.THERAPIST),
     "reopen_session": Call("%(missed)s, 'came late', null", Allowed.THERAPIST),
+    "refund_session": Call("%(missed)s, 'a reason', null", Allowed.TRUSTED),
+    "explain_session": Call("%(session)s", Allowed.TRUSTED),
+    "record_refusal": Call("'hold_slot', 'too_soon', %(client)s, %(therapist)s, '{}'", Allowed.CLIENT),
+    "list_refusals": Call("%(client)s, null, null, 100", Allowed.CLIENT),
     "hold_slot": Call("%(client)s, %(therapist)s, %(date)s, '20:00', 60, null, null, null", Allowed.CLIENT),
     "release_hold": Call("%(hold)s", Allowed.CLIENT),
     "book_hold": Call("%(hold)s, 'video', '', 'A title', null", Allowed.CLIENT),
@@ -150,6 +155,13 @@ def make_people(world: World) -> dict[str, Any]:
     }
 
 
+def a_refusal() -> BookingError:
+    """An error that came from a call."""
+    error = InsufficientCredits()
+    error.function_name = "hold_slot"
+    return error
+
+
 # A value that will do in Python, for each parameter that has no default, by its name.
 VALUES: dict[str, Any] = {
     **dict.fromkeys(("user_id", "therapist_id", "session_id", "hold_id", "time_off_id"), SOMEBODY),
@@ -158,6 +170,7 @@ VALUES: dict[str, Any] = {
     "date": "2030-01-07",
     **dict.fromkeys(("first_date", "last_date"), "2030-01-07"),
     "email": "ada@example.com",
+    "error": a_refusal(),
     "end": dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
     "end_time": "11:00",
     "events": [],

@@ -122,7 +122,7 @@ def require_sound_statement(world: World, client: UUID) -> list[DictRow]:
 # is no entry.
 UNTOLD = """
     with entries as (
-        select l.lot_id, l.user_id, l.session_id, l.kind, l.amount
+        select l.lot_id, l.user_id, l.session_id, replace(l.kind, 'goodwill', 'refund'), l.amount
         from bookingdb.ledger as l where l.kind not in ('debit', 'direct', 'opening')
     ),
     events as (

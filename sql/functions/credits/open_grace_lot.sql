@@ -2,7 +2,8 @@ create or replace function bookingdb.open_grace_lot(
     p_session public.sessions,
     p_debit bookingdb.ledger,
     p_kind text,
-    p_lot public.user_credits
+    p_lot public.user_credits,
+    p_reason text default null
 )
 returns void
 language plpgsql
@@ -17,10 +18,12 @@ begin
     update public.user_credits as c
     set updated_at = now()
     where c.id = p_lot.id;
-    insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part)
+    insert into bookingdb.ledger (
+        user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason
+    )
     values (
         p_debit.user_id, v_grace_id, p_session.id, p_kind, -p_debit.amount, -p_debit.amount, bookingdb.actor(),
-        p_debit.charge, p_debit.part
+        p_debit.charge, p_debit.part, p_reason
     );
     perform bookingdb.write_credits_event(
         'credits.refunded', p_debit.user_id, v_grace_id, -p_debit.amount, p_session.id
@@ -47,5 +50,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.open_grace_lot(public.sessions, bookingdb.ledger, text, public.user_credits) is
+comment on function bookingdb.open_grace_lot(public.sessions, bookingdb.ledger, text, public.user_credits, text) is
 'Returns what a debit took from p_lot (NULLs: it is gone), which has expired, in a lot that the client has time to spend. Caller holds: the client''s lock. Raises: busy.';

@@ -1,4 +1,4 @@
-create or replace function bookingdb.return_credit(p_session public.sessions)
+create or replace function bookingdb.return_credit(p_session public.sessions, p_reason text default null)
 returns boolean
 language plpgsql
 volatile
@@ -71,12 +71,14 @@ begin
                 )
             ) then
             -- A lot that was revoked has no grace. A balance that only a direct writer can make has no room for more.
-            perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot);
+            perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot, p_reason);
         else
-            insert into bookingdb.ledger (user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part)
+            insert into bookingdb.ledger (
+                user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason
+            )
             values (
                 v_lot.user_id, v_lot.id, p_session.id, v_kind, -v_debit.amount, v_lot.credits_balance - v_debit.amount,
-                bookingdb.actor(), v_debit.charge, v_debit.part
+                bookingdb.actor(), v_debit.charge, v_debit.part, p_reason
             );
             perform bookingdb.write_credits_event(
                 'credits.refunded', v_lot.user_id, v_lot.id, -v_debit.amount, p_session.id
@@ -111,5 +113,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.return_credit(public.sessions) is
-'Returns a session''s credits once. Says whether there were any to return. Caller holds: the locks of the session and the client. Raises: busy.';
+comment on function bookingdb.return_credit(public.sessions, text) is
+'Returns a session''s credits once, with a reason for the ledger. Says whether there were any to return. Caller holds: the locks of the session and the client. Raises: busy.';

@@ -68,6 +68,19 @@ begin
         get diagnostics v_removed.events = row_count;
     end if;
 
+    v_places := array(select o.place from bookingdb.refusals_over(v_before, v_limit) as o (place));
+    v_removed.refusals := cardinality(v_places);
+    if not p_dry_run then
+        delete from bookingdb.refusals as r
+        where r.ctid = any (array(
+            select l.ctid
+            from bookingdb.refusals as l
+            where l.ctid = any (v_places)
+            for update skip locked
+        ));
+        get diagnostics v_removed.refusals = row_count;
+    end if;
+
     if not p_dry_run then
         perform bookingdb.lapse_sessions(array(
             select l.id from bookingdb.lapsed_sessions(v_limit) as l (id)
@@ -84,4 +97,4 @@ end;
 $function$;
 
 comment on function bookingdb.housekeeping(integer, boolean) is
-'Removes what was over longer ago than the default policy''s retention_days: answered idempotency keys, holds, handled events, and calendar rows of past sessions, time off and external appointments; expired holds leave the calendar at once, and sessions that waited for approval too long are cancelled. At most p_limit (1 to 10000) of each kind a call, and nothing that somebody has locked; returns how many of each. With p_dry_run it counts all of them and removes none. Call it in a transaction of its own. For trusted callers. Raises: invalid_parameter.';
+'Removes what was over longer ago than the default policy''s retention_days: answered idempotency keys, holds, handled events, refusals, and calendar rows of past sessions, time off and external appointments; expired holds leave the calendar at once, and sessions that waited for approval too long are cancelled. At most p_limit (1 to 10000) of each kind a call, and nothing that somebody has locked; returns how many of each. With p_dry_run it counts all of them and removes none. Call it in a transaction of its own. For trusted callers. Raises: invalid_parameter.';

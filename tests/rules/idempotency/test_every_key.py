@@ -19,7 +19,9 @@ DAY = dt.timedelta(days=1)
 # How a connection shows intervals, dates and timestamps must not matter to the request that a key remembers.
 OTHER_SETTINGS = {"timezone": "America/New_York", "datestyle": "SQL, DMY", "intervalstyle": "sql_standard"}
 STATUS = ("confirm_session", "start_session", "complete_session", "mark_no_show")
-OF_SESSIONS = ("approve_session", "cancel_session", "reopen_session", "reschedule_session", *STATUS)
+OF_SESSIONS = (
+    "approve_session", "cancel_session", "reopen_session", "reschedule_session", "refund_session", *STATUS,
+)  # fmt: skip
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Desk:
             start = dt.datetime.combine(TOMORROW, dt.time(hour), dt.UTC)
             return request_session(connection, self.client, self.therapist, start)
         booked = self.world.book(self.client, self.therapist, f"{hour:02}:00")["id"]
+        if self.function == "refund_session":
+            call(connection, "cancel_session", session_id=booked, refund=False)
         if self.function in STATUS[1:]:
             begin(connection, booked, 90 * hour)
         if self.function == "reopen_session":
@@ -71,7 +75,9 @@ class Desk:
             return requests[self.function]
         if self.function == "book_hold":
             return {"hold_id": self.hold(self.therapist, 10)}
-        session = {"session_id": self.session(1)}
+        session: dict[str, Any] = {"session_id": self.session(1)}
+        if self.function == "refund_session":
+            return {**session, "reason": "why"}
         if self.function == "reschedule_session":
             return {**session, "session_date": TOMORROW + DAY, "session_time": "12:00", "duration_minutes": 60}
         return session
@@ -104,7 +110,7 @@ class Desk:
         session: list[dict[str, Any]] = [{"session_id": self.session(2)}]
         if self.function == "cancel_session":
             return [*session, {"reason": "else"}, {"refund": True}]
-        if self.function == "reopen_session":
+        if self.function in ("reopen_session", "refund_session"):
             return [*session, {"reason": "else"}]
         if self.function == "reschedule_session":
             return [

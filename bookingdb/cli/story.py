@@ -1,0 +1,156 @@
+"""The steps of a session as a story: one sentence after the other, in the local time of the session's zone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from bookingdb.records import SessionStep
+
+# A charge is entered right before the row that it belongs to, in the same transaction.
+_TOGETHER: Final = timedelta(seconds=1)
+_BECAME: Final = {
+    ("pending_approval", "scheduled"): "approved it",
+    ("over", "reopened"): "reopened it",
+    (None, "confirmed"): "confirmed it",
+    (None, "in_progress"): "began it",
+    (None, "completed"): "said that it took place",
+    (None, "no_show"): "said that the client did not come",
+    (None, "cancelled"): "cancelled it",
+}
+_OVER: Final = ("completed", "no_show", "cancelled")
+_MOVEMENT: Final = {"debit": "It took", "refund": "It gave back", "goodwill": "As goodwill it gave back"}
+
+
+@dataclass
+class Line:
+    """A moment of the story, and the sentences about it."""
+
+    at: datetime
+    sentences: list[str] = field(default_factory=list)
+
+
+def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
+    """Return the zone of the story, None for UTC, and its lines in the order of time."""
+    zone = _zone_of(steps)
+    lines: list[Line] = []
+    charges: list[SessionStep] = []
+    for step in steps:
+        match step.source:
+            case "ledger":
+                charges.append(step)
+            case "audit":
+                late = [charge for charge in charges if step.at - charge.at > _TOGETHER]
+                lines += [Line(charge.at, [_charge(charge, by_itself=True)]) for charge in late]
+                own = [_charge(charge) for charge in charges if charge not in late]
+                lines.append(Line(step.at, [*_change(step, zone), *own]))
+                charges = []
+            case "hold":
+                lines.append(Line(step.at, [_hold(step, zone)]))
+            case "refusal":
+                lines.append(Line(step.at, [_refusal(step)]))
+    lines += [Line(charge.at, [_charge(charge, by_itself=True)]) for charge in charges]
+    events = [step for step in steps if step.source == "event"]
+    if events:
+        handled = sum(step.details.get("handled_at") is not None for step in events)
+        told = f"Events: {', '.join(step.what for step in events)} ({handled} of {len(events)} handled)."
+        lines.append(Line(events[-1].at, [told]))
+    return zone, sorted(lines, key=lambda line: line.at)
+
+
+def local(instant: datetime | str, zone: ZoneInfo | None) -> str:
+    """Write an instant as a reader says it: ``Mon 7 Jan 2030 10:00``."""
+    moment = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    shown = moment.astimezone(zone or UTC)
+    return f"{shown:%a} {shown.day} {shown:%b %Y %H:%M}"
+
+
+def _zone_of(steps: Sequence[SessionStep]) -> ZoneInfo | None:
+    """Return the session's own zone as it is now, where this machine knows it."""
+    names = [step.details.get("time_zone") for step in steps if step.source in ("audit", "hold")]
+    names += [step.details.get("changes", {}).get("time_zone", {}).get("new") for step in steps]
+    for name in reversed([name for name in names if name]):
+        try:
+            return ZoneInfo(name)
+        except (LookupError, ValueError, OSError):
+            continue
+    return None
+
+
+def _who(step: SessionStep) -> str:
+    return step.actor_name or step.actor_email or step.actor or "Somebody"
+
+
+def _change(step: SessionStep, zone: ZoneInfo | None) -> Iterator[str]:
+    """Say what an entry of the audit log says."""
+    details, changes = step.details, step.details.get("changes", {})
+    match step.what:
+        case "created":
+            yield _created(step, zone)
+        case "moved":
+            old, new = (changes.get("start_time", {}).get(which) for which in ("old", "new"))
+            moved = f" from {local(old, zone)} to {local(new, zone)}" if old and new else ""
+            yield f"{_who(step)} moved it{moved or ': ' + _changed(changes)}."
+        case "transferred":
+            yield f"{_who(step)} gave it to {details.get('therapist_name') or changes['therapist_id'].get('new')}."
+        case "status_changed":
+            became = (details["old_status"], details["new_status"])
+            if became[0] in _OVER:
+                became = ("over", "reopened")
+            verb = _BECAME.get(became) or _BECAME.get((None, became[1])) or f"set it from {became[0]} to {became[1]}"
+            reason = changes.get("cancellation_reason", {}).get("new") or details.get("reason")
+            yield f"{_who(step)} {verb}{f': {reason}' if reason else ''}."
+        case "deleted":
+            yield f"{_who(step)} deleted it."
+        case _:
+            yield f"{_who(step)} changed {_changed(changes) or 'it'}."
+    until = changes.get("free_cancellation_until", {}).get("new")
+    if until:
+        yield f"Cancelling is free until {local(until, zone)}."
+
+
+def _created(step: SessionStep, zone: ZoneInfo | None) -> str:
+    details = step.details
+    asked = "asked for" if details.get("new_status") == "pending_approval" else "booked"
+    start, end = details.get("start_time"), details.get("end_time")
+    when = f" {local(start, zone)}" if start else " it"
+    if start and end:
+        when += f"-{local(end, zone).rpartition(' ')[2]}"
+    therapist = details.get("therapist_name") or details.get("therapist_id")
+    client = details.get("user_name") or details.get("user_id")
+    with_ = f" with {therapist}" if therapist else ""
+    for_ = f" for {client}" if client and step.actor != details.get("user_id") else ""
+    until = details.get("free_cancellation_until")
+    free = f" Cancelling is free until {local(until, zone)}." if until else ""
+    return f"{_who(step)} {asked}{when}{with_}{for_}.{free}"
+
+
+def _changed(changes: dict[str, Any]) -> str:
+    return ", ".join(name.replace("_", " ") for name in sorted(changes))
+
+
+def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
+    """Say what an entry of the ledger says."""
+    details = step.details
+    amount = abs(details["amount"])
+    credits_ = f"{amount} credit{'' if amount == 1 else 's'}"
+    way = "from" if details["amount"] < 0 else "to"
+    payment = f" ({details['payment_reference']})" if details.get("payment_reference") else ""
+    by = f"{_who(step)}: " if by_itself else ""
+    reason = f": {details['reason']}" if details.get("reason") else ""
+    verb = _MOVEMENT.get(step.what, f"{step.what.capitalize()}:")
+    return f"{by}{verb} {credits_} {way} lot {details['lot_id']}{payment}{reason}."
+
+
+def _hold(step: SessionStep, zone: ZoneInfo | None) -> str:
+    details = step.details
+    client = details.get("user_name") or details["user_id"]
+    return f"{local(details['start_time'], zone)} was held for {client} until {local(details['expires_at'], zone)}."
+
+
+def _refusal(step: SessionStep) -> str:
+    details = step.details
+    why = details.get("rule") or details.get("reason")
+    who = details.get("user_name") or details["user_id"]
+    return f"{who} was refused {details['function_name']}: {step.what}{f' ({why})' if why else ''}."

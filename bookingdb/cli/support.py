@@ -1,0 +1,88 @@
+"""The commands of a support person: explain, refusals."""
+
+import textwrap
+from datetime import date, datetime
+from typing import Final
+
+import click
+
+from bookingdb import Bookings
+from bookingdb.cli.console import open_database, print_records, print_table
+from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
+from bookingdb.cli.output import say
+from bookingdb.cli.story import local, tell
+from bookingdb.text import printable
+
+_WIDTH: Final = 80
+
+
+@click.command("explain")
+@click.argument("session")
+@database_options
+def explain(session: str, database_url: str | None, as_json: bool) -> None:
+    """Tell the story of SESSION (a UUID): who booked, moved and cancelled it, and where its credits went.
+
+    Times are those of the session's zone. A session that was deleted still has its story.
+    """
+    with open_database(database_url) as connection:
+        steps = Bookings(connection).explain_session(session)
+    if as_json:
+        print_records(steps, as_json)
+        return
+    zone, lines = tell(steps)
+    say(f"Session {session}, times in {zone.key if zone else 'UTC'}")
+    for line in lines:
+        told = printable(" ".join(line.sentences))
+        # An id is never broken, so that it can be copied.
+        say(
+            "",
+            local(line.at, zone),
+            *textwrap.wrap(
+                told, _WIDTH, initial_indent="  ", subsequent_indent="  ",
+                break_long_words=False, break_on_hyphens=False,
+            ),
+        )  # fmt: skip
+
+
+@click.command("refusals")
+@click.argument("user", type=PERSON)
+@click.option("--from", "from_", type=MOMENT, help="From this date or instant on; default: since ever.")
+@click.option("--to", type=MOMENT, help="Up to this date (included) or instant; default: now.")
+@click.option("--limit", type=int, default=100, show_default=True, help="How many at most, 1 to 1000.")
+@database_options
+def refusals(
+    user: str, from_: date | None, to: date | None, limit: int, database_url: str | None, as_json: bool
+) -> None:
+    """Say what USER (UUID or e-mail) was refused, and by which rule, newest first.
+
+    There is something where the policy asks for it: `bookingdb policy set --record-refusals yes`. Dates are those of
+    the default policy's zone.
+    """
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        begin: datetime | None = None
+        end: datetime | None = None
+        if from_ or to:
+            begin, end = span_of(bookings.get_policy(), from_ or date(1970, 1, 1), to)
+        found = bookings.list_refusals(user, begin, end if to else None, limit=limit)
+    if as_json:
+        print_records(found, as_json)
+        return
+    print_table(
+        [
+            {
+                "refused at": f"{refusal.refused_at:%Y-%m-%d %H:%M}Z",
+                "call": refusal.function_name,
+                "error": refusal.code,
+                "rule": refusal.rule,
+                "about": _about(refusal.context),
+            }
+            for refusal in found
+        ]
+    )
+
+
+def _about(context: dict[str, object]) -> list[str]:
+    """Return what the call was about; an id has a line of its own."""
+    known = ("session_date", "session_time", "time_zone", "start_time", "next_free", "session_id", "therapist_id")
+    return [f"{name}: {context[name]}" for name in known if name in context]

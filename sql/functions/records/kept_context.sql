@@ -1,0 +1,65 @@
+create or replace function bookingdb.kept_context(p_context jsonb)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_zone constant text := p_context ->> 'time_zone';
+    v_is_zone constant boolean := exists (select from bookingdb.time_zones as z where z.name = v_zone);
+begin
+    -- Each key with the form of its value. Anything else may be somebody's text, and is dropped.
+    return (
+        select coalesce(jsonb_object_agg(c.key, c.value), '{}')
+        from (
+            values
+            ('user_id', 'id'),
+            ('therapist_id', 'id'),
+            ('session_id', 'id'),
+            ('hold_id', 'id'),
+            ('lot_id', 'id'),
+            ('time_off_id', 'id'),
+            ('series_id', 'id'),
+            ('start_time', 'timestamp'),
+            ('end_time', 'timestamp'),
+            ('next_free', 'timestamp'),
+            ('expires_at', 'timestamp'),
+            ('free_cancellation_until', 'timestamp'),
+            ('session_date', 'date'),
+            ('session_time', 'time'),
+            ('time_zone', 'zone'),
+            ('duration_minutes', 'figure'),
+            ('occurrence', 'figure'),
+            ('occurrences', 'figure'),
+            ('credits_balance', 'figure'),
+            ('lot_balance', 'figure'),
+            ('minimum', 'figure'),
+            ('maximum', 'figure'),
+            ('rule', 'word'),
+            ('reason', 'word'),
+            ('status', 'word'),
+            ('asked', 'word'),
+            ('parameter', 'word')
+        ) as k (key, form)
+        cross join lateral (
+            select
+                k.key,
+                jsonb_extract_path(p_context, k.key) as value,
+                jsonb_extract_path_text(p_context, k.key) as text
+        ) as c
+        where case k.form
+            when 'id' then c.text ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+            when 'timestamp' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$'
+            when 'date' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
+            when 'time' then c.text ~ '^[0-9]{2}:[0-9]{2}(:00)?$'
+            when 'figure' then c.text ~ '^-?[0-9]{1,10}$' and jsonb_typeof(c.value) = 'number'
+            when 'word' then c.text ~ '^[a-z][a-z_]{0,39}$'
+            else v_is_zone
+        end
+    );
+end;
+$function$;
+
+comment on function bookingdb.kept_context(jsonb) is
+'Returns what record_refusal() keeps of the context of an error: ids, timestamps, figures and single words, by known keys.';
