@@ -41,7 +41,9 @@ class Person(click.ParamType[str]):
         """Return the id. A text that is no address is left to the call, which says what is wrong with it."""
         if "@" not in value or context is None or context.resilient_parsing:
             return str(value)
-        return person_id(value, context.params.get("database_url"), is_therapist=_is_therapist(parameter))
+        url = context.params.get("database_url")
+        # Without a value, click has a sign of its own there until everything is read.
+        return person_id(value, url if isinstance(url, str) else None, is_therapist=_is_therapist(parameter))
 
 
 def _is_therapist(parameter: click.Parameter | None) -> bool:
