@@ -1,4 +1,4 @@
-"""The main job, from nothing: a Postgres of its own, bookingdb in it, a session booked, two refusals.
+"""The main job, from nothing: a Postgres of its own, bookingdb in it, a session booked, three refusals.
 
 `make demo` runs this. It types the commands a person would type, prints them and what they answer, and can be
 run again: the same people, the next free hour, a new payment.
@@ -38,13 +38,16 @@ def main() -> None:
     newcomer = show("register client charles@example.com --name Charles")
     show(f"credits grant {client} 3 --payment-reference payment-{uuid.uuid4().hex[:8]}")
 
-    title("A session is booked")
+    title("A session is booked, as the client may")
     date, time = next_free_hour(therapist)
-    session = ask(f"book --user {client} --therapist {therapist} --date {date} --time {time}")
+    session = ask(f"--as {client} book --user {client} --therapist {therapist} --date {date} --time {time}")
     show(f"sessions --user {client} --limit 3")
 
     title("The same slot again: refused")
     show(f"book --user {client} --therapist {therapist} --date {date} --time {time}", refused=True)
+
+    title("A session of somebody else's is cancelled: refused")
+    show(f"--as {newcomer} cancel {session['id']}", refused=True)
 
     title("A client without credits: refused")
     later = next_free_hour(therapist)

@@ -404,12 +404,20 @@ def list_sessions(
     # Only the conditions asked for: `x is null or …` would keep Postgres from using an index.
     asked = {name: filter_ for name, filter_ in filters.items() if filter_[1].value is not None}
     conditions = [f"{compared} {placeholder(name, value)}" for name, (compared, value) in asked.items()]
+
+    def statement(conditions: list[str]) -> str:
+        return (
+            f"select {columns(Session)} from public.sessions as r"
+            + (f" where {' and '.join(conditions)}" if conditions else "")
+            + " order by r.start_time desc nulls last, r.id limit %(limit)s::integer"
+        )
+
     return Call(
-        f"select {columns(Session)} from public.sessions as r"
-        + (f" where {' and '.join(conditions)}" if conditions else "")
-        + " order by r.start_time desc nulls last, r.id limit %(limit)s::integer",
+        statement(conditions),
         values({name: value for name, (_, value) in asked.items()}) | {"limit": limit},
         lambda rows: [Session.from_row(row) for row in rows],
+        # Row level security does not bind the owner, who may be the one that acts.
+        statement_of_user=statement([*conditions, "(select bookingdb.actor_id()) in (r.user_id, r.therapist_id)"]),
     )
 
 

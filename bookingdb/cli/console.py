@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import click
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from bookingdb import Bookings, InvalidParameter, TherapistNotFound, UserNotFound, database
+from bookingdb.acting import all_acting_as
 from bookingdb.cli.output import print_json, print_rendered, remark, say
 from bookingdb.install import owner
 from bookingdb.records import Record
@@ -18,12 +20,19 @@ def open_database(
 ) -> "psycopg.Connection[tuple[Any, ...]]":
     """Connect to the database of this command and say on standard error which it is.
 
+    All calls of the command are made as the user that ``--as`` names.
+
     With `accepts_more_rights`, the command itself takes care to run nothing that an owner with fewer rights wrote.
 
     Raises `DatabaseUnreachable` or `NoDatabase`, and `InstallError` for somebody who has more rights than the owner.
 
     Example: ``with open_database(database_url) as connection: ...``
     """
+    acting_as = acting_user()
+    # Addresses are looked up as the database role, before the command acts as anybody.
+    if acting_as is not None and is_announced:
+        user_id = person_id(acting_as, database_url) if "@" in acting_as else acting_as
+        click.get_current_context().with_resource(all_acting_as(user_id))
     target = database.resolve(database_url)
     connection = database.connect(target)
     if is_announced:
@@ -61,6 +70,13 @@ def person_id(address: str, database_url: str | None, *, is_therapist: bool = Fa
         error = TherapistNotFound if is_therapist else UserNotFound
         raise error(hint=f"Nobody has the e-mail address {printable(address)}.")
     return ids[0]
+
+
+def acting_user() -> str | None:
+    """Return whom ``--as`` names, as it was typed; None where it was left out."""
+    context = click.get_current_context(silent=True)
+    named = context.find_root().params.get("acting_as") if context else None
+    return None if named is None else str(named)
 
 
 def print_value(name: str, value: Any, as_json: bool) -> None:

@@ -15,13 +15,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 
 from bookingdb.cli import REFUSED, UNREACHABLE
 from bookingdb.cli.commands import COMMANDS
-from bookingdb.errors import BookingError, from_driver_error, sqlstate_of
+from bookingdb.errors import BookingError, NotAllowed, from_driver_error, sqlstate_of
 
 
 class Later(NamedTuple):
@@ -194,10 +194,34 @@ def _explain_ours(error: Exception) -> tuple[str, str, int]:
     return found
 
 
-@click.group(cls=Commands, later={name: Later(*command) for name, command in COMMANDS.items()})
+class MainCommands(Commands):
+    """All commands. Those that make calls make them as the user that ``--as`` names."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; what it may not do because of ``--as``, it says."""
+        try:
+            return super().invoke(context)
+        except NotAllowed as error:
+            if context.params["acting_as"] is None:
+                raise
+            raise NotAllowed(error.detail, f"{error.hint} {_ACTING_HINT}") from error.__cause__
+
+
+_ACTING_HINT: Final = "With --as the command may do what that user may; without it, what the database role may."
+# Their work is the owner's, and they make no calls.
+_OWNERS: Final = frozenset(
+    ("adopt", "export", "lint", "local", "migrate", "selftest", "status", "trust", "uninstall", "verify")
+)
+
+
+@click.group(cls=MainCommands, later={name: Later(*command) for name, command in COMMANDS.items()})
+@click.option("--as", "acting_as", metavar="UUID", help="Act as this user: the command may do what they may.")
 @click.version_option(package_name="bookingdb")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context, acting_as: str | None) -> None:
     """Appointment booking with prepaid credits, in your own Postgres."""
+    if acting_as is not None and context.invoked_subcommand in _OWNERS:
+        raise click.UsageError(f"{context.invoked_subcommand} acts as no user: leave --as out.")
 
 
 @main.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -6,7 +6,7 @@ import click
 
 from bookingdb import Bookings
 from bookingdb.cli import REFUSED
-from bookingdb.cli.console import open_database, print_records
+from bookingdb.cli.console import acting_user, open_database, print_records
 from bookingdb.cli.options import PERSON, database_url_option, json_option
 from bookingdb.cli.output import print_json, say
 from bookingdb.install import time_zones as zones
@@ -25,6 +25,8 @@ def refresh(database_url: str | None, as_json: bool) -> None:
 
     Run it after each update of the server's time zone data, as the owner of the installation.
     """
+    if acting_user() is not None:
+        raise click.UsageError("refresh acts as no user: leave --as out.")
     with open_database(database_url) as connection:
         refreshed = zones.refresh(connection)
     if as_json:

@@ -320,6 +320,35 @@ def test_without_them_the_error_says_where_to_look(clean_world: World, pooler: P
     assert any("prepared statement" in leak for leak in pooler.leaks(clean_world.url))
 
 
+async def test_nobody_acts_on_as_whoever_acted_before(world: World) -> None:
+    """Clients share the pooler's connections, transaction by transaction: users among them, and the server itself."""
+    therapists, clients = [world.therapist() for _ in range(8)], [world.client(credits=10) for _ in range(8)]
+
+    async def work(kind: str, client: UUID, therapist: UUID) -> None:
+        async with opened(world, kind) as there:
+            trusted = there.bookings
+            for number in range(6):
+                with trusted.acting_as(client) as as_client:
+                    await result_of(
+                        as_client.book_session(user_id=client, therapist_id=therapist, starts_at=at(2 * number))
+                    )
+                await result_of(there.commit())
+                with pytest.raises(BookingError, match="Not allowed"):
+                    await result_of(as_client.grant_credits(client, 1))
+                await result_of(there.rollback())
+                await result_of(trusted.grant_credits(client, 1))
+                await result_of(there.commit())
+
+    kinds = ["async url", "async pool", "async connection", "async connection in autocommit"] * 2
+    await asyncio.gather(*map(work, kinds, clients, therapists))
+
+    actor_is_client = "select count(*) from booking_audit_log as a join sessions as s on s.id = a.session_id where "
+    assert world.scalar(actor_is_client + "a.actor = s.user_id::text") == 48
+    granted = "select distinct actor from bookingdb.ledger where kind = 'grant'"
+    assert world.run(granted) == [(world.owner,)]
+    assert world.violations() == []
+
+
 async def test_many_tasks_share_an_asynchronous_pool(world: World) -> None:
     therapists = [world.therapist() for _ in range(16)]
     clients = [world.client(credits=10) for _ in range(16)]

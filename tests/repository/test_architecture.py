@@ -17,8 +17,8 @@ PACKAGE = "bookingdb"
 # From the bottom up, by the first name below the package. The package itself collects the public names, for edges and
 # for applications. Edges are the last layer; they do not know each other.
 LAYERS = (
-    ["text"], ["errors"], ["records"], ["policy_setting"], ["policy"], ["calls"], ["execution"], ["client"], [PACKAGE],
-    ["queries"], ["local"], ["database"], ["install"], ["checks"], ["adoption"], ["cli"],
+    ["text"], ["errors"], ["records"], ["policy_setting"], ["policy"], ["calls"], ["acting"], ["execution"], ["client"],
+    [PACKAGE], ["queries"], ["local"], ["database"], ["install"], ["checks"], ["adoption"], ["cli"],
 )  # fmt: skip
 LEVELS = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 

@@ -134,6 +134,7 @@ PEOPLE_CALLS = {
     "check_booking_conflict": "%(therapist)s, %(date)s, '10:00', '11:00', null, null",
     "get_credit_balance": "%(me)s",
     "get_credit_history": "%(me)s, 50, null",
+    "act_as": "%(me)s",
     "lock_for_booking": "array[%(me)s, %(therapist)s]::uuid[]",
     "find_people": "%(me)s::pg_catalog.text, 20",
     "register_client": "%(email)s, null, %(id)s",

@@ -60,6 +60,39 @@ MUTANTS = (
         "test_role_trusted_in_one_database_is_a_stranger_in_another",
     ),
     Mutant(
+        "whoever acts as a user is not trusted", _function("caller_is_trusted"),
+        "current_setting('bookingdb.acting_as', true) <> ''", "false",
+        "test_late_cancellation_of_an_actor_keeps_the_credit",
+    ),
+    Mutant(
+        "nobody but a trusted caller acts as a user", _function("actor_id"),
+        "v_acting_as is not null and bookingdb.role_is_trusted(bookingdb.effective_role())", "v_acting_as is not null",
+        "test_untrusted_role_gains_nothing_by_the_setting",
+    ),
+    Mutant(
+        "a logged-in user who names somebody else is nobody", _function("actor_id"),
+        "lower(v_acting_as) <> lower(v_user_id)", "false", "test_untrusted_role_gains_nothing_by_the_setting",
+    ),
+    Mutant(
+        "the records, which name who acts", _function("actor"),
+        "and coalesce(current_setting('bookingdb.acting_as', true), '') = ''", "",
+        "test_direct_write_while_acting_names_the_user",
+    ),
+    Mutant(
+        "no call lets an actor act as another user", _function("act_as"),
+        "bookingdb.authorise_trusted()", "bookingdb.authorise_anyone()",
+        "test_calls_of_an_actor_end_acting_for_nobody",
+    ),
+    Mutant(
+        "a call of Python restores who acted before", "bookingdb/calls/sql/acting_as.sql",
+        "j.acting_before, true", "j.acting_before || :user_id, true",
+        "test_transaction_of_the_caller_acts_as_before",
+    ),
+    Mutant(
+        "a database that was not upgraded makes no call as a user", "bookingdb/calls/sql/acting_as.sql",
+        "where j.is_judged", "where true", "test_database_that_was_not_upgraded_makes_no_call",
+    ),
+    Mutant(
         "nobody moves a session of somebody who is deactivated", _function("reschedule_session"),
         "    perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);\n", "",
         "test_deactivated_people_keep_bookings_and_book_nothing",

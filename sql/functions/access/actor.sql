@@ -8,8 +8,8 @@ as $function$
 declare
     v_role constant text := bookingdb.effective_role();
 begin
-    -- Claims count for the role authenticated alone (jwt_claims).
-    if v_role <> 'authenticated' then
+    -- Claims count for the role authenticated alone (jwt_claims); other roles are users where they act as one.
+    if v_role <> 'authenticated' and coalesce(current_setting('bookingdb.acting_as', true), '') = '' then
         return v_role;
     end if;
     return coalesce(bookingdb.actor_id()::text, v_role);
@@ -17,4 +17,4 @@ end;
 $function$;
 
 comment on function bookingdb.actor() is
-'Returns who is acting, for ledger and audit log: the user''s id when a JWT names one, else the name of the calling role.';
+'Returns who is acting, for ledger and audit log: the user''s id when a JWT names one or a trusted caller acts as one, else the name of the calling role.';

@@ -1,0 +1,95 @@
+"""As whom clients make their calls: blocks of with statements, and the thread or task that is in them."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from bookingdb.calls.parameters import id_
+from bookingdb.errors import InvalidUserId
+
+Client = TypeVar("Client")
+
+# An argument that is left out. None would not do: a user id that is missing by mistake must not mean a trusted caller.
+NOBODY: Final[Any] = object()
+# The blocks of `acting_as` that each client is in, in this thread or task; the last one counts.
+_blocks: ContextVar[Mapping[object, "tuple[Acting[Any], ...]"]] = ContextVar("bookingdb_acting_as")
+
+
+class Acting(Generic[Client]):
+    """The block in which a client acts as a user; made by :meth:`Bookings.acting_as`."""
+
+    def __init__(self, client: Client, acting: Client, user_id: UUID) -> None:
+        """Remember the client, one that always acts as the user, and who that is."""
+        self._client, self._acting, self.user_id = client, acting, user_id
+
+    def __enter__(self) -> Client:
+        """Let the client act as the user in this thread or task; return one that does so everywhere."""
+        _enter(self._client, (*_blocks_of(self._client), self))
+        return self._acting
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let the client act as before."""
+        # A web framework may end the block in another context than it began it in. The client is then in no block.
+        blocks = [*_blocks_of(self._client)]
+        if self in blocks:
+            del blocks[len(blocks) - 1 - blocks[::-1].index(self)]
+            _enter(self._client, tuple(blocks))
+
+    async def __aenter__(self) -> Client:
+        """Do the same; nothing is waited for."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Do the same; nothing is waited for."""
+        self.__exit__(kind, error, traceback)
+
+
+def _blocks_of(client: object) -> tuple[Acting[Any], ...]:
+    return _blocks.get({}).get(client, ())
+
+
+def user_of(client: object, otherwise: UUID | None) -> UUID | None:
+    """Return as whom a client makes a call here and now.
+
+    The client's own blocks come first, then `otherwise`, as whom it always acts, then the blocks of all clients.
+
+    Example: ``user_of(Bookings(db), None)`` is None
+    """
+    if blocks := _blocks_of(client):
+        return blocks[-1].user_id
+    everybodys = _blocks_of(None)
+    return everybodys[-1].user_id if everybodys and otherwise is None else otherwise
+
+
+def _enter(client: object, blocks: tuple[Acting[Any], ...]) -> None:
+    """Let a client be in these blocks and in no other, in this thread or task."""
+    others = {other: its for other, its in _blocks.get({}).items() if other is not client}
+    _blocks.set({**others, client: blocks} if blocks else others)
+
+
+def all_acting_as(user_id: UUID | str) -> Acting[None]:
+    """Let every client that does not act as somebody else act as a user, in the block of a with statement.
+
+    Raises:
+        InvalidUserId: it is no UUID.
+
+    Example: ``with all_acting_as(ada): Bookings(db).cancel_session(session)``
+    """
+    return Acting(None, None, checked_user(user_id))
+
+
+def checked_user(user_id: UUID | str) -> UUID:
+    """Return a user's id.
+
+    Raises:
+        InvalidUserId: it is no UUID.
+
+    Example: ``checked_user("6f1c5b52-4f0a-4b7e-9d5f-6f5f0e6f7a10").version`` is ``4``
+    """
+    return UUID(str(id_(user_id, InvalidUserId).value))
