@@ -72,6 +72,8 @@ _FAREWELLS: Final = ("57P", "08")
 # Never prepare, even if the connection's prepare_threshold asks for it. Behind a transaction pooler the next
 # transaction may be on another server connection, without the statement, or with another client's of the same name.
 _PREPARE: Final = False
+# After another statement, true only where each statement is a transaction of its own.
+_IS_OWN_TRANSACTION: Final = "select now() = statement_timestamp()"
 # The driver repeats what it cannot read, which may be a password.
 _UNREADABLE: Final = "the database URL cannot be read"
 
@@ -133,13 +135,21 @@ def _is_ours(kind: Kind, db: Any) -> bool:
     )
 
 
+class NoTransaction(RuntimeError):
+    """A call that means something only in a transaction of the caller's was made without one."""
+
+    def __init__(self) -> None:
+        """Say what to give instead."""
+        super().__init__("this call means something only in a transaction of yours: give a connection in one")
+
+
 class Tries:
     """The tries of a call: which errors are followed by a further one, and after how long."""
 
     def __init__(self, kind: Kind, db: Any, call: Call[Any]) -> None:
         """Nothing has been tried yet; most calls need one try."""
         if call.needs_transaction and _is_ours(kind, db):
-            raise RuntimeError("this call means something only in a transaction of yours: give a connection in one")
+            raise NoTransaction
         self._kind, self._db, self._call = kind, db, call
         self._is_connected = False
         self.was_lost = False
@@ -161,6 +171,8 @@ class Tries:
 
     def next_pause(self, error: Exception) -> float:
         """Return the seconds after which to try again, or raise our error for the driver's."""
+        if isinstance(error, NoTransaction):
+            raise error
         pause = None
         if sqlstate_of(error) in RETRYABLE:
             pause = next(self._pauses, None)
@@ -299,6 +311,8 @@ def execute(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
             return _fetch_or_record(kind, db, call)
         case Kind.SQLALCHEMY_CONNECTION:
             rows: Rows = db.exec_driver_sql(*_for_sqlalchemy(db, call)).fetchall()
+            if call.needs_transaction and db.exec_driver_sql(_IS_OWN_TRANSACTION).scalar():
+                raise NoTransaction
             return rows
         case Kind.SQLALCHEMY_SESSION:
             return execute(Kind.SQLALCHEMY_CONNECTION, db.connection(), call, tries)
@@ -354,6 +368,8 @@ async def execute_async(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> R
         case Kind.SQLALCHEMY_CONNECTION:
             result = await db.exec_driver_sql(*_for_sqlalchemy(db, call))
             rows: Rows = result.fetchall()
+            if call.needs_transaction and (await db.exec_driver_sql(_IS_OWN_TRANSACTION)).scalar():
+                raise NoTransaction
             return rows
         case Kind.SQLALCHEMY_SESSION:
             return await execute_async(Kind.SQLALCHEMY_CONNECTION, await db.connection(), call, tries)

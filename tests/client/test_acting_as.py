@@ -175,12 +175,17 @@ async def test_autocommit_of_sqlalchemy_acts_as_a_user(world: World, practice: P
             Bookings(connection, acting_as=practice.bob).cancel_session(practice.late[0])
         assert Bookings(connection, acting_as=practice.ada).cancel_session(practice.late[0]).refunded is False
         assert Bookings(connection).cancel_session(practice.late[1]).refunded is True
+        # What is to hold for a transaction finds none.
+        with pytest.raises(RuntimeError, match="transaction of yours"):
+            Bookings(connection).act_as(practice.ada)
     engine.dispose()
     aengine = create_async_engine(sqlalchemy_url(world, "asyncpg"), isolation_level="AUTOCOMMIT")
     async with aengine.connect() as aconnection:
         assert (
             await AsyncBookings(aconnection, acting_as=practice.ada).cancel_session(practice.late[2])
         ).refunded is False
+        with pytest.raises(RuntimeError, match="transaction of yours"):
+            await AsyncBookings(aconnection).act_as(practice.ada)
     await aengine.dispose()
 
 
