@@ -72,8 +72,8 @@ _FAREWELLS: Final = ("57P", "08")
 # Never prepare, even if the connection's prepare_threshold asks for it. Behind a transaction pooler the next
 # transaction may be on another server connection, without the statement, or with another client's of the same name.
 _PREPARE: Final = False
-# After another statement, true only where each statement is a transaction of its own.
-_IS_OWN_TRANSACTION: Final = "select now() = statement_timestamp()"
+# Asked twice, this differs where each statement is a transaction of its own.
+_TRANSACTION: Final = "select now()::text"
 # The driver repeats what it cannot read, which may be a password.
 _UNREADABLE: Final = "the database URL cannot be read"
 
@@ -311,7 +311,7 @@ def execute(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> Rows:
             return _fetch_or_record(kind, db, call)
         case Kind.SQLALCHEMY_CONNECTION:
             rows: Rows = db.exec_driver_sql(*_for_sqlalchemy(db, call)).fetchall()
-            if call.needs_transaction and db.exec_driver_sql(_IS_OWN_TRANSACTION).scalar():
+            if call.needs_transaction and len({db.exec_driver_sql(_TRANSACTION).scalar() for _ in range(2)}) > 1:
                 raise NoTransaction
             return rows
         case Kind.SQLALCHEMY_SESSION:
@@ -368,8 +368,10 @@ async def execute_async(kind: Kind, db: Any, call: Call[Any], tries: Tries) -> R
         case Kind.SQLALCHEMY_CONNECTION:
             result = await db.exec_driver_sql(*_for_sqlalchemy(db, call))
             rows: Rows = result.fetchall()
-            if call.needs_transaction and (await db.exec_driver_sql(_IS_OWN_TRANSACTION)).scalar():
-                raise NoTransaction
+            if call.needs_transaction:
+                asked = [await db.exec_driver_sql(_TRANSACTION) for _ in range(2)]
+                if len({answered.scalar() for answered in asked}) > 1:
+                    raise NoTransaction
             return rows
         case Kind.SQLALCHEMY_SESSION:
             return await execute_async(Kind.SQLALCHEMY_CONNECTION, await db.connection(), call, tries)

@@ -10,9 +10,8 @@ from uuid import uuid4
 import pytest
 
 from bookingdb.cli.commands import COMMANDS as PLACES
-from tests.cli.test_output import COMMANDS
 from tests.support import TOMORROW, World
-from tests.support.commands import answer, bookingdb
+from tests.support.commands import COMMANDS, answer, bookingdb
 from tests.support.life import close_window
 
 # Commands that make no calls.

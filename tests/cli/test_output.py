@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from bookingdb.cli import output
 from bookingdb.errors import BY_CODE, BookingConflict, InvalidParameter
 from bookingdb.text import printable, without_passwords
 from tests.support import ROOT, TOMORROW, World
-from tests.support.commands import bookingdb, done
+from tests.support.commands import COMMANDS, bookingdb, done
 from tests.support.life import begin, call, rows
 
 # Markup that names no tag, markup that does, an emoji's name; escape sequences with one and two bytes, a bell, DEL;
@@ -32,20 +31,6 @@ from tests.support.life import begin, call, rows
 POISON = "a [/b] c [red]x[/red] :smile: \x1b[31m\x1b]0;t\x07\x9b31m\x7f\u202e\u2066\u2028\u2029\x85\r\nBEGIN:\vX"
 HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 DAYS = ("--from", TOMORROW.isoformat(), "--to", (TOMORROW + dt.timedelta(days=30)).isoformat())
-
-
-def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """All commands that do something, with the words that name them."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from leaves(command, (*path, name))
-        elif command is not None and not command.hidden:
-            yield (*path, name), command
-
-
-COMMANDS = dict(leaves(cli.main))
 
 
 @pytest.fixture

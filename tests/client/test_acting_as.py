@@ -219,7 +219,7 @@ def test_row_security_binds_the_list_of_whoever_owns_it(world: World, practice: 
 
 
 @pytest.mark.parametrize("user", [None, "", "ada", "00000000-0000-4000-8000-00000000000", 7, b"x", True])
-def test_who_acts_must_be_a_uuid(user: Any) -> None:
+def test_user_who_acts_is_named_by_a_uuid(user: Any) -> None:
     """None as well: a user id that is missing by mistake is nobody's, and not the server's."""
     clients: tuple[type[Bookings], type[AsyncBookings]] = (Bookings, AsyncBookings)
     for client in clients:

@@ -5,11 +5,27 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import click
 from click.testing import CliRunner, Result
 
 from bookingdb.cli import main as cli
+
+
+def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All commands that do something, with the words that name them."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*path, name))
+        elif command is not None and not command.hidden:
+            yield (*path, name), command
+
+
+COMMANDS = dict(leaves(cli.main))
 
 
 def bookingdb(url: str, *arguments: object) -> Result:

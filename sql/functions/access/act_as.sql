@@ -10,7 +10,7 @@ set enable_seqscan = off
 set jit = off
 as $function$
 begin
-    -- Whoever acts as a user already is not trusted here: no call ends it before the transaction does.
+    -- An actor is not trusted, and so does not get past this: no call ends acting before the transaction ends.
     perform bookingdb.authorise_trusted();
     if p_user_id is null then
         perform bookingdb.raise_error('invalid_user_id');

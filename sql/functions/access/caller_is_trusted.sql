@@ -7,7 +7,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- Whoever acts as a user has that user's rights alone. Anyone can make the setting, but only to their own loss.
+    -- An actor has the rights of their user alone. Anyone can make the setting, but only to their own loss.
     if current_setting('bookingdb.acting_as', true) <> '' then
         return false;
     end if;
