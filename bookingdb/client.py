@@ -46,7 +46,7 @@ def _async_method(
     build: Callable[P, Call[T]],
 ) -> Callable[Concatenate["AsyncBookings", P], Coroutine[Any, Any, T]]:
     def method(self: "AsyncBookings", /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        # Who acts is decided here: the coroutine may be awaited when the block is over.
+        # The user is looked up here: the coroutine may be awaited when the block is over.
         user_id = self._user()
 
         async def run() -> T:
