@@ -45,14 +45,8 @@ def _method(build: Callable[P, Call[T]]) -> Callable[Concatenate["Bookings", P],
 def _async_method(
     build: Callable[P, Call[T]],
 ) -> Callable[Concatenate["AsyncBookings", P], Coroutine[Any, Any, T]]:
-    def method(self: "AsyncBookings", /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        # The user is looked up here: the coroutine may be awaited when the block is over.
-        user_id = self._user()
-
-        async def run() -> T:
-            return await self._run(build(*args, **kwargs), user_id)
-
-        return run()
+    async def method(self: "AsyncBookings", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._run(build(*args, **kwargs))
 
     _documented(method, build, "self")
     method.__qualname__ = f"AsyncBookings.{build.__name__}"
@@ -231,7 +225,7 @@ class AsyncBookings:
 
         Returns:
             A context manager, which blocks can share and nest. Inside the block, in this thread or task and in tasks
-            that it starts, this object acts as the user. The client that the block yields acts as the user
+            that it starts, this object acts as the user: await its calls inside. The client that the block yields acts as the user
             everywhere: hand that on to other threads.
 
         Raises:
@@ -249,8 +243,8 @@ class AsyncBookings:
         """Return as whom calls are made here and now."""
         return user_of(self, self._acting_as)
 
-    async def _run(self, call: Call[T], user_id: UUID | None) -> T:
-        if user_id:
+    async def _run(self, call: Call[T]) -> T:
+        if user_id := self._user():
             call = call.acting_as(user_id)
         if self._kind is Kind.SQLALCHEMY_SESSION and self._db.autoflush:
             await self._db.flush()  # what the session has not written yet, the database would not find

@@ -274,18 +274,17 @@ def test_block_may_end_in_another_context(world: World, practice: Practice) -> N
     assert bookings.get_credit_balance(practice.bob) == 9
 
 
-async def test_coroutine_acts_as_whoever_made_it(world: World, practice: Practice) -> None:
-    """Though it is awaited when the block is over; and so do tasks."""
+async def test_task_acts_as_whoever_began_it(world: World, practice: Practice) -> None:
+    """Though it goes on when the block is over; and what the block yields acts as the user wherever it is awaited."""
     bookings = AsyncBookings(world.url)
-    async with bookings.acting_as(practice.ada):
-        made = bookings.get_credit_balance(practice.bob)
+    async with bookings.acting_as(practice.ada) as as_ada:
         task = asyncio.create_task(begun(bookings, practice.bob))
-    for later in (made, task):
+    before = asyncio.create_task(begun(bookings, practice.bob))
+    with bookings.acting_as(practice.ada):
+        assert await before == 9
+    for later in (task, as_ada.get_credit_balance(practice.bob)):
         with pytest.raises(NotAllowed):
             await later
-    outside = bookings.get_credit_balance(practice.bob)
-    with bookings.acting_as(practice.ada):
-        assert await outside == 9
 
 
 async def begun(bookings: AsyncBookings, person: UUID) -> int:

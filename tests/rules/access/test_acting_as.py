@@ -116,7 +116,7 @@ def test_old_snapshot_judges_an_actor_as_logged_in(world: World, scene: dict[str
 def test_plain_postgres_judges_an_actor_as_a_user(world: World, scene: dict[str, Any], host: Host) -> None:
     """What a logged-in client may do and a stranger may not; the same on every host."""
     own = {
-        "act_as": "not_allowed", "get_credit_balance": ["7"], "grant_credits": "not_allowed", "release_hold": [""],
+        "act_as": "not_allowed", "get_credit_balance": [str(world.balance(scene["client"]))], "grant_credits": "not_allowed", "release_hold": [""],
         "confirm_session": "not_allowed", "set_weekly_hours": "not_allowed", "register_client": "not_allowed",
     }  # fmt: skip
     for login, role in of(host, [(OWNER, ""), (SUPERUSER, ""), ("app_server", ""), ("lazy_server", "app_servers")], []):
@@ -209,20 +209,22 @@ def test_an_actor_registers_nobody(world: World) -> None:
 
 def test_row_security_shows_an_actor_their_own_rows(world: World, scene: dict[str, Any]) -> None:
     world.book(world.client(credits=1), scene["therapist"], "22:00")
-    everything = {"users": 3, "sessions": 4, "user_credits": 2, "booking_audit_log": 4}
+    tables = ["users", "sessions", "user_credits", "booking_audit_log"]
+    everything = [rows(world.connection, table) for table in tables]
+    sessions = everything[1]
     with acting(world, "app_server") as connection:
-        assert {table: rows(connection, table) for table in everything}["users"] == everything["users"]
+        assert [rows(connection, table) for table in tables] == everything
         acting_as(connection, scene["client"])
-        assert [rows(connection, table) for table in everything] == [1, 3, 1, 0]
+        assert [rows(connection, table) for table in tables] == [1, sessions - 1, 1, 0]
         acting_as(connection, scene["therapist"])
-        assert [rows(connection, table) for table in everything] == [1, 4, 0, 0]
+        assert [rows(connection, table) for table in tables] == [1, sessions, 0, 0]
         for nobody in (uuid4(), "nobody", "*"):
             acting_as(connection, nobody)
-            assert [rows(connection, table) for table in everything] == [0, 0, 0, 0]
+            assert [rows(connection, table) for table in tables] == [0, 0, 0, 0]
     # It does not bind the owner, whoever they act as.
     with session_of(world) as connection:
         acting_as(connection, scene["client"])
-        assert rows(connection, "users") == everything["users"]
+        assert [rows(connection, table) for table in tables] == everything
 
 
 def rows(connection: Connection, table: str) -> int:
