@@ -225,8 +225,8 @@ class AsyncBookings:
 
         Returns:
             A context manager, which blocks can share and nest. Inside the block, in this thread or task and in tasks
-            that it starts, this object acts as the user: await its calls inside. The client that the block yields acts as the user
-            everywhere: hand that on to other threads.
+            that it starts, this object acts as the user: await its calls
+            inside. The client that the block yields acts as the user everywhere: hand that on to other threads.
 
         Raises:
             InvalidUserId: it is no UUID.

@@ -115,8 +115,9 @@ def test_old_snapshot_judges_an_actor_as_logged_in(world: World, scene: dict[str
 
 def test_plain_postgres_judges_an_actor_as_a_user(world: World, scene: dict[str, Any], host: Host) -> None:
     """What a logged-in client may do and a stranger may not; the same on every host."""
+    balance = str(world.balance(scene["client"]))
     own = {
-        "act_as": "not_allowed", "get_credit_balance": [str(world.balance(scene["client"]))], "grant_credits": "not_allowed", "release_hold": [""],
+        "act_as": "not_allowed", "get_credit_balance": [balance], "grant_credits": "not_allowed", "release_hold": [""],
         "confirm_session": "not_allowed", "set_weekly_hours": "not_allowed", "register_client": "not_allowed",
     }  # fmt: skip
     for login, role in of(host, [(OWNER, ""), (SUPERUSER, ""), ("app_server", ""), ("lazy_server", "app_servers")], []):
