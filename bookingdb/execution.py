@@ -36,6 +36,7 @@ import random
 from collections.abc import Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from uuid import UUID
 
 from bookingdb.calls.call import Call, Rows
 from bookingdb.calls.refusals import asked_by, trace_of
@@ -203,7 +204,10 @@ def _refusal(error: BaseException, call: Call[Any]) -> BookingError:
 
 def _trace(kind: Kind, db: Any, error: BaseException, call: Call[Any]) -> Call[bool] | None:
     """Return the call that records a refusal, where the transaction was ours and is over."""
-    return trace_of(_refusal(error, call)) if _is_ours(kind, db) else None
+    trace = trace_of(_refusal(error, call)) if _is_ours(kind, db) else None
+    # A user's refusal is recorded as that user.
+    acting_as = call.parameters.get("acting_as")
+    return trace.acting_as(UUID(acting_as)) if trace and acting_as else trace
 
 
 def _pauses(tries: int, longest: float) -> Iterator[float]:

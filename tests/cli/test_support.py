@@ -10,9 +10,8 @@ import click
 import pytest
 
 from bookingdb.cli.options import PERSON
-from tests.cli.test_output import COMMANDS
 from tests.support import TOMORROW, World
-from tests.support.commands import answer, bookingdb, done
+from tests.support.commands import COMMANDS, answer, bookingdb, done
 from tests.support.life import begin
 
 PEOPLE = ("user", "therapist", "therapist_ids")
