@@ -110,6 +110,14 @@ create type bookingdb.found_person as (
 drop function if exists public.grant_credits(uuid, integer, text, timestamptz, text, text, integer);
 drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer);
 
+create type bookingdb.local_start as (
+    start_time timestamptz,
+    scheduled_date date,
+    scheduled_time time,
+    time_zone text
+);
+comment on type bookingdb.local_start is 'When a session starts, and the local time at which it was agreed.';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Opening hours and slots
 -- ---------------------------------------------------------------------------------------------------------------------
