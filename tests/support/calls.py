@@ -134,6 +134,7 @@ PEOPLE_CALLS = {
     "register_client": "%(email)s, null, %(id)s",
     "register_therapist": "%(email)s, null, %(id)s, null",
     "set_therapist_active": "%(therapist)s, true",
+    "set_client_active": "%(me)s, true",
     "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50, null",
 }
 
