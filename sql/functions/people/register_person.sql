@@ -54,7 +54,7 @@ begin
         ));
     end if;
 
-    -- Whoever was closed stays so, and the caller is told. A client can book without being verified.
+    -- A closed person stays closed, and the caller is told. A client can book without being verified.
     if v_person.is_active is not true or (p_user_type = 'therapist' and v_person.is_verified is not true) then
         perform bookingdb.raise_error('person_inactive', jsonb_build_object('user_id', v_person.id));
     end if;

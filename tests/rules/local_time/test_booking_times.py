@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from tests.support import TOMORROW, World, book
 from tests.support.callers import logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.interleaving import holding, next_clock_change, session_of, waiting
 from tests.support.life import (
     DAY,
@@ -44,8 +45,10 @@ def test_zone_is_the_calls_else_therapists_else_default(world: World) -> None:
         assert booked["start_time"] == dt.datetime.combine(TOMORROW, dt.time(10), ZoneInfo(zone))
 
 
-def test_therapist_moves_a_booking_from_elsewhere_in_their_own_zone(world: World) -> None:
+@on_todays_supabase
+def test_therapist_moves_a_foreign_booking_in_their_zone(hosted_world: World) -> None:
     """The agreed local time is in the zone that the session has from then on: realigning it relies on that."""
+    world = hosted_world
     hedy, bob = world.therapist("America/New_York"), world.client(credits=1)
     booked = world.book(bob, hedy, "22:00", time_zone="Asia/Tokyo")
     with logged_in(world, hedy) as connection:
@@ -106,7 +109,7 @@ def test_offset_can_name_the_second_of_two_equal_times(world: World) -> None:
 
 
 @pytest.mark.parametrize("offset", ["z", "+2", "+0200", "02:00", "+15:00", "UTC+2", "+02:60", "+02:00:00", ""])
-def test_what_is_no_offset_is_no_zone(world: World, offset: str) -> None:
+def test_an_offset_of_another_form_is_no_zone(world: World, offset: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     with nothing_written(world), refused("invalid_time_zone"):
         world.book(client, therapist, time_zone=offset)
