@@ -360,6 +360,8 @@ def book_hold(
 ) -> Call[BookedSession]:
     """Turn a hold into a session and take one of the client's credits for it, both or neither.
 
+    Without a key a second call returns the session, as long as it is not cancelled.
+
     Args:
         hold_id: the hold; the session gets its id.
         session_type: e.g. ``"video"``.
@@ -373,7 +375,7 @@ def book_hold(
     Raises:
         InvalidParameter: the request makes no sense.
         HoldNotFound: there is no such hold.
-        HoldExpired: it is over, was given up, or became a session before.
+        HoldExpired: it is over, was given up, or became a session that was cancelled, or another key's.
         TherapistNotFound, UserNotFound, InvalidDuration, InPast: it could not be booked any more.
         BookingConflict: the time was taken from the hold by other means (see there for its two subclasses).
         InsufficientCredits: the client has no credit left; the hold stays.

@@ -77,7 +77,8 @@ begin
                 perform bookingdb.require_people(p_therapist_id, p_user_id);
                 perform bookingdb.require_duration(p_duration_minutes, v_policy);
                 perform bookingdb.require_free_time(
-                    bookingdb.overriding_policy(v_policy, p_override), v_period, null, not p_override_hours
+                    bookingdb.overriding_policy(v_policy, p_override), v_period, null, not p_override_hours,
+                    p_user_id
                 );
             end if;
         end if;
