@@ -47,4 +47,4 @@ end;
 $function$;
 
 comment on function bookingdb.free_times(bookingdb.effective_policy[], tstzrange, interval, uuid, boolean, uuid) is
-'Returns the starts of a span at which each policy''s therapist is free, as sets: opening_times() less busy_times() and full_times(). The caller checks the booking window. p_client_id: who is to book. is_free() asks for one.';
+'Returns the starts of a span at which each policy''s therapist is free, as sets: opening_times() less busy_times() and full_times(). The caller checks the booking window. is_free() asks for one.';

@@ -60,4 +60,4 @@ end;
 $function$;
 
 comment on function bookingdb.full_times(bookingdb.effective_policy, tstzrange, uuid, uuid) is
-'Returns the days and weeks around a span in which a policy''s therapist has all the sessions and live holds that it allows, p_except_id and the hold of p_client_id left out. rule is the name of the setting.';
+'Returns the days and weeks around a span in which a policy''s therapist has all the sessions and live holds that it allows, p_except_id and p_client_id''s hold left out. rule names the setting.';

@@ -46,4 +46,4 @@ $function$;
 comment on function bookingdb.next_start(
     bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean, uuid
 ) is
-'Returns the first grid point at or after p_after that a policy''s therapist can be booked at (by p_client_id), p_except_id left out; NULL when the booking window has none. Without p_step_minutes the policy''s step.';
+'Returns the first grid point at or after p_after at which p_client_id can book a policy''s therapist, p_except_id left out; NULL: the booking window has none. Without p_step_minutes the policy''s step.';

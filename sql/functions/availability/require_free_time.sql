@@ -75,4 +75,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean, uuid) is
-'Refuses times at which a policy''s therapist is not free. DETAIL names the rule, and p_client_id''s own hold. Caller holds: the therapist''s lock, or asks again. Raises: too_soon, too_far, outside_availability, booking_conflict.';
+'Refuses times at which a policy''s therapist is not free. DETAIL names the rule. Caller holds: the therapist''s lock, or asks again. Raises: too_soon, too_far, outside_availability, booking_conflict.';

@@ -90,7 +90,7 @@ def test_session_that_is_to_be_moved_is_not_in_its_own_way(world: World) -> None
 
 
 @pytest.mark.parametrize("limit", ["maximum_sessions_per_day", "maximum_sessions_per_week"])
-def test_limits_leave_out_the_session_to_be_moved_and_the_own_hold(world: World, limit: str) -> None:
+def test_limits_leave_out_what_is_moved_and_the_own_hold(world: World, limit: str) -> None:
     ada, grace = world.client(credits=9), practice(world, **{limit: 1})
     session = world.book(ada, grace, "11:00")["id"]
     assert slots_of_a_full_day(world, grace) == []
