@@ -225,7 +225,7 @@ def test_time_zones(value: Any) -> None:
 @pytest.mark.parametrize("value", ["", "x" * 256, 7, "a\0b"])
 def test_idempotency_keys(value: Any) -> None:
     builders = builders_with("idempotency_key")
-    assert len(builders) == 14
+    assert len(builders) >= 14
     for builder in builders:
         error = refusal(builder, idempotency_key=value)
         assert error.detail["parameter"] == "p_idempotency_key"

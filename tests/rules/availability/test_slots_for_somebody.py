@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -68,9 +69,9 @@ def test_time_that_a_client_has_elsewhere_is_not_free_to_them(world: World) -> N
     asked: dict[str, Any] = {"duration_minutes": 30, "user_id": ada}
     assert slots(world.connection, grace, **asked) == ["11:00", "11:30", "12:00", "13:30"]
     for time in ("10:30", "12:30", "13:00"):
-        assert outcome(lambda time=time: hold(world, ada, grace, time, duration_minutes=30)) == "client_conflict"
+        assert outcome(partial(hold, world, ada, grace, time, duration_minutes=30)) == "client_conflict"
     for time in ("11:00", "12:00", "13:30"):
-        assert outcome(lambda time=time: hold(world, ada, grace, time, duration_minutes=30)) == "done"
+        assert outcome(partial(hold, world, ada, grace, time, duration_minutes=30)) == "done"
 
 
 def test_session_that_is_to_be_moved_is_not_in_its_own_way(world: World) -> None:
@@ -137,7 +138,7 @@ def test_lists_for_somebody_are_theirs(hosted_world: World, function: str) -> No
 
     def answers(connection: Connection) -> dict[str, str]:
         return {
-            name: outcome(lambda asked=asked: rows(connection, function, therapist_id=grace, **dates, **asked))
+            name: outcome(partial(rows, connection, function, therapist_id=grace, **dates, **asked))
             for name, asked in questions.items()
         }
 

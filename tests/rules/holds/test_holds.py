@@ -162,7 +162,7 @@ def test_own_hold_in_the_way_says_so_with_its_id(world: World) -> None:
     own_hold = {"rule": "hold", "hold_id": str(held["id"]), "session_id": None}
     own_session = {"rule": "session", "hold_id": None, "session_id": str(session)}
     for therapist, code in ((hedy, "client_conflict"), (grace, "booking_conflict")):
-        assert refusal_of(code, lambda therapist=therapist: world.book(ada, therapist, "10:30")) == own_hold
+        assert refusal_of(code, partial(world.book, ada, therapist, "10:30")) == own_hold
         move = partial(
             call, world.connection, "reschedule_session", session_id=other, session_date=TOMORROW, session_time="10:30"
         )

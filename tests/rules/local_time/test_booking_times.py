@@ -93,6 +93,12 @@ def test_time_with_an_offset_is_written_in_the_therapists_zone(world: World, off
         session_id=override["id"], session_date=winter + 3 * DAY, session_time="10:00", time_zone=offset,
     )  # fmt: skip
     assert found(moved) == {**expected, "start_time": start + 3 * DAY}
+    past = call(
+        world.connection, "record_session", **slot, session_date=TOMORROW - 9 * DAY, status="completed",
+    )  # fmt: skip
+    at_ten = dt.datetime.fromisoformat(f"{TOMORROW - 9 * DAY}T10:00{'' if offset == 'Z' else offset}")
+    at_ten = at_ten.replace(tzinfo=at_ten.tzinfo or dt.UTC)
+    assert (past["start_time"], past["time_zone"]) == (at_ten, "Europe/Berlin")
     assert world.violations() == []
 
 
