@@ -65,4 +65,4 @@ end;
 $function$;
 
 comment on function bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid, uuid) is
-'Returns what a policy''s therapist has around a span, p_except_id left out, each with the starts it forbids, by overlap or buffers. For p_client_id also what they have, less their hold with the therapist.';
+'Returns what a policy''s therapist has around a span but p_except_id, each with the starts it forbids, by overlap or buffers. For p_client_id also what they have, less their hold with the therapist.';

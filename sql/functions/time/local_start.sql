@@ -25,7 +25,10 @@ begin
         return v_answer;
     end if;
 
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapists_zone);
+    v_time_zone := p_therapists_zone;
+    if p_time_zone is not null then
+        v_time_zone := bookingdb.resolve_time_zone(p_time_zone, p_therapists_zone);
+    end if;
     v_answer := row(bookingdb.local_instant(p_date, p_time, v_time_zone), p_date, p_time, v_time_zone);
     return v_answer;
 end;
