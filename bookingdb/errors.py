@@ -298,6 +298,14 @@ class ClientLimit(BookingConflict):
     message = "Booking conflict: too many sessions"
 
 
+class PersonInactive(BookingError):
+    """Somebody who is to be registered exists and was deactivated; nothing was changed."""
+
+    code = "person_inactive"
+    http_status = 409
+    message = "Person is not active"
+
+
 class InvalidTransition(BookingError):
     """The session's status (or that it has begun, or not begun yet) does not allow what was asked."""
 
@@ -378,6 +386,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         ClientConflict,
         OutsideAvailability,
         ClientLimit,
+        PersonInactive,
         InvalidTransition,
         RescheduleRefused,
         HoldExpired,

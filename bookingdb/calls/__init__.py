@@ -47,6 +47,7 @@ from bookingdb.calls.people import (
     find_people,
     register_client,
     register_therapist,
+    set_client_active,
     set_therapist_active,
 )
 from bookingdb.calls.policy import (
@@ -128,6 +129,7 @@ __all__ = [
     "reopen_session",
     "reschedule_session",
     "revoke_grant",
+    "set_client_active",
     "set_date_override",
     "set_policy",
     "set_therapist_active",

@@ -35,7 +35,7 @@ def list_opening_hours(
 
     Raises:
         InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidParameter: the question makes no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -65,7 +65,7 @@ def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
 
     Raises:
         InvalidTherapistId: the id is not a UUID.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -97,7 +97,7 @@ def set_weekly_hours(
     Raises:
         InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["window"]`` says which of them,
             from 1.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         Busy, BookingFailed: see there.
 
@@ -127,7 +127,7 @@ def list_date_overrides(therapist_id: UUID | str, from_: date | str, to: date | 
 
     Raises:
         InvalidTherapistId, InvalidDate: the question makes no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -164,7 +164,7 @@ def set_date_override(
     Raises:
         InvalidTherapistId, InvalidDate, InvalidParameter: the request makes no sense; ``detail["window"]`` says
             which window, from 1.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         Busy, BookingFailed: see there.
 
@@ -195,7 +195,7 @@ def list_time_off(therapist_id: UUID | str, from_: datetime, to: datetime) -> Ca
 
     Raises:
         InvalidTherapistId, InvalidParameter: the question makes no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         BookingFailed: see there.
 
@@ -230,7 +230,7 @@ def add_time_off(
 
     Raises:
         InvalidTherapistId, InvalidParameter: the request makes no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         Busy, BookingFailed: see there.
 
@@ -267,7 +267,7 @@ def add_days_off(
 
     Raises:
         InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidParameter: the request makes no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         Busy, BookingFailed: see there.
 
@@ -294,7 +294,7 @@ def remove_time_off(time_off_id: UUID | str) -> Call[None]:
     Raises:
         InvalidParameter: the id is not a UUID.
         TimeOffNotFound: there is none with this id, or it was taken back before.
-        TherapistNotFound: its therapist cannot be booked any more.
+        TherapistNotFound: its therapist is no therapist any more.
         NotAuthenticated, NotAllowed: the caller is neither its therapist nor trusted.
         Busy, BookingFailed: see there.
 
@@ -333,7 +333,7 @@ def sync_external_busy(
     Raises:
         InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["event"]`` says which event,
             from 1.
-        TherapistNotFound: nobody with this id can be booked.
+        TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         Busy, BookingFailed: see there.
 

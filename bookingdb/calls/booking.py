@@ -39,8 +39,8 @@ def book_session(
         title: what the session is called.
         time_zone: IANA zone of date and time, e.g. ``"Europe/Berlin"``; without it the therapist's, else the
             default policy's. With `starts_at`: the zone in which the session is written down; without it the
-            datetime's own, if it is a ZoneInfo, else UTC. (UTC also where the zone's clock shows this time
-            twice and the second is meant, which a local time cannot say.)
+            datetime's own, if it is a ZoneInfo, else the therapist's. (The therapist's also where the zone's clock
+            shows this time twice and the second is meant, which a local time cannot say.)
         idempotency_key: 1 to 255 characters. The same call with the same key is answered with the same
             session and books nothing again: what makes a retry safe after an unclear failure. On a URL or a pool
             the client then repeats the call by itself when the connection is lost.
@@ -360,6 +360,8 @@ def book_hold(
 ) -> Call[BookedSession]:
     """Turn a hold into a session and take one of the client's credits for it, both or neither.
 
+    Without a key a second call returns the session, as long as it is not cancelled.
+
     Args:
         hold_id: the hold; the session gets its id.
         session_type: e.g. ``"video"``.
@@ -373,7 +375,7 @@ def book_hold(
     Raises:
         InvalidParameter: the request makes no sense.
         HoldNotFound: there is no such hold.
-        HoldExpired: it is over, was given up, or became a session before.
+        HoldExpired: it is over, was given up, or became a session that was cancelled, or another key's.
         TherapistNotFound, UserNotFound, InvalidDuration, InPast: it could not be booked any more.
         BookingConflict: the time was taken from the hold by other means (see there for its two subclasses).
         InsufficientCredits: the client has no credit left; the hold stays.

@@ -377,7 +377,10 @@ def local_time(
 
 
 def _local(starts_at: datetime, time_zone: str | None) -> tuple[date, time, str]:
-    """Return date, time and zone that name an instant: in `time_zone` or its own zone, where these can."""
+    """Return date, time and zone that name an instant: in `time_zone` or its own zone, where these can.
+
+    Elsewhere in UTC with the offset ``Z``: the database then writes the session down in the therapist's zone.
+    """
     if not isinstance(starts_at, datetime) or starts_at.utcoffset() is None:
         raise InvalidTime(hint=_STARTS_AT_HINT)
     if time_zone is None and isinstance(starts_at.tzinfo, ZoneInfo):
@@ -391,9 +394,9 @@ def _local(starts_at: datetime, time_zone: str | None) -> tuple[date, time, str]
         raise InvalidDate(hint=_DATE_HINT) from None
     if instant.second or instant.microsecond:
         raise InvalidTime(hint=_STARTS_AT_HINT)
-    # A local time means the first of two, and has no seconds (offsets of long ago do): UTC can always say it.
+    # A local time means the first of two, and has no seconds (offsets of long ago do): an offset can always say it.
     if time_zone is None or local.fold or local.second:
-        local, time_zone = instant, "UTC"
+        local, time_zone = instant, "Z"
     return local.date(), local.time(), time_zone
 
 

@@ -21,6 +21,7 @@ def register_client(email: str, *, full_name: str | None = None, user_id: UUID |
 
     Raises:
         InvalidUserId, InvalidParameter: the request makes no sense.
+        PersonInactive: there is such a client, who was deactivated, and stays so.
         NotAuthenticated, NotAllowed: the caller may not register this client.
         Busy, BookingFailed: see there.
 
@@ -57,6 +58,7 @@ def register_therapist(
 
     Raises:
         InvalidUserId, InvalidTimeZone, InvalidParameter: the request makes no sense.
+        PersonInactive: there is such a therapist, who was deactivated, and stays so.
         NotAuthenticated, NotAllowed: the caller is not trusted.
         Busy, BookingFailed: see there.
 
@@ -79,7 +81,7 @@ def set_therapist_active(therapist_id: UUID | str, active: bool) -> Call[None]:
 
     Args:
         therapist_id: the therapist.
-        active: whether they can be booked from now on.
+        active: whether they can be booked from now on; a therapist who can is verified, too.
 
     Raises:
         InvalidTherapistId, InvalidParameter: the request makes no sense.
@@ -126,4 +128,28 @@ def find_people(search: str, *, limit: int = 20) -> Call[list[Person]]:
         Person,
         p_search=parameters.text("p_search", search),
         p_limit=parameters.integer("p_limit", limit),
+    )
+
+
+def set_client_active(user_id: UUID | str, active: bool) -> Call[None]:
+    """Let a client book, or not any more. Sessions already booked and credits stay.
+
+    Args:
+        user_id: the client.
+        active: whether they can book from now on.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: there is no such client.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).set_client_active(client, False)
+    """
+    return nothing(
+        "set_client_active",
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_active=parameters.boolean("p_active", active),
     )

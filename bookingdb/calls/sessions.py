@@ -74,7 +74,7 @@ def reschedule_session(
         session_time: the local time, a time or ``"HH:MM"`` on a 24-hour clock, without seconds.
         starts_at: instead of date and time, the instant: a datetime with a time zone, at a full minute.
         duration_minutes: 15 to 180 minutes; without it the session stays as long as it was.
-        time_zone: IANA zone of date and time; without it the session's own. With `starts_at`: see
+        time_zone: IANA zone of date and time; without it the therapist's. With `starts_at`: see
             :meth:`~bookingdb.Bookings.book_session`.
         idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
         override: names of rules that do not count, of hours, minimum_notice, maximum_advance and limits, or all. The

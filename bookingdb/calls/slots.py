@@ -6,7 +6,7 @@ from uuid import UUID
 
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Argument, Call, many, one_or_none
-from bookingdb.errors import InvalidTherapistId
+from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
 from bookingdb.records import (
     AvailableDay,
     AvailableSlot,
@@ -23,6 +23,8 @@ def list_available_slots(
     duration_minutes: int = 60,
     time_zone: str | None = None,
     step_minutes: int | None = None,
+    exclude_session_id: UUID | str | None = None,
+    user_id: UUID | str | None = None,
 ) -> Call[list[AvailableSlot]]:
     """List the times at which a session can be booked with a therapist now, in order.
 
@@ -35,14 +37,19 @@ def list_available_slots(
             policy's.
         step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
             policy's `slot_step_minutes`.
+        exclude_session_id: a session that does not count, because it is the one to be moved.
+        user_id: the client who is to book: what they hold with the therapist is free, and what they have elsewhere at
+            that time is not.
 
     Returns:
         The slots. An hour that the clocks show twice is there twice, one that they skip is not.
 
     Raises:
-        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
-            no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        InvalidTherapistId, InvalidUserId, InvalidSessionId, InvalidDate, InvalidTimeZone, InvalidDuration,
+        InvalidParameter: the question makes no sense.
+        TherapistNotFound, UserNotFound: nobody with this id can be booked, or can book.
+        SessionNotFound: there is no such session.
+        NotAllowed: the caller has no part in the session, or may not act for the client.
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -53,7 +60,7 @@ def list_available_slots(
     return many(
         "list_available_slots",
         AvailableSlot,
-        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes, exclude_session_id, user_id),
     )
 
 
@@ -65,6 +72,8 @@ def list_slot_states(
     duration_minutes: int = 60,
     time_zone: str | None = None,
     step_minutes: int | None = None,
+    exclude_session_id: UUID | str | None = None,
+    user_id: UUID | str | None = None,
 ) -> Call[list[SlotState]]:
     """List every time of a therapist's grid of slots, free, taken or off, in order: what a calendar draws.
 
@@ -77,15 +86,20 @@ def list_slot_states(
             policy's.
         step_minutes: every how many minutes of the therapist's clock the grid has a time, 1 to 1440; without it the
             policy's `slot_step_minutes`.
+        exclude_session_id: a session that does not count, because it is the one to be moved.
+        user_id: the client who is to book: what they hold with the therapist is free, and what they have elsewhere at
+            that time is taken.
 
     Returns:
         The times with their states; those that are free are the slots of
         :meth:`~bookingdb.Bookings.list_available_slots`.
 
     Raises:
-        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
-            no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        InvalidTherapistId, InvalidUserId, InvalidSessionId, InvalidDate, InvalidTimeZone, InvalidDuration,
+        InvalidParameter: the question makes no sense.
+        TherapistNotFound, UserNotFound: nobody with this id can be booked, or can book.
+        SessionNotFound: there is no such session.
+        NotAllowed: the caller has no part in the session, or may not act for the client.
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -96,7 +110,7 @@ def list_slot_states(
     return many(
         "list_slot_states",
         SlotState,
-        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes, exclude_session_id, user_id),
     )
 
 
@@ -108,6 +122,8 @@ def list_available_days(
     duration_minutes: int = 60,
     time_zone: str | None = None,
     step_minutes: int | None = None,
+    exclude_session_id: UUID | str | None = None,
+    user_id: UUID | str | None = None,
 ) -> Call[list[AvailableDay]]:
     """List the dates on which a therapist has something free, in order.
 
@@ -120,14 +136,19 @@ def list_available_days(
             policy's.
         step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
             policy's `slot_step_minutes`.
+        exclude_session_id: a session that does not count, because it is the one to be moved.
+        user_id: the client who is to book: what they hold with the therapist is free, and what they have elsewhere at
+            that time is not.
 
     Returns:
         The dates with a slot, how many there are, and the first and the last.
 
     Raises:
-        InvalidTherapistId, InvalidDate, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes
-            no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        InvalidTherapistId, InvalidUserId, InvalidSessionId, InvalidDate, InvalidTimeZone, InvalidDuration,
+        InvalidParameter: the question makes no sense.
+        TherapistNotFound, UserNotFound: nobody with this id can be booked, or can book.
+        SessionNotFound: there is no such session.
+        NotAllowed: the caller has no part in the session, or may not act for the client.
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -138,7 +159,7 @@ def list_available_days(
     return many(
         "list_available_days",
         AvailableDay,
-        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes),
+        **_slots(therapist_id, from_, to, duration_minutes, time_zone, step_minutes, exclude_session_id, user_id),
     )
 
 
@@ -149,6 +170,8 @@ def next_available_slot(
     after: datetime | None = None,
     time_zone: str | None = None,
     step_minutes: int | None = None,
+    exclude_session_id: UUID | str | None = None,
+    user_id: UUID | str | None = None,
 ) -> Call[AvailableSlot | None]:
     """Return the first time at which a session can be booked with a therapist.
 
@@ -159,13 +182,19 @@ def next_available_slot(
         time_zone: IANA zone of date and time in the result; without it the therapist's, else the default policy's.
         step_minutes: every how many minutes of the therapist's clock a slot may start, 1 to 1440; without it the
             policy's `slot_step_minutes`.
+        exclude_session_id: a session that does not count, because it is the one to be moved.
+        user_id: the client who is to book: what they hold with the therapist is free, and what they have elsewhere at
+            that time is not.
 
     Returns:
         The slot, or None if there is none as far ahead as can be booked.
 
     Raises:
-        InvalidTherapistId, InvalidTimeZone, InvalidDuration, InvalidParameter: the question makes no sense.
-        TherapistNotFound: nobody with this id can be booked.
+        InvalidTherapistId, InvalidUserId, InvalidSessionId, InvalidTimeZone, InvalidDuration, InvalidParameter: the
+            question makes no sense.
+        TherapistNotFound, UserNotFound: nobody with this id can be booked, or can book.
+        SessionNotFound: there is no such session.
+        NotAllowed: the caller has no part in the session, or may not act for the client.
         NotAuthenticated, BookingFailed: see there.
 
     Example::
@@ -181,6 +210,8 @@ def next_available_slot(
         p_after=parameters.optional_instant("p_after", after),
         p_time_zone=parameters.zone_name(time_zone),
         p_step_minutes=parameters.optional_integer("p_step_minutes", step_minutes),
+        p_exclude_session_id=parameters.optional_id(exclude_session_id, InvalidSessionId),
+        p_user_id=parameters.optional_id(user_id, InvalidUserId),
     )
 
 
@@ -236,6 +267,8 @@ def _slots(
     duration_minutes: int,
     time_zone: str | None,
     step_minutes: int | None,
+    exclude_session_id: UUID | str | None,
+    user_id: UUID | str | None,
 ) -> dict[str, Argument]:
     return {
         "p_therapist_id": parameters.id_(therapist_id, InvalidTherapistId),
@@ -244,4 +277,6 @@ def _slots(
         "p_duration_minutes": parameters.duration(duration_minutes),
         "p_time_zone": parameters.zone_name(time_zone),
         "p_step_minutes": parameters.optional_integer("p_step_minutes", step_minutes),
+        "p_exclude_session_id": parameters.optional_id(exclude_session_id, InvalidSessionId),
+        "p_user_id": parameters.optional_id(user_id, InvalidUserId),
     }

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "activate": (
+        "people:activate",
+        "Let clients book again, and therapists be booked.",
+    ),
     "adopt": (
         "adopt:adopt",
         "Take over the database of an application that has sessions and credits already.",
@@ -46,6 +50,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "credits": (
         "credits:credits_group",
         "Grant credits, and see what became of them.",
+    ),
+    "deactivate": (
+        "people:deactivate",
+        "Let clients book nothing more, and therapists not be booked; what is booked stays.",
     ),
     "explain": (
         "support:explain",

@@ -1,10 +1,10 @@
-"""The commands about people: people, register client, register therapist."""
+"""The commands about people: people, register, activate, deactivate."""
 
 import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
-from bookingdb.cli.options import Command, database_options, database_url_option, json_option
+from bookingdb.cli.options import PERSON, Command, database_options, database_url_option, json_option
 
 
 @click.group()
@@ -66,3 +66,57 @@ def find_people(search: str, limit: int, database_url: str | None, as_json: bool
     with open_database(database_url) as connection:
         people = Bookings(connection).find_people(search, limit=limit)
     print_records(people, as_json)
+
+
+@click.group()
+def activate() -> None:
+    """Let clients book again, and therapists be booked."""
+
+
+@click.group()
+def deactivate() -> None:
+    """Let clients book nothing more, and therapists not be booked; what is booked stays."""
+
+
+@activate.command("client")
+@click.argument("user", type=PERSON)
+@database_options
+def activate_client(user: str, database_url: str | None, as_json: bool) -> None:
+    """Let USER (a client: UUID or e-mail) book again. Prints the id."""
+    _set_client_active(user, True, database_url, as_json)
+
+
+@deactivate.command("client")
+@click.argument("user", type=PERSON)
+@database_options
+def deactivate_client(user: str, database_url: str | None, as_json: bool) -> None:
+    """Let USER (a client: UUID or e-mail) book nothing more. Prints the id."""
+    _set_client_active(user, False, database_url, as_json)
+
+
+@activate.command("therapist")
+@click.argument("therapist", type=PERSON)
+@database_options
+def activate_therapist(therapist: str, database_url: str | None, as_json: bool) -> None:
+    """Let THERAPIST (UUID or e-mail) be booked. Prints the id."""
+    _set_therapist_active(therapist, True, database_url, as_json)
+
+
+@deactivate.command("therapist")
+@click.argument("therapist", type=PERSON)
+@database_options
+def deactivate_therapist(therapist: str, database_url: str | None, as_json: bool) -> None:
+    """Let THERAPIST (UUID or e-mail) not be booked any more. Prints the id."""
+    _set_therapist_active(therapist, False, database_url, as_json)
+
+
+def _set_client_active(user: str, active: bool, database_url: str | None, as_json: bool) -> None:
+    with open_database(database_url) as connection:
+        Bookings(connection).set_client_active(user, active)
+    print_value("activated" if active else "deactivated", user, as_json)
+
+
+def _set_therapist_active(therapist: str, active: bool, database_url: str | None, as_json: bool) -> None:
+    with open_database(database_url) as connection:
+        Bookings(connection).set_therapist_active(therapist, active)
+    print_value("activated" if active else "deactivated", therapist, as_json)

@@ -232,7 +232,7 @@ def reopen(session: str, database_url: str | None, as_json: bool, **given: Any) 
 @click.argument("session")
 @when_options
 @click.option("--duration", "duration_minutes", type=int, help="Minutes, 15-180; default: as long as it was.")
-@click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the session's own.")
+@click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the therapist's.")
 @key_option
 @override_option
 @database_options

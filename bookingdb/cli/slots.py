@@ -12,12 +12,27 @@ from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records
 from bookingdb.cli.day_grid import DAY, day_grid, print_grids
-from bookingdb.cli.options import DATE, INSTANT, PERSON, database_options, duration_option
+from bookingdb.cli.options import DATE, INSTANT, PERSON, database_options, duration_option, options
 from bookingdb.cli.output import print_json, remark, say
 
 zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone to show times in; default: the therapist's.")
 step_option = click.option(
     "--step", "step_minutes", type=int, metavar="MINUTES", help="Every how many minutes; default: the policy's."
+)
+client_options = options(
+    click.option(
+        "--user",
+        "user_id",
+        type=PERSON,
+        metavar="USER",
+        help="The client who is to book: only what they can book is free.",
+    ),
+    click.option(
+        "--exclude-session",
+        "exclude_session_id",
+        metavar="UUID",
+        help="A session that is to be moved: its time is free.",
+    ),
 )
 
 
@@ -28,6 +43,7 @@ step_option = click.option(
 @duration_option
 @zone_option
 @step_option
+@client_options
 @database_options
 def slots(
     therapist: str,
@@ -36,6 +52,8 @@ def slots(
     duration_minutes: int,
     time_zone: str | None,
     step_minutes: int | None,
+    user_id: str | None,
+    exclude_session_id: str | None,
     database_url: str | None,
     as_json: bool,
 ) -> None:
@@ -49,7 +67,8 @@ def slots(
         first = from_ or datetime.now(zone).date()
         dates = [first + number * DAY for number in range(days)]
         asked: dict[str, Any] = {
-            "duration_minutes": duration_minutes, "time_zone": time_zone, "step_minutes": step_minutes
+            "duration_minutes": duration_minutes, "time_zone": time_zone, "step_minutes": step_minutes,
+            "user_id": user_id, "exclude_session_id": exclude_session_id,
         }  # fmt: skip
         if as_json:
             print_records(bookings.list_available_slots(therapist, dates[0], dates[-1], **asked), as_json)
@@ -68,6 +87,7 @@ def slots(
 @click.option("--after", type=INSTANT, help="At or after this instant; default: now.")
 @zone_option
 @step_option
+@client_options
 @database_options
 def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
     """Print the first free time of THERAPIST (UUID or e-mail); exit 1 when there is none as far as can be booked."""

@@ -174,6 +174,31 @@ drop function if exists bookingdb.open_grace_lot(public.sessions, bookingdb.ledg
 drop function if exists public.grant_credits(uuid, integer, text, timestamptz, text, text, integer);
 drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer);
 
+create type bookingdb.local_start as (
+    start_time timestamptz,
+    scheduled_date date,
+    scheduled_time time,
+    time_zone text
+);
+comment on type bookingdb.local_start is 'When a session starts, and the local time at which it was agreed.';
+
+-- They can leave out a session that is to be moved, and ask for a client.
+drop function if exists public.list_available_slots(uuid, date, date, integer, text, integer);
+drop function if exists bookingdb.list_available_slots(uuid, date, date, integer, text, integer);
+drop function if exists public.list_slot_states(uuid, date, date, integer, text, integer);
+drop function if exists bookingdb.list_slot_states(uuid, date, date, integer, text, integer);
+drop function if exists public.list_available_days(uuid, date, date, integer, text, integer);
+drop function if exists bookingdb.list_available_days(uuid, date, date, integer, text, integer);
+drop function if exists public.next_available_slot(uuid, integer, timestamptz, text, integer);
+drop function if exists bookingdb.next_available_slot(uuid, integer, timestamptz, text, integer);
+drop function if exists bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid);
+drop function if exists bookingdb.full_times(bookingdb.effective_policy, tstzrange, uuid);
+drop function if exists bookingdb.free_times(bookingdb.effective_policy[], tstzrange, interval, uuid, boolean);
+drop function if exists bookingdb.next_start(
+    bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean
+);
+drop function if exists bookingdb.require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Opening hours and slots
 -- ---------------------------------------------------------------------------------------------------------------------

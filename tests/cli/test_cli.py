@@ -243,6 +243,21 @@ def test_credits_expire_with_a_day_or_at_an_instant(world: World) -> None:
         assert expiry == dt.datetime(2031, 1, 10, 11, tzinfo=dt.UTC)
 
 
+def test_people_are_deactivated_and_activated(world: World) -> None:
+    client, therapist = world.client(), world.therapist()
+    active = "select is_active from users where id = %s"
+    for kind, person in (("client", client), ("therapist", therapist)):
+        assert answer(world.url, "deactivate", kind, person) == {"deactivated": str(person)}
+        assert not world.scalar(active, person)
+        email = world.scalar("select email from users where id = %s", person)
+        again = bookingdb(world.url, "register", kind, email)
+        assert (again.exit_code, again.stdout) == (1, "")
+        assert "bookingdb: person_inactive: " in again.stderr
+        assert bookingdb(world.url, "activate", kind, person).stdout == f"{person}\n"
+        assert world.scalar(active, person)
+        assert bookingdb(world.url, "activate", kind, uuid4()).exit_code == 1
+
+
 def test_credits_are_corrected_revoked_and_expired(world: World) -> None:
     client = str(world.client())
     gift = answer(world.url, "credits", "grant", client, 2, "--category", "promotional", "--priority", 7)

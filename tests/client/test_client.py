@@ -1152,8 +1152,9 @@ def test_refused_change_of_a_session_has_its_class(world: World) -> None:
     with pytest.raises(BookingConflict):
         bookings.book_session(**{**slot, "user_id": world.client(credits=1)})
     session = bookings.book_hold(hold.id)
+    assert bookings.book_hold(hold.id) == session
     with pytest.raises(HoldExpired) as booked:
-        bookings.book_hold(hold.id)
+        bookings.book_hold(hold.id, idempotency_key="another")
     assert booked.value.detail["reason"] == "booked"
     with pytest.raises(InvalidTransition):
         bookings.release_hold(hold.id)

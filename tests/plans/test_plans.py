@@ -92,6 +92,20 @@ def free(connection: Connection, _client: UUID, therapist: UUID) -> None:
         run(connection, "select set_weekly_hours(%s, %s)", therapist, hours)
 
 
+def free_for(connection: Connection, client: UUID, therapist: UUID) -> None:
+    """Ask what is free for a client who holds something, and for a session that is to be moved."""
+    session = book(connection, client, therapist, "16:00")["id"]
+    run(connection, "select hold_slot(%s, %s, %s, '18:00', 60)", client, therapist, TOMORROW)
+    run(connection, "select set_policy('{\"maximum_sessions_per_day\": 9}', %s)", therapist)
+    dates = "current_date + 1, current_date + 3, p_exclude_session_id => %s, p_user_id => %s"
+    for function in ("list_available_slots", "list_slot_states", "list_available_days"):
+        run(connection, f"select * from {function}(%s, {dates})", therapist, session, client)
+    next_one = "select * from next_available_slot(%s, p_exclude_session_id => %s, p_user_id => %s)"
+    run(connection, next_one, therapist, session, client)
+    with pytest.raises(psycopg.Error):
+        book(connection, client, therapist, "18:30")
+
+
 def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     """Call what the others do not."""
     run(connection, "select set_policy('{\"maximum_sessions_per_day\": 9}', %s)", therapist)
@@ -137,7 +151,9 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, "select set_therapist_active(%s, false)", registered)
 
 
-@pytest.mark.parametrize("what", [life, direct_writes, credits, free, the_rest], ids=lambda what: what.__name__)
+@pytest.mark.parametrize(
+    "what", [life, direct_writes, credits, free, free_for, the_rest], ids=lambda what: what.__name__
+)
 def test_new_database_has_no_plan_that_reads_a_whole_table(emptied: World, what: Any) -> None:
     therapist, client = emptied.therapist(), emptied.client(credits=9)
     with explained(emptied) as (connection, plans):

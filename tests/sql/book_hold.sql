@@ -1,7 +1,7 @@
 -- book_hold(): make a session of a hold, and take one credit for it.
 begin;
 \ir include/setup.sql
-select plan(8);
+select plan(9);
 
 select pg_temp.is_declared($$
     book_hold(
@@ -57,6 +57,12 @@ select is(
 );
 
 -- Refusal
+select results_eq(
+    'select b.id, b.status::text from public.book_hold(pg_temp.hold()) as b',
+    $$ values (pg_temp.hold(), 'scheduled') $$,
+    'a second call returns the session'
+);
+select public.cancel_session(pg_temp.hold());
 select results_eq(
     $$ select e.* from pg_temp.error_of('select public.book_hold(pg_temp.hold())') as e $$,
     $$

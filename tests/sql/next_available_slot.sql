@@ -6,7 +6,8 @@ select plan(5);
 select pg_temp.is_declared($$
     next_available_slot(
         p_therapist_id uuid, p_duration_minutes integer default 60, p_after timestamptz default null,
-        p_time_zone text default null, p_step_minutes integer default null
+        p_time_zone text default null, p_step_minutes integer default null,
+        p_exclude_session_id uuid default null, p_user_id uuid default null
     )
     returns table (start_time timestamptz, end_time timestamptz, local_date date, local_time time)
     language plpgsql stable security invoker

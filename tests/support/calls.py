@@ -74,11 +74,11 @@ CALLS = {
         "%(client)s, %(therapist)s, current_date - 3, '20:00', 60, 'video', '', 'A title', null, 'completed', null",
         Allowed.TRUSTED,
     ),
-    "list_available_slots": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
-    "list_available_days": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
-    "list_slot_states": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null", Allowed.ANYBODY),
+    "list_available_slots": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null, null, null", Allowed.ANYBODY),
+    "list_available_days": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null, null, null", Allowed.ANYBODY),
+    "list_slot_states": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null, null, null", Allowed.ANYBODY),
     "list_opening_hours": Call("%(therapist)s, %(date)s, %(date)s, null", Allowed.ANYBODY),
-    "next_available_slot": Call("%(therapist)s, 60, null, null, null", Allowed.ANYBODY),
+    "next_available_slot": Call("%(therapist)s, 60, null, null, null, null, null", Allowed.ANYBODY),
     "find_available_therapists": Call("now(), now() + interval '3 days', 60, null, 20", Allowed.ANYBODY),
     "get_weekly_hours": Call("%(therapist)s", Allowed.ANYBODY),
     "set_weekly_hours": Call(
@@ -140,6 +140,7 @@ PEOPLE_CALLS = {
     "register_client": "%(email)s, null, %(id)s",
     "register_therapist": "%(email)s, null, %(id)s, null",
     "set_therapist_active": "%(therapist)s, true",
+    "set_client_active": "%(me)s, true",
     "grant_credits": "%(me)s, 1, null, null, null, 'paid', 50, null",
 }
 

@@ -2,7 +2,8 @@ create or replace function bookingdb.busy_times(
     p_policy bookingdb.effective_policy,
     p_span tstzrange,
     p_length interval,
-    p_except_id uuid
+    p_except_id uuid,
+    p_client_id uuid default null
 )
 returns setof bookingdb.busy_time
 language plpgsql
@@ -26,6 +27,8 @@ begin
         and c.blocked && v_period
         and c.kind in ('session', 'hold')
         and (c.expires_at is null or c.expires_at > clock_timestamp())
+        -- A client's own hold with the therapist is theirs to book, and another one replaces it.
+        and (c.kind = 'session' or c.client_id is distinct from p_client_id)
         and c.id is distinct from p_except_id
     union all
     select c.kind, c.period, case c.kind
@@ -38,8 +41,28 @@ begin
         and c.kind in ('time_off', 'external')
         -- The stand-in for a session of an adopted database has that session's id.
         and c.id is distinct from p_except_id;
+
+    -- What the client has with anybody, as client_conflict() looks for it: buffers are the therapist's.
+    if p_client_id is not null then
+        return query
+        select c.kind, c.period, tstzrange(lower(c.period) - p_length, upper(c.period), '()')
+        from bookingdb.calendar as c
+        where c.client_id = p_client_id
+            and c.period && v_period
+            and c.kind in ('session', 'hold')
+            and (c.expires_at is null or c.expires_at > clock_timestamp())
+            and (c.kind = 'session' or c.therapist_id is distinct from p_policy.therapist_id)
+            and c.id is distinct from p_except_id
+        union all
+        select c.kind, c.period, tstzrange(lower(c.period) - p_length, upper(c.period), '()')
+        from bookingdb.calendar as c
+        where c.client_id = p_client_id
+            and c.external_source = 'adoption'
+            and c.period && v_period
+            and c.id is distinct from p_except_id;
+    end if;
 end;
 $function$;
 
-comment on function bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid) is
-'Returns what the calendar of a policy''s therapist has around a span, p_except_id left out; each row with the starts it forbids to a session of this length, by overlap or by the policy''s buffers.';
+comment on function bookingdb.busy_times(bookingdb.effective_policy, tstzrange, interval, uuid, uuid) is
+'Returns what a policy''s therapist has around a span but p_except_id, each with the starts it forbids, by overlap or buffers. For p_client_id also what they have, less their hold with the therapist.';

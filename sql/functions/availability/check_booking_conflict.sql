@@ -27,13 +27,13 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, bookingdb.time_zone_of(p_therapist_id));
-    v_start := bookingdb.local_instant(p_session_date, p_start_time, v_time_zone);
+    v_time_zone := bookingdb.time_zone_of(p_therapist_id);
+    v_start := (bookingdb.local_start(p_session_date, p_start_time, p_time_zone, v_time_zone)).start_time;
     -- An end at or before the start is on the next day.
     if p_end_time <= p_start_time then
         v_end_date := p_session_date + 1;
     end if;
-    v_end := bookingdb.local_instant(v_end_date, p_end_time, v_time_zone);
+    v_end := (bookingdb.local_start(v_end_date, p_end_time, p_time_zone, v_time_zone)).start_time;
 
     perform bookingdb.require_therapist(p_therapist_id);
 

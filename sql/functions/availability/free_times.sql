@@ -3,7 +3,8 @@ create or replace function bookingdb.free_times(
     p_span tstzrange,
     p_length interval,
     p_except_id uuid,
-    p_with_hours boolean
+    p_with_hours boolean,
+    p_client_id uuid default null
 )
 returns setof bookingdb.free_time
 language plpgsql
@@ -29,12 +30,12 @@ begin
         end
         - coalesce((
             select range_agg(b.starts)
-            from bookingdb.busy_times(t, p_span, p_length, p_except_id) as b
+            from bookingdb.busy_times(t, p_span, p_length, p_except_id, p_client_id) as b
         ), '{}')
         - case
             when least(t.maximum_sessions_per_day, t.maximum_sessions_per_week) < 1000 then coalesce((
                 select range_agg(f.period)
-                from bookingdb.full_times(t, p_span, p_except_id) as f
+                from bookingdb.full_times(t, p_span, p_except_id, p_client_id) as f
             ), '{}')
             else '{}'
         end
@@ -45,5 +46,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.free_times(bookingdb.effective_policy[], tstzrange, interval, uuid, boolean) is
-'Returns the starts of a span at which each policy''s therapist is free, as sets: opening_times() less busy_times() and full_times(). The caller checks booking window and client. is_free() asks for one.';
+comment on function bookingdb.free_times(bookingdb.effective_policy[], tstzrange, interval, uuid, boolean, uuid) is
+'Returns the starts of a span at which each policy''s therapist is free, as sets: opening_times() less busy_times() and full_times(). The caller checks the booking window. is_free() asks for one.';

@@ -1,7 +1,8 @@
 create or replace function bookingdb.full_times(
     p_policy bookingdb.effective_policy,
     p_span tstzrange,
-    p_except_id uuid
+    p_except_id uuid,
+    p_client_id uuid default null
 )
 returns table (rule text, period tstzrange)
 language plpgsql
@@ -41,6 +42,7 @@ begin
                 and c.kind = 'hold'
                 and c.expires_at > clock_timestamp()
                 and c.id is distinct from p_except_id
+                and c.client_id is distinct from p_client_id
         ) as a
         cross join lateral (
             values
@@ -57,5 +59,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.full_times(bookingdb.effective_policy, tstzrange, uuid) is
-'Returns the days and weeks around a span in which a policy''s therapist has all the sessions and live holds that it allows, p_except_id left out. rule is the name of the setting.';
+comment on function bookingdb.full_times(bookingdb.effective_policy, tstzrange, uuid, uuid) is
+'Returns the days and weeks around a span in which a policy''s therapist has all the sessions and live holds that it allows, p_except_id and p_client_id''s hold left out. rule names the setting.';

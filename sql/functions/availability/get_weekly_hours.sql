@@ -14,7 +14,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    perform bookingdb.require_therapist(p_therapist_id);
+    perform bookingdb.require_known_therapist(p_therapist_id);
 
     return query
     select w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to

@@ -5,7 +5,9 @@ create or replace function bookingdb.list_available_slots(
     p_to date,
     p_duration_minutes integer default 60,
     p_time_zone text default null,
-    p_step_minutes integer default null
+    p_step_minutes integer default null,
+    p_exclude_session_id uuid default null,
+    p_user_id uuid default null
 )
 returns setof bookingdb.available_slot
 language plpgsql
@@ -25,6 +27,9 @@ declare
     v_offset interval;
 begin
     perform bookingdb.authorise_anyone();
+    if num_nonnulls(p_exclude_session_id, p_user_id) > 0 then
+        perform bookingdb.authorise_slots(p_exclude_session_id, p_user_id);
+    end if;
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
@@ -39,7 +44,9 @@ begin
     select l.start, l.start + v_length, l.local::date, l.local::time
     from (
         select s.start, coalesce(s.start at time zone v_offset, s.start at time zone v_time_zone) as local
-        from bookingdb.free_times(array[v_policy], v_span, v_length, null, true) as f
+        from bookingdb.free_times(
+            array[v_policy], v_span, v_length, p_exclude_session_id, true, p_user_id
+        ) as f
         cross join lateral bookingdb.slot_starts(
             f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes),
             v_policy.slot_offset_minutes
@@ -51,5 +58,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.list_available_slots(uuid, date, date, integer, text, integer) is
-'Lists the times at which a session of p_duration_minutes can be booked with a therapist now, from p_from to p_to (both included, at most 366 days), every p_step_minutes (else the policy''s) of the therapist''s clock, in order. Dates and times are local to p_time_zone, else to the therapist''s zone. An hour that occurs twice is listed twice. For every logged-in user and for trusted callers.';
+comment on function bookingdb.list_available_slots(uuid, date, date, integer, text, integer, uuid, uuid) is
+'Lists the times at which a session of p_duration_minutes can be booked with a therapist now, from p_from to p_to (both included, at most 366 days), every p_step_minutes (else the policy''s) of the therapist''s clock, in order. Dates and times are local to p_time_zone, else to the therapist''s zone. An hour that occurs twice is listed twice. p_exclude_session_id leaves out that session, which is to be moved (of the client, the therapist and trusted callers); with p_user_id the times are those that this client can book: their own hold with the therapist is free, and what they have elsewhere is not. For every logged-in user and for trusted callers.';

@@ -17,7 +17,7 @@ begin
     if p_from is null or p_to is null then
         perform bookingdb.raise_error('invalid_date');
     end if;
-    perform bookingdb.require_therapist(p_therapist_id);
+    perform bookingdb.require_known_therapist(p_therapist_id);
 
     return query
     select o.override_date, o.start_time, o.end_time

@@ -24,7 +24,7 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    perform bookingdb.require_therapist(p_therapist_id);
+    perform bookingdb.require_known_therapist(p_therapist_id);
     v_policy := bookingdb.policy_of(p_therapist_id);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
     v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone);

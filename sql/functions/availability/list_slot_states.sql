@@ -5,7 +5,9 @@ create or replace function bookingdb.list_slot_states(
     p_to date,
     p_duration_minutes integer default 60,
     p_time_zone text default null,
-    p_step_minutes integer default null
+    p_step_minutes integer default null,
+    p_exclude_session_id uuid default null,
+    p_user_id uuid default null
 )
 returns setof bookingdb.slot_state
 language plpgsql
@@ -26,6 +28,9 @@ declare
     v_free tstzmultirange := '{}';
 begin
     perform bookingdb.authorise_anyone();
+    if num_nonnulls(p_exclude_session_id, p_user_id) > 0 then
+        perform bookingdb.authorise_slots(p_exclude_session_id, p_user_id);
+    end if;
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
@@ -39,7 +44,9 @@ begin
     if v_span && v_bookable then
         v_free := (
             select f.starts
-            from bookingdb.free_times(array[v_policy], v_span * v_bookable, v_length, null, true) as f
+            from bookingdb.free_times(
+                array[v_policy], v_span * v_bookable, v_length, p_exclude_session_id, true, p_user_id
+            ) as f
         );
     end if;
     return query
@@ -59,5 +66,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.list_slot_states(uuid, date, date, integer, text, integer) is
+comment on function bookingdb.list_slot_states(uuid, date, date, integer, text, integer, uuid, uuid) is
 'Lists every point of a therapist''s grid of slots from p_from to p_to (both included, at most 366 days), for a calendar to draw: free, as in list_available_slots(); taken, which only a booking, an absence or a limit keeps from being free; off, which is outside of hours or of the booking window. For every logged-in user and for trusted callers.';

@@ -4,7 +4,8 @@ create or replace function bookingdb.next_start(
     p_after timestamptz,
     p_step_minutes integer,
     p_except_id uuid,
-    p_with_hours boolean
+    p_with_hours boolean,
+    p_client_id uuid default null
 )
 returns timestamptz
 language plpgsql
@@ -25,7 +26,9 @@ begin
         );
         select s.start
         into v_next
-        from bookingdb.free_times(array[p_policy], v_span, p_length, p_except_id, p_with_hours) as f
+        from bookingdb.free_times(
+            array[p_policy], v_span, p_length, p_except_id, p_with_hours, p_client_id
+        ) as f
         cross join lateral bookingdb.slot_starts(
             f.starts, p_policy.time_zone, coalesce(p_step_minutes, p_policy.slot_step_minutes),
             p_policy.slot_offset_minutes
@@ -41,6 +44,6 @@ end;
 $function$;
 
 comment on function bookingdb.next_start(
-    bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean
+    bookingdb.effective_policy, interval, timestamptz, integer, uuid, boolean, uuid
 ) is
-'Returns the first grid point at or after p_after that a policy''s therapist can be booked at, p_except_id left out; NULL when the booking window has none. Without p_step_minutes the policy''s step.';
+'Returns the first grid point at or after p_after at which p_client_id can book a policy''s therapist, p_except_id left out; NULL: the booking window has none. Without p_step_minutes the policy''s step.';

@@ -2,7 +2,8 @@ create or replace function bookingdb.require_free_time(
     p_policy bookingdb.effective_policy,
     p_period tstzrange,
     p_except_id uuid,
-    p_with_hours boolean
+    p_with_hours boolean,
+    p_client_id uuid default null
 )
 returns void
 language plpgsql
@@ -64,10 +65,14 @@ begin
     if v_rule is not null then
         perform bookingdb.raise_error('booking_conflict', bookingdb.refusal_context(
             v_rule, p_policy, p_period, p_except_id, p_with_hours
-        ));
+        ) || case
+            when v_rule = 'hold' then
+                bookingdb.own_time_context(p_client_id, p_policy.therapist_id, p_period, p_except_id)
+            else '{}'
+        end);
     end if;
 end;
 $function$;
 
-comment on function bookingdb.require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean) is
+comment on function bookingdb.require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean, uuid) is
 'Refuses times at which a policy''s therapist is not free. DETAIL names the rule. Caller holds: the therapist''s lock, or asks again. Raises: too_soon, too_far, outside_availability, booking_conflict.';

@@ -34,6 +34,13 @@ begin
         return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
     end if;
 
+    -- A retry without a key is answered like one with it, as long as the session was not cancelled.
+    if p_idempotency_key is null and exists (
+        select from public.sessions as s where s.id = p_hold_id and s.status <> 'cancelled'
+    ) then
+        return bookingdb.booked_session(p_hold_id, bookingdb.credits_balance(v_hold.user_id));
+    end if;
+
     -- The hold's calendar row becomes the session's, so that nobody can come between. (A booking that finds it expired
     -- removes it.)
     update bookingdb.calendar as c
@@ -90,4 +97,4 @@ end;
 $function$;
 
 comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
-'Turns a hold into a session, which has the hold''s id, and takes one credit for it. It can happen once: a second call gets hold_expired, or with the same idempotency key the same answer. For the user whose hold it is and for trusted callers. Raises: hold_expired, booking_conflict.';
+'Turns a hold into a session, which has the hold''s id, and takes one credit for it. It happens once: a second call returns that session, with an idempotency key if it is the same one. Once the session is cancelled, or with another key, it gets hold_expired. For the user whose hold it is and for trusted callers. Raises: hold_expired, booking_conflict.';

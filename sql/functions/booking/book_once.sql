@@ -23,6 +23,8 @@ declare
     v_request jsonb;
     v_answer bookingdb.idempotency_keys;
     v_locked boolean;
+    v_date date := p_session_date;
+    v_time time := p_session_time;
     v_time_zone text;
     v_start timestamptz;
     v_period tstzrange;
@@ -41,8 +43,15 @@ begin
     v_locked := bookingdb.try_lock_people(array[p_therapist_id, p_user_id]);
 
     v_policy := bookingdb.policy_of(p_therapist_id);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
-    v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    if p_time_zone is null then
+        -- local_start() is spelled out: the call would be 1 % of a booking.
+        v_time_zone := v_policy.time_zone;
+        v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    else
+        select l.start_time, l.scheduled_date, l.scheduled_time, l.time_zone
+        into v_start, v_date, v_time, v_time_zone
+        from bookingdb.local_start(p_session_date, p_session_time, p_time_zone, v_policy.time_zone) as l;
+    end if;
     -- Minutes are added to a timestamp: a session across midnight or a clock change is as long as it says.
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
@@ -68,7 +77,8 @@ begin
                 perform bookingdb.require_people(p_therapist_id, p_user_id);
                 perform bookingdb.require_duration(p_duration_minutes, v_policy);
                 perform bookingdb.require_free_time(
-                    bookingdb.overriding_policy(v_policy, p_override), v_period, null, not p_override_hours
+                    bookingdb.overriding_policy(v_policy, p_override), v_period, null, not p_override_hours,
+                    p_user_id
                 );
             end if;
         end if;
@@ -85,7 +95,7 @@ begin
 
     -- 6. to 9. People, rules, conflicts, the calendar row, the credit, the session.
     v_booked := bookingdb.book_slot(
-        p_user_id, v_policy, p_session_date, p_session_time, v_time_zone, v_period, p_session_type, p_notes, p_title,
+        p_user_id, v_policy, v_date, v_time, v_time_zone, v_period, p_session_type, p_notes, p_title,
         null, not p_override_hours, p_override
     );
     if p_idempotency_key is not null then

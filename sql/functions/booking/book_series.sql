@@ -24,7 +24,7 @@ set jit = off
 as $function$
 declare
     v_answer bookingdb.idempotency_keys;
-    v_time_zone text;
+    v_local bookingdb.local_start;
     v_date date;
     v_start timestamptz;
     v_series_id uuid;
@@ -55,8 +55,9 @@ begin
             'parameter', 'p_every', 'minimum', '1 day', 'maximum', '1 year'
         ));
     end if;
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, bookingdb.time_zone_of(p_therapist_id));
-    perform bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    v_local := bookingdb.local_start(
+        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+    );
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
@@ -74,10 +75,14 @@ begin
         for v_occurrence in 1 .. p_occurrences loop
             begin
                 -- Each date is computed from the first: a series from the 31st stays at the ends of months.
-                v_date := p_session_date + p_every * (v_occurrence - 1);
-                v_start := bookingdb.local_instant(v_date, p_session_time, v_time_zone);
+                v_date := v_local.scheduled_date + p_every * (v_occurrence - 1);
+                v_start := case
+                    when v_occurrence = 1 then v_local.start_time
+                    else bookingdb.local_instant(v_date, v_local.scheduled_time, v_local.time_zone)
+                end;
                 perform bookingdb.book_slot(
-                    p_user_id, bookingdb.policy_of(p_therapist_id), v_date, p_session_time, v_time_zone,
+                    p_user_id, bookingdb.policy_of(p_therapist_id), v_date, v_local.scheduled_time,
+                    v_local.time_zone,
                     tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
                     p_session_type, p_notes, p_title, v_series_id, true
                 );

@@ -21,8 +21,7 @@ as $function$
 declare
     v_answer bookingdb.idempotency_keys;
     v_policy bookingdb.effective_policy;
-    v_time_zone text;
-    v_start timestamptz;
+    v_local bookingdb.local_start;
     v_period tstzrange;
     v_now timestamptz;
     v_expires_at timestamptz;
@@ -42,9 +41,10 @@ begin
         ));
     end if;
     perform bookingdb.require_idempotency_key(p_idempotency_key);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, bookingdb.time_zone_of(p_therapist_id));
-    v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
-    v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
+    v_local := bookingdb.local_start(
+        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+    );
+    v_period := tstzrange(v_local.start_time, v_local.start_time + make_interval(mins => p_duration_minutes));
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
@@ -83,8 +83,8 @@ begin
         expires_at
     )
     values (
-        v_hold_id, p_user_id, p_therapist_id, p_session_date, p_session_time, v_time_zone, p_duration_minutes, v_start,
-        upper(v_period), v_expires_at
+        v_hold_id, p_user_id, p_therapist_id, v_local.scheduled_date, v_local.scheduled_time, v_local.time_zone,
+        p_duration_minutes, v_local.start_time, upper(v_period), v_expires_at
     );
     perform bookingdb.write_hold_event('hold.placed', v_hold_id);
 

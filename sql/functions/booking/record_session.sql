@@ -23,7 +23,7 @@ set jit = off
 as $function$
 declare
     v_policy bookingdb.effective_policy;
-    v_time_zone text;
+    v_local bookingdb.local_start;
     v_now timestamptz;
     v_answer bookingdb.idempotency_keys;
     v_session public.sessions;
@@ -46,8 +46,8 @@ begin
     -- 3. and 4. The locks, and an answer that was given before.
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
     v_policy := bookingdb.policy_of(p_therapist_id);
-    v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
-    v_session.start_time := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
+    v_local := bookingdb.local_start(p_session_date, p_session_time, p_time_zone, v_policy.time_zone);
+    v_session.start_time := v_local.start_time;
     v_answer := bookingdb.find_earlier_answer('record_session', p_user_id, p_idempotency_key, jsonb_build_array(
         p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
         p_time_zone, p_status
@@ -84,7 +84,7 @@ begin
 
     -- 7. The credit, the session, and what was answered.
     v_booked := bookingdb.write_session(
-        v_session.id, p_user_id, v_policy, p_session_date, p_session_time, v_time_zone,
+        v_session.id, p_user_id, v_policy, v_local.scheduled_date, v_local.scheduled_time, v_local.time_zone,
         tstzrange(v_session.start_time, v_session.end_time), p_session_type, p_notes, p_title, null, false,
         array['in_past'], p_status
     );

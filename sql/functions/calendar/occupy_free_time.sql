@@ -70,7 +70,7 @@ begin
     -- buffer.
     perform bookingdb.require_people(p_policy.therapist_id, p_client_id);
     perform bookingdb.require_duration(v_minutes, p_policy);
-    perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours);
+    perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours, p_client_id);
     if v_is_limited then
         perform bookingdb.require_client_limits(p_policy, p_client_id, p_period, p_id, true);
     end if;

@@ -20,7 +20,11 @@ declare
     v_lock_timeout text;
 begin
     if bookingdb.client_conflict(p_client_id, p_period, p_id) then
-        perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_therapist_id, p_period));
+        perform bookingdb.raise_error(
+            'client_conflict',
+            bookingdb.period_context(p_therapist_id, p_period)
+            || bookingdb.own_time_context(p_client_id, null, p_period, p_id)
+        );
     end if;
 
     -- What has expired blocks nobody, but its row would still violate the constraint.

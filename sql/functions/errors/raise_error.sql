@@ -46,6 +46,8 @@ begin
         ('outside_availability', 'PT409', 'Booking conflict: outside available hours', 'Choose another time.'),
         ('client_limit', 'PT409', 'Booking conflict: too many sessions',
             'Cancel another session first, or book later; DETAIL has the limit.'),
+        ('person_inactive', 'PT409', 'Person is not active',
+            'Registering again opens nobody: set_client_active() and set_therapist_active() do.'),
         ('invalid_transition', 'PT409', 'Session status does not allow this', 'Look at the session''s status first.'),
         ('reschedule_refused', 'PT409', 'Session can no longer be moved',
             'Ask the therapist to move it, or cancel it.'),

@@ -13,9 +13,9 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
-    perform bookingdb.require_therapist(p_therapist_id);
+    perform bookingdb.require_known_therapist(p_therapist_id);
 end;
 $function$;
 
 comment on function bookingdb.authorise_therapist(uuid) is
-'Lets a trusted caller act for any therapist, and a logged-in therapist for themselves. Raises: not_allowed, invalid_therapist_id.';
+'Lets a trusted caller act for any therapist, and a logged-in therapist for themselves, active or not. Raises: not_allowed, invalid_therapist_id.';

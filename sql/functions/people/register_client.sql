@@ -18,8 +18,7 @@ declare
     v_user_id uuid := p_user_id;
 begin
     if not v_trusted then
-        -- Logged-in users register themselves, under the address that their token proves, and cannot lift their own
-        -- deactivation.
+        -- Logged-in users register themselves, under the address that their token proves.
         v_user_id := coalesce(p_user_id, bookingdb.actor_id());
         perform bookingdb.authorise(v_user_id);
         if lower(btrim(p_email)) is distinct from lower(bookingdb.actor_email()) then
@@ -32,4 +31,4 @@ end;
 $function$;
 
 comment on function bookingdb.register_client(text, text, uuid) is
-'Registers a client, active and verified, and returns their id (p_user_id where it is given); the same person again returns the same id. For trusted callers, and for a logged-in user themselves under the e-mail address of their token. Raises: not_allowed.';
+'Registers a client, active and verified, and returns their id (p_user_id where it is given); the same person again returns the same id. Somebody who was deactivated stays so: person_inactive. For trusted callers, and for a logged-in user themselves under the e-mail address of their token. Raises: not_allowed.';

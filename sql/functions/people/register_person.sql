@@ -54,7 +54,12 @@ begin
         ));
     end if;
 
-    if v_person.is_active and v_person.is_verified and lower(v_person.email) = lower(v_email)
+    -- A closed person stays closed, and the caller is told. A client can book without being verified.
+    if v_person.is_active is not true or (p_user_type = 'therapist' and v_person.is_verified is not true) then
+        perform bookingdb.raise_error('person_inactive', jsonb_build_object('user_id', v_person.id));
+    end if;
+
+    if v_person.is_verified and lower(v_person.email) = lower(v_email)
         and v_person.full_name is not distinct from coalesce(p_full_name, v_person.full_name) then
         return v_person.id;
     end if;
@@ -68,7 +73,6 @@ begin
         update public.users as u
         set email = v_email,
             full_name = coalesce(p_full_name, u.full_name),
-            is_active = true,
             is_verified = true,
             updated_at = now()
         where u.id = v_person.id;
@@ -84,4 +88,4 @@ end;
 $function$;
 
 comment on function bookingdb.register_person(text, text, uuid, text, boolean) is
-'Finds or makes the active, verified person with this e-mail address, and id where given. p_may_change lets it rename and reactivate an existing one. Raises: invalid_parameter, busy, not_allowed.';
+'Finds or makes the active, verified person with this e-mail address, and id where given. p_may_change lets it rename an existing one. Raises: invalid_parameter, busy, person_inactive, not_allowed.';

@@ -12,7 +12,7 @@ as $function$
 begin
     perform bookingdb.authorise_anyone();
     if p_therapist_id is not null then
-        perform bookingdb.require_therapist(p_therapist_id);
+        perform bookingdb.require_known_therapist(p_therapist_id);
     end if;
     return bookingdb.policy_of(p_therapist_id);
 end;

@@ -29,7 +29,7 @@ begin
     -- One policy changes at a time, because minimum and maximum are checked together.
     perform bookingdb.lock_people(array['00000000-0000-0000-0000-000000000000', p_therapist_id]::uuid[]);
     if p_therapist_id is not null then
-        perform bookingdb.require_therapist(p_therapist_id);
+        perform bookingdb.require_known_therapist(p_therapist_id);
     end if;
     -- A direct writer locks the row before the person.
     begin

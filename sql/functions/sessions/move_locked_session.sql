@@ -41,7 +41,7 @@ begin
     v_period := tstzrange(p_start, p_start + make_interval(mins => p_minutes));
     v_bound := bookingdb.overriding_policy(v_policy, p_override);
     perform bookingdb.require_free_time(
-        v_bound, v_period, p_session.id, not coalesce('hours' = any (p_override), false)
+        v_bound, v_period, p_session.id, not coalesce('hours' = any (p_override), false), p_session.user_id
     );
     if p_override is not null then
         v_overridden_rules := bookingdb.overridden_rules(v_policy, v_period, p_session.id, p_override);

@@ -22,9 +22,8 @@ declare
     v_session public.sessions;
     v_part text;
     v_answer bookingdb.idempotency_keys;
-    v_time_zone text;
+    v_local bookingdb.local_start;
     v_minutes integer;
-    v_start timestamptz;
     v_balance integer;
 begin
     perform bookingdb.authorise_anyone();
@@ -39,11 +38,9 @@ begin
     if v_override is not null and v_part <> 'trusted' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_override'));
     end if;
-    -- Without a zone the time is local to the session's own zone.
-    v_time_zone := bookingdb.resolve_time_zone(
-        coalesce(p_time_zone, v_session.time_zone), bookingdb.time_zone_of(v_session.therapist_id)
+    v_local := bookingdb.local_start(
+        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(v_session.therapist_id)
     );
-    v_start := bookingdb.local_instant(p_session_date, p_session_time, v_time_zone);
     -- The session is as long as it takes. A direct writer may have left its end out, or made it endless.
     v_minutes := coalesce(
         p_duration_minutes,
@@ -66,7 +63,8 @@ begin
     end if;
 
     perform bookingdb.move_locked_session(
-        v_session, v_part, p_session_date, p_session_time, v_time_zone, v_start, v_minutes, v_override
+        v_session, v_part, v_local.scheduled_date, v_local.scheduled_time, v_local.time_zone, v_local.start_time,
+        v_minutes, v_override
     );
 
     v_balance := bookingdb.credits_balance(v_session.user_id);
@@ -76,4 +74,4 @@ end;
 $function$;
 
 comment on function bookingdb.reschedule_session(uuid, date, time, integer, text, text, text[]) is
-'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is local to the session''s own zone. A trusted caller overrides rules by their names (p_override: hours, minimum_notice, maximum_advance, limits, all), which the session and the audit log then say. For the client, the therapist and trusted callers. Raises: not_allowed.';
+'Moves a session that has not begun to another time: the same id, the credit carried over, all rules of a booking. Without p_duration_minutes it stays as long as it was; without p_time_zone the time is local to the therapist''s zone, which the session has from then on. A trusted caller overrides rules by their names (p_override: hours, minimum_notice, maximum_advance, limits, all), which the session and the audit log then say. For the client, the therapist and trusted callers. Raises: not_allowed.';

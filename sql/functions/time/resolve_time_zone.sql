@@ -23,4 +23,4 @@ end;
 $function$;
 
 comment on function bookingdb.resolve_time_zone(text, text) is
-'Returns the zone of a local time: the one asked for, else p_otherwise (the therapist''s or the session''s); never the connection''s. Raises: invalid_time_zone.';
+'Returns the zone of a local time: the one asked for, else p_otherwise (the therapist''s); never the connection''s. Raises: invalid_time_zone.';

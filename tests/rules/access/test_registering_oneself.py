@@ -55,13 +55,19 @@ def test_nobody_takes_over_the_account_of_an_address(world: World, people: dict[
 
 
 @on_supabase
-@pytest.mark.parametrize("state", ["is_active = false", "is_verified = false", "full_name = 'As verified'"])
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("is_active = false", "person_inactive"), ("is_verified = false", "not_allowed"),
+        ("full_name = 'As verified'", "not_allowed"),
+    ],
+)  # fmt: skip
 def test_nobody_lifts_their_deactivation_or_renames_themselves(
-    world: World, people: dict[str, Any], state: str
+    world: World, people: dict[str, Any], state: str, code: str
 ) -> None:
     world.run(f"update users set {state} where id = %s", people["me"])
     email = world.scalar("select email from users where id = %s", people["me"])
-    with logged_in(world, people["me"], email=email) as connection, nothing_written(world), refused("not_allowed"):
+    with logged_in(world, people["me"], email=email) as connection, nothing_written(world), refused(code):
         run(connection, REGISTER, email, "Another Name", None)
 
 

@@ -16,7 +16,9 @@ from tests.support.hosts import Host
 from tests.support.refusals import nothing_written, refused
 
 OWN = ["create_session_with_credit_deduction", "get_credit_balance", "get_credit_history"]
-TRUSTED_ONLY = ["act_as", "find_people", "register_therapist", "set_therapist_active", "grant_credits"]
+TRUSTED_ONLY = [
+    "act_as", "find_people", "register_therapist", "set_therapist_active", "set_client_active", "grant_credits",
+]  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------------------------

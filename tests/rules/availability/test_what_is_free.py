@@ -367,7 +367,7 @@ def test_an_override_overrides_hours_alone(override: Taker) -> None:
     busy = office.world.book(office.client, office.world.therapist("Asia/Kathmandu"), "10:00",
                              session_date=MONDAY + dt.timedelta(days=18))  # fmt: skip
     assert busy["credits_balance"] == 19
-    assert override.refusal(18, "10:30") == ("client_conflict",)
+    assert override.refusal(18, "10:30") == ("client_conflict", "session")
 
 
 def test_an_override_costs_a_credit_too(office: Office) -> None:

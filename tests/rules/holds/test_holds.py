@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support import TOMORROW, World
+from tests.support.callers import logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.life import (
     HOUR,
     at,
@@ -109,6 +112,113 @@ def test_a_hold_that_cannot_be_paid_stays_a_hold(world: World) -> None:
 
     assert call(world.connection, "book_hold", hold_id=held["id"])["credits_balance"] == 0
     require_sound(world)
+
+
+def test_a_hold_booked_again_without_a_key_is_its_session(world: World) -> None:
+    """As it stands, with the balance of today; whatever the second call says of title and notes."""
+    client, therapist = world.client(credits=2), world.therapist()
+    held = hold(world, client, therapist)
+    booked = call(world.connection, "book_hold", hold_id=held["id"], title="First")
+    with nothing_written(world):
+        assert call(world.connection, "book_hold", hold_id=held["id"], title="Second") == booked
+    world.run("select * from confirm_session(%s)", held["id"])
+    world.run("select * from grant_credits(%s, 5)", client)
+    with nothing_written(world):
+        again = call(world.connection, "book_hold", hold_id=held["id"])
+    assert again == {**booked, "status": "confirmed", "credits_balance": 6}
+    require_sound(world)
+
+
+@on_todays_supabase
+def test_a_booked_hold_answers_its_client_alone(hosted_world: World) -> None:
+    world = hosted_world
+    client, therapist = world.client(credits=1), world.therapist()
+    held = hold(world, client, therapist)
+    booked = call(world.connection, "book_hold", hold_id=held["id"])
+    for who in (therapist, world.client()):
+        with logged_in(world, who) as connection, refused("not_allowed"):
+            call(connection, "book_hold", hold_id=held["id"])
+    with logged_in(world, client) as connection:
+        assert call(connection, "book_hold", hold_id=held["id"])["id"] == booked["id"]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# In one's own way
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_own_hold_in_the_way_says_so_with_its_id(world: World) -> None:
+    """With the same therapist and with another; the time of a session of one's own says that."""
+    ada, grace, hedy = world.client(credits=3), world.therapist(), world.therapist()
+    held = hold(world, ada, grace, "10:00")
+    session = world.book(ada, world.therapist(), "14:00")["id"]
+    other = world.book(ada, world.therapist(), "17:00")["id"]
+
+    def refusal_of(code: str, call_it: Any) -> dict[str, Any]:
+        with nothing_written(world), refused(code) as refusal:
+            call_it()
+        return {name: refusal.detail.get(name) for name in ("rule", "hold_id", "session_id")}
+
+    own_hold = {"rule": "hold", "hold_id": str(held["id"]), "session_id": None}
+    own_session = {"rule": "session", "hold_id": None, "session_id": str(session)}
+    for therapist, code in ((hedy, "client_conflict"), (grace, "booking_conflict")):
+        assert refusal_of(code, partial(world.book, ada, therapist, "10:30")) == own_hold
+        move = partial(
+            call, world.connection, "reschedule_session", session_id=other, session_date=TOMORROW, session_time="10:30"
+        )
+        assert refusal_of("client_conflict", move) == own_hold
+    assert refusal_of("client_conflict", lambda: world.book(ada, hedy, "14:30")) == own_session
+    assert refusal_of("client_conflict", lambda: hold(world, ada, hedy, "14:30")) == own_session
+    series = partial(
+        call, world.connection, "book_series", user_id=ada, therapist_id=hedy, session_date=TOMORROW,
+        session_time="10:30", occurrences=1,
+    )  # fmt: skip
+    assert refusal_of("client_conflict", series) == own_hold
+    # The move that ends where the hold is with the same therapist.
+    mine = world.book(ada, grace, "20:00")["id"]
+    move = partial(
+        call, world.connection, "reschedule_session", session_id=mine, session_date=TOMORROW, session_time="10:30"
+    )
+    assert refusal_of("booking_conflict", move) == own_hold
+    # A hold of somebody else is nobody's business.
+    bob = world.client(credits=1)
+    assert refusal_of("booking_conflict", lambda: world.book(bob, grace, "10:30")) == {**own_hold, "hold_id": None}
+    require_sound(world)
+
+
+def test_own_hold_that_expired_is_in_nobodys_way(world: World) -> None:
+    ada, grace = world.client(credits=2), world.therapist()
+    held = hold(world, ada, grace, "10:00")
+    expire_hold(world.connection, held["id"])
+    assert world.book(ada, grace, "10:30")["status"] == "scheduled"
+
+
+@on_todays_supabase
+def test_therapist_is_not_told_what_a_client_has_elsewhere(hosted_world: World) -> None:
+    """Neither a hold nor a session; the client is."""
+    world = hosted_world
+    ada, grace, hedy = world.client(credits=3), world.therapist(), world.therapist()
+    session = world.book(ada, hedy, "20:00")["id"]
+    held = hold(world, ada, grace, "10:00")
+    world.book(ada, grace, "14:00")
+    told = []
+    for who in (hedy, ada):
+        for time in ("10:30", "14:30"):
+            with logged_in(world, who) as connection, refused("client_conflict") as refusal:
+                call(connection, "reschedule_session", session_id=session, session_date=TOMORROW, session_time=time)
+            told.append({*refusal.detail} & {"rule", "hold_id", "session_id"})
+    assert told == [set(), set(), {"rule", "hold_id"}, {"rule", "session_id"}]
+    with logged_in(world, ada) as connection, refused("booking_conflict") as refusal:
+        call(
+            connection, "create_session_with_credit_deduction",
+            user_id=ada, therapist_id=grace, session_date=TOMORROW, session_time="10:00",
+        )  # fmt: skip
+    assert (refusal.detail["rule"], refusal.detail["hold_id"]) == ("hold", str(held["id"]))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Cancelled, and gone by itself
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_booked_hold_is_cancelled_and_not_released(world: World) -> None:

@@ -458,6 +458,10 @@ class Model:
         if known:
             self.answers_session(answer, self.sessions[known[0]], known[1], full=False)
             return
+        booked = self.sessions.get(hold_id)
+        if idempotency_key is None and booked is not None and booked.status != "cancelled":
+            self.answers_session(answer, booked, self.balance(hold.client), full=False)
+            return
         reason = "expired" if hold.state == "live" else hold.state
         self.require(hold.state == "live" and not hold.is_over, "hold_expired", reason=reason)
         hold.state = "booked"

@@ -5,18 +5,20 @@ Each public function is called by each caller, through the table below and throu
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
-from tests.support import Connection, World, run
+from tests.support import TOMORROW, Connection, World, run
 from tests.support.callers import OWNER, acting, logged_in
 from tests.support.calls import CALLS, PEOPLE_CALLS, make_scene
 from tests.support.databases import on_todays_supabase
-from tests.support.life import require_sound
+from tests.support.life import DAY, require_sound
 from tests.support.refusals import outcome, refused
 
 pytestmark = on_todays_supabase
@@ -31,18 +33,25 @@ BOOKS = {
     "approve_session", "book_hold", "book_series", "book_session_with_override", "create_session_with_credit_deduction",
     "hold_slot", "record_session", "reschedule_session",
 }  # fmt: skip
-# What tells when a therapist can be booked, or changes it: refused for a therapist, by whomever.
+# What tells when a therapist can be booked: refused for a therapist, to whomever.
 OPENS = {
-    "add_days_off", "add_time_off", "check_booking_conflict", "get_policy", "get_weekly_hours", "list_available_days",
-    "list_available_slots", "list_date_overrides", "list_opening_hours", "list_slot_states", "list_time_off",
-    "next_available_slot", "remove_time_off", "set_date_override", "set_policy", "set_weekly_hours",
-    "sync_external_busy",
+    "check_booking_conflict",
+    "list_available_days",
+    "list_available_slots",
+    "list_slot_states",
+    "next_available_slot",
+}
+# What prepares a therapist's time, and reads it back: refused for a therapist to those who have no part in it.
+PREPARES = {
+    "add_days_off", "add_time_off", "get_policy", "get_weekly_hours", "list_date_overrides", "list_opening_hours",
+    "list_time_off", "remove_time_off", "set_date_override", "set_policy", "set_weekly_hours", "sync_external_busy",
 }  # fmt: skip
 # What gives a client something to book with.
 GIVES = {"grant_credits"}
 REFUSED = {
     "therapist": dict.fromkeys(BOOKS | OPENS, "therapist_not_found"),
-    "client": dict.fromkeys(BOOKS | GIVES, "user_not_found"),
+    # Registering again says so, and opens nobody.
+    "client": {**dict.fromkeys(BOOKS | GIVES, "user_not_found"), "register_client": "person_inactive"},
 }
 
 TAKEN = """
@@ -100,6 +109,7 @@ def test_deactivated_people_keep_bookings_and_book_nothing(
 
     expected = {name: REFUSED[who].get(name, ended) if ended == "done" else ended for name, ended in before.items()}
     if (who, caller) == ("therapist", "client"):
+        expected |= {name: "therapist_not_found" for name in PREPARES if before[name] == "done"}
         # A client locks themselves, and therapists whom they could book.
         expected["lock_for_booking"] = "not_allowed"
     assert answers(hosted_world, scene, caller) == expected
@@ -138,3 +148,41 @@ def test_deactivated_client_cancels_and_has_the_credit_back(hosted_world: World,
                 *(scene["client"], scene["therapist"], scene["date"]),
             )
     require_sound(hosted_world)
+
+
+@pytest.mark.parametrize("change", ["is_active = false", "is_verified = false"])
+@pytest.mark.parametrize("caller", ["trusted", "therapist"])
+def test_time_of_an_inactive_therapist_is_prepared(
+    hosted_world: World, scene: dict[str, Any], caller: str, change: str
+) -> None:
+    """It opens nobody; and it is there when the therapist is opened."""
+    world, therapist, client = hosted_world, scene["therapist"], scene["client"]
+    world.run(f"update public.users set {change} where id = %s", therapist)
+    windows = [{"weekday": weekday, "start_time": "13:00", "end_time": "15:00"} for weekday in range(1, 8)]
+    with acting(world, OWNER) if caller == "trusted" else logged_in(world, therapist) as connection:
+        run(connection, "select set_weekly_hours(%s, %s)", therapist, Jsonb(windows))
+        run(connection, "select set_date_override(%s, %s, '[]')", therapist, TOMORROW + DAY)
+        run(connection, "select add_days_off(%s, %s, %s)", therapist, TOMORROW + 2 * DAY, TOMORROW + 3 * DAY)
+        busy = [{"external_id": "a", "start_time": f"{TOMORROW}T14:00Z", "end_time": f"{TOMORROW}T15:00Z"}]
+        run(connection, "select sync_external_busy(%s, 'work', %s)", therapist, Jsonb(busy))
+        assert len(run(connection, "select get_weekly_hours(%s)", therapist)) == 7
+        assert len(run(connection, "select list_time_off(%s, now(), now() + interval '9 days')", therapist)) == 2
+
+    book = "select create_session_with_credit_deduction(%s, %s, %s, '13:00')"
+    for who in (client, None):
+        with acting(world, OWNER) if who is None else logged_in(world, who) as connection:
+            with refused("therapist_not_found"):
+                run(connection, book, client, therapist, TOMORROW)
+            if who is not None:
+                with refused("therapist_not_found"):
+                    run(connection, "select get_weekly_hours(%s)", therapist)
+    assert world.run("select therapist_id from find_available_therapists(now(), now() + interval '9 days')") == []
+
+    world.run("select set_therapist_active(%s, true)", therapist)
+    listed = "select start_time from list_available_slots(%s, %s, %s)"
+    starts = {start for (start,) in world.run(listed, therapist, TOMORROW, TOMORROW + 4 * DAY)}
+    at = dt.datetime.combine(TOMORROW, dt.time(13), dt.UTC)
+    assert sorted(starts)[0] == at
+    assert {(start.astimezone(dt.UTC).date() - TOMORROW).days for start in starts} == {0, 4}
+    world.run(book, client, therapist, TOMORROW)
+    require_sound(world)

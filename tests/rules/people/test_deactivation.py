@@ -88,6 +88,21 @@ def test_client_deactivated_during_a_wait_cannot_book(world: World) -> None:
             answer.result()
 
 
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+def test_a_booking_waits_for_a_client_being_closed(world: World, ending: str) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    with holding(world) as closing, session_of(world) as connection:
+        closing.execute("select set_client_active(%s, false)", [client])
+        answer = waiting(world, partial(book, client=client, therapist=therapist), connection)
+        closing.execute(ending.encode())
+        if ending == "commit":
+            with refused("user_not_found"):
+                answer.result()
+        else:
+            assert answer.result()["status"] == "scheduled"
+    assert world.violations() == []
+
+
 @pytest.mark.parametrize("therapist_first", [True, False])
 def test_people_are_locked_in_one_order_whatever_their_part(world: World, therapist_first: bool) -> None:
     """The cause of deadlocks: who waits for the first of two people must not hold the second already."""

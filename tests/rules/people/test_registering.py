@@ -25,15 +25,66 @@ def test_address_in_any_spelling_registers_one_person(world: World, function: st
 
 
 @pytest.mark.parametrize("function", ["register_client", "register_therapist"])
-def test_registering_again_makes_active_and_renames(world: World, function: str) -> None:
+def test_registering_again_renames(world: World, function: str) -> None:
     person = world.scalar(f"select {function}('a@example.com', 'Old', %s)", uuid4())
-    world.run("update users set is_active = false, is_verified = false")
+    if function == "register_client":
+        # Being verified closes and opens no client.
+        world.run("update users set is_verified = false")
 
     assert world.scalar(f"select {function}('b@example.com', 'New', %s)", person) == person
 
     assert world.run("select email, full_name, is_active, is_verified from users") == [
         ("b@example.com", "New", True, True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("function", "change"),
+    [
+        ("register_client", "is_active = false"), ("register_therapist", "is_active = false"),
+        ("register_therapist", "is_verified = false"), ("register_client", "is_active = null"),
+    ],
+)  # fmt: skip
+def test_registering_again_opens_nobody_and_says_so(world: World, function: str, change: str) -> None:
+    """Neither under the same name and address nor under others; those who open do."""
+    if "null" in change:
+        world.run("alter table users alter column is_active drop not null")
+    person = world.scalar(f"select {function}('a@example.com', 'Old', %s)", uuid4())
+    world.run(f"update users set {change}")
+    for email, name, given in (
+        ("a@example.com", "Old", person), ("A@example.com", None, None), ("b@example.com", "New", person),
+    ):  # fmt: skip
+        with nothing_written(world), refused("person_inactive") as refusal:
+            world.run(f"select {function}(%s, %s, %s)", email, name, given)
+        assert refusal.detail["user_id"] == str(person)
+    if function == "register_therapist":
+        with nothing_written(world), refused("person_inactive"):
+            world.run("select register_therapist('a@example.com', p_time_zone => 'Asia/Tokyo')")
+
+    opens = function.replace("register", "set") + "_active"
+    world.run(f"select {opens}(%s, true)", person)
+    assert world.scalar(f"select {function}('a@example.com')") == person
+    assert world.run("select is_active, is_verified from users") == [(True, True)]
+
+
+def test_opening_and_closing_a_client(world: World) -> None:
+    """What is booked and the credits stay."""
+    therapist, client = world.therapist(), world.client(credits=3)
+    booked = world.book(client, therapist)["id"]
+    for _ in range(2):
+        world.run("select set_client_active(%s, false)", client)
+        with nothing_written(world), refused("user_not_found"):
+            world.book(client, therapist, "14:00")
+    assert (world.balance(client), world.scalar("select id from sessions")) == (2, booked)
+    world.run("select set_client_active(%s, true)", client)
+    world.book(client, therapist, "14:00")
+    for who, active, code in (
+        (None, True, "invalid_user_id"), (client, None, "invalid_parameter"),
+        (therapist, False, "user_not_found"), (UNKNOWN, True, "user_not_found"),
+    ):  # fmt: skip
+        with nothing_written(world), refused(code):
+            world.run("select set_client_active(%s, %s)", who, active)
+    assert world.violations() == []
 
 
 def test_registering_refuses_wrong_or_taken_values(world: World) -> None:
