@@ -2,7 +2,7 @@
 
 import dataclasses
 from datetime import timedelta
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 from uuid import UUID
 
 from bookingdb.policy_setting import Setting
@@ -30,14 +30,14 @@ class Policy(Record):
         minimum_notice: A session must be booked at least this long before its start. Range: 0 to 365 days.
         maximum_advance: A session can be booked at most this long before its start. Range: 1 day to 3650 days.
         slot_step_minutes: Listed slots start this far apart on the therapist's clock. Range: 1 to 1440 minutes.
-        slot_offset_minutes: The grid of listed slots begins this long after the therapist's midnight. Range: 0 to 1439
-            minutes.
+        slot_offset_minutes: The grid of listed slots begins this long after its anchor; whole steps of it count for
+            nothing. Range: 0 to 1439 minutes.
         maximum_sessions_per_day: A therapist has at most this many sessions on a local day; 1000 means no limit. Range:
             1 to 1000 sessions.
         maximum_sessions_per_week: A therapist has at most this many sessions from Monday to Sunday; 1000 means no
             limit. Range: 1 to 1000 sessions.
-        require_hours: If true, therapists without weekly hours cannot be booked; if false, they can at any time. Range:
-            true or false.
+        require_hours: If true, therapists without weekly hours cannot be booked; if false, they can if they never had
+            any. Range: true or false.
         retention_days: Housekeeping removes what was over this many days ago; the default policy's value counts. Range:
             1 to 3650 days.
         record_refusals: If true, record_refusal() keeps who was refused, when, and by which rule. Range: true or false.
@@ -51,6 +51,8 @@ class Policy(Record):
         maximum_client_sessions_per_week: A client has at most this many sessions a week, with anyone; 1000 means no
             limit. Range: 1 to 1000 sessions.
         approval_lifetime: A session that waits for approval longer than this lapses. Range: 1 minute to 3650 days.
+        slot_anchor: The grid of listed slots begins with each window of the hours, or at the therapist's midnight.
+            Range: window or midnight.
     """
 
     therapist_id: UUID | None
@@ -77,6 +79,7 @@ class Policy(Record):
     maximum_open_sessions: int
     maximum_client_sessions_per_week: int
     approval_lifetime: timedelta
+    slot_anchor: Literal["window", "midnight"]
 
 
 class PolicySettings(TypedDict, total=False):
@@ -105,6 +108,7 @@ class PolicySettings(TypedDict, total=False):
     maximum_open_sessions: int | None
     maximum_client_sessions_per_week: int | None
     approval_lifetime: timedelta | None
+    slot_anchor: Literal["window", "midnight"] | None
 
 
 # In a new installation.
@@ -132,6 +136,7 @@ DEFAULTS: Final[PolicySettings] = {
     "maximum_open_sessions": 1000,
     "maximum_client_sessions_per_week": 1000,
     "approval_lifetime": timedelta(days=3650),
+    "slot_anchor": "window",
 }
 
 SETTINGS: Final = (
@@ -229,7 +234,7 @@ SETTINGS: Final = (
     Setting(
         "slot_offset_minutes",
         "integer",
-        sentence="The grid of listed slots begins this long after the therapist's midnight.",
+        sentence="The grid of listed slots begins this long after its anchor; whole steps of it count for nothing.",
         default=0,
         unit="minutes",
         minimum=0,
@@ -256,7 +261,7 @@ SETTINGS: Final = (
     Setting(
         "require_hours",
         "boolean",
-        sentence="If true, therapists without weekly hours cannot be booked; if false, they can at any time.",
+        sentence="If true, therapists without weekly hours cannot be booked; if false, they can if they never had any.",
         default=False,
     ),
     Setting(
@@ -324,5 +329,12 @@ SETTINGS: Final = (
         default="3650 days",
         minimum="1 minute",
         maximum="3650 days",
+    ),
+    Setting(
+        "slot_anchor",
+        "choice",
+        sentence="The grid of listed slots begins with each window of the hours, or at the therapist's midnight.",
+        default="window",
+        choices=("window", "midnight"),
     ),
 )

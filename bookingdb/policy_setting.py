@@ -5,7 +5,7 @@ The table of all settings is ``sql/policy_settings.toml``; `bookingdb.policy` is
 
 from typing import Literal, NamedTuple
 
-Type = Literal["integer", "interval", "boolean", "time zone"]
+Type = Literal["integer", "interval", "boolean", "choice", "time zone"]
 
 
 class Setting(NamedTuple):
@@ -17,6 +17,7 @@ class Setting(NamedTuple):
         maximum: the greatest value that is accepted; None where the type says what is.
         default: the value in a new installation.
         sentence: what the setting does.
+        choices: the values of a choice; empty for other types.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Setting(NamedTuple):
     unit: str | None = None
     minimum: int | str | None = None
     maximum: int | str | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def range(self) -> str:
@@ -39,6 +41,8 @@ class Setting(NamedTuple):
                 return "true or false"
             case "time zone":
                 return "an IANA name"
+            case "choice":
+                return " or ".join(self.choices)
             case _:
                 unit = f" {self.unit}" if self.unit else ""
                 return f"{self.minimum} to {self.maximum}{unit}"

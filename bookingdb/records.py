@@ -479,10 +479,12 @@ class WeeklyWindow(Record):
 
     Attributes:
         weekday: the day on which it starts, 1 (Monday) to 7 (Sunday).
-        start_time: its start, in the local time of the therapist's zone.
+        start_time: its start, in the local time of its zone.
         end_time: its end; at or before the start it is on the next day.
         valid_from: the first date on which it starts; None: since ever.
         valid_to: the last date on which it starts; None: for ever.
+        every_weeks: 1 for every week, 2 for every second one and so on, up to 8, counted from the week of `valid_from`.
+        time_zone: the IANA zone of its times and dates; None: the therapist's.
     """
 
     weekday: int
@@ -490,6 +492,8 @@ class WeeklyWindow(Record):
     end_time: time
     valid_from: date | None = None
     valid_to: date | None = None
+    every_weeks: int = 1
+    time_zone: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ alter table bookingdb.rewritten_records enable row level security;
 
 alter table bookingdb.rule_changes enable row level security;
 
+alter table bookingdb.therapists_with_hours enable row level security;
+
 alter table bookingdb.time_zone_rules enable row level security;
 
 alter table bookingdb.time_zones enable row level security;
@@ -124,6 +126,9 @@ create policy _bookingdb_deny on bookingdb.rewritten_records for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rule_changes for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.therapists_with_hours for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.time_zone_rules for all to public

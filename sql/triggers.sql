@@ -48,6 +48,18 @@ create trigger _bookingdb_rules_delete after delete on bookingdb.weekly_hours
 referencing old table as old_rows
 for each statement execute function bookingdb.rules_changed();
 
+create trigger _bookingdb_rules_insert after insert on bookingdb.therapists_with_hours
+referencing new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_update after update on bookingdb.therapists_with_hours
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_delete after delete on bookingdb.therapists_with_hours
+referencing old table as old_rows
+for each statement execute function bookingdb.rules_changed();
+
 create trigger _bookingdb_rules_insert after insert on bookingdb.date_overrides
 referencing new table as new_rows
 for each statement execute function bookingdb.rules_changed();
@@ -117,6 +129,9 @@ for each row execute function bookingdb.refuse_restored_rows();
 
 -- TRUNCATE fires no row trigger: it would empty a table behind the back of everything above.
 create trigger _bookingdb_no_truncate before truncate on bookingdb.rule_changes
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.therapists_with_hours
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.time_zone_rules

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, many, nothing, one
+from bookingdb.calls.call import Call, many, nothing, one, scalar
 from bookingdb.errors import InvalidTherapistId
 from bookingdb.records import (
     BusyEvent,
@@ -60,8 +60,8 @@ def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
         therapist_id: the therapist.
 
     Returns:
-        The windows, in order. Without any the therapist can be booked at any time, unless the policy's
-        `require_hours` says otherwise.
+        The windows, in order. Without any the therapist is closed, or can be booked at any time if they never had
+        hours: see :meth:`~bookingdb.Bookings.is_bookable_any_time`.
 
     Raises:
         InvalidTherapistId: the id is not a UUID.
@@ -80,8 +80,35 @@ def get_weekly_hours(therapist_id: UUID | str) -> Call[list[WeeklyWindow]]:
     )
 
 
+def is_bookable_any_time(therapist_id: UUID | str) -> Call[bool]:
+    """Say whether a therapist can be booked at any time because nothing is known of their weekly hours.
+
+    Args:
+        therapist_id: the therapist.
+
+    Returns:
+        True if they never had weekly hours and the policy's `require_hours` is false. A therapist who had hours and
+        has none now is closed. Exceptions on single dates hold in either case.
+
+    Raises:
+        InvalidTherapistId: the id is not a UUID.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, BookingFailed: see there.
+
+    Example::
+
+        if Bookings(db).is_bookable_any_time(therapist):
+            print("set your hours, or clients book you at night")
+    """
+    return scalar(
+        "is_bookable_any_time",
+        bool,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+    )
+
+
 def set_weekly_hours(
-    therapist_id: UUID | str, hours: Iterable[WeeklyWindow | Mapping[str, Any]]
+    therapist_id: UUID | str, hours: Iterable[WeeklyWindow | Mapping[str, Any]] | None
 ) -> Call[list[WeeklyWindow]]:
     """Put weekly hours in the place of all that a therapist has. Booked sessions stay.
 
@@ -89,7 +116,8 @@ def set_weekly_hours(
         therapist_id: the therapist.
         hours: up to 200 windows, in the local time of the therapist's zone: each a :class:`~bookingdb.WeeklyWindow`
             or a mapping with its fields, where times and dates may be texts (``"09:00"``, ``"2030-01-07"``) and an
-            end ``"24:00"`` is midnight. None at all: see :meth:`~bookingdb.Bookings.get_weekly_hours`.
+            end ``"24:00"`` is midnight. An empty list closes a therapist who has hours or had some. None forgets the
+            hours: the therapist can be booked at any time, unless the policy's `require_hours` says otherwise.
 
     Returns:
         The windows, in order.
@@ -110,7 +138,7 @@ def set_weekly_hours(
         "set_weekly_hours",
         WeeklyWindow,
         p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
-        p_hours=parameters.weekly_windows("p_hours", hours),
+        p_hours=parameters.optional_weekly_windows("p_hours", hours),
     )
 
 

@@ -7,7 +7,7 @@ error that the database would raise, with the same hint.
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -178,12 +178,20 @@ def _setting(name: str, value: Any) -> Any:
     match _SETTINGS[name].type:
         case "time zone":
             return zone_name(value).value
+        case "choice":
+            return _optional_choice(name, value, _SETTINGS[name].choices)
         case "interval":
             return optional_interval(name, value).value
         case "boolean":
             return optional_boolean(name, value).value
         case "integer":
             return optional_integer(name, value).value
+
+
+def _optional_choice(parameter: str, value: Any, choices: Sequence[str]) -> str | None:
+    if value is not None and (not isinstance(value, str) or value not in choices):
+        raise invalid(parameter, f"Give {' or '.join(map(repr, choices))}.")
+    return value
 
 
 def boolean(parameter: str, value: bool) -> Argument:
@@ -265,7 +273,8 @@ _WINDOWS_HINT: Final = (
 )
 _WEEKLY_WINDOWS_HINT: Final = (
     "Give windows with weekday (1 is Monday, 7 is Sunday), start_time and end_time, times or texts such as 09:00, and"
-    " valid_from and valid_to, dates, where they do not hold for ever."
+    " valid_from and valid_to, dates, where they do not hold for ever; every_weeks, 2 to 8, where they do not hold"
+    " every week; time_zone where that is not the therapist's."
 )
 _EVENTS_HINT: Final = (
     "Give events with external_id, start_time and end_time, datetimes with a time zone, or with external_id and"
@@ -273,8 +282,10 @@ _EVENTS_HINT: Final = (
 )
 
 
-def weekly_windows(parameter: str, values: Iterable[WeeklyWindow | Mapping[str, Any]]) -> Argument:
-    """The windows of a week, as JSON."""
+def optional_weekly_windows(parameter: str, values: Iterable[WeeklyWindow | Mapping[str, Any]] | None) -> Argument:
+    """The windows of a week, as JSON, or None."""
+    if values is None:
+        return Argument("text::jsonb", None)
     return _objects(parameter, _WINDOW, values, _weekly_window, _WEEKLY_WINDOWS_HINT)
 
 
@@ -314,6 +325,12 @@ def _weekly_window(value: WeeklyWindow | Mapping[str, Any]) -> dict[str, Any]:
     for name in ("valid_from", "valid_to"):
         day = given.pop(name, None)
         window[name] = None if day is None else _text_of(date_(day).value)
+    # Only where they say something: a database of an earlier version does not know them.
+    every_weeks, zone = given.pop("every_weeks", 1), given.pop("time_zone", None)
+    if every_weeks not in (1, None):
+        window["every_weeks"] = integer("every_weeks", every_weeks).value
+    if zone is not None:
+        window["time_zone"] = zone_name(zone).value
     return window | _window(given)
 
 

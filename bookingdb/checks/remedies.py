@@ -51,7 +51,7 @@ def removing(group: str, name: str, found: Attributes) -> tuple[str, ...]:
     return (f"drop {found.get('kind') or {'indexes': 'index', 'types': 'type'}[group]} {name}",)
 
 
-def for_lost_zone(name: str, aliases: Sequence[str]) -> str:
+def for_lost_zone(name: str, aliases: Sequence[str], *, has_windows: bool = False) -> str:
     """Say what to do about a zone that the server has lost.
 
     >>> for_lost_zone("Mars/Olympus", [])
@@ -64,6 +64,7 @@ def for_lost_zone(name: str, aliases: Sequence[str]) -> str:
     statements = run(
         f"update bookingdb.policies set time_zone = {new} where time_zone = {old}",
         f"update public.sessions set time_zone = {new} where time_zone = {old} and start_time > now()",
+        *([f"update bookingdb.weekly_hours set time_zone = {new} where time_zone = {old}"] if has_windows else []),
     )
     return f"{statements}{others}, or install the server's whole time zone data"
 

@@ -447,7 +447,10 @@ def _time_zones(connection: Connection) -> Iterator[Finding]:
             f"is no zone that this server knows, but that of {zone.policies} policies and {zone.sessions} session(s)"
             " to come"
         )
-        yield Finding("time zones", zone.name, problem, remedies.for_lost_zone(zone.name, zone.aliases))
+        if zone.windows:
+            problem += f", and of {zone.windows} window(s) of weekly hours, which are closed"
+        remedy = remedies.for_lost_zone(zone.name, zone.aliases, has_windows=zone.windows > 0)
+        yield Finding("time zones", zone.name, problem, remedy)
 
 
 def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:

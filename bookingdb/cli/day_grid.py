@@ -54,6 +54,11 @@ class Day:
     cells: Mapping[Hour, Cell]
     length: timedelta
 
+    @property
+    def is_off(self) -> bool:
+        """Say whether nothing of the day is free or taken."""
+        return set(self.cells.values()) <= {Cell.OFF}
+
 
 def instant_of(local: datetime, zone: ZoneInfo) -> datetime:
     """Return the first instant at which the clocks show a local time; of one that they skip, that of the jump.
@@ -120,7 +125,8 @@ def _table(days: Sequence[Day], shown: Sequence[Hour | None]) -> Any:
         if hour is None:
             table.add_row("...")
         else:
-            signs = [SIGNS[day.cells.get(hour)] for day in days]
+            # The grid of another day may have other times.
+            signs = [SIGNS[day.cells.get(hour, Cell.OFF if day.is_off else None)] for day in days]
             table.add_row(
                 f"{hour.time:%H:%M}{'' if hour.is_first else '*'}", *(Text(sign, style) for sign, style in signs)
             )

@@ -29,6 +29,7 @@ def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         week = bookings.get_weekly_hours(therapist)
+        at_any_time = bookings.is_bookable_any_time(therapist)
         policy = bookings.get_policy(therapist)
         today = datetime.now(UTC).date()
         overrides = bookings.list_date_overrides(therapist, today - DAY, today + YEAR)
@@ -37,10 +38,11 @@ def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
             {
                 "weekly": [window.to_dict() for window in week],
                 "overrides": [override.to_dict() for override in overrides],
+                "bookable_any_time": at_any_time,
             }
         )
         return
-    _print_week(week, policy)
+    _print_week(week, policy, at_any_time)
     for day, same in itertools.groupby(overrides, key=lambda override: override.override_date):
         say(_override_line(day, list(same)))
 
@@ -53,19 +55,28 @@ def show_hours(therapist: str, database_url: str | None, as_json: bool) -> None:
     type=click.File(encoding="utf-8"),
     help="Instead of WEEK: JSON, a list of windows or what `hours show --json` prints; - for standard input.",
 )
-@click.option("--none", "clear", is_flag=True, help="Instead of WEEK: no weekly hours at all.")
+@click.option("--none", "clear", is_flag=True, help="Instead of WEEK: no weekly hours at all; THERAPIST is closed.")
+@click.option("--any-time", is_flag=True, help="Instead of WEEK: forget all hours; bookable at any time.")
 @database_options
 def set_hours(
-    therapist: str, week: Sequence[str], file: Any, clear: bool, database_url: str | None, as_json: bool
+    therapist: str,
+    week: Sequence[str],
+    file: Any,
+    clear: bool,
+    any_time: bool,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Put WEEK in the place of all weekly hours of THERAPIST (UUID or e-mail).
 
     WEEK are days and their windows, e.g. 'mon-fri 09:00-12:00 13:00-17:00' 'sat 10:00-14:00'. A window that ends at or
-    before its start ends on the next day. What does not hold for ever is followed by from DATE, to DATE or both.
+    before its start ends on the next day. What does not hold for ever is followed by from DATE, to DATE or both; what
+    does not hold every week by every 2 weeks from DATE, whose week is the first; what is in another zone by in ZONE.
+    E.g. 'mon 09:00-12:00 every 2 weeks from 2027-01-04', 'fri 10:00-15:00 to 2027-05-31 in Europe/Lisbon'.
     """
-    if sum(map(bool, (week, file, clear))) != 1:
-        raise click.UsageError("give the week, --file or --none")
-    windows: Sequence[WeeklyWindow | Mapping[str, Any]] = []
+    if sum(map(bool, (week, file, clear, any_time))) != 1:
+        raise click.UsageError("give the week, --file, --none or --any-time")
+    windows: Sequence[WeeklyWindow | Mapping[str, Any]] | None = None if any_time else []
     try:
         if file is not None:
             windows = _windows_of(json.load(file))
@@ -76,11 +87,12 @@ def set_hours(
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         changed = bookings.set_weekly_hours(therapist, windows)
+        at_any_time = bookings.is_bookable_any_time(therapist)
         policy = bookings.get_policy(therapist)
     if as_json:
         print_records(changed, as_json)
     else:
-        _print_week(changed, policy)
+        _print_week(changed, policy, at_any_time)
 
 
 @hours_group.command("override")
@@ -125,10 +137,15 @@ def _has_seconds(value: Any) -> bool:
     return isinstance(value, str) and len(value) == len("09:00:00") and value.count(":") == 2
 
 
-def _print_week(week: Sequence[WeeklyWindow], policy: Policy) -> None:
+def _print_week(week: Sequence[WeeklyWindow], policy: Policy, at_any_time: bool) -> None:
     lines = week_text.write_week(week)
     if not lines:
-        lines = ["no weekly hours: " + ("never" if policy.require_hours else "at any time")]
+        if at_any_time:
+            lines = ["no weekly hours: bookable at any time"]
+        elif policy.require_hours:
+            lines = ["no weekly hours: closed, because the policy requires hours"]
+        else:
+            lines = ["no weekly hours: closed, because there were some (--any-time opens)"]
     say(*lines)
 
 

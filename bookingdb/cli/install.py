@@ -139,6 +139,7 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
                 "reason": found.pending.reason,
                 "newer": found.newer,
                 "trusted": found.trusted,
+                "always_open": found.always_open,
             }
         )
         sys.exit(REFUSED if found.newer else 0)
@@ -165,6 +166,8 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
         say(f"Pending: functions, triggers, policies and grants ({found.pending.reason}).")
     if found.history:
         say(f"Trusted, besides the owner and superusers: {', '.join(found.trusted) or 'nobody'}.")
+    if found.always_open is not None:
+        say(f"Therapists who can be booked at any time, because they never had weekly hours: {found.always_open}.")
     say("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
 
 

@@ -215,7 +215,7 @@ _OWNERS: Final = frozenset(
 
 
 @click.group(cls=MainCommands, later={name: Later(*command) for name, command in COMMANDS.items()})
-@click.option("--as", "acting_as", metavar="UUID", help="Act as this user: the command may do what they may.")
+@click.option("--as", "acting_as", metavar="USER", help="Act as this user: the command may do what they may.")
 @click.version_option(package_name="bookingdb")
 @click.pass_context
 def main(context: click.Context, acting_as: str | None) -> None:

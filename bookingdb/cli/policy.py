@@ -26,6 +26,7 @@ class SettingType(click.ParamType[Any]):
         return DEFAULT if value in ("default", DEFAULT) else self.type.convert(value, parameter, context)
 
 
+# The values of a choice are its metavar.
 _TYPES: Final[dict[Type, tuple[click.ParamType[Any], str]]] = {
     "time zone": (click.STRING, "ZONE"),
     "integer": (click.INT, "N"),
@@ -37,7 +38,7 @@ _TYPES: Final[dict[Type, tuple[click.ParamType[Any], str]]] = {
 def setting_options(command: Command) -> Command:
     """Give a command an option for each setting, in their order."""
     for setting in reversed(SETTINGS):
-        type_, metavar = _TYPES[setting.type]
+        type_, metavar = _TYPES.get(setting.type, (click.Choice(setting.choices), "|".join(setting.choices)))
         option = click.option(
             f"--{setting.name.replace('_', '-')}",
             type=SettingType(type_),

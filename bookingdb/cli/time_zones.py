@@ -39,7 +39,8 @@ def refresh(database_url: str | None, as_json: bool) -> None:
         return
     for zone in refreshed.lost:
         alias = f"; {zone.aliases[0]} has the same rules" if zone.aliases else ""
-        say(f"Lost: {zone.name}, of {zone.policies} policies and {zone.sessions} session(s) to come{alias}.")
+        windows = f", and of {zone.windows} window(s) of weekly hours, which are closed" if zone.windows else ""
+        say(f"Lost: {zone.name}, of {zone.policies} policies and {zone.sessions} session(s) to come{windows}{alias}.")
     found = zones.summary(refreshed.off_time)
     say(f"Refreshed. {found}." if found else "Refreshed. All sessions to come start at their agreed local time.")
 

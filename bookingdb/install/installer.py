@@ -100,13 +100,15 @@ class Status:
     """The installed version of a database beside this package's: history rows (newest first) and what is pending.
 
     ``newer`` says why the database is newer than this package, None if it is not. ``trusted`` are the roles that may
-    act for anyone; the owner and superusers may anyway.
+    act for anyone; the owner and superusers may anyway. ``always_open`` counts the therapists who can be booked at any
+    time because they never had weekly hours, None where nobody can tell.
     """
 
     history: list[dict[str, Any]]
     pending: Pending
     newer: str | None = None
     trusted: list[str] = field(default_factory=list)
+    always_open: int | None = None
 
 
 def migrate(
@@ -193,10 +195,16 @@ def status(connection: Connection, *, source: Source | None = None) -> Status:
         trusted = trusted_roles(connection)
         if _is_installed(connection) and scalar(connection, script.query("everybody_is_trusted")):
             trusted.insert(0, "PUBLIC")
+        # A version before has no such table; tables that `uninstall --keep-data` left have no view of therapists.
+        is_counted = scalar(
+            connection,
+            "select num_nulls(to_regclass('bookingdb.therapists_with_hours'), to_regclass('bookingdb.therapists')) = 0",
+        )
+        always_open = scalar(connection, script.query("always_open")) if is_counted else None
         try:
-            return Status(history, find_pending(connection, source), trusted=trusted)
+            return Status(history, find_pending(connection, source), trusted=trusted, always_open=always_open)
         except DatabaseIsNewer as error:
-            return Status(history, Pending((), None), newer=str(error), trusted=trusted)
+            return Status(history, Pending((), None), newer=str(error), trusted=trusted, always_open=always_open)
 
 
 def find_pending(connection: Connection, source: Source, *, reapply: bool = False, downgrade: bool = False) -> Pending:

@@ -1,8 +1,8 @@
 """The table of policy settings, ``sql/policy_settings.toml``, and the lines of the functions that are made from it.
 
 A line of a function's file that ends with ``-- for each setting`` stands once for every setting, with the setting's
-``:name``, ``:'name'``, ``:'type'``, ``:'minimum'`` and ``:'maximum'`` in it. ``-- for each setting up to NAME`` and
-``-- for each setting after NAME`` stand for the first of them and for the others.
+``:name``, ``:'name'``, ``:'type'``, ``:'minimum'``, ``:'maximum'`` and ``:'choices'`` in it.
+``-- for each setting up to NAME`` and ``-- for each setting after NAME`` stand for the first of them and for the rest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def read(file: SqlFile) -> tuple[Setting, ...]:
         SourceError: it is no table of settings; the message says why.
     """
     try:
-        settings = tuple(Setting(name, **values) for name, values in tomllib.loads(file.text).items())
+        settings = tuple(
+            Setting(name, **{**values, "choices": tuple(values.get("choices", ()))})
+            for name, values in tomllib.loads(file.text).items()
+        )
     except (tomllib.TOMLDecodeError, TypeError) as error:
         raise SourceError(f"sql/{file.path}: {error}") from error
     for setting in settings:
@@ -39,6 +42,10 @@ def read(file: SqlFile) -> tuple[Setting, ...]:
             raise SourceError(f"sql/{file.path}: {setting.name} needs minimum and maximum")
         if setting.type not in ("integer", "interval") and bounds != (None, None):
             raise SourceError(f"sql/{file.path}: {setting.name} cannot have minimum and maximum")
+        if (setting.type == "choice") != (len(setting.choices) > 1):
+            raise SourceError(f"sql/{file.path}: {setting.name}: a choice, and no other type, has several choices")
+        if setting.type == "choice" and setting.default not in setting.choices:
+            raise SourceError(f"sql/{file.path}: {setting.name} cannot be its default, {setting.default}")
     return settings
 
 
@@ -65,11 +72,12 @@ def write_for_each(settings: Iterable[Setting], text: str) -> str:
     return _FOR_EACH_SETTING.sub(written, text)
 
 
-def _values(setting: Setting) -> dict[str, str | None]:
+def _values(setting: Setting) -> dict[str, str | list[str] | None]:
     """Return the values of the placeholders. Bounds are texts, because those of intervals are."""
     return {
         "name": setting.name,
         "type": setting.type,
         "minimum": None if setting.minimum is None else str(setting.minimum),
         "maximum": None if setting.maximum is None else str(setting.maximum),
+        "choices": list(setting.choices) or None,
     }

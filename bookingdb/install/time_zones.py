@@ -27,7 +27,7 @@ class SessionOffTime(NamedTuple):
 
 
 class LostZone(NamedTuple):
-    """A zone that policies or sessions to come name, and that the server does not know.
+    """A zone that policies, weekly hours or sessions to come name, and that the server does not know.
 
     ``aliases`` are zones that it does know, with the rules that this one had; the likeliest comes first.
     """
@@ -36,6 +36,7 @@ class LostZone(NamedTuple):
     policies: int
     sessions: int
     aliases: list[str]
+    windows: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def sessions_off_time(connection: Connection) -> list[SessionOffTime]:
 
 
 def lost_zones(connection: Connection) -> list[LostZone]:
-    """List zones of policies and of sessions to come that the server does not know."""
+    """List zones of policies, of weekly hours and of sessions to come that the server does not know."""
     refuse_more_rights(connection)
     return [LostZone(*row) for row in connection.execute(script.query("lost_zones"))]
 

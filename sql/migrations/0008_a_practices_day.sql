@@ -203,6 +203,79 @@ drop function if exists bookingdb.require_free_time(bookingdb.effective_policy, 
 -- Opening hours and slots
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Who has weekly hours, or had some: without hours they are closed. Who never had any can be booked at any time. A
+-- trigger on weekly_hours fills it, and only set_weekly_hours(therapist, null) takes somebody out.
+create table bookingdb.therapists_with_hours (
+    therapist_id uuid not null,
+    constraint therapists_with_hours_pkey primary key (therapist_id)
+);
+
+-- Nobody knows who had hours before and has none now: they can be booked at any time, as before.
+insert into bookingdb.therapists_with_hours (therapist_id)
+select distinct w.therapist_id
+from bookingdb.weekly_hours as w;
+
+-- A window of somebody's hours, as written: windows that touch or overlap are several. The grid of slots can begin with
+-- each of them.
+create type bookingdb.opening_window as (
+    period tstzrange,
+    time_zone text
+);
+
+alter type bookingdb.opening_time add attribute windows bookingdb.opening_window[];
+
+alter type bookingdb.free_time add attribute windows bookingdb.opening_window[];
+
+alter table bookingdb.policies
+add column slot_anchor text,
+add constraint policies_slot_anchor_check check (slot_anchor in ('window', 'midnight'));
+
+-- A new installation runs all migrations in one transaction. Practices that have slots already keep the grid they know.
+update bookingdb.policies
+set
+    slot_anchor = case
+        when exists (
+            select from bookingdb.history as h
+            where h.name = '0001_core' and h.applied_at = transaction_timestamp()
+        ) then 'window'
+        else 'midnight'
+    end
+where therapist_id is null;
+
+alter table bookingdb.policies
+add constraint policies_default_has_slot_anchor check (therapist_id is not null or slot_anchor is not null);
+
+alter type bookingdb.effective_policy add attribute slot_anchor text;
+
+-- They have a parameter more. Calls in flight find the new functions by the old arguments.
+drop function if exists bookingdb.opening_times(bookingdb.effective_policy[], timestamptz, timestamptz);
+drop function if exists bookingdb.slot_starts(tstzmultirange, text, integer, integer);
+
+-- Windows of every second week (or third ...), counted from the Monday of the week of valid_from, and windows of a zone
+-- of their own, for a time in which the therapist works elsewhere.
+alter table bookingdb.weekly_hours
+add column every_weeks integer not null default 1,
+add column time_zone text,
+add constraint weekly_hours_every_weeks_check check (
+    every_weeks between 1 and 8 and (every_weeks = 1 or valid_from is not null)
+);
+
+-- The column is new, and so every row passes.
+alter table bookingdb.weekly_hours
+-- squawk-ignore adding-foreign-key-constraint
+add constraint weekly_hours_time_zone_fkey foreign key (time_zone) references bookingdb.time_zones (name);
+
+-- Windows of a zone that the server has lost.
+create index weekly_hours_time_zone_idx on bookingdb.weekly_hours (time_zone);
+
+alter type bookingdb.weekly_window
+add attribute every_weeks integer,
+add attribute time_zone text;
+
+-- Their result has more columns, and so they are made anew.
+drop function if exists public.get_weekly_hours(uuid);
+drop function if exists public.set_weekly_hours(uuid, jsonb);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Moves, limits and approval
 -- ---------------------------------------------------------------------------------------------------------------------

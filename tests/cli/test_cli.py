@@ -301,7 +301,9 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
     buffers = ("--buffer-before-minutes", 5, "--buffer-after-minutes", 10, "--minimum-notice", "12h")
     slots = ("--maximum-advance", "90d", "--slot-step-minutes", 30, "--slot-offset-minutes", 10)
     limits = ("--maximum-sessions-per-day", 6, "--maximum-sessions-per-week", 25, "--require-hours", "yes")
-    changed = answer(world.url, "policy", "set", *for_therapist, *window, *durations, *buffers, *slots, *limits)
+    anchor = ("--slot-anchor", "midnight")
+    given = (*window, *durations, *buffers, *slots, *limits, *anchor)
+    changed = answer(world.url, "policy", "set", *for_therapist, *given)
     assert changed == {
         **default,
         "therapist_id": therapist,
@@ -320,6 +322,7 @@ def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
         "maximum_sessions_per_day": 6,
         "maximum_sessions_per_week": 25,
         "require_hours": True,
+        "slot_anchor": "midnight",
     }
     # What was printed may be given again.
     again = answer(world.url, "policy", "set", *for_therapist, "--cancellation-window", changed["cancellation_window"])

@@ -367,11 +367,14 @@ def test_find_lists_the_earliest_free_therapist_first(world: World) -> None:
 
 # --- hours ---
 
+ANY_TIME = "no weekly hours: bookable at any time\n"
+
 
 def test_hours_are_set_and_shown_in_the_same_words(world: World) -> None:
     therapist = world.therapist()
-    assert bookingdb(world.url, "hours", "show", therapist).stdout == "no weekly hours: at any time\n"
-    week = ("mon-fri 09:00-12:00 13:00-17:00", f"sat 22:00-02:00 from {TOMORROW} to {TOMORROW + DAY}")
+    assert bookingdb(world.url, "hours", "show", therapist).stdout == ANY_TIME
+    week = ("mon-fri 09:00-12:00 13:00-17:00", f"sat 22:00-02:00 from {TOMORROW} to {TOMORROW + DAY}",
+            "sun 10:00-11:00 every 2 weeks from 2027-01-04 in Europe/Lisbon")  # fmt: skip
 
     changed = bookingdb(world.url, "hours", "set", therapist, *week)
 
@@ -382,9 +385,35 @@ def test_hours_are_set_and_shown_in_the_same_words(world: World) -> None:
     assert (
         answer(world.url, "hours", "set", therapist, *words) == answer(world.url, "hours", "show", therapist)["weekly"]
     )
-    assert bookingdb(world.url, "hours", "set", therapist, "--none").stdout == "no weekly hours: at any time\n"
+
+
+def test_hours_of_nobody_tell_closed_from_any_time(world: World) -> None:
+    therapist = world.therapist()
+    closed = "no weekly hours: closed, because there were some (--any-time opens)\n"
+    assert bookingdb(world.url, "hours", "set", therapist, "--none").stdout == ANY_TIME
+    bookingdb(world.url, "hours", "set", therapist, "mon 09:00-12:00")
+    assert bookingdb(world.url, "hours", "set", therapist, "--none").stdout == closed
+    assert bookingdb(world.url, "hours", "show", therapist).stdout == closed
+    assert answer(world.url, "hours", "show", therapist)["bookable_any_time"] is False
+    assert bookingdb(world.url, "hours", "set", therapist, "--none", "--any-time").exit_code == 2
+    assert bookingdb(world.url, "hours", "set", therapist, "--any-time").stdout == ANY_TIME
+    assert answer(world.url, "hours", "show", therapist)["bookable_any_time"] is True
     Bookings(world.connection).set_policy(require_hours=True)
-    assert bookingdb(world.url, "hours", "show", therapist).stdout == "no weekly hours: never\n"
+    required = "no weekly hours: closed, because the policy requires hours\n"
+    assert bookingdb(world.url, "hours", "show", therapist).stdout == required
+
+
+def test_status_counts_therapists_bookable_at_any_time(world: World) -> None:
+    never, had, must, _ = (world.therapist() for _ in range(4))
+    for week in ("mon 09:00-12:00",), ("--none",):
+        bookingdb(world.url, "hours", "set", had, *week)
+    Bookings(world.connection).set_policy(therapist_id=must, require_hours=True)
+    assert answer(world.url, "status")["always_open"] == 2
+    line = "Therapists who can be booked at any time, because they never had weekly hours: 2."
+    assert line in bookingdb(world.url, "status").stdout.splitlines()
+    bookingdb(world.url, "hours", "set", never, "mon 09:00-12:00")
+    Bookings(world.connection).set_policy(require_hours=True)
+    assert answer(world.url, "status")["always_open"] == 0
 
 
 def test_hours_from_a_file_are_what_was_printed(world: World, tmp_path: Path) -> None:
@@ -402,6 +431,8 @@ def test_hours_from_a_file_are_what_was_printed(world: World, tmp_path: Path) ->
         "end_time": "00:00:00",
         "valid_from": None,
         "valid_to": None,
+        "every_weeks": 1,
+        "time_zone": None,
     }
     for nonsense in ("{", "7", '{"weekly": "always"}', "[7]"):
         path.write_text(nonsense)
@@ -423,7 +454,7 @@ def test_a_date_is_closed_has_other_hours_or_is_as_usual(world: World) -> None:
         {"override_date": str(TOMORROW + DAY), "start_time": "13:00:00", "end_time": "00:00:00"},
     ]
     assert bookingdb(world.url, "hours", "show", therapist).stdout.splitlines() == [
-        "no weekly hours: at any time",
+        ANY_TIME.strip(),
         f"{TOMORROW} closed",
         f"{TOMORROW + DAY} 09:00-12:00 13:00-24:00",
     ]

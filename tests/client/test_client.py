@@ -331,6 +331,7 @@ async def test_hours_and_slots_on_every_kind_of_connection(shared_world: World, 
     async with opened(shared_world, kind) as database:
         bookings = database.bookings
         none = await result_of(bookings.get_weekly_hours(therapist))
+        assert await result_of(bookings.is_bookable_any_time(therapist))
         week = await result_of(bookings.set_weekly_hours(str(therapist), [evening, in_text]))
         kept = await result_of(bookings.get_weekly_hours(therapist))
         closed = await result_of(bookings.set_date_override(therapist, TOMORROW + day, []))

@@ -303,6 +303,13 @@ def test_yes_and_no(value: Any) -> None:
     assert refusal(calls.book_session_with_override, override_hours=value).detail["parameter"] == "p_override_hours"
 
 
+@pytest.mark.parametrize("value", ["noon", "", 1, True, ["window"]])
+def test_choice_is_one_of_its_values(value: Any) -> None:
+    for name in settings_of("choice"):
+        assert refusal(calls.set_policy, **{name: value}).detail["parameter"] == name
+    assert calls.set_policy(slot_anchor=None).parameters["p_settings"] == '{"slot_anchor": null}'
+
+
 def test_instants_need_a_zone() -> None:
     naive = dt.datetime(2030, 1, 7)
     for refused in (
@@ -419,9 +426,9 @@ def test_wrong_event_is_refused(event: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, 7, "[]", b"", WINDOW])
 def test_value_that_is_no_list_is_refused(value: Any) -> None:
-    assert refusal(calls.set_weekly_hours, hours=value).detail["parameter"] == "p_hours"
     assert refusal(calls.sync_external_busy, events=value).detail["parameter"] == "p_events"
     if value is not None:
+        assert refusal(calls.set_weekly_hours, hours=value).detail["parameter"] == "p_hours"
         assert refusal(calls.set_date_override, hours=value).detail["parameter"] == "p_hours"
 
 

@@ -73,7 +73,7 @@ async def test_refusal_leaves_a_trace_in_a_transaction_of_ours(asking: World, sl
 
 
 @pytest.mark.parametrize("kind", CALLERS)
-async def test_transaction_of_the_callers_is_recorded_after_its_rollback(
+async def test_callers_transaction_is_recorded_after_its_rollback(
     asking: World, slot: dict[str, Any], kind: str
 ) -> None:
     async with opened(asking, kind) as database:

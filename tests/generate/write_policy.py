@@ -30,7 +30,7 @@ def contents() -> dict[Path, str]:
 
 
 def _module(settings: Iterable[Setting]) -> str:
-    types = {setting.name: _PYTHON_TYPES[setting.type] for setting in settings}
+    types = {setting.name: _python_type(setting) for setting in settings}
     policy = "".join(f"    {name}: {type_}\n" for name, type_ in types.items())
     changes = "".join(f"    {name}: {type_} | None\n" for name, type_ in types.items())
     defaults = "".join(f'    "{setting.name}": {_default(setting)},\n' for setting in settings)
@@ -39,7 +39,7 @@ def _module(settings: Iterable[Setting]) -> str:
 
 import dataclasses
 from datetime import timedelta
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 from uuid import UUID
 
 from bookingdb.policy_setting import Setting
@@ -71,6 +71,17 @@ SETTINGS: Final = (
 '''
 
 
+def _python_type(setting: Setting) -> str:
+    """The type of a setting's values.
+
+    >>> _python_type(Setting("where", "choice", "Here or there.", "here", choices=("here", "there")))
+    'Literal["here", "there"]'
+    """
+    if setting.type == "choice":
+        return f"Literal[{', '.join(_python(choice) for choice in setting.choices)}]"
+    return _PYTHON_TYPES[setting.type]
+
+
 def _described(setting: Setting) -> str:
     """The entry of a setting in a docstring."""
     entry = f"{setting.name}: {setting.sentence} Range: {setting.range}."
@@ -95,6 +106,8 @@ def _declared(setting: Setting) -> str:
     values = {name: getattr(setting, name) for name in ("sentence", "default", "unit", "minimum", "maximum")}
     arguments = [_python(setting.name), _python(setting.type)]
     arguments += [f"{name}={_python(value)}" for name, value in values.items() if value is not None]
+    if setting.choices:
+        arguments.append(f"choices=({', '.join(map(_python, setting.choices))})")
     return "    Setting(\n" + "".join(f"        {argument},\n" for argument in arguments) + "    ),\n"
 
 

@@ -233,6 +233,30 @@ def test_upgrade_removes_people_of_an_interrupted_selftest(before: Before, upgra
 
 
 @everywhere
+def test_upgrade_leaves_the_grid_of_slots(before: Before, hosted_database: str, upgrade: Upgrade) -> None:
+    """A new installation has that of the windows."""
+    upgrade(before.world.connection)
+
+    assert before.world.scalar("select slot_anchor from get_policy()") == "midnight"
+    with connect(hosted_database) as new:
+        assert run(new, "select slot_anchor from get_policy()") == [("window",)]
+
+
+@pytest.mark.parametrize("before", [name for name in VERSIONS if name >= WITH_HOURS], indirect=True)
+@everywhere
+def test_upgrade_closes_nobody_and_knows_who_has_hours(before: Before, upgrade: Upgrade) -> None:
+    world = before.world
+    (had,) = world.run("select distinct therapist_id from bookingdb.weekly_hours")
+
+    upgrade(world.connection)
+
+    assert world.run("select therapist_id from bookingdb.therapists_with_hours") == [had]
+    world.run("delete from bookingdb.weekly_hours")
+    asked = "select is_bookable_any_time(%s)"
+    assert (world.scalar(asked, *had), world.scalar(asked, before.therapist)) == (False, True)
+
+
+@everywhere
 def test_keys_that_were_answered_before_are_answered_alike(before: Before, upgrade: Upgrade) -> None:
     connection = before.world.connection
     # What is left in a lot, and the status of a session, are told as they stand; the rest as it was answered first.

@@ -33,7 +33,7 @@ def test_default_policy_lacks_no_setting(world: World) -> None:
 def test_settings_are_columns_of_policies() -> None:
     effective = composite_types(SOURCE.migrations)["bookingdb.effective_policy"]
     columns = SOURCE.catalogue["columns"]
-    types = {"time zone": "text"}
+    types = {"time zone": "text", "choice": "text"}
     expected = {setting.name: types.get(setting.type, setting.type) for setting in SETTINGS}
 
     assert effective == {"therapist_id": "uuid", **expected, "has_hours": "boolean"}
@@ -63,6 +63,14 @@ def test_whole_numbers_have_the_range_of_their_constraint() -> None:
     ]
 
     assert [check for check in expected if check not in checks.values()] == []
+
+
+def test_choices_are_those_of_their_constraint() -> None:
+    for setting in SETTINGS:
+        if setting.type == "choice":
+            check = SOURCE.catalogue["constraints"][f"policies_{setting.name}_check on bookingdb.policies"]
+            listed = ", ".join(f"'{choice}'::text" for choice in setting.choices)
+            assert check["definition"] == f"CHECK (({setting.name} = ANY (ARRAY[{listed}])))"
 
 
 NUMBER = Setting("number", "integer", "A number.", 1, minimum=0, maximum=9)
@@ -107,6 +115,9 @@ def test_no_function_keeps_a_mark() -> None:
         ("[a]\ntype = 'flag'\ndefault = true\nsentence = 'A.'\n", "a has no type such as integer: flag"),
         ("[a]\ntype = 'integer'\ndefault = 1\nsentence = 'A.'\nminimum = 1\n", "a needs minimum and maximum"),
         ("[a]\ntype = 'boolean'\ndefault = true\nsentence = 'A.'\nminimum = 1\nmaximum = 2\n", "a cannot have minimum"),
+        ("[a]\ntype = 'choice'\ndefault = 'b'\nsentence = 'A.'\nchoices = ['b']\n", "a: a choice, and no other type"),
+        ("[a]\ntype = 'boolean'\ndefault = true\nsentence = 'A.'\nchoices = ['b', 'c']\n", "a: a choice, and no"),
+        ("[a]\ntype = 'choice'\ndefault = 'd'\nsentence = 'A.'\nchoices = ['b', 'c']\n", "a cannot be its default"),
     ],
 )
 def test_a_wrong_table_is_refused(table: str, problem: str) -> None:

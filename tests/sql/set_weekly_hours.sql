@@ -5,7 +5,10 @@ select plan(7);
 
 select pg_temp.is_declared($$
     set_weekly_hours(p_therapist_id uuid, p_hours jsonb)
-    returns table (weekday integer, start_time time, end_time time, valid_from date, valid_to date)
+    returns table (
+        weekday integer, start_time time, end_time time, valid_from date, valid_to date, every_weeks integer,
+        time_zone text
+    )
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by('set_weekly_hours', 'authenticated', 'service_role');

@@ -74,6 +74,10 @@ def clock_changes(zone: ZoneInfo, first: dt.date, days: int) -> list[Instant]:
     ]
 
 
+def monday(date: dt.date) -> dt.date:
+    return date - dt.timedelta(days=date.weekday())
+
+
 @dataclass(frozen=True)
 class Window:
     """Hours of a day, in minutes from midnight. An end at or before the start is on the next day."""
@@ -90,12 +94,17 @@ class WeeklyWindow:
     window: Window
     valid_from: dt.date | None = None
     valid_to: dt.date | None = None
+    # Counted from the week of valid_from, which is then given.
+    every_weeks: int = 1
+    # None: the therapist's.
+    zone: ZoneInfo | None = None
 
     def is_on(self, date: dt.date) -> bool:
         return (
             date.isoweekday() in self.weekdays
             and (self.valid_from is None or self.valid_from <= date)
             and (self.valid_to is None or date <= self.valid_to)
+            and (self.valid_from is None or (monday(date) - monday(self.valid_from)).days % (7 * self.every_weeks) == 0)
         )
 
 
@@ -108,6 +117,7 @@ class Policy:
     advance: int = 365 * DAY
     step: int = 15
     offset: int = 0
+    anchor: str = "window"
     per_day: int = UNLIMITED
     per_week: int = UNLIMITED
     require_hours: bool = False
@@ -154,6 +164,8 @@ class Model:
     zone: ZoneInfo
     policy: Policy = field(default_factory=Policy)
     weekly: list[WeeklyWindow] = field(default_factory=list)
+    # Whoever had hours and has none is closed.
+    had_hours: bool = False
     # No windows: closed on that date.
     overrides: dict[dt.date, list[Window]] = field(default_factory=dict)
     calendar: list[Busy] = field(default_factory=list)
@@ -162,24 +174,28 @@ class Model:
     # Hours
     # ------------------------------------------------------------------------------------------------------------------
 
-    def windows_on(self, date: dt.date) -> list[Window]:
-        """Return the windows that start on a date."""
-        if date in self.overrides:
-            return self.overrides[date]
-        if not self.weekly and not self.policy.require_hours:
-            return [Window(0, 0)]
-        return [weekly.window for weekly in self.weekly if weekly.is_on(date)]
+    @property
+    def is_always_open(self) -> bool:
+        return not self.weekly and not self.had_hours and not self.policy.require_hours
 
-    def opening(self, date: dt.date, window: Window) -> tuple[Instant, Instant]:
+    def windows_on(self, date: dt.date) -> list[tuple[Window, ZoneInfo]]:
+        """Return the windows that start on a date of their zone."""
+        if date in self.overrides:
+            return [(window, self.zone) for window in self.overrides[date]]
+        if self.is_always_open:
+            return [(Window(0, 0), self.zone)]
+        return [(weekly.window, weekly.zone or self.zone) for weekly in self.weekly if weekly.is_on(date)]
+
+    def opening(self, date: dt.date, window: Window, zone: ZoneInfo) -> tuple[Instant, Instant]:
         last_date = date if window.start < window.end else date + dt.timedelta(days=1)
-        return first_shown(self.zone, (date, window.start)), first_shown(self.zone, (last_date, window.end))
+        return first_shown(zone, (date, window.start)), first_shown(zone, (last_date, window.end))
 
     def open_minutes(self, start: Instant, end: Instant) -> bytearray:
         """Say of each minute between two instants (whole minutes) whether it is within hours."""
         minutes = bytearray(int(end - start) // MINUTE)
         for date in self._dates(start, end):
-            for window in self.windows_on(date):
-                opens, closes = self.opening(date, window)
+            for window, zone in self.windows_on(date):
+                opens, closes = self.opening(date, window, zone)
                 first, last = (min(max(0, int(edge - start) // MINUTE), len(minutes)) for edge in (opens, closes))
                 minutes[first:last] = b"\1" * (last - first)
         return minutes
@@ -270,6 +286,8 @@ class Model:
                 rules.add("weekly_hours")
             elif self.policy.require_hours:
                 rules.add("require_hours")
+            elif self.had_hours:
+                rules.add("weekly_hours")
         return frozenset(rules)
 
     def near_an_edge(self, start: Instant, now: Instant) -> bool:
@@ -280,21 +298,38 @@ class Model:
     def free_starts(self, start: Instant, end: Instant, length: int, step: int, now: Instant) -> list[Instant]:
         """Return the starts of the grid between two instants (whole minutes) that can be booked."""
         opened = self.open_minutes(start, end + length * MINUTE)
+        grid = self.grid_of_windows(start, end)
         free = []
         for number in range(int(end - start) // MINUTE):
             instant = start + number * MINUTE
             if (
                 0 not in opened[number : number + length]
                 and now + self.policy.notice <= instant <= now + self.policy.advance
-                and self.is_on_grid(instant, step)
+                and self.is_on_grid(instant, step, grid)
                 and self.is_clear(instant, instant + length * MINUTE)
                 and not self.full(instant)
             ):
                 free.append(instant)
         return free
 
-    def is_on_grid(self, instant: Instant, step: int) -> bool:
-        return clock(self.zone, instant)[1] % step == self.policy.offset % step
+    def grid_of_windows(self, start: Instant, end: Instant) -> list[tuple[Instant, Instant, ZoneInfo]]:
+        """Return when the windows open and close that the grid begins with; none where it begins at midnight."""
+        return [
+            (*self.opening(date, window, zone), zone)
+            for date in self._dates(start, end)
+            if self.policy.anchor == "window" and (date in self.overrides or not self.is_always_open)
+            for window, zone in self.windows_on(date)
+        ]
+
+    def is_on_grid(self, instant: Instant, step: int, grid: list[tuple[Instant, Instant, ZoneInfo]]) -> bool:
+        """Whether the clock is at a point of a window's grid, or outside of all windows of the day's."""
+        shown = []
+        for opens, closes, zone in grid:
+            if opens <= instant < closes:
+                (date, minute), (first, begin) = clock(zone, instant), clock(zone, opens)
+                shown.append((date - first).days * 1440 + minute - begin)
+        shown = shown or [clock(self.zone, instant)[1]]
+        return any((minutes - self.policy.offset) % step == 0 for minutes in shown)
 
 
 @dataclass

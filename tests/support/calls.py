@@ -81,6 +81,7 @@ CALLS = {
     "next_available_slot": Call("%(therapist)s, 60, null, null, null, null, null", Allowed.ANYBODY),
     "find_available_therapists": Call("now(), now() + interval '3 days', 60, null, 20", Allowed.ANYBODY),
     "get_weekly_hours": Call("%(therapist)s", Allowed.ANYBODY),
+    "is_bookable_any_time": Call("%(therapist)s", Allowed.ANYBODY),
     "set_weekly_hours": Call(
         """%(therapist)s, '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'""", Allowed.THERAPISTS_TIME
     ),

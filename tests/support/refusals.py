@@ -62,6 +62,7 @@ TABLES = (
     "bookingdb.policies",
     "bookingdb.holds",
     "bookingdb.weekly_hours",
+    "bookingdb.therapists_with_hours",
     "bookingdb.date_overrides",
 )
 

@@ -109,6 +109,7 @@ def borrow(connection: Connection) -> tuple[list[UUID], list[UUID]]:
 def forget_hours(connection: Connection, therapist: UUID) -> None:
     """Let a therapist be booked at any time of a day."""
     connection.execute("delete from bookingdb.weekly_hours where therapist_id = %s", [therapist])
+    connection.execute("delete from bookingdb.therapists_with_hours where therapist_id = %s", [therapist])
     connection.execute("delete from bookingdb.date_overrides where therapist_id = %s", [therapist])
 
 

@@ -71,12 +71,14 @@ begin
             );
 
         if array(
-            select (w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to)::bookingdb.weekly_window
+            select (
+                w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to, w.every_weeks, w.time_zone
+            )::bookingdb.weekly_window
             from bookingdb.weekly_hours as w
             where w.therapist_id = v_therapist_id
             order by w.weekday, w.start_time, w.id
         ) = array(
-            select (n.weekday, n.start_time, n.end_time, null, null)::bookingdb.weekly_window
+            select (n.weekday, n.start_time, n.end_time, null, null, 1, null)::bookingdb.weekly_window
             from bookingdb.schedule_windows(v_document) as n
             order by n.weekday, n.start_time
         ) then

@@ -84,7 +84,7 @@ begin
         -- Candidates come in order of their first free timestamp. Their first slot is not before it, so that nobody
         -- after the last of enough results is looked at.
         for v_candidate in
-            select f.therapist_id, f.starts
+            select f.therapist_id, f.starts, f.windows
             from bookingdb.free_times(v_policies, v_span, v_length, null, true) as f
             where not isempty(f.starts)
             order by lower(f.starts), f.therapist_id
@@ -99,7 +99,8 @@ begin
                     select s.start
                     from bookingdb.slot_starts(
                         v_starts * tstzmultirange(tstzrange(null, lower(v_starts) + interval '24 hours')),
-                        v_policy.time_zone, v_policy.slot_step_minutes, v_policy.slot_offset_minutes
+                        v_policy.time_zone, v_policy.slot_step_minutes, v_policy.slot_offset_minutes,
+                        v_candidate.windows
                     ) as s (start)
                     order by s.start
                     limit 1
@@ -107,7 +108,8 @@ begin
                 (
                     select s.start
                     from bookingdb.slot_starts(
-                        v_starts, v_policy.time_zone, v_policy.slot_step_minutes, v_policy.slot_offset_minutes
+                        v_starts, v_policy.time_zone, v_policy.slot_step_minutes, v_policy.slot_offset_minutes,
+                        v_candidate.windows
                     ) as s (start)
                     order by s.start
                     limit 1

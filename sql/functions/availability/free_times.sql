@@ -38,10 +38,11 @@ begin
                 from bookingdb.full_times(t, p_span, p_except_id, p_client_id) as f
             ), '{}')
             else '{}'
-        end
+        end,
+        o.windows
     from unnest(p_policies) as t
     left join bookingdb.opening_times(
-        case when p_with_hours then p_policies else '{}' end, lower(p_span), upper(p_span) + p_length
+        case when p_with_hours then p_policies else '{}' end, lower(p_span), upper(p_span) + p_length, true
     ) as o on o.therapist_id = t.therapist_id;
 end;
 $function$;

@@ -17,7 +17,7 @@ begin
     perform bookingdb.require_known_therapist(p_therapist_id);
 
     return query
-    select w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to
+    select w.weekday, w.start_time, w.end_time, w.valid_from, w.valid_to, w.every_weeks, w.time_zone
     from bookingdb.weekly_hours as w
     where w.therapist_id = p_therapist_id
     order by w.weekday, w.start_time, w.valid_from nulls first, w.id;
@@ -25,4 +25,4 @@ end;
 $function$;
 
 comment on function bookingdb.get_weekly_hours(uuid) is
-'Returns a therapist''s weekly hours in their local time, in order: weekday 1 (Monday) to 7, a window''s start and end (an end at or before the start is on the next day), from and to which date it is valid. Without any row the therapist can be booked at any time, unless the policy says require_hours. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';
+'Returns a therapist''s weekly hours in their local time, in order: weekday 1 (Monday) to 7, a window''s start and end (an end at or before the start is on the next day), from and to which date it is valid, that it is on every week or on every second one (third ...; counted from the week of valid_from), and its zone where that is not the therapist''s. Without any row the therapist is closed, or can be booked at any time if they never had hours: see is_bookable_any_time(). For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';

@@ -12,8 +12,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- A therapist without hours who needs none is always there. (The conditions are nested: an expression with a query
-    -- in it is run as a query, even where its first part decides.)
+    -- A therapist who needs no hours and never had any is always there. (The conditions are nested: an expression with
+    -- a query in it is run as a query, even where its first part decides.)
     if p_with_hours and (p_policy.require_hours or p_policy.has_hours) then
         if not exists (
             select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o

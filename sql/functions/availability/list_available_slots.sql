@@ -49,7 +49,7 @@ begin
         ) as f
         cross join lateral bookingdb.slot_starts(
             f.starts, v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes),
-            v_policy.slot_offset_minutes
+            v_policy.slot_offset_minutes, f.windows
         ) as s (start)
         -- offset 0: computed once, not wherever it is named.
         offset 0

@@ -38,4 +38,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_opening_hours(uuid, date, date, text) is
-'Lists when a therapist works from p_from to p_to (both included, at most 366 days; dates of p_time_zone, else of the therapist''s zone): weekly hours and their overrides, as periods of timestamps in order, booked or not. A therapist without weekly hours who needs none is there all the time. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';
+'Lists when a therapist works from p_from to p_to (both included, at most 366 days; dates of p_time_zone, else of the therapist''s zone): weekly hours and their overrides, as periods of timestamps in order, booked or not. A therapist who never had weekly hours and needs none is there all the time. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';

@@ -25,6 +25,7 @@ declare
     v_span tstzrange;
     v_bookable tstzrange;
     v_open tstzmultirange;
+    v_windows bookingdb.opening_window[];
     v_free tstzmultirange := '{}';
 begin
     perform bookingdb.authorise_anyone();
@@ -37,10 +38,9 @@ begin
 
     v_span := bookingdb.span_of_dates(p_from, p_to, v_time_zone);
     v_bookable := bookingdb.bookable_span(v_policy);
-    v_open := (
-        select o.open
-        from bookingdb.opening_times(array[v_policy], lower(v_span), upper(v_span) + v_length) as o
-    );
+    select o.open, o.windows
+    into v_open, v_windows
+    from bookingdb.opening_times(array[v_policy], lower(v_span), upper(v_span) + v_length, true) as o;
     if v_span && v_bookable then
         v_free := (
             select f.starts
@@ -60,7 +60,7 @@ begin
         end
     from bookingdb.slot_starts(
         tstzmultirange(v_span), v_policy.time_zone, coalesce(p_step_minutes, v_policy.slot_step_minutes),
-        v_policy.slot_offset_minutes
+        v_policy.slot_offset_minutes, v_windows
     ) as s (start)
     order by s.start;
 end;

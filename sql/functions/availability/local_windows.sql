@@ -6,7 +6,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    c_names constant text[] := array['weekday', 'start_time', 'end_time', 'valid_from', 'valid_to'];
+    c_names constant text[] := array[
+        'weekday', 'start_time', 'end_time', 'valid_from', 'valid_to', 'every_weeks', 'time_zone'
+    ];
     v_window jsonb;
     v_number bigint;
     v_is_valid boolean;
@@ -31,7 +33,9 @@ begin
                 and coalesce(v_window ->> 'end_time' ~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)(:00)?$', false)
                 and coalesce(v_window ->> 'weekday' ~ '^[1-7]$', true)
                 and coalesce(v_window ->> 'valid_from' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', true)
-                and coalesce(v_window ->> 'valid_to' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', true);
+                and coalesce(v_window ->> 'valid_to' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', true)
+                and coalesce(v_window ->> 'every_weeks' ~ '^[1-8]$', true)
+                and coalesce(jsonb_typeof(v_window -> 'time_zone') in ('string', 'null'), true);
             if v_is_valid then
                 v_read := row(
                     v_window ->> 'weekday',
@@ -39,11 +43,15 @@ begin
                     -- An end of 24:00 is stored as 00:00, which is on the next day.
                     regexp_replace(v_window ->> 'end_time', '^24:00', '00:00'),
                     v_window ->> 'valid_from',
-                    v_window ->> 'valid_to'
+                    v_window ->> 'valid_to',
+                    v_window ->> 'every_weeks',
+                    v_window ->> 'time_zone'
                 );
                 v_is_valid := not (
                     v_read.valid_from > v_read.valid_to
                     or least(v_read.valid_from, v_read.valid_to) < date '1900-01-01'
+                    -- Nobody could say which weeks are meant.
+                    or (v_read.every_weeks > 1 and v_read.valid_from is null)
                 );
             end if;
         exception
@@ -57,10 +65,11 @@ begin
                 'parameter', p_parameter, 'window', v_number
             ));
         end if;
+        perform bookingdb.resolve_time_zone(v_read.time_zone, null);
         return next v_read;
     end loop;
 end;
 $function$;
 
 comment on function bookingdb.local_windows(text, jsonb) is
-'Reads windows from a JSON array: start_time and end_time (HH:MM), optionally weekday, valid_from and valid_to (YYYY-MM-DD). DETAIL counts windows from 1. Raises: invalid_parameter.';
+'Reads windows from a JSON array: start_time, end_time; optionally weekday, valid_from, valid_to, every_weeks, time_zone. DETAIL counts windows from 1. Raises: invalid_parameter.';

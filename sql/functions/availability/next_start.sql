@@ -31,7 +31,7 @@ begin
         ) as f
         cross join lateral bookingdb.slot_starts(
             f.starts, p_policy.time_zone, coalesce(p_step_minutes, p_policy.slot_step_minutes),
-            p_policy.slot_offset_minutes
+            p_policy.slot_offset_minutes, f.windows
         ) as s (start)
         order by s.start
         limit 1;

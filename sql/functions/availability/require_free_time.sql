@@ -39,6 +39,10 @@ begin
                 select from bookingdb.weekly_hours as w where w.therapist_id = p_policy.therapist_id
             ) then 'weekly_hours'
             when p_policy.require_hours then 'require_hours'
+            -- There were hours.
+            when exists (
+                select from bookingdb.therapists_with_hours as h where h.therapist_id = p_policy.therapist_id
+            ) then 'weekly_hours'
             -- The session reaches into a closed date.
             else 'date_override'
         end;

@@ -16,7 +16,7 @@ begin
     end if;
     if p_hours is not null and exists (
         select from bookingdb.local_windows('p_hours', p_hours) as w
-        where num_nonnulls(w.weekday, w.valid_from, w.valid_to) > 0
+        where num_nonnulls(w.weekday, w.valid_from, w.valid_to, w.every_weeks, w.time_zone) > 0
     ) then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_hours'));
     end if;

@@ -2,7 +2,8 @@ create or replace function bookingdb.slot_starts(
     p_starts tstzmultirange,
     p_time_zone text,
     p_step_minutes integer,
-    p_offset_minutes integer
+    p_offset_minutes integer,
+    p_windows bookingdb.opening_window[] default null
 )
 returns setof timestamptz
 language plpgsql
@@ -16,9 +17,69 @@ declare
     v_to constant date := (upper(p_starts) at time zone p_time_zone)::date;
     v_offset constant interval := bookingdb.steady_offset(v_from, v_to, p_time_zone);
     v_step constant interval := make_interval(mins => p_step_minutes);
+    v_shift constant interval := make_interval(mins => p_offset_minutes % p_step_minutes);
     v_origin timestamptz;
+    v_hours tstzmultirange;
+    v_length interval;
 begin
     if isempty(p_starts) then
+        return;
+    end if;
+
+    if p_windows is not null then
+        select range_agg(w.period), sum(upper(w.period) - lower(w.period))
+        into v_hours, v_length
+        from unnest(p_windows) as w;
+        -- Outside of all windows the grid is that of each day. A list of free times has nothing there.
+        if not p_starts <@ v_hours then
+            return query
+            select s.start
+            from bookingdb.slot_starts(p_starts - v_hours, p_time_zone, p_step_minutes, p_offset_minutes) as s (start);
+        end if;
+        -- Windows overlap: a point of two grids counts once.
+        if v_length > (select sum(upper(h.period) - lower(h.period)) from unnest(v_hours) as h (period)) then
+            return query
+            select distinct s.start
+            from unnest(p_windows) as w
+            cross join lateral bookingdb.slot_starts(
+                p_starts * tstzmultirange(w.period), p_time_zone, p_step_minutes, p_offset_minutes, array[w]
+            ) as s (start);
+            return;
+        end if;
+
+        -- Each window has a grid of its own, which starts with it and follows its clock. Where the clocks change, each
+        -- minute is looked at.
+        return query
+        select g.start
+        from (
+            select
+                w.period,
+                w.time_zone,
+                s.is_steady,
+                case when s.is_steady then v_step else interval '1 minute' end as step,
+                case when s.is_steady then lower(w.period) + v_shift else lower(w.period) end as origin
+            from unnest(p_windows) as w
+            cross join lateral (
+                select
+                    (v_offset is not null and w.time_zone = p_time_zone)
+                    or upper(w.period) at time zone w.time_zone - lower(w.period) at time zone w.time_zone
+                    = upper(w.period) - lower(w.period) as is_steady
+                -- offset 0: computed once, not wherever it is named.
+                offset 0
+            ) as s
+        ) as w
+        cross join lateral generate_series(w.origin, upper(w.period), w.step) as g (start)
+        where p_starts @> g.start
+            and w.period @> g.start
+            and (
+                w.is_steady
+                -- A clock that goes back may show less than at the window's start.
+                or (
+                    extract(
+                        epoch from g.start at time zone w.time_zone - lower(w.period) at time zone w.time_zone
+                    )::integer / 60 - p_offset_minutes
+                ) % p_step_minutes = 0
+            );
         return;
     end if;
 
@@ -61,5 +122,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.slot_starts(tstzmultirange, text, integer, integer) is
-'Returns the grid points in a set of timestamps, in no order: offset, offset + step, and so on, in minutes from local midnight. An hour that occurs twice has its points twice.';
+comment on function bookingdb.slot_starts(tstzmultirange, text, integer, integer, bookingdb.opening_window[]) is
+'Returns the grid points in a set of timestamps, in no order: every step, shifted by the offset, from the start of each window; outside of them from local midnight. Repeated hours repeat their points.';

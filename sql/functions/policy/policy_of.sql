@@ -11,7 +11,7 @@ begin
         select row(
             p_therapist_id,
             coalesce(o.:name, d.:name), -- for each setting up to require_hours
-            exists (select from bookingdb.weekly_hours as w where w.therapist_id = p_therapist_id)
+            exists (select from bookingdb.therapists_with_hours as w where w.therapist_id = p_therapist_id)
                 or exists (select from bookingdb.date_overrides as v where v.therapist_id = p_therapist_id),
             coalesce(o.:name, d.:name) -- for each setting after require_hours
         )::bookingdb.effective_policy
@@ -23,4 +23,4 @@ end;
 $function$;
 
 comment on function bookingdb.policy_of(uuid) is
-'Returns the policy of a therapist, or (NULL) the default one: each setting is the therapist''s own, else the default''s. has_hours says whether there are weekly hours or overrides.';
+'Returns the policy of a therapist, or (NULL) the default one: each setting is the therapist''s own, else the default''s. has_hours says whether there are or were weekly hours, or are overrides.';

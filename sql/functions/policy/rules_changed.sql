@@ -31,6 +31,11 @@ begin
         );
     end if;
 
+    -- A statement without rows fires the trigger, too.
+    if v_people = '{}' then
+        return null;
+    end if;
+
     -- A booking locks its people before it marks them. A writer who only marked them, and books later, would deadlock
     -- with it. This statement has locked its row, and functions lock the person before the row: give up with busy
     -- before Postgres looks for a deadlock and ends that call.
@@ -39,6 +44,16 @@ begin
     )) * 1000))::text, true);
     perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE' or bookingdb.are_therapists(v_people));
     perform set_config('lock_timeout', v_lock_timeout, true);
+    -- A therapist who gets weekly hours is closed once they are gone. While there are some, nobody takes that back.
+    if tg_table_name in ('weekly_hours', 'therapists_with_hours') then
+        insert into bookingdb.therapists_with_hours (therapist_id)
+        select p.id
+        from unnest(v_people) as p (id)
+        -- offset 0: look-ups by id, whatever the statistics say.
+        where exists (select from bookingdb.weekly_hours as w where w.therapist_id = p.id offset 0)
+            and not exists (select from bookingdb.therapists_with_hours as h where h.therapist_id = p.id offset 0)
+        on conflict do nothing;
+    end if;
     perform bookingdb.mark_rules_changed(v_people);
     return null;
 end;

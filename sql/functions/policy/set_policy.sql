@@ -18,6 +18,7 @@ declare
     v_type text;
     v_minimum text;
     v_maximum text;
+    v_choices text[];
     v_is_allowed boolean;
     v_lock_timeout text;
 begin
@@ -58,12 +59,12 @@ begin
 
         -- What each setting may be. Bounds are texts, because the connection's IntervalStyle changes how intervals are
         -- shown.
-        select s.type, s.minimum, s.maximum
-        into v_type, v_minimum, v_maximum
+        select s.type, s.minimum, s.maximum, s.choices
+        into v_type, v_minimum, v_maximum, v_choices
         from (
             values
-            (:'name', :'type', :'minimum', :'maximum') -- for each setting
-        ) as s (name, type, minimum, maximum)
+            (:'name', :'type', :'minimum', :'maximum', :'choices'::text[]) -- for each setting
+        ) as s (name, type, minimum, maximum, choices)
         where s.name = v_name;
         if not found then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
@@ -79,6 +80,7 @@ begin
                 -- An interval needs its units: a bare 48 would be seconds.
                 when 'interval' then (v_value ~ '[[:alpha:]:]' or v_value = '0')
                     and v_value::interval between v_minimum::interval and v_maximum::interval
+                when 'choice' then v_value = any (v_choices)
                 else v_value in ('true', 'false')
             end;
         exception
@@ -90,7 +92,8 @@ begin
             perform bookingdb.raise_error('invalid_parameter', jsonb_strip_nulls(jsonb_build_object(
                 'parameter', v_name,
                 'minimum', case v_type when 'integer' then to_jsonb(v_minimum::integer) else to_jsonb(v_minimum) end,
-                'maximum', case v_type when 'integer' then to_jsonb(v_maximum::integer) else to_jsonb(v_maximum) end
+                'maximum', case v_type when 'integer' then to_jsonb(v_maximum::integer) else to_jsonb(v_maximum) end,
+                'choices', to_jsonb(v_choices)
             )));
         end if;
     end loop;

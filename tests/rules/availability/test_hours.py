@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import psycopg
+import pytest
 from psycopg.types.json import Jsonb
 
 from tests.support import World
@@ -69,14 +71,14 @@ def test_a_week_is_written_told_and_read_in_order(world: World) -> None:
         SUNDAYS_OF_2020,
     )  # fmt: skip
     week = [
-        (1, dt.time(9), dt.time(12), None, None), (1, dt.time(13), dt.time(17, 24), None, None),
-        (5, dt.time(22), dt.time(2), None, None),
-        (7, dt.time(0), dt.time(0), dt.date(2020, 1, 1), dt.date(2020, 12, 31)),
+        (1, dt.time(9), dt.time(12), None, None, 1, None), (1, dt.time(13), dt.time(17, 24), None, None, 1, None),
+        (5, dt.time(22), dt.time(2), None, None, 1, None),
+        (7, dt.time(0), dt.time(0), dt.date(2020, 1, 1), dt.date(2020, 12, 31), 1, None),
     ]  # fmt: skip
     assert [tuple(row.values()) for row in answer] == week
     assert world.run(
-        "select therapist_id, weekday, start_time, end_time, valid_from, valid_to from bookingdb.weekly_hours"
-        " order by weekday, start_time"
+        "select therapist_id, weekday, start_time, end_time, valid_from, valid_to, every_weeks, time_zone"
+        " from bookingdb.weekly_hours order by weekday, start_time"
     ) == [(therapist, *window) for window in week]
     assert changes(world) == [(therapist, {"therapist_id": str(therapist)})]
     with nothing_written(world):
@@ -133,15 +135,13 @@ def test_windows_that_touch_are_one(world: World) -> None:
 
 
 def test_another_week_takes_the_place_of_the_old_one(world: World) -> None:
-    """What was booked stays; an empty week is none, and a week has 200 windows at most."""
+    """What was booked stays, and a week has 200 windows at most."""
     therapist = world.therapist()
     set_week(world, therapist, {"weekday": 2, "start_time": "09:00", "end_time": "12:00"}, NINE_TO_TWELVE)
     world.book(world.client(credits=1), therapist, "10:00", session_date=MONDAY + DAY)
     assert len(set_week(world, therapist, NINE_TO_TWELVE)) == 1
     assert world.run("select weekday from bookingdb.weekly_hours") == [(1,)]
     assert world.run("select status from sessions") == [("scheduled",)]
-    assert set_week(world, therapist) == []
-    assert busy(world, therapist, (1, "03:00", "04:00")) == [False]
     assert len(set_week(world, therapist, *[NINE_TO_TWELVE] * 200)) == 200
 
 
@@ -150,6 +150,216 @@ def test_a_client_has_no_hours_of_their_own(hosted_world: World) -> None:
     client = hosted_world.client()
     with logged_in(hosted_world, client) as connection, nothing_written(hosted_world), refused("therapist_not_found"):
         rows(connection, "set_weekly_hours", therapist_id=client, hours=Jsonb([]))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Every second week, and in another zone
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def open_dates(world: World, therapist: UUID, days: int = 63) -> list[int]:
+    """Return the days after the Monday on which the therapist is there, in the dates of their zone."""
+    opened = world.run(
+        "select (start_time at time zone 'UTC')::date from list_opening_hours(%s, %s, %s, 'UTC')",
+        therapist, MONDAY, MONDAY + days * DAY,
+    )  # fmt: skip
+    return [(date - MONDAY).days for (date,) in opened]
+
+
+def test_window_of_every_second_week_skips_the_others(world: World) -> None:
+    """The week of valid_from is the first, whichever day of it that is."""
+    therapist = world.therapist()
+    tuesday = {"weekday": 2, "start_time": "09:00", "end_time": "12:00"}
+    for every, start, expected in (
+        (2, 0, [1, 15, 29, 43, 57]), (2, 1, [1, 15, 29, 43, 57]), (2, 6, [15, 29, 43, 57]), (2, -1, [8, 22, 36, 50]),
+        (3, 0, [1, 22, 43]), (8, -56, [1, 57]), (1, 10, [15, 22, 29, 36, 43, 50, 57]),
+    ):  # fmt: skip
+        valid_from = (MONDAY + start * DAY).isoformat()
+        (row,) = set_week(world, therapist, {**tuesday, "every_weeks": every, "valid_from": valid_from})
+        assert (row["every_weeks"], row["time_zone"]) == (every, None)
+        assert open_dates(world, therapist) == expected, (every, start)
+    # The other weeks can have other hours, and an override takes the place of either.
+    weeks = [{**tuesday, "every_weeks": 2, "valid_from": (MONDAY + start * DAY).isoformat()} for start in (0, 7)]
+    set_week(world, therapist, *weeks)
+    set_date(world, therapist, 8, [])
+    assert open_dates(world, therapist) == [1, 15, 22, 29, 36, 43, 50, 57]
+    assert busy(world, therapist, (1, "09:00", "10:00"), (8, "09:00", "10:00")) == [False, True]
+
+
+def test_window_of_another_zone_is_on_that_zones_clock(world: World) -> None:
+    """Its dates are that zone's, too; an override of the date takes its place."""
+    therapist = world.therapist("Europe/Berlin")
+    lisbon = {"weekday": 1, "start_time": "09:00", "end_time": "12:00", "time_zone": "Europe/Lisbon"}
+    (row,) = set_week(world, therapist, {**lisbon, "valid_to": (MONDAY + 7 * DAY).isoformat()})
+    assert (row["every_weeks"], row["time_zone"]) == (1, "Europe/Lisbon")
+    # Berlin is an hour ahead.
+    periods = [(0, "10:00", "11:00"), (0, "12:00", "13:00"), (0, "09:30", "10:30"), (7, "10:00", "11:00"),
+               (14, "10:00", "11:00")]  # fmt: skip
+    assert busy(world, therapist, *periods) == [False, False, True, False, True]
+    set_date(world, therapist, 0, [{"start_time": "20:00", "end_time": "21:00"}])
+    assert busy(world, therapist, (0, "10:00", "11:00"), (0, "20:00", "21:00")) == [True, False]
+    set_date(world, therapist, 0, None)
+    # Monday morning of Auckland is Sunday in Berlin.
+    auckland = {"weekday": 1, "start_time": "06:00", "end_time": "09:00", "time_zone": "Pacific/Auckland"}
+    set_week(world, therapist, auckland)
+    opened = world.run("select start_time from list_opening_hours(%s, %s, %s)", therapist, MONDAY, MONDAY + 7 * DAY)
+    start = dt.datetime.combine(MONDAY + 7 * DAY, dt.time(6), ZoneInfo("Pacific/Auckland"))
+    assert opened == [(start,)]
+    assert start.astimezone(ZoneInfo("Europe/Berlin")).date() == MONDAY + 6 * DAY
+    set_date(world, therapist, 7, [])
+    assert busy(world, therapist, (6, f"{start.astimezone(ZoneInfo('Europe/Berlin')):%H:%M}", "20:00")) == [True]
+
+
+def test_grid_of_a_window_is_on_the_clock_of_its_zone(world: World) -> None:
+    therapist = world.therapist("Europe/Berlin")
+    set_week(
+        world, therapist,
+        {"weekday": 1, "start_time": "09:15", "end_time": "12:15", "time_zone": "Asia/Kathmandu"},
+    )  # fmt: skip
+    slots = world.run(
+        "select start_time from list_available_slots(%s, %s, %s, 60, 'Asia/Kathmandu', 60)", therapist, MONDAY, MONDAY
+    )
+    kathmandu = ZoneInfo("Asia/Kathmandu")
+    assert [f"{start.astimezone(kathmandu):%H:%M}" for (start,) in slots] == ["09:15", "10:15", "11:15"]
+    found = world.run(
+        "select start_time from find_available_therapists(%s, %s, 60, %s)",
+        dt.datetime.combine(MONDAY, dt.time(), kathmandu), MONDAY + 2 * DAY, [therapist],
+    )  # fmt: skip
+    assert found == slots[:1]
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ({"every_weeks": 2}, "invalid_parameter"),
+        ({"every_weeks": 0, "valid_from": "2030-01-01"}, "invalid_parameter"),
+        ({"every_weeks": 9, "valid_from": "2030-01-01"}, "invalid_parameter"),
+        ({"every_weeks": 1.5, "valid_from": "2030-01-01"}, "invalid_parameter"),
+        ({"time_zone": 7}, "invalid_parameter"),
+        ({"time_zone": "Mars/Olympus"}, "invalid_time_zone"),
+        ({"time_zone": ""}, "invalid_time_zone"),
+    ],
+)
+def test_window_of_no_week_or_zone_is_refused(world: World, field: dict[str, Any], code: str) -> None:
+    therapist = world.therapist()
+    with nothing_written(world), refused(code) as refusal:
+        set_week(world, therapist, NINE_TO_TWELVE, {**NINE_TO_TWELVE, **field})
+    assert refusal.detail.get("window") in (2, None)
+    with nothing_written(world), refused(code):
+        set_date(world, therapist, 0, [{"start_time": "09:00", "end_time": "12:00", **field}])
+
+
+def test_date_has_no_windows_of_weeks_or_zones(world: World) -> None:
+    therapist = world.therapist()
+    for field in ({"every_weeks": 1}, {"time_zone": "UTC"}):
+        with nothing_written(world), refused("invalid_parameter"):
+            set_date(world, therapist, 0, [{"start_time": "09:00", "end_time": "12:00", **field}])
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# No hours: nobody knows any, or there were some
+# ----------------------------------------------------------------------------------------------------------------------
+
+NIGHT = (1, "03:00", "04:00")
+
+
+def forget_hours(world: World, therapist: UUID) -> None:
+    assert rows(world.connection, "set_weekly_hours", therapist_id=therapist, hours=None) == []
+
+
+def is_bookable_any_time(world: World, therapist: UUID) -> bool:
+    asked: bool = world.scalar("select is_bookable_any_time(%s)", therapist)
+    # Whatever asks, answers alike.
+    assert busy(world, therapist, NIGHT) == [not asked]
+    listed = world.run("select * from list_available_slots(%s, %s, %s)", therapist, MONDAY + DAY, MONDAY + DAY)
+    opened = world.run("select * from list_opening_hours(%s, %s, %s)", therapist, MONDAY + DAY, MONDAY + DAY)
+    week = dt.timedelta(days=8)
+    found = world.run(
+        "select * from find_available_therapists(%s, %s, 60, %s)", MONDAY, MONDAY + week, [therapist]
+    )  # fmt: skip
+    first = world.run("select * from next_available_slot(%s)", therapist)
+    assert [bool(answer) for answer in (listed, opened, found, first)] == [asked] * 4
+    return asked
+
+
+REMOVALS = {
+    "function": "select set_weekly_hours(%s, '[]')",
+    "delete": "delete from bookingdb.weekly_hours where therapist_id = %s",
+    "truncate": "truncate bookingdb.weekly_hours",
+    "another_therapist": "update bookingdb.weekly_hours set therapist_id = gen_random_uuid() where therapist_id = %s",
+}
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+@pytest.mark.parametrize("entry", ["function", "insert"])
+def test_therapist_whose_hours_are_removed_is_closed(world: World, entry: str, removal: str) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    if entry == "function":
+        set_week(world, therapist, NINE_TO_TWELVE)
+    else:
+        world.run(
+            "insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)"
+            " values (%s, 1, '09:00', '12:00')", therapist
+        )  # fmt: skip
+    statement = REMOVALS[removal]
+    world.run(statement, *([therapist] if "%s" in statement else []))
+    assert not is_bookable_any_time(world, therapist)
+    with nothing_written(world), refused("outside_availability") as refusal:
+        world.book(client, therapist, "03:00", session_date=MONDAY)
+    assert (refusal.detail["rule"], refusal.detail["next_free"]) == ("weekly_hours", None)
+    # A date can be opened; the others stay closed.
+    set_date(world, therapist, 0, [{"start_time": "09:00", "end_time": "12:00"}])
+    assert busy(world, therapist, (0, "09:00", "10:00"), NIGHT) == [False, True]
+    assert world.violations() == []
+
+
+def test_therapist_whose_hours_are_over_is_closed(world: World) -> None:
+    therapist = world.therapist()
+    set_week(world, therapist, SUNDAYS_OF_2020)
+    assert not is_bookable_any_time(world, therapist)
+    set_week(world, therapist)
+    assert not is_bookable_any_time(world, therapist)
+
+
+def test_therapist_who_never_had_hours_stays_bookable(world: World) -> None:
+    """Also one who says so with an empty week, or has exceptions only; unless hours are required."""
+    therapist = world.therapist()
+    assert is_bookable_any_time(world, therapist)
+    set_week(world, therapist)
+    assert is_bookable_any_time(world, therapist)
+    set_date(world, therapist, 0, [])
+    assert busy(world, therapist, (0, "03:00", "04:00"), NIGHT) == [True, False]
+    set_date(world, therapist, 0, None)
+    world.run("select set_policy('{\"require_hours\": true}')")
+    assert not is_bookable_any_time(world, therapist)
+
+
+def test_hours_that_are_forgotten_close_nobody(world: World) -> None:
+    therapist = world.therapist()
+    for _ in range(2):
+        set_week(world, therapist, NINE_TO_TWELVE)
+        forget_hours(world, therapist)
+        assert is_bookable_any_time(world, therapist)
+        assert world.count("bookingdb.weekly_hours") == 0
+    assert len(changes(world)) == 4
+    set_week(world, therapist, NINE_TO_TWELVE)
+    set_week(world, therapist)
+    assert not is_bookable_any_time(world, therapist)
+    forget_hours(world, therapist)
+    assert is_bookable_any_time(world, therapist)
+
+
+def test_hours_stand_whoever_deletes_their_mark(world: World) -> None:
+    """Who has hours is never bookable at any time."""
+    therapist, other = world.therapist(), world.therapist()
+    set_week(world, therapist, NINE_TO_TWELVE)
+    world.run("delete from bookingdb.therapists_with_hours")
+    assert busy(world, therapist, NIGHT) == [True]
+    world.run("update bookingdb.therapists_with_hours set therapist_id = %s", other)
+    assert busy(world, therapist, NIGHT) == [True]
+    assert not is_bookable_any_time(world, other)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        world.run("truncate bookingdb.therapists_with_hours")
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -114,7 +114,8 @@ def test_slots_are_timestamps_and_local_times_in_order(practice: Practice) -> No
 
 
 def test_the_grid_is_counted_from_midnight(practice: Practice) -> None:
-    """Not from the beginning of a window; from an offset on where there is one."""
+    """Where the policy says so; from an offset on where there is one."""
+    practice.set_policy(slot_anchor="midnight")
     assert practice.times() == EVERY_HALF_HOUR
     assert practice.times(180) == "09:00"
     assert [practice.times(60, step) for step in (60, 45, 100, 1440)] == [
@@ -124,6 +125,108 @@ def test_the_grid_is_counted_from_midnight(practice: Practice) -> None:
     assert practice.times() == "09:10 09:40 10:10 10:40"
     assert practice.times(60, 60) == "09:10 10:10"
     assert practice.times(60, 15) == "09:10 09:25 09:40 09:55 10:10 10:25 10:40 10:55"
+
+
+def test_the_grid_begins_with_each_window(practice: Practice) -> None:
+    practice.set_week((1, "08:00", "12:00"), (1, "12:30", "17:30"), (2, "09:00", "12:00"))
+    nine = "08:00 09:00 10:00 11:00 12:30 13:30 14:30 15:30 16:30"
+    assert practice.times(60, 60) == nine
+    assert practice.times(50, 50, 1) == "09:00 09:50 10:40"
+    practice.set_policy(slot_anchor="midnight")
+    assert practice.times(60, 60) == "08:00 09:00 10:00 11:00 13:00 14:00 15:00 16:00"
+    assert practice.times(50, 50, 1) == "09:10 10:00 10:50"
+    # By default, too; and whoever asks otherwise gets the same.
+    practice.set_policy(slot_anchor=None, slot_step_minutes=60)
+    assert practice.times(60) == nine
+    connection, who = practice.world.connection, {"therapist_id": practice.therapist}
+    (day,) = rows(connection, "list_available_days", **who, **{"from": MONDAY, "to": MONDAY})
+    assert (day["slots"], day["first_start"], day["last_start"]) == (9, at(0, "08:00"), at(0, "16:30"))
+    assert practice.next(after=at(0, "11:01")) == (0, "12:30")
+    found = rows(connection, "find_available_therapists", therapist_ids=[practice.therapist],
+                 **{"from": at(0, "11:01"), "to": at(1, "00:00")})  # fmt: skip
+    assert [row["start_time"] for row in found] == [at(0, "12:30")]
+    practice.book(0, "12:30")
+    with refused("booking_conflict") as refusal:
+        practice.book(0, "12:30", practice.world.client(credits=1))
+    assert dt.datetime.fromisoformat(refusal.detail["next_free"]) == at(0, "13:30")
+    states = rows(connection, "list_slot_states", **who, **{"from": MONDAY, "to": MONDAY})
+    # Outside of the hours the points are those from midnight, for a calendar to draw.
+    assert [(f"{row['local_time']:%H:%M}", row["state"]) for row in states][7:16] == [
+        ("07:00", "off"), ("08:00", "free"), ("09:00", "free"), ("10:00", "free"), ("11:00", "free"), ("12:00", "off"),
+        ("12:30", "taken"), ("13:30", "free"), ("14:30", "free"),
+    ]  # fmt: skip
+
+
+def test_the_offset_shifts_the_grid_of_each_window(practice: Practice) -> None:
+    """By what is left of it when whole steps are taken away, as from midnight."""
+    practice.set_week((1, "08:10", "10:00"), (1, "12:00", "14:00"))
+    practice.set_policy(slot_offset_minutes=40)
+    assert practice.times(30) == "08:20 08:50 09:20 12:10 12:40 13:10"
+    assert practice.times(30, 60) == "08:50 12:40"
+
+
+def test_windows_that_touch_or_overlap_have_grids_of_their_own(practice: Practice) -> None:
+    """A session may go on from one window into the next; a time of both grids is listed once."""
+    practice.set_week((1, "09:00", "12:00"), (1, "12:00", "14:00"), (2, "09:00", "12:00"), (2, "10:30", "13:00"))
+    assert practice.times(50, 50) == "09:00 09:50 10:40 11:30 12:00 12:50"
+    assert practice.times(60, 60, 1) == "09:00 10:00 10:30 11:00 11:30"
+    assert practice.times(30, 30, 1) == "09:00 09:30 10:00 10:30 11:00 11:30 12:00 12:30"
+
+
+def test_the_grid_of_a_window_goes_on_after_midnight(practice: Practice) -> None:
+    practice.set_week((1, "22:10", "02:00"))
+    assert (practice.times(50, 50), practice.times(50, 50, 1)) == ("22:10 23:00 23:50", "00:40")
+
+
+def test_overrides_begin_grids_of_their_own(practice: Practice) -> None:
+    practice.set_date(0, ("09:20", "11:20"), ("13:10", "14:10"))
+    assert practice.times(60, 60) == "09:20 10:20 13:10"
+
+
+def test_time_off_leaves_the_grid_of_a_window_as_it_is(practice: Practice) -> None:
+    practice.set_week((1, "08:10", "12:10"))
+    start, end = at(0, "09:00"), at(0, "09:40")
+    call(practice.world.connection, "add_time_off", therapist_id=practice.therapist, start=start, end=end)
+    assert practice.times(60, 60) == "10:10 11:10"
+
+
+def test_without_hours_the_grid_begins_at_midnight(always: Practice) -> None:
+    """On other days than those of overrides, too."""
+    assert always.times(60, 100).startswith("00:00 01:40")
+    always.set_date(1, ("09:10", "12:00"))
+    assert (always.times(60, 100).split()[:2], always.times(60, 100, 1)) == (["00:00", "01:40"], "09:10 10:50")
+
+
+@pytest.mark.parametrize(
+    ("step", "spring", "autumn"),
+    [
+        # The clocks of Berlin go from two to three, and from three back to two.
+        (60, "01:00 03:00 04:00", "01:00 02:00 02:00 03:00 04:00"),
+        (45, "01:00 01:45 03:15 04:00", "01:00 01:45 02:30 02:30 03:15 04:00"),
+        (50, "01:00 01:50 03:30", "01:00 01:50 02:40 02:40 03:30"),
+    ],
+)
+def test_the_grid_of_a_window_follows_its_clock(clean_world: World, step: int, spring: str, autumn: str) -> None:
+    berlin = Practice(clean_world, "Europe/Berlin")
+    berlin.set_policy(maximum_advance="3650 days")
+    berlin.set_week((7, "01:00", "05:00"))
+    for date, expected in ((dt.date(2030, 3, 31), spring), (dt.date(2030, 10, 27), autumn)):
+        slots = berlin.listed(date, date, 60, step_minutes=step)
+        assert " ".join(f"{row['local_time']:%H:%M}" for row in slots) == expected
+        around = berlin.listed(date - 7 * DAY, date + 7 * DAY, 60, step_minutes=step)
+        assert [row for row in around if row["local_date"] == date] == slots
+
+
+def test_window_begins_its_grid_with_the_jump(clean_world: World) -> None:
+    """Where its start is jumped over; where that occurs twice, with the first."""
+    berlin = Practice(clean_world, "Europe/Berlin")
+    berlin.set_policy(maximum_advance="3650 days")
+    berlin.set_week((7, "02:30", "05:00"))
+    times = [
+        " ".join(f"{row['local_time']:%H:%M}" for row in berlin.listed(date, date, 30, step_minutes=60))
+        for date in (dt.date(2030, 3, 31), dt.date(2030, 10, 27))
+    ]
+    assert times == ["03:00 04:00", "02:30 02:30 03:30 04:30"]
 
 
 def test_another_zone_shows_the_therapists_slots_by_its_dates(practice: Practice) -> None:

@@ -195,7 +195,10 @@ def test_booking_window_and_required_hours_bind_every_taker(taker: Taker) -> Non
     office.set_policy(maximum_advance=None, require_hours=True)
     rows(office.world.connection, "set_weekly_hours", therapist_id=office.therapist, hours=Jsonb([]))
     assert taker.refusal(0, "09:00") == ("outside_availability", "require_hours")
+    # There were hours, and so there is no time outside of them.
     office.set_policy(require_hours=None)
+    assert taker.refusal(0, "03:00") == ("outside_availability", "weekly_hours")
+    rows(office.world.connection, "set_weekly_hours", therapist_id=office.therapist, hours=None)
     assert taker.refusal(0, "03:00") == ()
 
 
@@ -207,7 +210,7 @@ def test_a_closed_date_is_an_error_with_its_message(taker: Taker) -> None:
 
 def test_detail_says_the_rule_and_what_is_free_next(office: Office) -> None:
     close(office.world, office.therapist, 8)
-    rows(office.world.connection, "set_weekly_hours", therapist_id=office.therapist, hours=Jsonb([]))
+    rows(office.world.connection, "set_weekly_hours", therapist_id=office.therapist, hours=None)
     with refused("outside_availability") as refusal:
         office.world.book(office.client, office.therapist, "10:00", session_date=MONDAY + dt.timedelta(days=8))
     iso = "%Y-%m-%dT%H:%M:%SZ"
@@ -241,7 +244,7 @@ def test_a_moved_session_fills_no_day_and_keeps_no_distance(office: Office) -> N
 
 
 def test_a_series_fills_the_week_with_its_own_sessions(office: Office) -> None:
-    rows(office.world.connection, "set_weekly_hours", therapist_id=office.therapist, hours=Jsonb([]))
+    rows(office.world.connection, "set_weekly_hours", therapist_id=office.therapist, hours=None)
     office.set_policy(maximum_sessions_per_week=2)
     people = {"user_id": office.client, "therapist_id": office.therapist}
     daily = Taker(office, "book_series", {**people, "occurrences": 3, "every": "1 day"})

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from bookingdb.install import time_zones
 from tests.support import TOMORROW
 from tests.support.refusals import refused
 from tests.support.zone_files import ZonesWorld
@@ -129,3 +130,20 @@ def test_direct_write_that_needs_a_lost_zone_is_refused(zones_world: ZonesWorld,
         assert refusal.detail["time_zone"] == PACIFIC
     zones_world.connection.execute("update sessions set title = 'Another' where id = %(s)s", people)
     assert zones_world.violations() == []
+
+
+@pytest.mark.parametrize("refreshed", [True, False], ids=["refreshed", "unnoticed"])
+def test_window_of_a_lost_zone_is_closed_and_counted(zones_world: ZonesWorld, refreshed: bool) -> None:
+    world = zones_world
+    therapist = world.therapist("Europe/Berlin")
+    day = {"weekday": TOMORROW.isoweekday(), "start_time": "09:00", "end_time": "12:00"}
+    hours = [day, {**day, "start_time": "06:00", "time_zone": PACIFIC}]
+    world.run("select set_weekly_hours(%s, %s)", therapist, json.dumps(hours))
+    listed = "select local_time::text from list_available_slots(%s, %s, %s, 60, null, 60)"
+    assert len(world.run(listed, therapist, TOMORROW, TOMORROW)) > 3
+    world.loses(PACIFIC, refreshed=refreshed)
+    own = [("09:00:00",), ("10:00:00",), ("11:00:00",)]
+    assert world.run(listed, therapist, TOMORROW, TOMORROW) == own
+    (lost,) = time_zones.lost_zones(world.connection)
+    assert (lost.name, lost.windows, lost.policies) == (PACIFIC, 1, 0)
+    assert world.violations() == []

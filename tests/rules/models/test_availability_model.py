@@ -146,6 +146,11 @@ class Plan:
     events: tuple[Event, ...]
     questions: tuple[Days, ...]
     seed: int
+    # Had hours before, and forgot none of them.
+    had_hours: bool = False
+    # The first window is of every so many weeks, and of another zone.
+    every_weeks: int = 1
+    windows_zone: str | None = None
 
 
 # The night in which clocks change, and office hours.
@@ -180,6 +185,7 @@ policies = st.builds(
     before=buffers, after=buffers,
     step=st.sampled_from([15, 15, 5, 20, 30, 45, 60, 7, 90, 1440]),
     offset=st.sampled_from([0, 0, 0, 5, 10, 60, 733]),
+    anchor=st.sampled_from(["window", "window", "midnight"]),
     require_hours=rarely,
 )  # fmt: skip
 limited_policies = st.builds(
@@ -221,6 +227,9 @@ plans = st.builds(
     events=st.lists(events, min_size=4, max_size=10).map(tuple),
     questions=st.lists(questions(), min_size=2, max_size=3).map(tuple),
     seed=st.integers(0, 1000),
+    had_hours=rarely,
+    every_weeks=st.sampled_from([1, 1, 2, 2, 3, 8]),
+    windows_zone=st.one_of(st.none(), zones),
 )
 
 
@@ -273,6 +282,7 @@ class Practice:
             "maximum_advance": f"{policy.advance} seconds",
             "slot_step_minutes": policy.step,
             "slot_offset_minutes": policy.offset,
+            "slot_anchor": policy.anchor,
             "maximum_sessions_per_day": policy.per_day,
             "maximum_sessions_per_week": policy.per_week,
             "require_hours": policy.require_hours,
@@ -281,11 +291,14 @@ class Practice:
 
     def set_weekly_hours(self, weekly: list[WeeklyWindow]) -> None:
         self.model.weekly = weekly
+        self.model.had_hours |= bool(weekly)
         hours = [
             as_hours(one.window)
             | {"weekday": weekday}
             | ({"valid_from": one.valid_from.isoformat()} if one.valid_from else {})
             | ({"valid_to": one.valid_to.isoformat()} if one.valid_to else {})
+            | ({"every_weeks": one.every_weeks} if one.every_weeks > 1 else {})
+            | ({"time_zone": one.zone.key} if one.zone else {})
             for one in weekly
             for weekday in sorted(one.weekdays)
         ]
@@ -514,9 +527,19 @@ def built(world: World, plan: Plan, around: Instant | None = None) -> tuple[Prac
     policy = replace(plan.policy, notice=min(max(0, notice), 365 * DAY), advance=max(DAY, advance))
     practice.set_policy(policy)
     valid_from, valid_to = (None if day is None else date + dt.timedelta(days=day) for day in plan.valid)
+    if plan.had_hours:
+        practice.set_weekly_hours([WeeklyWindow(frozenset({1}), Window(0, 60))])
+        practice.set_weekly_hours([])
     if plan.weekly:
         first, *others = plan.weekly
-        practice.set_weekly_hours([replace(first, valid_from=valid_from, valid_to=valid_to), *others])
+        if plan.every_weeks > 1:
+            # Some weeks before, perhaps of the middle of a week.
+            valid_from = (valid_from or date) - dt.timedelta(days=plan.seed % 60)
+        first = replace(
+            first, valid_from=valid_from, valid_to=valid_to, every_weeks=plan.every_weeks,
+            zone=ZoneInfo(plan.windows_zone) if plan.windows_zone else None,
+        )  # fmt: skip
+        practice.set_weekly_hours([first, *others])
     for day, hours in plan.overrides.items():
         practice.set_override(date + dt.timedelta(days=day), list(hours))
 
@@ -567,6 +590,13 @@ def compare_list(practice: Practice, listing: Listing, first: dt.date, last: dt.
         tuple(row[:4])
         for row in states
         if row[4] == "free" and not practice.model.near_an_edge(epoch(row[0]), listing.now)
+    ]
+
+    begin, end = first_shown(zone, (first, 0)), first_shown(zone, (last + dt.timedelta(days=1), 0))
+    grid = practice.model.grid_of_windows(begin, end)
+    points = [begin + number * MINUTE for number in range(int(end - begin) // MINUTE)]
+    assert [epoch(row[0]) for row in states] == [
+        point for point in points if practice.model.is_on_grid(point, step, grid)
     ]
 
     days = practice.listed("list_available_days", first, last, asked.minutes, **more)
@@ -759,7 +789,8 @@ def test_lowest_id_is_found_of_therapists_free_at_once(office: World) -> None:
     # Free from 9:15 on, from 9:07 on (which means 9:15), from 9:00 on (but for her 9:20 comes first), and from 9:16 on.
     for practice, opens in zip(practices, (555, 547, 540, 556), strict=True):
         practice.set_override(TOMORROW, [Window(opens, 720)])
-    practices[2].set_policy(Policy(step=60, offset=20))
+        practice.set_policy(Policy(anchor="midnight"))
+    practices[2].set_policy(Policy(step=60, offset=20, anchor="midnight"))
     nine = epoch(dt.datetime.combine(TOMORROW, dt.time(9), dt.UTC))
     expected = [(practices[place].therapist, nine + minutes * MINUTE) for place, minutes in enumerate((15, 15, 20, 30))]
 

@@ -246,6 +246,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
         ],
     ),
     "get_policy": ({"therapist_id": THERAPIST}, OF_A_THERAPIST[1:]),
+    "is_bookable_any_time": ({"therapist_id": THERAPIST}, OF_A_THERAPIST),
     "get_weekly_hours": ({"therapist_id": THERAPIST}, OF_A_THERAPIST),
     "list_date_overrides": (
         {"therapist_id": THERAPIST, "from": MONDAY, "to": MONDAY},
@@ -316,7 +317,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
     "set_weekly_hours": (
         {"therapist_id": THERAPIST, "hours": Jsonb([DAY_OF_WEEK] * 200)},
         [
-            *OF_A_THERAPIST, *each("hours", None, *map(Jsonb, NO_WINDOWS), Jsonb([DAY_OF_WEEK] * 201)),
+            *OF_A_THERAPIST, *each("hours", *map(Jsonb, NO_WINDOWS), Jsonb([DAY_OF_WEEK] * 201)),
             *each(
                 "hours",
                 *(

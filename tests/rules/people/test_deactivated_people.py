@@ -43,8 +43,9 @@ OPENS = {
 }
 # What prepares a therapist's time, and reads it back: refused for a therapist to those who have no part in it.
 PREPARES = {
-    "add_days_off", "add_time_off", "get_policy", "get_weekly_hours", "list_date_overrides", "list_opening_hours",
-    "list_time_off", "remove_time_off", "set_date_override", "set_policy", "set_weekly_hours", "sync_external_busy",
+    "add_days_off", "add_time_off", "get_policy", "get_weekly_hours", "is_bookable_any_time", "list_date_overrides",
+    "list_opening_hours", "list_time_off", "remove_time_off", "set_date_override", "set_policy", "set_weekly_hours",
+    "sync_external_busy",
 }  # fmt: skip
 # What gives a client something to book with.
 GIVES = {"grant_credits"}

@@ -129,6 +129,7 @@ def test_a_list_never_shows_what_was_taken_before_it_began(world: World) -> None
 
 MORNING = [{"start_time": "08:00", "end_time": "11:00"}]
 WEEK = [{"weekday": weekday, **MORNING[0]} for weekday in range(1, 8)]
+DAY_AND_NIGHT = [{"weekday": weekday, "start_time": "00:00", "end_time": "24:00"} for weekday in range(1, 8)]
 MEETING = [
     {"external_id": "a", "start_time": NOON.isoformat(), "end_time": (NOON + HOUR).isoformat()},
 ]
@@ -139,6 +140,7 @@ changes = pytest.mark.parametrize(
     ("statement", "parameters", "code", "rule"),
     [
         ("select set_weekly_hours(%s, %s)", (Jsonb(WEEK),), "outside_availability", "weekly_hours"),
+        ("select set_weekly_hours(%s, %s)", (Jsonb([]),), "outside_availability", "weekly_hours"),
         ("select set_date_override(%s, %s, %s)", (TOMORROW, Jsonb(MORNING)), "outside_availability", "date_override"),
         ("select set_date_override(%s, %s, %s)", (TOMORROW, Jsonb([])), "outside_availability", "date_override"),
         ("select add_time_off(%s, %s, %s)", (NOON - 9 * HOUR, NOON + HOUR), "booking_conflict", "time_off"),
@@ -152,7 +154,9 @@ changes = pytest.mark.parametrize(
         ("select set_policy(p_therapist_id => %s, p_settings => %s)", (Jsonb({"minimum_notice": "30 days"}),),
          "too_soon", "minimum_notice"),
     ],
-    ids=["hours", "override", "closed", "time_off", "external", "require_hours", "buffer", "limit", "notice"],
+    ids=[
+        "hours", "no_hours", "override", "closed", "time_off", "external", "require_hours", "buffer", "limit", "notice",
+    ],
 )  # fmt: skip
 functions = pytest.mark.parametrize("function", ["create_session_with_credit_deduction", "hold_slot"])
 
@@ -164,6 +168,8 @@ def test_a_booking_that_waits_for_a_change_of_hours_obeys_them(
     world: World, statement: str, parameters: tuple[Any, ...], code: str, rule: str, function: str, ending: str
 ) -> None:
     therapist, client = world.therapist(), world.client(5)
+    if rule == "weekly_hours":
+        run(world.connection, "select set_weekly_hours(%s, %s)", therapist, Jsonb(DAY_AND_NIGHT))
     # Adjacent to noon.
     book(world.connection, world.client(1), therapist, "11:00")
 
@@ -189,6 +195,8 @@ def test_change_of_hours_waits_for_a_booking_and_leaves_it(
     world: World, statement: str, parameters: tuple[Any, ...], code: str, rule: str
 ) -> None:
     therapist, client = world.therapist(), world.client(5)
+    if rule == "weekly_hours":
+        run(world.connection, "select set_weekly_hours(%s, %s)", therapist, Jsonb(DAY_AND_NIGHT))
     with holding(world) as booking, session_of(world) as changing:
         session = book(booking, client, therapist, "12:00")
         future = waiting(world, lambda connection: run(connection, statement, therapist, *parameters), changing)

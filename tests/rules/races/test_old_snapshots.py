@@ -154,6 +154,13 @@ CHANGES: dict[str, Callable[[UUID], Call]] = {
         " select %s, n, '08:00', '11:00' from generate_series(1, 7) as n",
         therapist,
     ),
+    "no_weekly_hours": lambda therapist: calling("set_weekly_hours", therapist_id=therapist, hours=Jsonb([])),
+    "direct_no_weekly_hours": lambda therapist: writing(
+        "delete from bookingdb.weekly_hours where therapist_id = %s", therapist
+    ),
+    "direct_mark": lambda therapist: writing(
+        "insert into bookingdb.therapists_with_hours (therapist_id) values (%s)", therapist
+    ),
     "direct_date_override": lambda therapist: writing(
         "insert into bookingdb.date_overrides (therapist_id, override_date) values (%s, %s)", therapist, TOMORROW
     ),
@@ -167,6 +174,15 @@ CHANGES: dict[str, Callable[[UUID], Call]] = {
     ),
     "direct_inactive": lambda therapist: writing("update users set is_active = false where id = %s", therapist),
 }  # fmt: skip
+
+
+def therapist_before(world: World, change: str) -> UUID:
+    """A therapist who works day and night if the change takes that away, else one who never had hours."""
+    therapist = world.therapist()
+    if "no_weekly_hours" in change:
+        always = [{"weekday": day, "start_time": "00:00", "end_time": "24:00"} for day in range(1, 8)]
+        calling("set_weekly_hours", therapist_id=therapist, hours=Jsonb(always))(world.connection)
+    return therapist
 
 
 def booked(world: World, therapist: UUID, how: str) -> Call:
@@ -190,7 +206,7 @@ def booked(world: World, therapist: UUID, how: str) -> Call:
 @old_levels
 @pytest.mark.parametrize("change", CHANGES)
 def test_booking_does_not_overlook_a_committed_change(world: World, level: str, change: str) -> None:
-    therapist = world.therapist()
+    therapist = therapist_before(world, change)
     before = world.count("sessions")
 
     assert later(world, level, CHANGES[change](therapist), booked(world, therapist, "book")) == "40001"
@@ -212,7 +228,7 @@ def test_no_way_of_booking_overlooks_time_off(world: World, level: str, how: str
 @old_levels
 @pytest.mark.parametrize("change", CHANGES)
 def test_single_call_does_not_overlook_what_it_waited_for(world: World, level: str, change: str) -> None:
-    therapist = world.therapist()
+    therapist = therapist_before(world, change)
 
     assert waited(world, level, CHANGES[change](therapist), booked(world, therapist, "book")) == "40001"
     assert world.violations() == []
