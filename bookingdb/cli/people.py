@@ -1,4 +1,4 @@
-"""The commands about people: people, register client, register therapist."""
+"""The commands about people: people, therapists, register client, register therapist."""
 
 import click
 
@@ -66,3 +66,13 @@ def find_people(search: str, limit: int, database_url: str | None, as_json: bool
     with open_database(database_url) as connection:
         people = Bookings(connection).find_people(search, limit=limit)
     print_records(people, as_json)
+
+
+@click.command("therapists")
+@click.option("--all", "include_inactive", is_flag=True, help="Also those who cannot be booked.")
+@database_options
+def list_therapists(include_inactive: bool, database_url: str | None, as_json: bool) -> None:
+    """List the therapists who can be booked, by name."""
+    with open_database(database_url) as connection:
+        therapists = Bookings(connection).list_therapists(include_inactive=include_inactive)
+    print_records(therapists, as_json)

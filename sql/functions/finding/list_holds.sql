@@ -10,6 +10,7 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_now constant timestamptz := clock_timestamp();
     v_user_id uuid := p_user_id;
 begin
     if not bookingdb.caller_is_trusted() then
@@ -24,7 +25,7 @@ begin
     inner join bookingdb.holds as h on c.id = h.id
     cross join lateral bookingdb.listed_hold(h) as l
     where c.kind = 'hold'
-        and c.expires_at > clock_timestamp()
+        and c.expires_at > v_now
         and (v_user_id is null or h.user_id = v_user_id)
         and (p_therapist_id is null or h.therapist_id = p_therapist_id)
     order by h.start_time, h.id;

@@ -8,7 +8,7 @@ set datestyle = 'ISO'
 set timezone = 'UTC'
 as $function$
 begin
-    return translate(coalesce(p_start_time::text, 'none'), ' +', 'T') || '_' || p_session_id;
+    return regexp_replace(coalesce(p_start_time::text, 'none'), '^(\S+) (\S+)\+00$', '\1T\2Z') || '_' || p_session_id;
 end;
 $function$;
 

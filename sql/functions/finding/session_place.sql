@@ -12,10 +12,7 @@ declare
 begin
     begin
         v_place.session_id := right(p_cursor, 36)::uuid;
-        -- A start that was written ends with its offset, 00, of which the sign was left out.
-        v_place.start_time := regexp_replace(
-            nullif(left(p_cursor, -37), 'none'), '^(.*[0-9])T(.*[0-9])00( BC|TBC)?$', '\1 \2+00 \3'
-        )::timestamptz;
+        v_place.start_time := nullif(left(p_cursor, -37), 'none')::timestamptz;
     exception
         when data_exception then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_cursor'));
