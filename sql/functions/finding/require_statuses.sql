@@ -14,7 +14,7 @@ begin
             or not exists (
                 select from bookingdb.transitions() as t where i.status in (t.old_status, t.new_status)
             )
-    ) and not exists (select from bookingdb.adoption as a where a.id is not null limit 1) then
+    ) and not exists (select from bookingdb.adoption as a where a.id > 0) then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_statuses'));
     end if;
 end;

@@ -20,6 +20,21 @@ INSERT = (
     "insert into sessions (id, user_id, therapist_id, start_time, end_time, status) values (%s, %s, %s, %s, %s, %s)"
 )
 
+# Forty sessions of each of forty people of either kind, all of them cancelled.
+MANY_SESSIONS = """
+    with people as (
+        insert into users (user_type, is_verified)
+        select case when n %% 2 = 0 then 'user' else 'therapist' end, true from generate_series(1, 80) as n
+        returning id, user_type
+    ),
+    numbered as (select id, user_type, row_number() over (partition by user_type order by id) as n from people)
+    insert into sessions (user_id, therapist_id, start_time, end_time, status)
+    select c.id, t.id, d, d + interval '1 hour', 'cancelled'
+    from numbered as c inner join numbered as t using (n)
+    cross join lateral (select %s::timestamptz + make_interval(hours => h) as d from generate_series(1, 40) as h) as s
+    where c.user_type = 'user' and t.user_type = 'therapist'
+"""
+
 
 def write(world: World, start: dt.datetime | None, status: str = "cancelled", **people: Any) -> UUID:
     """Write a session as an application may; cancelled ones may be many at a time."""
@@ -209,9 +224,8 @@ def test_lists_write_nothing(hosted_world: World) -> None:
 
 
 def test_lists_read_an_index_up_to_the_page(world: World) -> None:
-    client, therapist = world.client(), world.therapist()
-    for n in range(3):
-        write(world, MOMENT + dt.timedelta(hours=n), client=client, therapist=therapist)
+    world.run(MANY_SESSIONS, MOMENT)
+    ((client, therapist),) = world.run("select user_id, therapist_id from sessions limit 1")
     with world.connect(user=world.superuser) as superuser:
         run(superuser, "vacuum analyze")
     cursor = rows_of(world.connection, "l.cursor", limit=1)[-1][0]
