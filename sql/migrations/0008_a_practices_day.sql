@@ -92,7 +92,7 @@ create type bookingdb.transition as (
     old_status text,
     new_status text,
     function_name text,
-    parts text[],
+    parts text [],
     earliest interval,
     is_until_start boolean
 );
@@ -133,7 +133,7 @@ create type bookingdb.listed_session as (
     series_id uuid,
     client_name text,
     therapist_name text,
-    next_actions text[],
+    next_actions text [],
     cursor text
 );
 
