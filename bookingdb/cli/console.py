@@ -16,7 +16,7 @@ from bookingdb.text import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-# What rich puts around the text of a cell.
+# Columns between the texts of two cells.
 _PADDING: Final = 3
 _FEW_LETTERS: Final = 10
 _WORD_WITH_ID: Final = re.compile(r"\S*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\S*")

@@ -33,4 +33,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_holds(uuid, uuid) is
-'Lists the holds that are alive by start, of a client, of a therapist''s time, or of everybody. Logged-in users see their own, trusted callers all.';
+'Lists the holds that are alive by start, of a client, of a therapist''s time, or of everybody. For every logged-in user, who sees their own, and for trusted callers, who see all.';

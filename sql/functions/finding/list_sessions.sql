@@ -67,7 +67,9 @@ begin
                 '(select s.id, s.start_time from public.sessions as s where s.start_time is null %1$s %2$s %3$s'
                 ' order by s.id %4$s limit $7)',
                 v_filter, v_part,
-                case when p_cursor is not null and v_place.start_time is null then format(' and s.id %s $9', v_after) end,
+                case
+                    when p_cursor is not null and v_place.start_time is null then format(' and s.id %s $9', v_after)
+                end,
                 v_order
             );
         end if;
@@ -90,4 +92,4 @@ $function$;
 comment on function bookingdb.list_sessions(
     uuid, uuid, text[], timestamptz, timestamptz, integer, text, boolean
 ) is
-'Lists sessions in the order of their start, or with p_descending the latest first; those without a start come last. The next page begins after the row whose cursor is given as p_cursor. With the names of both people and what the caller may do next with each. Logged-in users see the sessions in which they have a part, trusted callers all. Raises: invalid_parameter.';
+'Lists sessions in the order of their start, or with p_descending the latest first; those without a start come last. The next page begins after the row whose cursor is given as p_cursor. With the names of both people and what the caller may do next with each. For every logged-in user, who sees the sessions in which they have a part, and for trusted callers, who see all. Raises: invalid_parameter.';
