@@ -18,14 +18,14 @@ begin
         perform bookingdb.authorise(v_user_id);
     end if;
 
-    -- The calendar has the holds that are alive, and few besides, in an index of their own.
+    -- No hold lives longer than an hour: one that is alive was placed a short while ago.
     return query
     select l.*
-    from bookingdb.calendar as c
-    inner join bookingdb.holds as h on c.id = h.id
+    from bookingdb.holds as h
     cross join lateral bookingdb.listed_hold(h) as l
-    where c.kind = 'hold'
-        and c.expires_at > v_now
+    where h.created_at > v_now - interval '2 hours'
+        and h.expires_at > v_now
+        and l.state = 'held'
         and (v_user_id is null or h.user_id = v_user_id)
         and (p_therapist_id is null or h.therapist_id = p_therapist_id)
     order by h.start_time, h.id;
