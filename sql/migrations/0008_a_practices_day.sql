@@ -161,8 +161,10 @@ create type bookingdb.listed_therapist as (
     email text
 );
 
--- All sessions in order. The lists of one person have their indexes already.
-create index sessions_start_time_idx on public.sessions (start_time);
+-- All sessions in order; the lists of one person have their indexes already. Partial, so that no other query is tempted
+-- to read one from end to end.
+create index sessions_dated_idx on public.sessions (start_time) where start_time is not null;
+create index sessions_undated_idx on public.sessions (id) where start_time is null;
 -- The therapists among many clients.
 create index users_user_type_idx on public.users (user_type);
 

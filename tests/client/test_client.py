@@ -160,7 +160,9 @@ async def test_every_method_on_every_kind_of_connection(shared_world: World, kin
         ("grant", 3, 3, None),
     ]
     assert type(history[0]) is CreditEntry
-    assert listed == [Session(*(getattr(session, name) for name in Session.__dataclass_fields__))]
+    (found,) = listed
+    for name in Session.__dataclass_fields__:
+        assert getattr(found, name) == getattr(session, name), name
     assert sessions_of(shared_world, client) == 1
     assert shared_world.run("select is_active from users where id = %s", therapist) == [(False,)]
     assert shared_world.violations() == []

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from tests.support import TOMORROW, World, run
 from tests.support.callers import logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.refusals import refused
 
 
@@ -54,6 +55,7 @@ def test_holds_are_listed_of_a_client_and_a_therapist(world: World) -> None:
     assert listed(user_id=uuid4()) == []
 
 
+@on_todays_supabase
 def test_people_see_their_own_holds(hosted_world: World) -> None:
     world = hosted_world
     client, other, therapist = world.client(), world.client(), world.therapist()
@@ -71,6 +73,7 @@ def test_people_see_their_own_holds(hosted_world: World) -> None:
         run(connection, "select * from get_hold(%s)", mine)
 
 
+@on_todays_supabase
 def test_therapists_are_listed_by_name(hosted_world: World) -> None:
     world = hosted_world
     people = {}

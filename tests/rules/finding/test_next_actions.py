@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tests.support import TOMORROW, World, run
 from tests.support.callers import OWNER, acting, logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.life import at, begin, request_session
 from tests.support.refusals import outcome
 
@@ -44,6 +45,7 @@ def make_sessions(world: World) -> dict[str, UUID]:
     return found
 
 
+@on_todays_supabase
 def test_next_actions_are_what_is_not_refused(hosted_world: World) -> None:
     world = hosted_world
     found = make_sessions(world)
