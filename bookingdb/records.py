@@ -140,6 +140,28 @@ class ChangedSession(Session):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ListedSession(Session):
+    """A session as it is looked up and listed: with the names of both people, and what may be done with it next.
+
+    Attributes:
+        free_cancellation_until: until this instant, in UTC, the client's own cancellation returns the credit;
+            None in a session that was not booked by bookingdb.
+        series_id: the same for all sessions of a series; None outside of one.
+        client_name: the client's name, where they have one.
+        therapist_name: the therapist's name, where they have one.
+        next_actions: the functions that its status and start allow the caller now, such as ``cancel_session``.
+        cursor: the place after which the next page begins.
+    """
+
+    free_cancellation_until: datetime | None
+    series_id: UUID | None
+    client_name: str | None
+    therapist_name: str | None
+    next_actions: tuple[str, ...]
+    cursor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HeldSlot(Record):
     """A time that is kept for a client for a while.
 
@@ -160,6 +182,46 @@ class HeldSlot(Record):
     end_time: datetime
     time_zone: str
     expires_at: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListedHold(HeldSlot):
+    """A hold as it is looked up and listed.
+
+    Attributes:
+        scheduled_date: the date of its start in ``time_zone``.
+        scheduled_time: the local time of its start in ``time_zone``.
+        duration_minutes: its length in minutes.
+        state: ``held``, ``booked``, ``released`` or ``expired``.
+        client_name: the client's name, where they have one.
+        therapist_name: the therapist's name, where they have one.
+    """
+
+    scheduled_date: date
+    scheduled_time: time
+    duration_minutes: int
+    state: str
+    client_name: str | None
+    therapist_name: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListedTherapist(Record):
+    """A therapist of the practice.
+
+    Attributes:
+        id: their id.
+        full_name: their name.
+        time_zone: the IANA zone in which their local times are meant.
+        is_active: whether they can be booked.
+        email: their e-mail address, for trusted callers; None for others.
+    """
+
+    id: UUID
+    full_name: str | None
+    time_zone: str
+    is_active: bool
+    email: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

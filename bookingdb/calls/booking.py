@@ -7,7 +7,7 @@ from uuid import UUID
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, many, nothing, one, scalar
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import BookedSession, HeldSlot
+from bookingdb.records import BookedSession, HeldSlot, ListedHold
 
 
 def book_session(
@@ -494,4 +494,54 @@ def lock_for_booking(people: Iterable[UUID | str]) -> Call[None]:
         "lock_for_booking",
         p_people=parameters.ids("p_people", people, "Give UUIDs of clients and therapists."),
         needs_transaction=True,
+    )
+
+
+def get_hold(hold_id: UUID | str) -> Call[ListedHold]:
+    """Return a hold and what became of it.
+
+    Args:
+        hold_id: the hold.
+
+    Returns:
+        The hold; the session of one that is ``booked`` has its id.
+
+    Raises:
+        InvalidParameter: the request makes no sense.
+        HoldNotFound: there is no such hold.
+        NotAuthenticated, NotAllowed: the caller may not act for this client.
+        BookingFailed: see there.
+
+    Example::
+
+        if Bookings(db).get_hold(hold_id).state == "held": ...
+    """
+    return one("get_hold", ListedHold, p_hold_id=parameters.other_id("p_hold_id", hold_id))
+
+
+def list_holds(*, user_id: UUID | str | None = None, therapist_id: UUID | str | None = None) -> Call[list[ListedHold]]:
+    """List the holds that are alive, by start.
+
+    Args:
+        user_id: only this client's; logged-in users see their own in any case.
+        therapist_id: only those of this therapist's time.
+
+    Returns:
+        The holds.
+
+    Raises:
+        InvalidUserId, InvalidTherapistId: the request makes no sense.
+        NotAuthenticated, NotAllowed: the caller may not act for this client.
+        BookingFailed: see there.
+
+    Example::
+
+        for hold in Bookings(db).list_holds(therapist_id=therapist):
+            print(hold.client_name, hold.start_time, hold.expires_at)
+    """
+    return many(
+        "list_holds",
+        ListedHold,
+        p_user_id=parameters.optional_id(user_id, InvalidUserId),
+        p_therapist_id=parameters.optional_id(therapist_id, InvalidTherapistId),
     )

@@ -27,14 +27,12 @@ class Call(Generic[T]):
         parameters: their values.
         read: makes the result from the rows.
         needs_transaction: True where the call means nothing outside a transaction of the caller's.
-        statement_of_user: the statement for somebody who acts as a user, where it is another one.
     """
 
     statement: str
     parameters: Mapping[str, Any]
     read: Callable[[Rows], T]
     needs_transaction: bool = False
-    statement_of_user: str | None = None
 
     def acting_as(self, user_id: UUID) -> "Call[T]":
         """Return this call as the user makes it, whoever made it and whatever is around it afterwards."""
@@ -45,8 +43,7 @@ class Call(Generic[T]):
             # Around the columns of the call: is_judged and row_count, which is None without rows; restored.
             return self.read([row[2:-1] for row in rows if row[1] is not None])
 
-        statement = _acting_as().replace(":user_id", "%(acting_as)s::text")
-        statement = statement.replace(":call", self.statement_of_user or self.statement)
+        statement = _acting_as().replace(":user_id", "%(acting_as)s::text").replace(":call", self.statement)
         return Call(statement, {**self.parameters, "acting_as": str(user_id)}, read, self.needs_transaction)
 
     @property

@@ -244,6 +244,15 @@ def optional_text(parameter: str, value: str | None) -> Argument:
     return Argument("text", None) if value is None else text(parameter, value)
 
 
+def optional_texts(parameter: str, values: Iterable[str] | None) -> Argument:
+    """Any number of texts that Postgres can keep, or None."""
+    if values is None:
+        return Argument("text[]", None)
+    if isinstance(values, str):
+        raise invalid(parameter, "Give a list of texts.")
+    return Argument("text[]", [text(parameter, value).value for value in values])
+
+
 def key(value: str | None) -> Argument:
     """An idempotency key, or None."""
     if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 255):

@@ -5,7 +5,7 @@ from uuid import UUID
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, many, nothing, scalar
 from bookingdb.errors import InvalidTherapistId, InvalidUserId
-from bookingdb.records import Person
+from bookingdb.records import ListedTherapist, Person
 
 
 def register_client(email: str, *, full_name: str | None = None, user_id: UUID | str | None = None) -> Call[UUID]:
@@ -152,4 +152,30 @@ def set_client_active(user_id: UUID | str, active: bool) -> Call[None]:
         "set_client_active",
         p_user_id=parameters.id_(user_id, InvalidUserId),
         p_active=parameters.boolean("p_active", active),
+    )
+
+
+def list_therapists(*, include_inactive: bool = False) -> Call[list[ListedTherapist]]:
+    """List the therapists who can be booked, by name.
+
+    Args:
+        include_inactive: also those who cannot be booked; for trusted callers.
+
+    Returns:
+        The therapists.
+
+    Raises:
+        InvalidParameter: the request makes no sense.
+        NotAuthenticated, NotAllowed: the caller is not logged in, or asks for more than they may.
+        BookingFailed: see there.
+
+    Example::
+
+        for therapist in Bookings(db).list_therapists():
+            print(therapist.id, therapist.full_name)
+    """
+    return many(
+        "list_therapists",
+        ListedTherapist,
+        p_include_inactive=parameters.boolean("p_include_inactive", include_inactive),
     )

@@ -1,13 +1,13 @@
 """Sessions after they were booked: their changes, and the lists of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, columns, many, one, placeholder, values
+from bookingdb.calls.call import Call, many, one
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import ChangedSession, RealignedSession, Session, SessionStep
+from bookingdb.records import ChangedSession, ListedSession, RealignedSession, SessionStep
 
 
 def cancel_session(
@@ -365,59 +365,75 @@ def explain_session(session_id: UUID | str) -> Call[list[SessionStep]]:
     )
 
 
+def get_session(session_id: UUID | str) -> Call[ListedSession]:
+    """Return a session, with the names of both people and what the caller may do next.
+
+    Args:
+        session_id: the session.
+
+    Returns:
+        The session, as :meth:`~bookingdb.Bookings.list_sessions` returns it.
+
+    Raises:
+        InvalidSessionId: the request makes no sense.
+        SessionNotFound: there is no such session.
+        NotAuthenticated, NotAllowed: the caller has no part in the session.
+        BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).get_session(session_id)
+        print(session.client_name, session.status, session.next_actions)
+    """
+    return one("get_session", ListedSession, p_session_id=parameters.id_(session_id, InvalidSessionId))
+
+
 def list_sessions(
     *,
     user_id: UUID | str | None = None,
     therapist_id: UUID | str | None = None,
+    statuses: Sequence[str] | None = None,
     starts_from: datetime | None = None,
     starts_before: datetime | None = None,
     limit: int = 50,
-) -> Call[list[Session]]:
-    """List sessions, the latest start first: those that the caller may see (row level security decides).
+    cursor: str | None = None,
+    descending: bool = False,
+) -> Call[list[ListedSession]]:
+    """List the sessions that the caller may see in the order of their start; those without a start come last.
 
     Args:
         user_id: only this client's.
         therapist_id: only this therapist's.
+        statuses: only those in one of these statuses.
         starts_from: only those that start at or after this instant, a datetime with a time zone.
         starts_before: only those that start before this instant, a datetime with a time zone.
         limit: how many at most, from 1.
+        cursor: the `cursor` of the last session of the page before; the page begins after it.
+        descending: whether the latest start comes first.
 
     Returns:
         The sessions.
 
     Raises:
         InvalidUserId, InvalidTherapistId, InvalidParameter: the request makes no sense.
+        NotAuthenticated: the caller is not logged in.
         BookingFailed: see there.
 
     Example::
 
         upcoming = Bookings(db).list_sessions(user_id=client, starts_from=datetime.now(UTC))
     """
-    if parameters.integer("limit", limit).value < 1:
-        raise parameters.invalid("limit", "Give a whole number from 1.")
-    filters = {
-        "user_id": ("r.user_id =", parameters.optional_id(user_id, InvalidUserId)),
-        "therapist_id": ("r.therapist_id =", parameters.optional_id(therapist_id, InvalidTherapistId)),
-        "starts_from": ("r.start_time >=", parameters.optional_instant("starts_from", starts_from)),
-        "starts_before": ("r.start_time <", parameters.optional_instant("starts_before", starts_before)),
-    }
-    # Only the conditions asked for: `x is null or …` would keep Postgres from using an index.
-    asked = {name: filter_ for name, filter_ in filters.items() if filter_[1].value is not None}
-    conditions = [f"{compared} {placeholder(name, value)}" for name, (compared, value) in asked.items()]
-
-    def statement(conditions: list[str]) -> str:
-        return (
-            f"select {columns(Session)} from public.sessions as r"
-            + (f" where {' and '.join(conditions)}" if conditions else "")
-            + " order by r.start_time desc nulls last, r.id limit %(limit)s::integer"
-        )
-
-    return Call(
-        statement(conditions),
-        values({name: value for name, (_, value) in asked.items()}) | {"limit": limit},
-        lambda rows: [Session.from_row(row) for row in rows],
-        # Row level security does not bind the owner, who may be the one that acts.
-        statement_of_user=statement([*conditions, "(select bookingdb.actor_id()) in (r.user_id, r.therapist_id)"]),
+    return many(
+        "list_sessions",
+        ListedSession,
+        p_user_id=parameters.optional_id(user_id, InvalidUserId),
+        p_therapist_id=parameters.optional_id(therapist_id, InvalidTherapistId),
+        p_statuses=parameters.optional_texts("p_statuses", statuses),
+        p_starts_from=parameters.optional_instant("p_starts_from", starts_from),
+        p_starts_before=parameters.optional_instant("p_starts_before", starts_before),
+        p_limit=parameters.integer("p_limit", limit),
+        p_cursor=parameters.optional_text("p_cursor", cursor),
+        p_descending=parameters.boolean("p_descending", descending),
     )
 
 

@@ -71,6 +71,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "sessions:hold",
         "Keep a time for a client against everybody else for a while, at no cost.",
     ),
+    "holds": (
+        "sessions:list_holds",
+        "List the holds that are alive, or show HOLD (a UUID) and what became of it.",
+    ),
     "hours": (
         "hours:hours_group",
         "Show and change when a therapist works, in the therapist's local time.",
@@ -143,9 +147,13 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "install:run_selftest",
         "Try the guarantees on this database with people of its own, and leave nothing behind; exit 1 if one fails.",
     ),
+    "session": (
+        "sessions:get_session",
+        "Show SESSION (a UUID), and what may be done with it next.",
+    ),
     "sessions": (
         "sessions:list_sessions",
-        "List sessions, the latest start first.",
+        "List sessions in the order of their start.",
     ),
     "slots": (
         "slots:slots",
@@ -158,6 +166,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": (
         "install:installation_status",
         "Show what was installed, when and by whom, and what is pending.",
+    ),
+    "therapists": (
+        "people:list_therapists",
+        "List the therapists who can be booked, by name.",
     ),
     "time-off": (
         "time_off:time_off_group",

@@ -1,7 +1,8 @@
 """The shared parts of all commands: the connection, and how records are printed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import psycopg
@@ -9,10 +10,18 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bookingdb import Bookings, InvalidParameter, TherapistNotFound, UserNotFound, database
 from bookingdb.acting import all_acting_as
-from bookingdb.cli.output import print_json, print_rendered, remark, say
+from bookingdb.cli.output import output_width, print_json, print_rendered, remark, say
 from bookingdb.install import owner
 from bookingdb.records import Record
 from bookingdb.text import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Columns between the texts of two cells.
+_PADDING: Final = 3
+_FEW_LETTERS: Final = 10
+_WORD_WITH_ID: Final = re.compile(r"\S*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\S*")
 
 
 def open_database(
@@ -98,21 +107,61 @@ def print_records(records: Sequence[Record], as_json: bool, *, single: bool = Fa
         print_table(rows)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], nothing: str = "None.") -> None:
-    """Print rows with the same keys as a table; nothing is lost where the terminal is narrow, or is none."""
+def print_table(
+    rows: Sequence[Mapping[str, Any]], nothing: str = "None.", *, narrow: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """Print rows with the same keys as a table; nothing is lost where the terminal is narrow, or is none.
+
+    An id is never broken, so that it can be copied: where the ids of a row do not fit beside each other, each row is
+    printed as its fields.
+
+    Args:
+        rows: the rows.
+        nothing: what is printed where there are none.
+        narrow: the same rows with fewer columns, for a terminal that is too narrow for `rows`.
+    """
     if not rows:
         say(nothing)
         return
+    columns = output_width()
+    if narrow is not None and _width(rows, _natural_width) > columns:
+        rows = narrow
+    if len(rows[0]) > 2 and _width(rows, _least_width) > columns:
+        print_rendered(*(part for row in rows for part in (_table([{"": n, " ": v} for n, v in row.items()]), "")))
+    else:
+        print_rendered(_table(rows))
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
     from rich.box import SIMPLE  # noqa: PLC0415 (half of what starting the command would take)
     from rich.table import Table  # noqa: PLC0415 (half of what starting the command would take)
     from rich.text import Text  # noqa: PLC0415 (half of what starting the command would take)
 
     table = Table(box=SIMPLE, show_edge=False, show_header=any(name.strip() for name in rows[0]))
     for name in rows[0]:
-        table.add_column(Text(printable(name)), overflow="fold")
+        table.add_column(Text(printable(name)), overflow="fold", min_width=_id_width(rows, name) or None)
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row.values()))
-    print_rendered(table)
+    return table
+
+
+def _width(rows: Sequence[Mapping[str, Any]], of_column: Callable[[Sequence[Mapping[str, Any]], str], int]) -> int:
+    """Return the width of a table whose columns are as wide as this says, with what is between them."""
+    return sum(of_column(rows, name) + _PADDING for name in rows[0])
+
+
+def _natural_width(rows: Sequence[Mapping[str, Any]], name: str) -> int:
+    return max(len(line) for row in rows for line in (*_shown(row[name]).split("\n"), name))
+
+
+def _least_width(rows: Sequence[Mapping[str, Any]], name: str) -> int:
+    """Return how narrow a column can be: as its ids are, or a few letters."""
+    return _id_width(rows, name) or min(_natural_width(rows, name), _FEW_LETTERS)
+
+
+def _id_width(rows: Sequence[Mapping[str, Any]], name: str) -> int:
+    """Return the length of the longest word of a column that has an id in it, 0 where there is none."""
+    return max((len(word) for row in rows for word in _WORD_WITH_ID.findall(_shown(row[name]))), default=0)
 
 
 def _shown(value: Any) -> str:

@@ -71,6 +71,14 @@ def print_document(text: str) -> None:
         _write(text.encode())
 
 
+def output_width() -> int:
+    """Return how many columns a line of the output has."""
+    from rich.console import Console  # noqa: PLC0415 (half of what starting the command would take)
+
+    stdout = Console()
+    return stdout.width if stdout.is_terminal else _WIDTH_OF_A_FILE
+
+
 def print_rendered(*parts: "RenderableType") -> None:
     """Print tables and texts of the package rich; whoever makes them escapes what others wrote."""
     from rich.console import Console  # noqa: PLC0415 (half of what starting the command would take)
@@ -78,8 +86,9 @@ def print_rendered(*parts: "RenderableType") -> None:
     stdout = Console()
     # Printing by itself, rich would end the process where a pipe is broken.
     rendered = _Rendered(getattr(stdout.file, "encoding", None))
-    width = stdout.width if stdout.is_terminal else _WIDTH_OF_A_FILE
-    console = Console(file=rendered, width=width, force_terminal=stdout.is_terminal, highlight=False, markup=False)
+    console = Console(
+        file=rendered, width=output_width(), force_terminal=stdout.is_terminal, highlight=False, markup=False
+    )
     for part in parts:
         console.print(part)
     _write(rendered.getvalue())

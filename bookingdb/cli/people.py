@@ -1,4 +1,4 @@
-"""The commands about people: people, register, activate, deactivate."""
+"""The commands about people: people, therapists, register, activate, deactivate."""
 
 import click
 
@@ -120,3 +120,13 @@ def _set_therapist_active(therapist: str, active: bool, database_url: str | None
     with open_database(database_url) as connection:
         Bookings(connection).set_therapist_active(therapist, active)
     print_value("activated" if active else "deactivated", therapist, as_json)
+
+
+@click.command("therapists")
+@click.option("--all", "include_inactive", is_flag=True, help="Also those who cannot be booked.")
+@database_options
+def list_therapists(include_inactive: bool, database_url: str | None, as_json: bool) -> None:
+    """List the therapists who can be booked, by name."""
+    with open_database(database_url) as connection:
+        therapists = Bookings(connection).list_therapists(include_inactive=include_inactive)
+    print_records(therapists, as_json)

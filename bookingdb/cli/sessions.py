@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bookingdb import Bookings, Session
+from bookingdb import Bookings, ListedSession, Session
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
 from bookingdb.cli.options import DURATION, INSTANT, PERSON, database_options, duration_option, options
@@ -129,17 +129,88 @@ def book_series(user: str, therapist: str, database_url: str | None, as_json: bo
 @click.command("sessions")
 @click.option("--user", type=PERSON, metavar="USER", help="Only this client's.")
 @click.option("--therapist", type=PERSON, metavar="USER", help="Only this therapist's.")
+@click.option("--status", "statuses", metavar="STATUS", multiple=True, help="Only those in it; can be given again.")
 @click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
 @click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
 @click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
+@click.option("--after", "cursor", metavar="CURSOR", help="The next page: what was printed below the page before.")
+@click.option("--descending", is_flag=True, help="The latest start first.")
 @database_options
 def list_sessions(
-    user: str | None, therapist: str | None, database_url: str | None, as_json: bool, **options: Any
+    user: str | None,
+    therapist: str | None,
+    statuses: tuple[str, ...],
+    limit: int,
+    database_url: str | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """List sessions, the latest start first."""
+    """List sessions in the order of their start."""
     with open_database(database_url) as connection:
-        sessions = Bookings(connection).list_sessions(user_id=user, therapist_id=therapist, **options)
-    print_sessions(sessions, as_json)
+        sessions = Bookings(connection).list_sessions(
+            user_id=user, therapist_id=therapist, statuses=statuses or None, limit=limit, **given
+        )
+    if as_json:
+        print_records(sessions, as_json)
+        return
+    _print_listed_sessions(sessions)
+    if len(sessions) == limit:
+        say(f"Next page: --after {sessions[-1].cursor}")
+
+
+@click.command("session")
+@click.argument("session")
+@database_options
+def get_session(session: str, database_url: str | None, as_json: bool) -> None:
+    """Show SESSION (a UUID), and what may be done with it next."""
+    with open_database(database_url) as connection:
+        found = Bookings(connection).get_session(session)
+    if as_json:
+        print_records([found], as_json, single=True)
+    else:
+        fields = {name: value for name, value in found.to_dict().items() if name != "cursor"}
+        print_table([{"": name, " ": value} for name, value in fields.items()])
+
+
+@click.command("holds")
+@click.argument("hold_id", metavar="[HOLD]", required=False)
+@click.option("--user", type=PERSON, metavar="USER", help="Only this client's.")
+@click.option("--therapist", type=PERSON, metavar="USER", help="Only those of this therapist's time.")
+@database_options
+def list_holds(
+    hold_id: str | None, user: str | None, therapist: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """List the holds that are alive, or show HOLD (a UUID) and what became of it."""
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        if hold_id is not None:
+            print_records([bookings.get_hold(hold_id)], as_json, single=True)
+            return
+        holds = bookings.list_holds(user_id=user, therapist_id=therapist)
+    if as_json:
+        print_records(holds, as_json)
+        return
+    print_table(
+        [
+            {
+                "id": hold.id,
+                "start": f"{hold.scheduled_date} {hold.scheduled_time:%H:%M}",
+                "zone": hold.time_zone,
+                "until": hold.expires_at.strftime("%H:%M:%S UTC"),
+                "client": hold.client_name,
+                "therapist": hold.therapist_name,
+            }
+            for hold in holds
+        ],
+        narrow=[
+            {
+                "hold": [str(hold.id), _both(hold.client_name, hold.therapist_name)],
+                "start": [f"{hold.scheduled_date} {hold.scheduled_time:%H:%M}", hold.time_zone],
+                "until": hold.expires_at.strftime("%H:%M:%S UTC"),
+            }
+            for hold in holds
+        ],
+    )
 
 
 @click.command("check")
@@ -292,6 +363,44 @@ def print_sessions(sessions: Sequence[Session], as_json: bool) -> None:
             for session in sessions
         ]
     )
+
+
+def _print_listed_sessions(sessions: Sequence[ListedSession]) -> None:
+    print_table(
+        [
+            {
+                "id": session.id,
+                "date": session.scheduled_date,
+                "time": session.scheduled_time,
+                "zone": session.time_zone,
+                "minutes": session.duration_minutes,
+                "status": session.status,
+                "client": session.user_id,
+                "client's name": session.client_name,
+                "therapist": session.therapist_id,
+                "therapist's name": session.therapist_name,
+            }
+            for session in sessions
+        ],
+        narrow=[
+            {
+                "session": [str(session.id), _both(session.client_name, session.therapist_name)],
+                "start": _local_start(session),
+                "status": session.status,
+            }
+            for session in sessions
+        ],
+    )
+
+
+def _local_start(session: Session) -> list[str]:
+    if session.scheduled_date is None or session.scheduled_time is None:
+        return [str(session.start_time or "")]
+    return [f"{session.scheduled_date} {session.scheduled_time:%H:%M}", session.time_zone or ""]
+
+
+def _both(client: str | None, therapist: str | None) -> str:
+    return f"{client or '?'} with {therapist or '?'}"
 
 
 approve = status_command(

@@ -87,6 +87,16 @@ drop function if exists public.set_policy(jsonb, uuid);
 -- Finding sessions and people
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- A row of the table of transitions.
+create type bookingdb.transition as (
+    old_status text,
+    new_status text,
+    function_name text,
+    parts text [],
+    earliest interval,
+    is_until_start boolean
+);
+
 create type bookingdb.found_person as (
     id uuid,
     email text,
@@ -97,6 +107,66 @@ create type bookingdb.found_person as (
     time_zone text,
     credits_balance integer
 );
+
+-- A place in a list of sessions, after which a page begins.
+create type bookingdb.session_place as (
+    start_time timestamptz,
+    session_id uuid
+);
+
+create type bookingdb.listed_session as (
+    id uuid,
+    user_id uuid,
+    therapist_id uuid,
+    title varchar,
+    description text,
+    scheduled_date date,
+    scheduled_time time,
+    start_time timestamptz,
+    end_time timestamptz,
+    duration_minutes integer,
+    session_type varchar,
+    status varchar,
+    created_at timestamptz,
+    time_zone text,
+    free_cancellation_until timestamptz,
+    series_id uuid,
+    client_name text,
+    therapist_name text,
+    next_actions text [],
+    cursor text
+);
+
+create type bookingdb.listed_hold as (
+    id uuid,
+    user_id uuid,
+    therapist_id uuid,
+    start_time timestamptz,
+    end_time timestamptz,
+    time_zone text,
+    expires_at timestamptz,
+    scheduled_date date,
+    scheduled_time time,
+    duration_minutes integer,
+    state text,
+    client_name text,
+    therapist_name text
+);
+
+create type bookingdb.listed_therapist as (
+    id uuid,
+    full_name text,
+    time_zone text,
+    is_active boolean,
+    email text
+);
+
+-- All sessions in order; the lists of one person have their indexes already. Partial, so that no other query is tempted
+-- to read one from end to end.
+create index sessions_dated_idx on public.sessions (start_time) where start_time is not null;
+create index sessions_undated_idx on public.sessions (id) where start_time is null;
+-- The therapists among many clients.
+create index users_user_type_idx on public.users (user_type);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Refusals

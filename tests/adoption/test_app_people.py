@@ -42,3 +42,18 @@ def test_adapter_without_people_gets_the_view(server_url: str, tmp_path: Path) -
         rows = "select id, user_type, time_zone, credits_balance from find_people(%s)"
         assert world.run(rows, str(client)) == [(client, "user", None, 2)]
         assert world.run(rows, str(therapist)) == [(therapist, "therapist", "Europe/Berlin", None)]
+
+
+def test_sessions_of_the_application_are_listed(app: App, reader: Connection) -> None:
+    every = run(reader, "select id from sessions")
+    found, cursor = [], None
+    while page := run(reader, "select id, cursor from list_sessions(p_cursor => %s, p_limit => 97)", cursor):
+        found += [session for session, _ in page]
+        cursor = page[-1][1]
+    assert sorted(found) == sorted(session for (session,) in every)
+    names = "select distinct client_name is not null from list_sessions(%s)"
+    if run(reader, "select from find_people(%s) where full_name is not null", str(CLIENT)):
+        assert run(reader, names, CLIENT) == [(True,)]
+    assert THERAPIST in {row[0] for row in run(reader, "select id from list_therapists()")}
+    assert INACTIVE in {row[0] for row in run(reader, "select id from list_therapists(true)")}
+    assert run(reader, "select * from list_sessions(p_statuses => array['a status of theirs'])") == []

@@ -80,6 +80,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
     cancelled = session()
     call(world.connection, "cancel_session", session_id=cancelled)
     begun = [session() for _ in range(3)]
+    waiting = held()
     for minutes, begun_session in zip((70, 35, 1), begun, strict=True):
         begin(world.connection, begun_session, minutes)
     refunded, missed = session(), session()
@@ -110,6 +111,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("find",): [()],
         ("hold",): [slot()],
         ("housekeeping",): [(), ("--dry-run",)],
+        ("holds",): [(), (waiting,)],
         ("hours", "override"): [(therapist, TOMORROW, "as-usual")],
         ("hours", "set"): [(therapist, "mon-sun 00:00-24:00"), (therapist, POISON)],
         ("hours", "show"): [(therapist,)],
@@ -139,10 +141,12 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("reopen",): [(cancelled, "--reason", POISON)],
         ("reschedule",): [(session(), "--date", TOMORROW, "--time", "22:00")],
         ("selftest",): [()],
-        ("sessions",): [()],
+        ("session",): [(begun[0],)],
+        ("sessions",): [(), ("--limit", 2), ("--status", POISON), ("--after", POISON)],
         ("slots",): [(therapist, "--days", 3), (therapist, "--time-zone", POISON)],
         ("start",): [(begun[2],)],
         ("status",): [()],
+        ("therapists",): [(), ("--all",)],
         ("time-off", "add"): [(therapist, "--from", "2031-02-01", "--to", "2031-02-02", "--reason", POISON)],
         ("time-off", "list"): [(therapist, "--from", "2031-01-01", "--to", "2031-01-03")],
         ("time-off", "remove"): [(off,)],
@@ -184,6 +188,28 @@ def test_every_command_prints_poison_as_text(poisoned: World, tmp_path: Path) ->
                 elif command in shown:
                     shown[command] |= printable(POISON[29:]) in result.output
     assert {command for command, is_shown in shown.items() if not is_shown} == set()
+
+
+WHOLE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.mark.slow
+def test_every_id_is_whole_at_80_columns(poisoned: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a terminal of 80 columns.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    with_ids = set()
+    for command, calls in printed_by(poisoned, tmp_path).items():
+        for arguments in calls:
+            shown = re.sub(r"\x1b\[[0-9;]*m", "", bookingdb(poisoned.url, *command, *arguments).stdout)
+            whole = set(WHOLE_ID.findall(shown))
+            if whole:
+                with_ids.add(command)
+            rest = WHOLE_ID.sub("", shown)
+            assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{0,4}|-[0-9a-f]{4}-[0-9a-f]{0,4}\b", rest), (command, shown)
+            if command[0] in ("people", "session", "sessions", "holds", "therapists", "find", "time-off"):
+                assert max(map(len, shown.splitlines()), default=0) <= 80, (command, shown)
+    assert {("sessions",), ("session",), ("holds",), ("people",), ("therapists",), ("book",), ("find",)} <= with_ids
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -432,11 +432,6 @@ def test_value_that_is_no_list_is_refused(value: Any) -> None:
         assert refusal(calls.set_date_override, hours=value).detail["parameter"] == "p_hours"
 
 
-def test_a_limit_of_nothing_is_refused() -> None:
-    with pytest.raises(InvalidParameter):
-        calls.list_sessions(limit=0)
-
-
 def test_python_and_the_database_say_the_same(world: World) -> None:
     skipped = {
         "session_date": None,
@@ -646,10 +641,9 @@ def test_the_database_books_both_of_two_equal_local_times(world: World) -> None:
 
 
 def test_statements_for_drivers_that_number_their_parameters() -> None:
-    call = calls.list_sessions(user_id=SOMEBODY, limit=3)
+    call = calls.find_people("ada", limit=3)
 
     statement, parameters = call.numbered()
 
-    assert "where r.user_id = $1::uuid order by" in statement
-    assert statement.endswith("limit $2::integer")
-    assert parameters == (SOMEBODY, 3)
+    assert statement.endswith("from public.find_people(p_search => $1::text, p_limit => $2::integer) as r")
+    assert parameters == ("ada", 3)

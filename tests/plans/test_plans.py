@@ -182,10 +182,9 @@ def test_new_database_answers_every_public_function_by_index(emptied: World) -> 
             if read_without_condition(plans):
                 unconditional[function] = read_without_condition(plans)
 
-    # It asks about every therapist and every hold in the calendar.
-    assert (unplanned, unconditional) == (set(), {"housekeeping": {"users_pkey", "calendar_hold_key"}})
-    # It is asked about every therapist.
-    assert whole == {"find_available_therapists": {"users"}}
+    # It asks about every hold in the calendar.
+    assert (unplanned, unconditional) == (set(), {"housekeeping": {"calendar_hold_key"}})
+    assert whole == {}
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:

@@ -39,6 +39,11 @@ class Call:
 
 
 CALLS = {
+    "get_session": Call("%(session)s", Allowed.BOTH),
+    "list_sessions": Call("%(client)s", Allowed.ANYBODY),
+    "get_hold": Call("%(hold)s", Allowed.CLIENT),
+    "list_holds": Call("%(client)s, %(therapist)s", Allowed.CLIENT),
+    "list_therapists": Call("false", Allowed.ANYBODY),
     "cancel_session": Call("%(session)s, 'ill', null, null", Allowed.BOTH),
     "reschedule_session": Call("%(session)s, %(date)s, '18:00', null, null, null, null", Allowed.BOTH),
     "approve_session": Call("%(request)s, null", Allowed.THERAPIST),

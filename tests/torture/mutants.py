@@ -93,8 +93,8 @@ MUTANTS = (
         "where j.is_judged", "where true", "test_database_that_was_not_upgraded_makes_no_call",
     ),
     Mutant(
-        "nobody moves a session of somebody who is deactivated", _function("reschedule_session"),
-        "    perform bookingdb.require_people(v_session.therapist_id, v_session.user_id);\n", "",
+        "nobody moves a session of somebody who is deactivated", _function("move_locked_session"),
+        "    perform bookingdb.require_people(p_session.therapist_id, p_session.user_id);\n", "",
         "test_deactivated_people_keep_bookings_and_book_nothing",
     ),
     Mutant(

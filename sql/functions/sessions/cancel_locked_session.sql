@@ -15,7 +15,7 @@ declare
 begin
     perform bookingdb.require_transition(p_session, 'cancelled');
     -- The client cannot cancel a session that has begun.
-    if p_part = 'client' and (p_session.start_time <= v_now or p_session.status = 'in_progress') then
+    if p_part = 'client' and 'cancel_session' <> all (bookingdb.next_actions(p_session, p_part)) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', p_session.id, 'status', p_session.status, 'asked', 'cancelled',
             'start_time', bookingdb.iso_utc(p_session.start_time)

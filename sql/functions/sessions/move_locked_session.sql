@@ -22,8 +22,7 @@ declare
     v_overridden_rules text[];
 begin
     -- A session that is over, or has begun, does not move.
-    if coalesce(p_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed')
-        or p_session.start_time <= v_now then
+    if 'reschedule_session' <> all (bookingdb.next_actions(p_session, p_part)) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', p_session.id, 'status', p_session.status,
             'start_time', bookingdb.iso_utc(p_session.start_time)

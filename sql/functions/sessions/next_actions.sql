@@ -1,0 +1,31 @@
+create or replace function bookingdb.next_actions(p_session public.sessions, p_part text)
+returns text[]
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
+begin
+    return array(
+        select distinct t.function_name
+        from bookingdb.transitions(coalesce(p_session.status, '')) as t
+        where p_part = any (t.parts)
+            -- A session without a start is neither too early nor too late.
+            and (p_session.start_time > v_now + t.earliest) is not true
+            and (t.is_until_start and p_session.start_time <= v_now) is not true
+            and (
+                t.function_name <> 'approve_session'
+                or (
+                    exists (select from bookingdb.calendar as c where c.id = p_session.id and c.kind = 'session')
+                    and (bookingdb.last_charge(p_session.id)).is_returned is not true
+                )
+            )
+        order by t.function_name
+    );
+end;
+$function$;
+
+comment on function bookingdb.next_actions(public.sessions, text) is
+'Returns the public functions that a session''s status and start allow now to a part in it (client, therapist or trusted). Rules of a booking and limits of a policy may still refuse.';

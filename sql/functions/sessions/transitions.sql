@@ -1,0 +1,46 @@
+create or replace function bookingdb.transitions(p_old_status text default null)
+returns setof bookingdb.transition
+language plpgsql
+immutable
+security invoker
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    -- The table of transitions: anything else is refused. docs/sessions.md draws it. A function without a new status
+    -- leaves it as it is, or finds it by itself.
+    return query
+    select t.*
+    from (
+        values
+        -- A status, what it may become, by which function, who calls it, how long before the start at the earliest, and
+        -- whether only until the start.
+        ('pending_approval', 'scheduled', 'approve_session', array['therapist', 'trusted'], null::interval, true),
+        ('pending_approval', null, 'reschedule_session', array['client', 'therapist', 'trusted'], null, true),
+        ('pending_approval', 'cancelled', 'cancel_session', array['client'], null, true),
+        ('pending_approval', 'cancelled', 'cancel_session', array['therapist', 'trusted'], null, false),
+        ('scheduled', 'confirmed', 'confirm_session', array['therapist', 'trusted'], null, false),
+        ('scheduled', 'in_progress', 'start_session', array['therapist', 'trusted'], '1 hour', false),
+        ('scheduled', 'completed', 'complete_session', array['therapist', 'trusted'], '0', false),
+        ('scheduled', 'no_show', 'mark_no_show', array['therapist', 'trusted'], '0', false),
+        ('scheduled', null, 'reschedule_session', array['client', 'therapist', 'trusted'], null, true),
+        ('scheduled', 'cancelled', 'cancel_session', array['client'], null, true),
+        ('scheduled', 'cancelled', 'cancel_session', array['therapist', 'trusted'], null, false),
+        ('confirmed', 'in_progress', 'start_session', array['therapist', 'trusted'], '1 hour', false),
+        ('confirmed', 'completed', 'complete_session', array['therapist', 'trusted'], '0', false),
+        ('confirmed', 'no_show', 'mark_no_show', array['therapist', 'trusted'], '0', false),
+        ('confirmed', null, 'reschedule_session', array['client', 'therapist', 'trusted'], null, true),
+        ('confirmed', 'cancelled', 'cancel_session', array['client'], null, true),
+        ('confirmed', 'cancelled', 'cancel_session', array['therapist', 'trusted'], null, false),
+        ('in_progress', 'completed', 'complete_session', array['therapist', 'trusted'], '0', false),
+        ('in_progress', 'no_show', 'mark_no_show', array['therapist', 'trusted'], '0', false),
+        ('in_progress', 'cancelled', 'cancel_session', array['therapist', 'trusted'], null, false),
+        ('completed', null, 'reopen_session', array['therapist', 'trusted'], null, false),
+        ('no_show', null, 'reopen_session', array['therapist', 'trusted'], null, false),
+        ('cancelled', null, 'reopen_session', array['trusted'], null, false)
+    ) as t (old_status, new_status, function_name, parts, earliest, is_until_start)
+    where p_old_status is null or t.old_status = p_old_status;
+end;
+$function$;
+
+comment on function bookingdb.transitions(text) is
+'Returns the table of transitions, or its rows for one status: what a session may become, by which function, whose part it is, and when.';
