@@ -50,6 +50,8 @@ def _jsonable(value: Any) -> Any:
         return _interval(value)
     if isinstance(value, tuple):
         return [_jsonable(item) for item in value]
+    if isinstance(value, Record):
+        return value.to_dict()
     return value
 
 
@@ -534,17 +536,43 @@ class TimeOff(Record):
 class BusyEvent(Record):
     """An appointment that a therapist has in another calendar, or had.
 
+    A time is a datetime with a time zone; or one without, which is local to the therapist; or a date, which means whole
+    days of the therapist.
+
     Attributes:
         external_id: what the other calendar calls it, 1 to 255 characters.
-        start_time: the instant at which it starts, a datetime with a time zone; None where it is `removed`.
-        end_time: the instant at which it ends, a datetime with a time zone; None where it is `removed`.
+        start_time: when it starts; None where it takes no time.
+        end_time: when it ends, the end of dates not included; without it a date is one day.
         removed: whether it is not there any more.
+        free: whether nothing is blocked while it lasts.
+        transparency: ``"opaque"`` or ``"transparent"``, as in iCalendar: another way to say `free`.
+        status: ``"confirmed"``, ``"tentative"`` or ``"cancelled"``.
+        uid: its iCalendar UID, where `external_id` is another: bookingdb knows its own sessions by it.
     """
 
     external_id: str
-    start_time: datetime | None = None
-    end_time: datetime | None = None
+    start_time: datetime | date | None = None
+    end_time: datetime | date | None = None
     removed: bool = False
+    free: bool = False
+    transparency: str | None = None
+    status: str | None = None
+    uid: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RejectedEvent(Record):
+    """An event of another calendar that could not be read.
+
+    Attributes:
+        event: which one, 1 is the first.
+        external_id: its id, or None where it has none that can be read.
+        reason: why, one of the reasons of :meth:`~bookingdb.Bookings.sync_external_busy`.
+    """
+
+    event: int
+    external_id: str | None
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -556,9 +584,22 @@ class SyncedBusy(Record):
         updated: how many are at another time than before.
         removed: how many are gone.
         session_ids: the sessions that the appointments overlap, in order of their start.
+        rejected: the events that could not be read; the others were taken.
+        ignored: how many events block nothing: cancelled, free or without length, or sessions that were exported.
     """
 
     inserted: int
     updated: int
     removed: int
     session_ids: tuple[UUID, ...]
+    rejected: tuple[RejectedEvent, ...] = ()
+    ignored: int = 0
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """Make the record from a row, whose rejected events some drivers leave as JSON."""
+        inserted, updated, removed, session_ids, rejected, ignored = row
+        events = json.loads(rejected) if isinstance(rejected, str) else rejected
+        return cls(
+            inserted, updated, removed, tuple(session_ids), tuple(RejectedEvent(**event) for event in events), ignored
+        )

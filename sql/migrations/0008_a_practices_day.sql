@@ -314,3 +314,20 @@ drop function if exists bookingdb.write_session(
 -- ---------------------------------------------------------------------------------------------------------------------
 -- External calendars
 -- ---------------------------------------------------------------------------------------------------------------------
+
+alter type bookingdb.synced_busy
+add attribute rejected jsonb,
+add attribute ignored integer;
+
+-- Its result has more columns, and so it is made anew.
+drop function if exists public.sync_external_busy(uuid, text, jsonb, timestamptz, timestamptz);
+
+-- One event of another calendar, as read_external_event() reads it: busy, free, removed or rejected.
+create type bookingdb.external_event as (
+    external_id text,
+    uid text,
+    outcome text,
+    period tstzrange,
+    reason text,
+    number integer
+);
