@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -123,6 +123,42 @@ class BookedSession(Session):
     session_type: str
     time_zone: str
     credits_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkippedOccurrence(Record):
+    """A session of a series that was left out, because its time is not free.
+
+    Attributes:
+        occurrence: which one, 1 is the first.
+        scheduled_date: its local date.
+        scheduled_time: its local time.
+        error: why, as the DETAIL of the error says: ``code``, and mostly ``rule`` and ``next_free``.
+    """
+
+    occurrence: int
+    scheduled_date: date
+    scheduled_time: time
+    error: dict[str, Any]
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """Make the record from a row, whose error some drivers leave as JSON."""
+        occurrence, scheduled_date, scheduled_time, error = row
+        return cls(occurrence, scheduled_date, scheduled_time, json.loads(error) if isinstance(error, str) else error)
+
+
+class BookedSeries(list[BookedSession]):
+    """The sessions of a series, in order.
+
+    Attributes:
+        skipped: the occurrences that were left out, in order.
+    """
+
+    def __init__(self, sessions: Iterable[BookedSession] = (), skipped: Iterable[SkippedOccurrence] = ()) -> None:
+        """Make the list of the sessions that were booked."""
+        super().__init__(sessions)
+        self.skipped = tuple(skipped)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ from bookingdb.calls.refusals import (
 )
 from bookingdb.calls.sessions import (
     approve_session,
+    cancel_series,
     cancel_session,
     complete_session,
     confirm_session,
@@ -69,6 +70,7 @@ from bookingdb.calls.sessions import (
     realign_sessions,
     refund_session,
     reopen_session,
+    reschedule_series,
     reschedule_session,
     start_session,
 )
@@ -91,6 +93,7 @@ __all__ = [
     "book_series",
     "book_session",
     "book_session_with_override",
+    "cancel_series",
     "cancel_session",
     "check_booking_conflict",
     "complete_session",
@@ -128,6 +131,7 @@ __all__ = [
     "release_hold",
     "remove_time_off",
     "reopen_session",
+    "reschedule_series",
     "reschedule_session",
     "revoke_grant",
     "set_date_override",

@@ -1,0 +1,71 @@
+create or replace function bookingdb.lock_series(p_session_id uuid)
+returns public.sessions[]
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_session public.sessions;
+    v_ids uuid[];
+    v_lock_timeout text;
+begin
+    perform bookingdb.authorise_anyone();
+    if p_session_id is null then
+        perform bookingdb.raise_error('invalid_session_id');
+    end if;
+
+    -- Callers without a part in the session cannot lock it.
+    select s.*
+    into v_session
+    from public.sessions as s
+    where s.id = p_session_id;
+    if not found then
+        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
+    end if;
+    perform bookingdb.authorise_for_session(v_session);
+    if v_session.series_id is null then
+        return array[bookingdb.lock_session(p_session_id)];
+    end if;
+
+    -- All rows of the series are locked, by id as everywhere: which of them are later may change during the wait.
+    v_ids := array(select s.id from public.sessions as s where s.series_id = v_session.series_id);
+    begin
+        v_lock_timeout := bookingdb.limit_wait();
+        perform s.id
+        from public.sessions as s
+        where s.id = any (v_ids)
+        order by s.id
+        for update;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+    select s.*
+    into v_session
+    from public.sessions as s
+    where s.id = p_session_id and s.id = any (v_ids);
+    if not found then
+        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
+    end if;
+    -- The session may have got other people during the wait.
+    perform bookingdb.authorise_for_session(v_session);
+
+    return array[v_session] || array(
+        select s
+        from public.sessions as s
+        where s.id = any (v_ids)
+            and s.id <> p_session_id
+            and s.series_id = v_session.series_id
+            and s.start_time >= v_session.start_time
+            and s.status in ('pending_approval', 'scheduled', 'confirmed')
+            -- A session of the series that passed to other people is theirs.
+            and (bookingdb.caller_is_trusted() or bookingdb.actor_id() in (s.user_id, s.therapist_id))
+        order by s.start_time, s.id
+    );
+end;
+$function$;
+
+comment on function bookingdb.lock_series(uuid) is
+'Locks a session and its series, and returns it with the later ones that are still open and the caller has a part in, by start. Raises: invalid_session_id, session_not_found, busy.';
