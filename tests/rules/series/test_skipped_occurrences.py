@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -52,18 +53,19 @@ def test_series_books_what_is_free_and_names_what_is_not(world: World) -> None:
 @pytest.mark.parametrize("code", ["skipped_time", "too_far", "outside_availability", "too_soon"])
 def test_series_leaves_out_what_a_rule_of_time_refuses(world: World, code: str) -> None:
     client, therapist = world.client(credits=5), world.therapist("Europe/Berlin")
-    asked: dict[str, Any] = {"occurrences": 2, "every": DAY}
+    asked: dict[str, Any] = {"occurrences": 2, "every": 2 * DAY}
+    ahead = (LATER - dt.date.today()).days
     if code == "skipped_time":
         set_policy(world, None, maximum_advance="900 days")
         change = next_clock_change("Europe/Berlin", forward=True)
-        asked |= {"session_date": change.date(), "session_time": change.time()}
+        asked |= {"session_date": change.date(), "session_time": change.time(), "every": DAY}
     elif code == "too_far":
-        set_policy(world, therapist, maximum_advance=f"{(LATER - (at(0).date())).days + 2} days")
+        set_policy(world, therapist, maximum_advance=f"{ahead + 2} days")
         asked |= {"session_date": LATER, "every": "300 days"}
     elif code == "outside_availability":
         call(world.connection, "set_date_override", therapist_id=therapist, date=LATER, hours="[]")
     else:
-        set_policy(world, therapist, minimum_notice=f"{(LATER - at(0).date()).days + 2} days")
+        set_policy(world, therapist, minimum_notice=f"{24 * ahead + 20} hours")
     answer = skipping(world, client, therapist, **asked)
     assert sorted(outcome for _, outcome, _ in outcomes(answer)) == ["booked", "skipped"]
     assert {refusal for _, _, refusal in outcomes(answer)} == {None, code}
@@ -82,13 +84,13 @@ def test_series_of_which_nothing_is_free_is_refused(world: World) -> None:
 
 
 def test_series_that_skips_still_needs_credits_and_people(world: World) -> None:
-    client, therapist = world.client(credits=1), world.therapist()
+    client, therapist, nobody = world.client(credits=1), world.therapist(), world.client()
     world.book(world.client(credits=1), therapist, session_date=LATER)
     with nothing_written(world), refused("insufficient_credits") as refusal:
         skipping(world, client, therapist, occurrences=3)
     assert refusal.detail["occurrence"] == 3
     with nothing_written(world), refused("therapist_not_found"):
-        skipping(world, client, world.client())
+        skipping(world, client, nobody)
 
 
 def test_repeated_series_names_the_same_as_skipped(world: World) -> None:
