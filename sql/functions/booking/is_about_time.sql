@@ -7,7 +7,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return p_code in (
-        'booking_conflict', 'client_conflict', 'outside_availability', 'skipped_time', 'in_past', 'too_soon', 'too_far'
+        'booking_conflict', 'client_conflict', 'client_limit', 'outside_availability', 'skipped_time', 'in_past',
+        'too_soon', 'too_far'
     );
 end;
 $function$;
