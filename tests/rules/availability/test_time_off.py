@@ -178,7 +178,8 @@ def days_off(connection: Connection, therapist: UUID, first: dt.date, last: dt.d
 def length_of(off: Any) -> dt.timedelta:
     # In UTC: Python takes two times of one zone for wall clocks.
     begin, end = (off[name].astimezone(dt.UTC) for name in ("start_time", "end_time"))
-    assert isinstance(begin, dt.datetime) and isinstance(end, dt.datetime)
+    assert isinstance(begin, dt.datetime)
+    assert isinstance(end, dt.datetime)
     return end - begin
 
 
