@@ -34,7 +34,7 @@ def calendars(content: bytes) -> list[Calendar]:
         NoCalendarError: there is none in it, or one that breaks off.
     """
     text = content.decode("utf-8-sig", errors="replace").replace("\0", "")
-    # What a file lacks at its end would count as not there any more, and be removed.
+    # A download that broke off lacks events, and they would be removed.
     if not text.lstrip().upper().startswith("BEGIN:VCALENDAR") or not text.rstrip().upper().endswith("END:VCALENDAR"):
         raise NoCalendarError("It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR.")
     try:

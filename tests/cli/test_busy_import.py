@@ -88,7 +88,7 @@ def test_file_from_apple_is_taken(world: World) -> None:
     ]  # fmt: skip
 
 
-def test_what_is_not_in_the_file_any_more_goes(world: World, tmp_path: Path) -> None:
+def test_appointment_that_left_the_file_goes(world: World, tmp_path: Path) -> None:
     therapist = world.therapist("Europe/Berlin")
     imported(world, FILES / "google.ics", therapist)
     answer = imported(

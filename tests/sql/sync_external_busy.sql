@@ -8,7 +8,9 @@ select pg_temp.is_declared($$
         p_therapist_id uuid, p_source text, p_events jsonb, p_from timestamptz default null,
         p_to timestamptz default null
     )
-    returns table (inserted integer, updated integer, removed integer, session_ids uuid[], rejected jsonb, ignored integer)
+    returns table (
+        inserted integer, updated integer, removed integer, session_ids uuid[], rejected jsonb, ignored integer
+    )
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by('sync_external_busy', 'authenticated', 'service_role');
@@ -76,7 +78,10 @@ select results_eq(
 
 -- Refusal
 select results_eq(
-    $$ select e.* from pg_temp.error_of('select public.sync_external_busy(pg_temp.therapist(), ''work'', ''{}'')') as e $$,
+    $$
+        select e.*
+        from pg_temp.error_of('select public.sync_external_busy(pg_temp.therapist(), ''work'', ''{}'')') as e
+    $$,
     $$
         values (
             'PT400', 'Invalid parameter',

@@ -34,4 +34,4 @@ end;
 $function$;
 
 comment on function bookingdb.external_instant(text, text) is
-'Reads a time of another calendar: with an offset, or local to p_time_zone, or a date, which is its midnight there. NULL: none of these. A time that a clock change skips is the end of the jump. Raises: 22000.';
+'Reads a time of another calendar: with an offset, local to p_time_zone, or a date, its midnight there. NULL: none of these. A skipped time is the end of the jump. Raises: 22000.';

@@ -5,14 +5,21 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    v_changed jsonb;
 begin
-    return query
-    select c.*
-    from jsonb_array_elements(p_result) with ordinality as r (changed, place)
-    -- One that was deleted since is gone.
-    inner join public.sessions as s on s.id = (r.changed ->> 'session_id')::uuid
-    cross join lateral bookingdb.changed_session(s.id, (r.changed ->> 'credits_balance')::integer) as c
-    order by r.place;
+    for v_changed in
+        select r.changed
+        from jsonb_array_elements(p_result) with ordinality as r (changed, place)
+        order by r.place
+    loop
+        -- One that was deleted since is gone.
+        if exists (select from public.sessions as s where s.id = (v_changed ->> 'session_id')::uuid) then
+            return next bookingdb.changed_session(
+                (v_changed ->> 'session_id')::uuid, (v_changed ->> 'credits_balance')::integer
+            );
+        end if;
+    end loop;
 end;
 $function$;
 

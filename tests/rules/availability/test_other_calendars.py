@@ -40,7 +40,8 @@ def periods(world: World) -> dict[str, tuple[str, str]]:
 # ----------------------------------------------------------------------------------------------------------------------
 
 UNREADABLE: list[tuple[Any, str | None, str]] = [
-    *((bad, None, "not_an_object") for bad in ("a", None, 7, [EVENT])),
+    ("a", None, "not_an_object"), (None, None, "not_an_object"), (7, None, "not_an_object"),
+    ([EVENT], None, "not_an_object"),
     *(
         (bad, None, "invalid_external_id")
         for bad in (

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import World
 from tests.support.callers import logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.interleaving import next_clock_change
 from tests.support.life import (
     DAY,
@@ -72,6 +73,7 @@ def test_rest_of_a_series_is_cancelled_from_one_session_on(world: World) -> None
     require_sound(world)
 
 
+@on_todays_supabase
 def test_each_session_of_a_series_is_cancelled_by_its_own_terms(hosted_world: World) -> None:
     """A client's late ones keep their credit; from the practice all come back."""
     world = hosted_world
@@ -96,6 +98,7 @@ def test_each_session_of_a_series_is_cancelled_by_its_own_terms(hosted_world: Wo
     require_sound(world)
 
 
+@on_todays_supabase
 def test_strangers_leave_a_series_alone(hosted_world: World) -> None:
     world = hosted_world
     client, therapist = world.client(credits=4), world.therapist()
@@ -109,6 +112,7 @@ def test_strangers_leave_a_series_alone(hosted_world: World) -> None:
                     rows(connection, function, session_id=ids[0], **more)
 
 
+@on_todays_supabase
 def test_sessions_of_a_series_that_passed_to_others_stay(hosted_world: World) -> None:
     """For whoever has no part in them; a trusted caller changes all."""
     world = hosted_world
@@ -143,7 +147,7 @@ def test_series_is_cancelled_from_a_session_that_is_cancelled(world: World) -> N
     require_sound(world)
 
 
-def test_repeated_cancellation_of_a_series_shows_the_same_sessions(world: World) -> None:
+def test_repeated_cancellation_of_a_rest_is_the_same(world: World) -> None:
     """As they stand, with the balance of then; also when the series has fewer sessions to cancel by now."""
     client, therapist = world.client(credits=4), world.therapist()
     ids = booked(world, client, therapist)
@@ -187,7 +191,7 @@ def test_rest_of_a_series_moves_by_as_many_days(world: World, days: int) -> None
     require_sound(world)
 
 
-def test_moved_series_keeps_its_local_time_across_a_clock_change(world: World) -> None:
+def test_moved_series_keeps_its_time_across_clock_changes(world: World) -> None:
     zone = "Europe/Berlin"
     change = next_clock_change(zone, forward=True).date()
     set_policy(world, None, maximum_advance="900 days")
@@ -252,6 +256,7 @@ def test_session_that_was_moved_by_itself_keeps_its_distance(world: World) -> No
     require_sound(world)
 
 
+@on_todays_supabase
 def test_client_who_moves_a_series_reopens_no_window(hosted_world: World) -> None:
     world = hosted_world
     client, therapist = world.client(credits=3), world.therapist()
