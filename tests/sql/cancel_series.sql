@@ -20,7 +20,10 @@ select pg_temp.is_executed_by('cancel_series', 'authenticated', 'service_role');
 
 -- Given
 create function pg_temp.second() returns uuid language sql stable
-return (select s.id from public.sessions as s where s.scheduled_date = pg_temp.monday() + 7);
+return (
+    select s.id from public.sessions as s
+    where s.scheduled_date = pg_temp.monday() + 7
+);
 select b.id from public.book_series(pg_temp.client(), pg_temp.therapist(), pg_temp.monday(), '10:00', 3) as b;
 
 -- Example

@@ -20,7 +20,9 @@ select pg_temp.is_executed_by('reschedule_series', 'authenticated', 'service_rol
 
 -- Given
 create temporary table booked as
-select b.id, b.occurrence
+select
+    b.id,
+    b.occurrence
 from public.book_series(pg_temp.client(), pg_temp.therapist(), pg_temp.monday(), '10:00', 3) as b;
 create function pg_temp.of_series(p_occurrence integer) returns uuid language plpgsql stable as $function$
 begin

@@ -39,25 +39,27 @@ def periods(world: World) -> dict[str, tuple[str, str]]:
 # What cannot be read
 # ----------------------------------------------------------------------------------------------------------------------
 
+NO_IDS: list[Any] = [
+    {}, {"removed": True}, {**EVENT, "external_id": None}, {**EVENT, "external_id": ""},
+    {**EVENT, "external_id": "x" * 256}, {**EVENT, "external_id": ["a"]}, {**EVENT, "external_id": True},
+]  # fmt: skip
+NO_TIMES: list[Any] = [
+    None, "", "now", "-infinity", "soon", 1893488400, {}, "2030-02-30", "2030-02-30T09:00:00Z",
+    "2030-01-07T25:00", "2030-01-07T09:00:00 Europe/Berlin", "2030-01-07T09:00:00+99:00", "12030-01-07",
+    "0000-01-01", "20300107",
+]  # fmt: skip
 UNREADABLE: list[tuple[Any, str | None, str]] = [
     ("a", None, "not_an_object"), (None, None, "not_an_object"), (7, None, "not_an_object"),
     ([EVENT], None, "not_an_object"),
     *(
         (bad, None, "invalid_external_id")
-        for bad in (
-            {}, {"removed": True}, {**EVENT, "external_id": None}, {**EVENT, "external_id": ""},
-            {**EVENT, "external_id": "x" * 256}, {**EVENT, "external_id": ["a"]}, {**EVENT, "external_id": True},
-        )
+        for bad in NO_IDS
     ),
     ({**EVENT, "removed": "perhaps"}, "a", "invalid_removed"),
     ({**EVENT, "free": "perhaps"}, "a", "invalid_free"),
     *(
         ({**EVENT, "start_time": bad}, "a", "invalid_start_time")
-        for bad in (
-            None, "", "now", "-infinity", "soon", 1893488400, {}, "2030-02-30", "2030-02-30T09:00:00Z",
-            "2030-01-07T25:00", "2030-01-07T09:00:00 Europe/Berlin", "2030-01-07T09:00:00+99:00", "12030-01-07",
-            "0000-01-01", "20300107",
-        )
+        for bad in NO_TIMES
     ),
     *(({**EVENT, "end_time": bad}, "a", "invalid_end_time") for bad in (None, "tomorrow", "2030-13-01", "24:00")),
     ({**EVENT, "end_time": "2030-01-07T08:59:59Z"}, "a", "end_before_start"),
