@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_time_zone constant text := (bookingdb.policy_of(p_therapist_id)).time_zone;
+    v_time_zone constant text := bookingdb.time_zone_of(p_therapist_id);
 begin
     if p_events is null or jsonb_typeof(p_events) <> 'array' or jsonb_array_length(p_events) > 5000 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(

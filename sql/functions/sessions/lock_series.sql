@@ -45,24 +45,33 @@ begin
     select s.*
     into v_session
     from public.sessions as s
-    where s.id = p_session_id and s.id = any (v_ids);
-    if not found then
+    where s.id = p_session_id;
+    if not found or p_session_id <> all (v_ids) then
         perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
     end if;
     -- The session may have got other people during the wait.
     perform bookingdb.authorise_for_session(v_session);
 
     return array[v_session] || array(
-        select s
-        from public.sessions as s
-        where s.id = any (v_ids)
-            and s.id <> p_session_id
-            and s.series_id = v_session.series_id
-            and s.start_time >= v_session.start_time
-            and s.status in ('pending_approval', 'scheduled', 'confirmed')
+        select l.session
+        from unnest(v_ids) as i (id)
+        -- offset 0 makes each session a look-up by its id.
+        cross join lateral (
+            select s as session
+            from public.sessions as s
+            where s.id = i.id
+            offset 0
+        ) as l
+        where i.id <> p_session_id
+            and (l.session).series_id = v_session.series_id
+            and (l.session).start_time >= v_session.start_time
+            and (l.session).status in ('pending_approval', 'scheduled', 'confirmed')
             -- A session of the series that passed to other people is theirs.
-            and (bookingdb.caller_is_trusted() or bookingdb.actor_id() in (s.user_id, s.therapist_id))
-        order by s.start_time, s.id
+            and (
+                bookingdb.caller_is_trusted()
+                or bookingdb.actor_id() in ((l.session).user_id, (l.session).therapist_id)
+            )
+        order by (l.session).start_time, i.id
     );
 end;
 $function$;

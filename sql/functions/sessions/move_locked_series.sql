@@ -40,7 +40,7 @@ begin
                 cross join lateral (
                     select bookingdb.resolve_time_zone(
                         coalesce(p_time_zone, (x.session).time_zone),
-                        (bookingdb.policy_of((x.session).therapist_id)).time_zone
+                        bookingdb.time_zone_of((x.session).therapist_id)
                     ) as time_zone
                 ) as t
             ) as y

@@ -31,7 +31,7 @@ begin
     v_sessions := bookingdb.lock_series(p_session_id);
     v_session := v_sessions[1];
     perform bookingdb.local_instant(p_session_date, p_session_time, bookingdb.resolve_time_zone(
-        coalesce(p_time_zone, v_session.time_zone), (bookingdb.policy_of(v_session.therapist_id)).time_zone
+        coalesce(p_time_zone, v_session.time_zone), bookingdb.time_zone_of(v_session.therapist_id)
     ));
     perform bookingdb.lock_people(array(
         select distinct p.id

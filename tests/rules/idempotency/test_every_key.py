@@ -116,10 +116,11 @@ class Desk:
         if self.function in ("reopen_session", "refund_session"):
             return [*session, {"reason": "else"}]
         if self.function in ("reschedule_session", "reschedule_series"):
-            return [
+            moves: list[dict[str, Any]] = [
                 *session, {"session_date": TOMORROW + 2 * DAY}, {"session_time": "13:00"}, {"duration_minutes": 45},
-                {"duration_minutes": None}, {"time_zone": "Europe/Berlin"}, {"override": ["limits"]},
+                {"duration_minutes": None}, {"time_zone": "Europe/Berlin"},
             ]  # fmt: skip
+            return [*moves, {"override": ["limits"]}] if self.function == "reschedule_session" else moves
         return session
 
     def lot(self) -> UUID:
