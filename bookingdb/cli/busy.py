@@ -9,7 +9,7 @@ from bookingdb import Bookings
 from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli.console import open_database, print_records, print_table
 from bookingdb.cli.day_grid import DAY
-from bookingdb.cli.options import MOMENT, database_options, span_of
+from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
 from bookingdb.cli.output import print_json, say
 
 _MOST_EVENTS: Final = 5000
@@ -22,7 +22,7 @@ def busy_group() -> None:
 
 @busy_group.command("import")
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @click.option("--source", required=True, metavar="NAME", help="What you call the other calendar, 1 to 100 characters.")
 @click.option("--from", "from_", type=MOMENT, help="From this date or instant on; default: today.")
 @click.option(
@@ -38,7 +38,7 @@ def import_busy(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Take the appointments of an iCalendar file (- is standard input) as times at which THERAPIST (a UUID) is busy.
+    """Take the appointments of an iCalendar file (- is standard input) as times at which THERAPIST (UUID or e-mail) is busy.
 
     The file is all that the other calendar has from --from (default: today) to --to (default: as far ahead as can be
     booked): what came from there before, and is not in it any more, goes. Events that cannot be read are listed, and
