@@ -38,7 +38,7 @@ def import_busy(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Take the appointments of an iCalendar file (- is standard input) as times at which THERAPIST (UUID or e-mail) is busy.
+    """Take the appointments of an iCalendar file (- is standard input) as busy times of THERAPIST (UUID or e-mail).
 
     The file is all that the other calendar has from --from (default: today) to --to (default: as far ahead as can be
     booked): what came from there before, and is not in it any more, goes. Events that cannot be read are listed, and

@@ -8,6 +8,7 @@ as $function$
 declare
     v_session public.sessions;
     v_ids uuid[];
+    v_id uuid;
     v_lock_timeout text;
 begin
     perform bookingdb.authorise_anyone();
@@ -29,14 +30,20 @@ begin
     end if;
 
     -- All rows of the series are locked, by id as everywhere: which of them are later may change during the wait.
-    v_ids := array(select s.id from public.sessions as s where s.series_id = v_session.series_id);
+    -- Each is a look-up of its own: sorted by their ids, Postgres would rather read the index of all sessions.
+    v_ids := array(
+        select i.id
+        from (select s.id from public.sessions as s where s.series_id = v_session.series_id offset 0) as i
+        order by i.id
+    );
     begin
         v_lock_timeout := bookingdb.limit_wait();
-        perform s.id
-        from public.sessions as s
-        where s.id = any (v_ids)
-        order by s.id
-        for update;
+        foreach v_id in array v_ids loop
+            perform s.id
+            from public.sessions as s
+            where s.id = v_id
+            for update;
+        end loop;
         perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when lock_not_available then
