@@ -6,18 +6,20 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_changed jsonb;
+    v_session_id uuid;
+    v_balance integer;
 begin
-    for v_changed in
-        select r.changed
+    for v_session_id, v_balance in
+        select (r.changed ->> 'session_id')::uuid, (r.changed ->> 'credits_balance')::integer
         from jsonb_array_elements(p_result) with ordinality as r (changed, place)
         order by r.place
     loop
         -- One that was deleted since is gone.
-        if exists (select from public.sessions as s where s.id = (v_changed ->> 'session_id')::uuid) then
-            return next bookingdb.changed_session(
-                (v_changed ->> 'session_id')::uuid, (v_changed ->> 'credits_balance')::integer
-            );
+        perform s.id
+        from public.sessions as s
+        where s.id = v_session_id;
+        if found then
+            return next bookingdb.changed_session(v_session_id, v_balance);
         end if;
     end loop;
 end;
