@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -50,6 +50,8 @@ def _jsonable(value: Any) -> Any:
         return _interval(value)
     if isinstance(value, tuple):
         return [_jsonable(item) for item in value]
+    if isinstance(value, Record):
+        return value.to_dict()
     return value
 
 
@@ -121,6 +123,42 @@ class BookedSession(Session):
     session_type: str
     time_zone: str
     credits_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkippedOccurrence(Record):
+    """A session of a series that was left out, because its time is not free.
+
+    Attributes:
+        occurrence: which one, 1 is the first.
+        scheduled_date: its local date.
+        scheduled_time: its local time.
+        error: why, as the DETAIL of the error says: ``code``, and mostly ``rule`` and ``next_free``.
+    """
+
+    occurrence: int
+    scheduled_date: date
+    scheduled_time: time
+    error: dict[str, Any]
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """Make the record from a row, whose error some drivers leave as JSON."""
+        occurrence, scheduled_date, scheduled_time, error = row
+        return cls(occurrence, scheduled_date, scheduled_time, json.loads(error) if isinstance(error, str) else error)
+
+
+class BookedSeries(list[BookedSession]):
+    """The sessions of a series, in order.
+
+    Attributes:
+        skipped: the occurrences that were left out, in order.
+    """
+
+    def __init__(self, sessions: Iterable[BookedSession] = (), skipped: Iterable[SkippedOccurrence] = ()) -> None:
+        """Make the list of the sessions that were booked."""
+        super().__init__(sessions)
+        self.skipped = tuple(skipped)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -596,17 +634,43 @@ class TimeOff(Record):
 class BusyEvent(Record):
     """An appointment that a therapist has in another calendar, or had.
 
+    A time is a datetime with a time zone; or one without, which is local to the therapist; or a date, which means whole
+    days of the therapist.
+
     Attributes:
         external_id: what the other calendar calls it, 1 to 255 characters.
-        start_time: the instant at which it starts, a datetime with a time zone; None where it is `removed`.
-        end_time: the instant at which it ends, a datetime with a time zone; None where it is `removed`.
+        start_time: when it starts; None where it takes no time.
+        end_time: when it ends, the end of dates not included; without it a date is one day.
         removed: whether it is not there any more.
+        free: whether nothing is blocked while it lasts.
+        transparency: ``"opaque"`` or ``"transparent"``, as in iCalendar: another way to say `free`.
+        status: ``"confirmed"``, ``"tentative"`` or ``"cancelled"``.
+        uid: its iCalendar UID, where `external_id` is another: bookingdb knows its own sessions by it.
     """
 
     external_id: str
-    start_time: datetime | None = None
-    end_time: datetime | None = None
+    start_time: datetime | date | None = None
+    end_time: datetime | date | None = None
     removed: bool = False
+    free: bool = False
+    transparency: str | None = None
+    status: str | None = None
+    uid: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RejectedEvent(Record):
+    """An event of another calendar that could not be read.
+
+    Attributes:
+        event: which one, 1 is the first.
+        external_id: its id, or None where it has none that can be read.
+        reason: why, one of the reasons of :meth:`~bookingdb.Bookings.sync_external_busy`.
+    """
+
+    event: int
+    external_id: str | None
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -618,9 +682,22 @@ class SyncedBusy(Record):
         updated: how many are at another time than before.
         removed: how many are gone.
         session_ids: the sessions that the appointments overlap, in order of their start.
+        rejected: the events that could not be read; the others were taken.
+        ignored: how many events block nothing: cancelled, free or without length, or sessions that were exported.
     """
 
     inserted: int
     updated: int
     removed: int
     session_ids: tuple[UUID, ...]
+    rejected: tuple[RejectedEvent, ...] = ()
+    ignored: int = 0
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """Make the record from a row, whose rejected events some drivers leave as JSON."""
+        inserted, updated, removed, session_ids, rejected, ignored = row
+        events = json.loads(rejected) if isinstance(rejected, str) else rejected
+        return cls(
+            inserted, updated, removed, tuple(session_ids), tuple(RejectedEvent(**event) for event in events), ignored
+        )

@@ -64,6 +64,7 @@ from bookingdb.calls.refusals import (
 )
 from bookingdb.calls.sessions import (
     approve_session,
+    cancel_series,
     cancel_session,
     complete_session,
     confirm_session,
@@ -74,6 +75,7 @@ from bookingdb.calls.sessions import (
     realign_sessions,
     refund_session,
     reopen_session,
+    reschedule_series,
     reschedule_session,
     start_session,
 )
@@ -96,6 +98,7 @@ __all__ = [
     "book_series",
     "book_session",
     "book_session_with_override",
+    "cancel_series",
     "cancel_session",
     "check_booking_conflict",
     "complete_session",
@@ -137,6 +140,7 @@ __all__ = [
     "release_hold",
     "remove_time_off",
     "reopen_session",
+    "reschedule_series",
     "reschedule_session",
     "revoke_grant",
     "set_client_active",

@@ -350,17 +350,18 @@ def sync_external_busy(
         therapist_id: the therapist.
         source: what you call the other calendar, 1 to 100 characters.
         events: up to 5000 appointments: each a :class:`~bookingdb.BusyEvent` or a mapping with its fields, where
-            instants may be texts in ISO 8601 with an offset.
+            times may be texts in ISO 8601.
         from_: with `to`: the events are all that the other calendar has from this instant, a datetime with a time
             zone; what it had there before and has no more, goes.
         to: with `from_`: the instant before which they are all.
 
     Returns:
-        The numbers of new, changed and removed events, and the sessions that the events overlap: they stay.
+        The numbers of new, changed and removed events, the sessions that the events overlap (they stay), the events
+        that could not be read, each with its reason, and how many events block nothing.
 
     Raises:
-        InvalidTherapistId, InvalidParameter: the request makes no sense; ``detail["event"]`` says which event,
-            from 1.
+        InvalidTherapistId, InvalidParameter: the request makes no sense. A single event that cannot be read is no
+            error: it is in the result.
         TherapistNotFound: there is no such therapist, or none whom the caller may see (a deactivated one).
         NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
         Busy, BookingFailed: see there.

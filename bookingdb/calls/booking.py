@@ -5,9 +5,9 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, many, nothing, one, scalar
+from bookingdb.calls.call import Call, many, nothing, one, scalar, series
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import BookedSession, HeldSlot, ListedHold
+from bookingdb.records import BookedSeries, BookedSession, HeldSlot, ListedHold
 
 
 def book_session(
@@ -235,8 +235,9 @@ def book_series(
     title: str = "Therapy Session",
     time_zone: str | None = None,
     idempotency_key: str | None = None,
-) -> Call[list[BookedSession]]:
-    """Book sessions at the same local time and take a credit for each: all of them or none.
+    on_conflict: str = "fail",
+) -> Call[BookedSeries]:
+    """Book sessions at the same local time and take a credit for each: all of them or none, or those that are free.
 
     Args:
         user_id: the client.
@@ -253,8 +254,12 @@ def book_series(
         time_zone: IANA zone of date and time; without it the therapist's, else the default policy's.
         idempotency_key: 1 to 255 characters; the same call with the same key is answered with the same sessions.
 
+        on_conflict: ``"fail"`` books all of them or none; ``"skip"`` leaves out those whose time is not free, and is
+            refused only when none is.
+
     Returns:
-        The sessions in order, each with the client's credits after it.
+        The sessions in order, each with the client's credits after it. The list's `skipped` names what was left out,
+        each with its reason.
 
     Raises:
         InvalidUserId, InvalidTherapistId, InvalidDate, InvalidTime, SkippedTime, InvalidTimeZone,
@@ -272,20 +277,20 @@ def book_series(
             occurrences=10, every=timedelta(weeks=1),
         )
     """
-    return many(
-        "book_series",
-        BookedSession,
-        p_user_id=parameters.id_(user_id, InvalidUserId),
-        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+    arguments = {
+        "p_user_id": parameters.id_(user_id, InvalidUserId),
+        "p_therapist_id": parameters.id_(therapist_id, InvalidTherapistId),
         **parameters.local_time(session_date, session_time, None, time_zone),
-        p_occurrences=parameters.integer("p_occurrences", occurrences),
-        p_every=parameters.every(every),
-        p_duration_minutes=parameters.duration(duration_minutes),
-        p_session_type=parameters.text("p_session_type", session_type),
-        p_notes=parameters.text("p_notes", notes),
-        p_title=parameters.text("p_title", title),
-        p_idempotency_key=parameters.key(idempotency_key),
-    )
+        "p_occurrences": parameters.integer("p_occurrences", occurrences),
+        "p_every": parameters.every(every),
+        "p_duration_minutes": parameters.duration(duration_minutes),
+        "p_session_type": parameters.text("p_session_type", session_type),
+        "p_notes": parameters.text("p_notes", notes),
+        "p_title": parameters.text("p_title", title),
+        "p_idempotency_key": parameters.key(idempotency_key),
+        "p_on_conflict": parameters.text("p_on_conflict", on_conflict),
+    }
+    return series("book_series", **arguments)
 
 
 def hold_slot(

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from bookingdb.errors import BookingFailed
-from bookingdb.records import Record
+from bookingdb.records import BookedSeries, BookedSession, Record, SkippedOccurrence
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -111,6 +111,21 @@ def many(function: str, model: type[R], **arguments: Argument) -> Call[list[R]]:
     """Return the call of a function whose result is any number of rows."""
     statement = _selection(function, model, arguments)
     return Call(statement, values(arguments), lambda rows: [model.from_row(row) for row in rows])
+
+
+def series(function: str, **arguments: Argument) -> Call[BookedSeries]:
+    """Return the call of a function whose result is sessions that were booked, and occurrences that were not."""
+    booked, skipped = columns(BookedSession), columns(SkippedOccurrence)
+    statement = f"select r.outcome, {booked}, {skipped} from {_invocation(function, arguments)} as r"
+    width = len(dataclasses.fields(BookedSession))
+
+    def read(rows: Rows) -> BookedSeries:
+        return BookedSeries(
+            [BookedSession.from_row(fields[:width]) for outcome, *fields in rows if outcome == "booked"],
+            [SkippedOccurrence.from_row(fields[width:]) for outcome, *fields in rows if outcome == "skipped"],
+        )
+
+    return Call(statement, values(arguments), read)
 
 
 @functools.cache

@@ -285,10 +285,7 @@ _WEEKLY_WINDOWS_HINT: Final = (
     " valid_from and valid_to, dates, where they do not hold for ever; every_weeks, 2 to 8, where they do not hold"
     " every week; time_zone where that is not the therapist's."
 )
-_EVENTS_HINT: Final = (
-    "Give events with external_id, start_time and end_time, datetimes with a time zone, or with external_id and"
-    " removed."
-)
+_EVENTS_HINT: Final = "Give a list of events, each a BusyEvent or a mapping with its fields."
 
 
 def optional_weekly_windows(parameter: str, values: Iterable[WeeklyWindow | Mapping[str, Any]] | None) -> Argument:
@@ -308,8 +305,10 @@ def optional_windows(
 
 
 def events(parameter: str, values: Iterable[BusyEvent | Mapping[str, Any]]) -> Argument:
-    """Return the events of another calendar as JSON."""
-    return _objects(parameter, "event", values, _event, _EVENTS_HINT)
+    """Return the events of another calendar as JSON; the database says which of them cannot be read, and why."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping):
+        raise invalid(parameter, _EVENTS_HINT)
+    return Argument("text::jsonb", json.dumps([_event(value) for value in values]))
 
 
 def _objects(
@@ -354,17 +353,42 @@ def _window(value: tuple[time | str, time | str] | Mapping[str, Any]) -> dict[st
     return {"start_time": _text_of(time_(value["start_time"]).value), "end_time": _text_of(time_(end).value)}
 
 
-def _event(value: BusyEvent | Mapping[str, Any]) -> dict[str, Any]:
-    given = _fields(value, BusyEvent)
-    event = {"external_id": text("external_id", given.pop("external_id")).value}
-    if boolean("removed", given.pop("removed", False)).value:
-        return event | {"removed": True}
-    if given.keys() != {"start_time", "end_time"}:
-        raise ValueError
-    return event | {name: _utc(moment) for name, moment in given.items()}
+def _event(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, BusyEvent):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if not isinstance(value, Mapping):
+        return None
+    given = {field.name: value.get(field.name) for field in dataclasses.fields(BusyEvent)}
+    for name in ("start_time", "end_time"):
+        given[name] = _event_time(given[name])
+    return {name: _sendable(item) for name, item in given.items() if item is not None and item is not False}
 
 
-def _fields(value: Any, model: type[WeeklyWindow | BusyEvent]) -> dict[str, Any]:
+def _sendable(value: Any) -> Any:
+    """Return what JSON and Postgres can hold, else an object, which the database rejects in its place."""
+    if isinstance(value, str):
+        return value if _is_sendable(value) else {}
+    return value if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER else {}
+
+
+def _event_time(value: Any) -> Any:
+    """Return a time as the database reads it, or what was given where it is none."""
+    if isinstance(value, str):
+        for kind in (date, datetime):
+            try:
+                value = kind.fromisoformat(value)
+                break
+            except ValueError:
+                pass
+    if not isinstance(value, datetime):
+        return value.isoformat() if isinstance(value, date) else value
+    try:
+        return (value if value.utcoffset() is None else value.astimezone(UTC)).isoformat()
+    except OverflowError:  # a day before the year 1 or after 9999
+        return None
+
+
+def _fields(value: Any, model: type[WeeklyWindow]) -> dict[str, Any]:
     """Return the fields of a model, or the items of a mapping that stands for one."""
     if isinstance(value, model):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(model)}
@@ -373,11 +397,6 @@ def _fields(value: Any, model: type[WeeklyWindow | BusyEvent]) -> dict[str, Any]
     if not {names[0]} <= given.keys() <= set(names):
         raise ValueError
     return given
-
-
-def _utc(value: datetime | str) -> str:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return str(instant("", moment).value.astimezone(UTC).isoformat())
 
 
 def _text_of(value: date | time) -> str:

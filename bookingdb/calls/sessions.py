@@ -150,6 +150,99 @@ def reopen_session(
     )
 
 
+def cancel_series(
+    session_id: UUID | str,
+    *,
+    reason: str | None = None,
+    refund: bool | None = None,
+    idempotency_key: str | None = None,
+) -> Call[list[ChangedSession]]:
+    """Cancel a session and all later ones of its series that are still open: all of them or none.
+
+    Each is cancelled as by :meth:`~bookingdb.Bookings.cancel_session`: whether its credit comes back follows from its
+    own terms. A session without a series is cancelled alone.
+
+    Args:
+        session_id: the first that is cancelled.
+        reason: why, up to 1000 characters; kept with each session and in the audit log.
+        refund: whether the credits come back; None for the rule. For trusted callers only.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The sessions as they stand, in order, each with the client's credits after all of it.
+
+    Raises:
+        InvalidSessionId, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: none of them is open, or the first has begun and the client asks.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller has no part in the session, or may not decide about the refund.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        for session in Bookings(db).cancel_series(session_id, reason="moving away"):
+            print(session.scheduled_date, session.refunded)
+    """
+    return many(
+        "cancel_series",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_reason=parameters.optional_text("p_reason", reason),
+        p_refund=parameters.optional_boolean("p_refund", refund),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def reschedule_series(
+    session_id: UUID | str,
+    *,
+    session_date: date | str | None = None,
+    session_time: time | str | None = None,
+    starts_at: datetime | None = None,
+    duration_minutes: int | None = None,
+    time_zone: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[list[ChangedSession]]:
+    """Move a session, and the later ones of its series by as many days and to the same local time: all or none.
+
+    Args:
+        session_id: the first that moves; a session without a series moves alone.
+        session_date: its new local date, a date or ``"YYYY-MM-DD"``.
+        session_time: the new local time of all, a time or ``"HH:MM"`` on a 24-hour clock, without seconds.
+        starts_at: instead of date and time, the instant: a datetime with a time zone, at a full minute.
+        duration_minutes: 15 to 180 minutes; without it each session stays as long as it was.
+        time_zone: IANA zone of date and time; without it each session's own.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+
+    Returns:
+        The sessions as they stand, in order.
+
+    Raises:
+        InvalidSessionId, InvalidDate, InvalidTime, SkippedTime, InvalidTimeZone, InvalidDuration,
+        InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition, InPast, TooSoon, TooFar, TherapistNotFound, UserNotFound, BookingConflict: one of the
+            sessions cannot move; ``detail["session_id"]`` says which, ``detail["occurrence"]`` its place among them,
+            ``detail["session_date"]`` to when.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller has no part in the session.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).reschedule_series(session_id, session_date="2030-01-08", session_time="11:00")
+    """
+    return many(
+        "reschedule_series",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        **parameters.local_time(session_date, session_time, starts_at, time_zone),
+        p_duration_minutes=parameters.optional_duration(duration_minutes),
+        p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
 def realign_sessions(therapist_id: UUID | str | None = None, *, dry_run: bool = False) -> Call[list[RealignedSession]]:
     """Move sessions to come back to their agreed local time, where their zone has got other rules since.
 

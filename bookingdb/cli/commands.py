@@ -31,6 +31,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "sessions:book_series",
         "Book sessions at the same local time and take a credit for each: all of them or none.",
     ),
+    "busy": (
+        "busy:busy_group",
+        "Take over the appointments of other calendars.",
+    ),
     "cancel": (
         "sessions:cancel",
         "Cancel SESSION (a UUID); its time is free at once.",

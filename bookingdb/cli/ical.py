@@ -1,8 +1,8 @@
 """A therapist's sessions and time off as an iCalendar file (RFC 5545).
 
-Only here is the package icalendar imported, and this module only where a file is written. The time zone is described
-from the clock changes that Python knows, because icalendar's own description has the changes to summer time an hour
-late.
+The package icalendar is imported only here and in `ical_events`, and this module only where a file is written. The time
+zone is described from the clock changes that Python knows, because icalendar's own description has the changes to
+summer time an hour late.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bookingdb import Bookings, ListedSession, Session
+from bookingdb import BookedSession, Bookings, ChangedSession, ListedSession, Session
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
 from bookingdb.cli.options import DURATION, INSTANT, PERSON, database_options, duration_option, options
@@ -30,6 +30,8 @@ text_options = options(
     click.option("--title", default="Therapy Session", show_default=True, help="What the session is called."),
 )
 key_option = click.option("--idempotency-key", metavar="KEY", help="The same call with the same key is done once.")
+
+rest_option = click.option("--rest", is_flag=True, help="Also all later sessions of its series that are still open.")
 
 
 override_option = click.option(
@@ -118,12 +120,38 @@ def record(user: str, therapist: str, database_url: str | None, as_json: bool, *
 @text_options
 @zone_option
 @key_option
+@click.option("--skip", is_flag=True, help="Leave out those whose time is not free, and say which; default: book none.")
 @database_options
-def book_series(user: str, therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+def book_series(user: str, therapist: str, skip: bool, database_url: str | None, as_json: bool, **given: Any) -> None:
     """Book sessions at the same local time and take a credit for each: all of them or none."""
+    on_conflict = "skip" if skip else "fail"
     with open_database(database_url) as connection:
-        sessions = Bookings(connection).book_series(user_id=user, therapist_id=therapist, **given)
-    print_sessions(sessions, as_json)
+        booked = Bookings(connection).book_series(
+            user_id=user, therapist_id=therapist, on_conflict=on_conflict, **given
+        )
+    if as_json and skip:
+        print_json(
+            {
+                "sessions": [session.to_dict() for session in booked],
+                "skipped": [left_out.to_dict() for left_out in booked.skipped],
+            }
+        )
+        return
+    print_sessions(booked, as_json)
+    if booked.skipped:
+        print_table(
+            [
+                {
+                    "occurrence": left_out.occurrence,
+                    "date": left_out.scheduled_date,
+                    "time": left_out.scheduled_time,
+                    "skipped": left_out.error["code"],
+                    "rule": left_out.error.get("rule"),
+                    "next free": left_out.error.get("next_free"),
+                }
+                for left_out in booked.skipped
+            ]
+        )
 
 
 @click.command("sessions")
@@ -278,13 +306,15 @@ def book_hold(hold_id: str, database_url: str | None, as_json: bool, **given: An
 @click.argument("session")
 @click.option("--reason", metavar="TEXT", help="Why; kept with the session.")
 @click.option("--refund/--no-refund", default=None, help="Return the credit or keep it; default: as was agreed.")
+@rest_option
 @key_option
 @database_options
-def cancel(session: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+def cancel(session: str, rest: bool, database_url: str | None, as_json: bool, **given: Any) -> None:
     """Cancel SESSION (a UUID); its time is free at once."""
     with open_database(database_url) as connection:
-        cancelled = Bookings(connection).cancel_session(session, **given)
-    print_records([cancelled], as_json, single=True)
+        bookings = Bookings(connection)
+        cancelled = bookings.cancel_series(session, **given) if rest else [bookings.cancel_session(session, **given)]
+    print_changed(cancelled, rest, as_json)
 
 
 @click.command("reopen")
@@ -304,16 +334,25 @@ def reopen(session: str, database_url: str | None, as_json: bool, **given: Any) 
 @when_options
 @click.option("--duration", "duration_minutes", type=int, help="Minutes, 15-180; default: as long as it was.")
 @click.option("--time-zone", metavar="ZONE", help="IANA zone of date and time; default: the therapist's.")
+@rest_option
 @key_option
 @override_option
 @database_options
-def reschedule(session: str, override: tuple[str, ...], database_url: str | None, as_json: bool, **given: Any) -> None:
+def reschedule(
+    session: str, override: tuple[str, ...], rest: bool, database_url: str | None, as_json: bool, **given: Any
+) -> None:
     """Move SESSION (a UUID) to another time, or leave it where it is if that is taken."""
+    if rest and override:
+        raise click.UsageError("--override is for one session, not for the --rest of a series.")
     if not (given["starts_at"] or given["session_date"] or given["session_time"]):
         raise click.UsageError("Say to when: --date and --time, or --starts-at.")
     with open_database(database_url) as connection:
-        moved = Bookings(connection).reschedule_session(session, override=rules_of(override), **given)
-    print_records([moved], as_json, single=True)
+        bookings = Bookings(connection)
+        if rest:
+            moved = bookings.reschedule_series(session, **given)
+        else:
+            moved = [bookings.reschedule_session(session, override=rules_of(override), **given)]
+    print_changed(moved, rest, as_json)
 
 
 @click.command("refund")
@@ -343,7 +382,15 @@ def status_command(name: str, method: str, what: str) -> click.Command:
     return change
 
 
-def print_sessions(sessions: Sequence[Session], as_json: bool) -> None:
+def print_changed(sessions: Sequence[ChangedSession], rest: bool, as_json: bool) -> None:
+    """Print the one session that changed with all its fields, or a table of the rest of a series."""
+    if rest:
+        print_sessions(sessions, as_json)
+    else:
+        print_records(sessions, as_json, single=True)
+
+
+def print_sessions(sessions: Sequence[Session | BookedSession | ChangedSession], as_json: bool) -> None:
     """Print sessions as JSON with all their fields, or as a table of what fits into a line."""
     if as_json:
         print_records(sessions, as_json)

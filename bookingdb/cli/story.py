@@ -51,12 +51,13 @@ def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
             case "refusal":
                 lines.append(Line(step.at, [_refusal(step)]))
     lines += [Line(charge.at, [_charge(charge, by_itself=True)]) for charge in charges]
+    lines.sort(key=lambda line: line.at)
     events = [step for step in steps if step.source == "event"]
     if events:
         handled = sum(step.details.get("handled_at") is not None for step in events)
         told = f"Events: {', '.join(step.what for step in events)} ({handled} of {len(events)} handled)."
         lines.append(Line(events[-1].at, [told]))
-    return zone, sorted(lines, key=lambda line: line.at)
+    return zone, lines
 
 
 def local(instant: datetime | str, zone: ZoneInfo | None) -> str:
@@ -76,6 +77,11 @@ def _zone_of(steps: Sequence[SessionStep]) -> ZoneInfo | None:
         except (LookupError, ValueError, OSError):
             continue
     return None
+
+
+def _because(reason: str | None) -> str:
+    """Return the end of a sentence: the reason, where there is one."""
+    return f": {reason.rstrip('.')}." if reason else "."
 
 
 def _who(step: SessionStep) -> str:
@@ -100,7 +106,7 @@ def _change(step: SessionStep, zone: ZoneInfo | None) -> Iterator[str]:
                 became = ("over", "reopened")
             verb = _BECAME.get(became) or _BECAME.get((None, became[1])) or f"set it from {became[0]} to {became[1]}"
             reason = changes.get("cancellation_reason", {}).get("new") or details.get("reason")
-            yield f"{_who(step)} {verb}{f': {reason}' if reason else ''}."
+            yield f"{_who(step)} {verb}{_because(reason)}"
         case "deleted":
             yield f"{_who(step)} deleted it."
         case _:
@@ -138,9 +144,8 @@ def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
     way = "from" if details["amount"] < 0 else "to"
     payment = f" ({details['payment_reference']})" if details.get("payment_reference") else ""
     by = f"{_who(step)}: " if by_itself else ""
-    reason = f": {details['reason']}" if details.get("reason") else ""
     verb = _MOVEMENT.get(step.what, f"{step.what.capitalize()}:")
-    return f"{by}{verb} {credits_} {way} lot {details['lot_id']}{payment}{reason}."
+    return f"{by}{verb} {credits_} {way} lot {details['lot_id']}{payment}{_because(details.get('reason'))}"
 
 
 def _hold(step: SessionStep, zone: ZoneInfo | None) -> str:

@@ -406,6 +406,59 @@ drop function if exists bookingdb.write_session(
 -- Series
 -- ---------------------------------------------------------------------------------------------------------------------
 
+alter table bookingdb.idempotency_keys
+add column result jsonb;
+
+comment on column bookingdb.idempotency_keys.result is
+'What was answered beside result_id: the sessions that changed together, or the errors of those that were left out.';
+
+-- A booked_session, and which one of the series it is; the error of one that was left out.
+create type bookingdb.booked_occurrence as (
+    id uuid,
+    user_id uuid,
+    therapist_id uuid,
+    title varchar,
+    description text,
+    scheduled_date date,
+    scheduled_time time,
+    start_time timestamptz,
+    end_time timestamptz,
+    duration_minutes integer,
+    session_type varchar,
+    status varchar,
+    created_at timestamptz,
+    time_zone text,
+    credits_balance integer,
+    occurrence integer,
+    outcome text,
+    error jsonb
+);
+
+-- It has a parameter and columns more; the files have the new one.
+drop function if exists public.book_series(
+    uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text
+);
+drop function if exists bookingdb.book_series(
+    uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- External calendars
 -- ---------------------------------------------------------------------------------------------------------------------
+
+alter type bookingdb.synced_busy
+add attribute rejected jsonb,
+add attribute ignored integer;
+
+-- Its result has more columns, and so it is made anew.
+drop function if exists public.sync_external_busy(uuid, text, jsonb, timestamptz, timestamptz);
+
+-- One event of another calendar, as read_external_event() reads it: busy, free, removed or rejected.
+create type bookingdb.external_event as (
+    external_id text,
+    uid text,
+    outcome text,
+    period tstzrange,
+    reason text,
+    number integer
+);

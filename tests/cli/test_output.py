@@ -94,8 +94,11 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("approve",): [(request,)],
         ("book",): [(*slot(), *texts), (*slot(), "--type", POISON)],
         ("book-hold",): [(held(), *texts)],
-        ("book-series",): [(*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 2, *texts)],
-        ("cancel",): [(session(), "--reason", POISON)],
+        ("book-series",): [
+            (*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 2, *texts),
+            (*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 3, "--skip"),
+        ],
+        ("cancel",): [(session(), "--reason", POISON), (session(), "--rest")],
         ("check",): [("--therapist", therapist, "--date", TOMORROW, "--from", "10:00", "--to", "11:00")],
         ("complete",): [(begun[0],)],
         ("confirm",): [(session(),)],

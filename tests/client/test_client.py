@@ -54,6 +54,7 @@ from bookingdb import (
     OpeningPeriod,
     OutsideAvailability,
     Policy,
+    RejectedEvent,
     RevokedGrant,
     Session,
     SessionNotFound,
@@ -375,7 +376,7 @@ async def test_time_off_and_busy_events_work_on_every_connection(shared_world: W
     client, therapist = shared_world.client(credits=2), shared_world.therapist("Europe/Berlin")
     at = hour_of_tomorrow
     first = [BusyEvent("a", at(9), at(10)), {"external_id": "b", "start_time": at(20), "end_time": at(22)}]
-    second = [BusyEvent("a", at(9), at(11)), BusyEvent("c", removed=True)]
+    second = [BusyEvent("a", at(9), at(11)), BusyEvent("c", removed=True), BusyEvent("d"), BusyEvent("e", free=True)]
 
     async with opened(shared_world, kind) as database:
         bookings = database.bookings
@@ -406,7 +407,8 @@ async def test_time_off_and_busy_events_work_on_every_connection(shared_world: W
     assert all(isinstance(value, UUID) for value in (off.id, *off.session_ids))
     assert (meanwhile, removed) == ([], None)
     assert synced == SyncedBusy(2, 0, 0, (booked.id,))
-    assert again == SyncedBusy(0, 1, 1, ())
+    assert again == SyncedBusy(0, 1, 1, (), (RejectedEvent(3, "d", "invalid_start_time"),), 1)
+    assert again.to_dict()["rejected"] == [{"event": 3, "external_id": "d", "reason": "invalid_start_time"}]
     assert [slot.start_time for slot in free] == [at(11), at(12)]
     assert [slot.local_time for slot in free] == [at(11).time(), at(12).time()]
     assert shared_world.violations() == []
@@ -461,7 +463,6 @@ def test_availability_is_refused_with_the_class_of_the_reason(world: World) -> N
         lambda: bookings.set_weekly_hours(therapist, [WeeklyWindow(8, dt.time(9), dt.time(17))]),
         lambda: bookings.add_time_off(therapist, *reversed(instants)),
         lambda: bookings.sync_external_busy(therapist, "", []),
-        lambda: bookings.sync_external_busy(therapist, "s", [BusyEvent("a", instants[1], instants[0])]),
         lambda: bookings.sync_external_busy(therapist, "s", [], from_=instants[0]),
         lambda: bookings.set_policy(buffer_after_minutes=721),
         lambda: bookings.set_policy(require_hours=None),

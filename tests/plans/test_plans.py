@@ -121,7 +121,9 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     events = f'[{{"external_id": "a", "start_time": "{moment(6).isoformat()}", "end_time": "{moment(7).isoformat()}"}}]'
     run(connection, "select sync_external_busy(%s, 'a', %s)", therapist, events)
     run(connection, "select book_session_with_override(%s, %s, current_date + 5, '10:00')", client, therapist)
-    run(connection, "select book_series(%s, %s, %s, '11:00', 2)", client, therapist, TOMORROW)
+    ((first,), _) = run(connection, "select (book_series(%s, %s, %s, '11:00', 2)).id", client, therapist, TOMORROW)
+    run(connection, "select reschedule_series(%s, %s, '12:00')", first, TOMORROW)
+    run(connection, "select cancel_series(%s)", first)
     held = scalar(connection, "select id from hold_slot(%s, %s, %s, '15:00', 60)", client, therapist, TOMORROW)
     scalar(connection, "select id from hold_slot(%s, %s, %s, '16:00', 60)", client, therapist, TOMORROW)
     run(connection, "select release_hold(%s)", held)

@@ -56,7 +56,7 @@ def syntax_errors(parse: Callable[[str], Any], texts: Iterable[tuple[str, str]])
 
 def body(function: FunctionFile) -> str:
     # pglast knows the types of two schemas only, and no array of composite ones.
-    return re.sub(r"bookingdb\.\w+\[\]", "text[]", function.text).replace("bookingdb.", "public.")
+    return re.sub(r"(bookingdb|public)\.\w+\[\]", "text[]", function.text).replace("bookingdb.", "public.")
 
 
 def test_bodies_are_plpgsql() -> None:

@@ -1,19 +1,20 @@
 -- book_series(): book several sessions at the same local time, all of them or none.
 begin;
 \ir include/setup.sql
-select plan(8);
+select plan(9);
 
 select pg_temp.is_declared($$
     book_series(
         p_user_id uuid, p_therapist_id uuid, p_session_date date, p_session_time time, p_occurrences integer,
         p_every interval default '7 days', p_duration_minutes integer default 60,
         p_session_type varchar default 'video', p_notes text default '', p_title text default 'Therapy Session',
-        p_time_zone text default null, p_idempotency_key text default null
+        p_time_zone text default null, p_idempotency_key text default null, p_on_conflict text default 'fail'
     )
     returns table (
         id uuid, user_id uuid, therapist_id uuid, title varchar, description text, scheduled_date date,
         scheduled_time time, start_time timestamptz, end_time timestamptz, duration_minutes integer,
-        session_type varchar, status varchar, created_at timestamptz, time_zone text, credits_balance integer
+        session_type varchar, status varchar, created_at timestamptz, time_zone text, credits_balance integer,
+        occurrence integer, outcome text, error jsonb
     )
     language plpgsql volatile security invoker
 $$);
@@ -56,6 +57,21 @@ select results_eq(
     'and its event'
 );
 
+select results_eq(
+    $$
+        select b.start_time, b.occurrence, b.outcome, b.credits_balance, b.error ->> 'code'
+        from public.book_series(
+            pg_temp.client(), pg_temp.therapist(), pg_temp.monday() + 14, '10:30', 2, p_on_conflict => 'skip'
+        ) as b
+    $$,
+    $$
+        values
+        (pg_temp.at('10:30', 14), 1, 'skipped', 2, 'booking_conflict'),
+        (pg_temp.at('10:30', 21), 2, 'booked', 1, null)
+    $$,
+    'a time that is taken can be left out, and is named'
+);
+
 -- Refusal
 select results_eq(
     $$
@@ -67,7 +83,7 @@ select results_eq(
         values (
             'PT402', 'Insufficient credits: purchase credits first', jsonb_build_object(
                 'code', 'insufficient_credits', 'credits_balance', 0,
-                'occurrence', 3, 'session_date', pg_temp.monday() + 14
+                'occurrence', 2, 'session_date', pg_temp.monday() + 7
             )
         )
     $$,

@@ -1,14 +1,16 @@
 -- sync_external_busy(): bring the appointments that a therapist has in another calendar up to date.
 begin;
 \ir include/setup.sql
-select plan(8);
+select plan(9);
 
 select pg_temp.is_declared($$
     sync_external_busy(
         p_therapist_id uuid, p_source text, p_events jsonb, p_from timestamptz default null,
         p_to timestamptz default null
     )
-    returns table (inserted integer, updated integer, removed integer, session_ids uuid[])
+    returns table (
+        inserted integer, updated integer, removed integer, session_ids uuid[], rejected jsonb, ignored integer
+    )
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by('sync_external_busy', 'authenticated', 'service_role');
@@ -59,22 +61,34 @@ select is(
     'one event tells of each time'
 );
 
+select results_eq(
+    $$
+        select y.inserted, y.rejected, y.ignored
+        from public.sync_external_busy(
+            pg_temp.therapist(), 'work',
+            jsonb_build_array(
+                pg_temp.appointment('c', '18:00'), jsonb '{"external_id": "d"}',
+                jsonb '{"external_id": "e", "status": "cancelled"}'
+            )
+        ) as y
+    $$,
+    $$ values (1, jsonb '[{"event": 2, "external_id": "d", "reason": "invalid_start_time"}]', 1) $$,
+    'one that cannot be read is returned, and refuses no other'
+);
+
 -- Refusal
 select results_eq(
     $$
-        select e.* from pg_temp.error_of(
-            'select public.sync_external_busy(
-                pg_temp.therapist(), ''work'', jsonb_build_array(pg_temp.appointment(''c'', ''18:00''), jsonb ''{}'')
-            )'
-        ) as e
+        select e.*
+        from pg_temp.error_of('select public.sync_external_busy(pg_temp.therapist(), ''work'', ''{}'')') as e
     $$,
     $$
         values (
             'PT400', 'Invalid parameter',
-            jsonb '{"code": "invalid_parameter", "parameter": "p_events", "event": 2}'
+            jsonb '{"code": "invalid_parameter", "parameter": "p_events", "maximum_events": 5000}'
         )
     $$,
-    'the error names the appointment that is wrong'
+    'what is no array of events is refused as a whole'
 );
 
 select * from finish();

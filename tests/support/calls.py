@@ -46,6 +46,8 @@ CALLS = {
     "list_therapists": Call("false", Allowed.ANYBODY),
     "cancel_session": Call("%(session)s, 'ill', null, null", Allowed.BOTH),
     "reschedule_session": Call("%(session)s, %(date)s, '18:00', null, null, null, null", Allowed.BOTH),
+    "cancel_series": Call("%(session)s, 'ill', null, null", Allowed.BOTH),
+    "reschedule_series": Call("%(session)s, %(date)s, '18:00', null, null, null", Allowed.BOTH),
     "approve_session": Call("%(request)s, null", Allowed.THERAPIST),
     "confirm_session": Call("%(session)s, null", Allowed.THERAPIST),
     "start_session": Call("%(begun)s, null", Allowed.THERAPIST),
@@ -60,7 +62,7 @@ CALLS = {
     "release_hold": Call("%(hold)s", Allowed.CLIENT),
     "book_hold": Call("%(hold)s, 'video', '', 'A title', null", Allowed.CLIENT),
     "book_series": Call(
-        "%(client)s, %(therapist)s, %(date)s, '20:00', 2, '7 days', 60, 'video', '', 'A title', null, null",
+        "%(client)s, %(therapist)s, %(date)s, '20:00', 2, '7 days', 60, 'video', '', 'A title', null, null, 'skip'",
         Allowed.CLIENT,
     ),
     "adjust_credits": Call("%(client)s, 1, 'a reason', null, null", Allowed.TRUSTED),

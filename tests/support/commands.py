@@ -28,10 +28,10 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
 COMMANDS = dict(leaves(cli.main))
 
 
-def bookingdb(url: str, *arguments: object) -> Result:
+def bookingdb(url: str, *arguments: object, stdin: str | None = None) -> Result:
     """Run the command."""
     result = CliRunner().invoke(
-        cli.main, [str(argument) for argument in arguments], env={"BOOKINGDB_DATABASE_URL": url}
+        cli.main, [str(argument) for argument in arguments], env={"BOOKINGDB_DATABASE_URL": url}, input=stdin
     )
     assert "Traceback" not in result.output
     return result

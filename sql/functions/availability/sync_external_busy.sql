@@ -17,16 +17,11 @@ set jit = off
 set timezone = 'UTC'
 as $function$
 declare
-    -- An offset is required: without one the connection's TimeZone would decide.
-    c_instant constant text := '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$';
-    v_event jsonb;
-    v_number bigint;
-    v_is_valid boolean;
-    v_start timestamptz;
-    v_end timestamptz;
-    v_ids text[] := '{}';
-    v_periods tstzrange[] := '{}';
-    v_removed_ids text[] := '{}';
+    v_events bookingdb.external_event[];
+    -- Those whose rows go; those whose rows are not missing from p_events; those of which nothing is known.
+    v_gone_ids text[];
+    v_named_ids text[];
+    v_rejected_uids text[];
     v_synced bookingdb.synced_busy;
 begin
     perform bookingdb.authorise_therapist(p_therapist_id);
@@ -37,11 +32,6 @@ begin
             'parameter', 'p_source', 'reserved', 'adoption'
         ));
     end if;
-    if p_events is null or jsonb_typeof(p_events) <> 'array' or jsonb_array_length(p_events) > 5000 then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_events', 'maximum_events', 5000
-        ));
-    end if;
     if num_nonnulls(p_from, p_to) = 1 or p_to < p_from then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
     elsif p_from is not null then
@@ -49,75 +39,62 @@ begin
         perform bookingdb.require_instant('p_to', p_to);
     end if;
 
-    for v_event, v_number in
-        select e.value, e.ordinality
-        from jsonb_array_elements(p_events) with ordinality as e
-    loop
-        v_is_valid := false;
-        begin
-            if jsonb_typeof(v_event) = 'object'
-                and char_length(v_event ->> 'external_id') between 1 and 255
-                and coalesce(v_event ->> 'removed', 'false') in ('true', 'false') then
-                if v_event ->> 'removed' = 'true' then
-                    v_is_valid := true;
-                    v_removed_ids := v_removed_ids || (v_event ->> 'external_id');
-                elsif v_event ->> 'start_time' ~ c_instant and v_event ->> 'end_time' ~ c_instant then
-                    v_start := v_event ->> 'start_time';
-                    v_end := v_event ->> 'end_time';
-                    v_is_valid := v_start < v_end
-                        and v_start >= timestamptz '1900-01-01 00:00:00+00'
-                        and v_end < timestamptz '3000-01-01 00:00:00+00';
-                    v_ids := v_ids || (v_event ->> 'external_id');
-                    v_periods := v_periods || tstzrange(v_start, v_end);
-                end if;
-            end if;
-        exception
-            when data_exception then
-                v_is_valid := false;
-        end;
-        if not v_is_valid then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-                'parameter', 'p_events', 'event', v_number
-            ));
-        end if;
-    end loop;
-    if (select count(distinct i.id) from unnest(v_ids || v_removed_ids) as i (id))
-        < cardinality(v_ids) + cardinality(v_removed_ids) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_events', 'duplicate', 'external_id'
-        ));
-    end if;
+    -- 1. Each event is read by itself: a bad one refuses no other.
+    v_events := bookingdb.read_external_events(p_events, p_therapist_id);
+    select
+        coalesce(array_agg(e.external_id) filter (where e.outcome in ('removed', 'free')), '{}'),
+        coalesce(array_agg(e.external_id) filter (where e.external_id is not null), '{}'),
+        coalesce(array_agg(e.uid) filter (where e.outcome = 'rejected' and e.uid is not null), '{}'),
+        coalesce(jsonb_agg(
+            jsonb_build_object('event', e.number, 'external_id', e.external_id, 'reason', e.reason) order by e.number
+        ) filter (where e.outcome = 'rejected'), '[]'),
+        count(*) filter (where e.outcome = 'free')
+    into v_gone_ids, v_named_ids, v_rejected_uids, v_synced.rejected, v_synced.ignored
+    from unnest(v_events) as e;
 
+    -- 2. The calendar follows.
     perform bookingdb.lock_people(array[p_therapist_id]);
     delete from bookingdb.calendar as c
     where c.therapist_id = p_therapist_id
         and c.kind = 'external'
         and c.external_source = p_source
         and (
-            c.external_id = any (v_removed_ids)
-            -- p_events has everything that the other calendar has in this time.
-            or (c.period && tstzrange(p_from, p_to) and p_from is not null and c.external_id <> all (v_ids))
+            c.external_id = any (v_gone_ids)
+            -- p_events has everything that the other calendar has in this time. An event that was rejected says nothing
+            -- about its time: its row stays, and so do the occurrences of its series.
+            or (
+                c.period && tstzrange(p_from, p_to)
+                and p_from is not null
+                and c.external_id <> all (v_named_ids)
+                and not exists (
+                    select from unnest(v_rejected_uids) as r (uid) where starts_with(c.external_id, r.uid || '/')
+                )
+            )
         );
     get diagnostics v_synced.removed = row_count;
 
     update bookingdb.calendar as c
     set period = e.period,
         blocked = e.period
-    from unnest(v_ids, v_periods) as e (id, period)
+    from unnest(v_events) as e
     where c.therapist_id = p_therapist_id
         and c.kind = 'external'
         and c.external_source = p_source
-        and c.external_id = e.id
+        and c.external_id = e.external_id
+        and e.outcome = 'busy'
         and c.period <> e.period;
     get diagnostics v_synced.updated = row_count;
 
     insert into bookingdb.calendar (kind, therapist_id, period, blocked, external_source, external_id)
-    select 'external', p_therapist_id, e.period, e.period, p_source, e.id
-    from unnest(v_ids, v_periods) as e (id, period)
+    select 'external', p_therapist_id, e.period, e.period, p_source, e.external_id
+    from unnest(v_events) as e
+    where e.outcome = 'busy'
     on conflict (therapist_id, external_source, external_id) where kind = 'external' do nothing;
     get diagnostics v_synced.inserted = row_count;
 
-    v_synced.session_ids := bookingdb.sessions_within(p_therapist_id, v_periods);
+    v_synced.session_ids := bookingdb.sessions_within(p_therapist_id, array(
+        select e.period from unnest(v_events) as e where e.outcome = 'busy'
+    ));
     if v_synced.inserted + v_synced.updated + v_synced.removed > 0 then
         perform bookingdb.write_availability_event(p_therapist_id);
     end if;
@@ -126,4 +103,4 @@ end;
 $function$;
 
 comment on function bookingdb.sync_external_busy(uuid, text, jsonb, timestamptz, timestamptz) is
-'Updates the appointments that a therapist has in another calendar (p_source, a name of yours): nothing can be booked over them. p_events is an array of up to 5000 objects such as {"external_id": "a1", "start_time": "2030-01-07T09:00:00Z", "end_time": "2030-01-07T10:00:00Z"}, or {"external_id": "a1", "removed": true}. With p_from and p_to, appointments of the source in that time that p_events does not name are removed. Returns how many rows were inserted, updated and removed, and the ids of sessions that the appointments overlap. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';
+'Updates the appointments that a therapist has in another calendar (p_source, a name of yours): nothing can be booked over them. p_events is an array of up to 5000 objects with external_id, start_time and end_time (with an offset, local to the therapist, or dates), or {"external_id": "a1", "removed": true}. Cancelled, free and zero-length ones block nothing, nor do the therapist''s own sessions that come back. What cannot be read is returned in rejected; the rest is taken. With p_from and p_to, appointments of the source in that time that p_events does not name are removed. Returns how many rows were inserted, updated and removed, the ids of sessions that the appointments overlap, what was rejected, and how many events block nothing (ignored). For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

@@ -11,9 +11,10 @@ create or replace function bookingdb.book_series(
     p_notes text default '',
     p_title text default 'Therapy Session',
     p_time_zone text default null,
-    p_idempotency_key text default null
+    p_idempotency_key text default null,
+    p_on_conflict text default 'fail'
 )
-returns setof bookingdb.booked_session
+returns setof bookingdb.booked_occurrence
 language plpgsql
 volatile
 security definer
@@ -25,14 +26,10 @@ as $function$
 declare
     v_answer bookingdb.idempotency_keys;
     v_local bookingdb.local_start;
-    v_date date;
-    v_start timestamptz;
     v_series_id uuid;
     v_balance integer;
-    v_sqlstate text;
-    v_message text;
-    v_detail text;
-    v_hint text;
+    -- The errors of the occurrences that were left out.
+    v_skipped jsonb;
 begin
     perform bookingdb.authorise(p_user_id);
 
@@ -55,9 +52,22 @@ begin
             'parameter', 'p_every', 'minimum', '1 day', 'maximum', '1 year'
         ));
     end if;
-    v_local := bookingdb.local_start(
-        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
-    );
+    if p_on_conflict is null or p_on_conflict not in ('fail', 'skip') then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_on_conflict', 'allowed', jsonb_build_array('fail', 'skip')
+        ));
+    end if;
+    if p_on_conflict = 'skip' and coalesce(p_time_zone, '') !~ '^(Z$|[+-])' then
+        -- UTC skips no time: a first time that is skipped by a clock change can be left out like the others.
+        perform bookingdb.local_instant(p_session_date, p_session_time, 'UTC');
+        v_local := row(null, p_session_date, p_session_time, bookingdb.resolve_time_zone(
+            p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+        ));
+    else
+        v_local := bookingdb.local_start(
+            p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+        );
+    end if;
 
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
@@ -66,71 +76,58 @@ begin
         p_therapist_id, p_session_date, p_session_time, p_occurrences,
         extract(year from p_every) * 12 + extract(month from p_every), extract(day from p_every),
         p_duration_minutes, p_session_type, p_notes, p_title, p_time_zone
-    ));
+    ) || case when p_on_conflict = 'skip' then jsonb '["skip"]' else jsonb '[]' end);
     v_series_id := v_answer.result_id;
     v_balance := v_answer.credits_balance;
+    v_skipped := coalesce(v_answer.result, '[]');
 
     if v_series_id is null then
         v_series_id := gen_random_uuid();
-        for v_occurrence in 1 .. p_occurrences loop
-            begin
-                -- Each date is computed from the first: a series from the 31st stays at the ends of months.
-                v_date := v_local.scheduled_date + p_every * (v_occurrence - 1);
-                v_start := case
-                    when v_occurrence = 1 then v_local.start_time
-                    else bookingdb.local_instant(v_date, v_local.scheduled_time, v_local.time_zone)
-                end;
-                perform bookingdb.book_slot(
-                    p_user_id, bookingdb.policy_of(p_therapist_id), v_date, v_local.scheduled_time,
-                    v_local.time_zone,
-                    tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
-                    p_session_type, p_notes, p_title, v_series_id, true
-                );
-            exception
-                when others then
-                    get stacked diagnostics
-                        v_sqlstate = returned_sqlstate,
-                        v_message = message_text,
-                        v_detail = pg_exception_detail,
-                        v_hint = pg_exception_hint;
-                    -- An application's trigger may raise any error: it passes as it is.
-                    if not starts_with(v_sqlstate, 'PT') or not starts_with(v_detail, '{') then
-                        raise;
-                    end if;
-                    -- The same error is raised again, with the occurrence it belongs to.
-                    raise exception using
-                        errcode = v_sqlstate,
-                        message = v_message,
-                        detail = (v_detail::jsonb || jsonb_build_object(
-                            'occurrence', v_occurrence, 'session_date', v_date
-                        ))::text,
-                        hint = v_hint;
-            end;
-        end loop;
-
+        v_skipped := bookingdb.book_occurrences(
+            v_series_id, p_user_id, p_therapist_id, v_local, p_occurrences, p_every, p_duration_minutes, p_session_type,
+            p_notes, p_title, p_on_conflict = 'skip'
+        );
+        v_answer.result := nullif(v_skipped, '[]');
         v_balance := bookingdb.credits_balance(p_user_id);
         perform bookingdb.record_answer(v_answer, v_series_id, v_balance);
     end if;
 
     return query
-    select b.*
+    with occurrences as (
+        select g.occurrence, e.error,
+            -- Each row has the balance after it, a credit less with every one, capped at what an integer holds.
+            least(
+                v_balance + count(*) filter (where e.error is null) over (
+                    order by g.occurrence rows between 1 following and unbounded following
+                ),
+                2147483647
+            )::integer as balance,
+            count(*) filter (where e.error is null) over (order by g.occurrence) as place
+        from generate_series(1, p_occurrences) as g (occurrence)
+        left join jsonb_array_elements(v_skipped) as e (error) on (e.error ->> 'occurrence')::integer = g.occurrence
+    )
+    select b.*, o.occurrence, 'booked', null::jsonb
     from (
         -- In the order of their first debits: a session may have been moved since.
-        select s.id, row_number() over (order by l.id) as occurrence
+        select s.id, row_number() over (order by l.id) as place
         from public.sessions as s
         inner join bookingdb.ledger as l on l.session_id = s.id
             and (l.charge, l.part, l.kind) = (1, 1, 'debit')
         where s.series_id = v_series_id
-    ) as o
-    -- Each row has the balance after it, a credit less with every one, capped at what an integer holds.
-    cross join lateral bookingdb.booked_session(
-        o.id, least(v_balance + (p_occurrences - o.occurrence), 2147483647)::integer
-    ) as b
-    order by o.occurrence;
+    ) as n
+    inner join occurrences as o on o.place = n.place and o.error is null
+    cross join lateral bookingdb.booked_session(n.id, o.balance) as b
+    union all
+    select null, p_user_id, p_therapist_id, p_title, coalesce(p_notes, ''), (o.error ->> 'session_date')::date,
+        p_session_time, (o.error ->> 'start_time')::timestamptz, (o.error ->> 'end_time')::timestamptz,
+        p_duration_minutes, p_session_type, null, null, v_time_zone, o.balance, o.occurrence, 'skipped', o.error
+    from occurrences as o
+    where o.error is not null
+    order by occurrence;
 end;
 $function$;
 
 comment on function bookingdb.book_series(
-    uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text
+    uuid, uuid, date, time, integer, interval, integer, varchar, text, text, text, text, text
 ) is
-'Books p_occurrences (1 to 52) sessions at the same local time, p_every (whole days, weeks or months, up to a year) apart, and takes a credit for each: all of them or none. The DETAIL of an error names the first occurrence that failed, and its date. For the user themselves and for trusted callers. Raises: invalid_therapist_id, invalid_parameter.';
+'Books p_occurrences (1 to 52) sessions at the same local time, p_every (whole days, weeks or months, up to a year) apart, and takes a credit for each: all of them or none. With p_on_conflict => ''skip'' it books those whose time is free, and returns the others with the outcome ''skipped'' and their error; when none is free, it is refused. The DETAIL of an error names the first occurrence that failed, and its date. For the user themselves and for trusted callers. Raises: invalid_therapist_id, invalid_parameter.';

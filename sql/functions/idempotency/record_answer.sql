@@ -13,9 +13,12 @@ begin
     if p_answer.key is null then
         return;
     end if;
-    insert into bookingdb.idempotency_keys (function_name, user_id, key, request_hash, result_id, credits_balance)
+    insert into bookingdb.idempotency_keys (
+        function_name, user_id, key, request_hash, result_id, credits_balance, result
+    )
     values (
-        p_answer.function_name, p_answer.user_id, p_answer.key, p_answer.request_hash, p_result_id, p_credits_balance
+        p_answer.function_name, p_answer.user_id, p_answer.key, p_answer.request_hash, p_result_id, p_credits_balance,
+        p_answer.result
     )
     -- Under the lock nobody else writes this key. REPEATABLE READ may hide an earlier answer: Postgres then raises its
     -- own 40001.

@@ -41,15 +41,7 @@ begin
     v_local := bookingdb.local_start(
         p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(v_session.therapist_id)
     );
-    -- The session is as long as it takes. A direct writer may have left its end out, or made it endless.
-    v_minutes := coalesce(
-        p_duration_minutes,
-        case when v_session.start_time < v_session.end_time then least(86400, (
-            extract(epoch from v_session.end_time) - extract(epoch from v_session.start_time)
-        ))::integer / 60 end,
-        v_session.duration_minutes,
-        0
-    );
+    v_minutes := coalesce(p_duration_minutes, bookingdb.length_in_minutes(v_session));
 
     perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
 

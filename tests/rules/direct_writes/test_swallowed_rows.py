@@ -15,6 +15,7 @@ from tests.support.refusals import nothing_written, outcome
 # The table whose rows the trigger swallows, by function; and the arguments besides people and things.
 CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("cancel_session", "sessions", {"session_id": "session"}),
+    ("cancel_series", "sessions", {"session_id": "session"}),
     (
         "reschedule_session", "sessions",
         {"session_id": "session", "session_date": TOMORROW, "session_time": "16:00"},

@@ -20,7 +20,8 @@ DAY = dt.timedelta(days=1)
 OTHER_SETTINGS = {"timezone": "America/New_York", "datestyle": "SQL, DMY", "intervalstyle": "sql_standard"}
 STATUS = ("confirm_session", "start_session", "complete_session", "mark_no_show")
 OF_SESSIONS = (
-    "approve_session", "cancel_session", "reopen_session", "reschedule_session", "refund_session", *STATUS,
+    "approve_session", "cancel_session", "cancel_series", "reopen_session", "reschedule_session", "reschedule_series",
+    "refund_session", *STATUS,
 )  # fmt: skip
 
 
@@ -78,7 +79,7 @@ class Desk:
         session: dict[str, Any] = {"session_id": self.session(1)}
         if self.function == "refund_session":
             return {**session, "reason": "why"}
-        if self.function == "reschedule_session":
+        if self.function in ("reschedule_session", "reschedule_series"):
             return {**session, "session_date": TOMORROW + DAY, "session_time": "12:00", "duration_minutes": 60}
         return session
 
@@ -94,7 +95,9 @@ class Desk:
             "book_session_with_override": [*slot, *texts, {"override_hours": False}, {"override": ["limits"]}],
             "record_session": [*slot, *texts, {"status": "no_show"}],
             # A month is not 30 days.
-            "book_series": [*slot, *texts, {"occurrences": 4}, {"every": "31 days"}, {"every": "1 month"}],
+            "book_series": [
+                *slot, *texts, {"occurrences": 4}, {"on_conflict": "skip"}, {"every": "31 days"}, {"every": "1 month"},
+            ],
             "hold_slot": [*slot, {"ttl": "5 minutes"}],
             "adjust_credits": [{"amount": 2}, {"reason": "why not"}, {"lot_id": self.lot()}],
             "grant_credits": [
@@ -108,15 +111,16 @@ class Desk:
         if self.function == "book_hold":
             return [{"hold_id": self.hold(self.other, 20)}, *texts]
         session: list[dict[str, Any]] = [{"session_id": self.session(2)}]
-        if self.function == "cancel_session":
+        if self.function in ("cancel_session", "cancel_series"):
             return [*session, {"reason": "else"}, {"refund": True}]
         if self.function in ("reopen_session", "refund_session"):
             return [*session, {"reason": "else"}]
-        if self.function == "reschedule_session":
-            return [
+        if self.function in ("reschedule_session", "reschedule_series"):
+            moves: list[dict[str, Any]] = [
                 *session, {"session_date": TOMORROW + 2 * DAY}, {"session_time": "13:00"}, {"duration_minutes": 45},
-                {"duration_minutes": None}, {"time_zone": "Europe/Berlin"}, {"override": ["limits"]},
+                {"duration_minutes": None}, {"time_zone": "Europe/Berlin"},
             ]  # fmt: skip
+            return [*moves, {"override": ["limits"]}] if self.function == "reschedule_session" else moves
         return session
 
     def lot(self) -> UUID:

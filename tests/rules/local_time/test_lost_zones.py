@@ -25,6 +25,7 @@ NEEDS_A_ZONE = {
     "override": "book_session_with_override(%(c)s, %(t)s, %(date)s, '14:00')",
     "series": "book_series(%(c)s, %(t)s, %(date)s, '14:00', 2)",
     "hold": "hold_slot(%(c)s, %(t)s, %(date)s, '14:00')",
+    "reschedule series": "reschedule_series(%(s)s, %(date)s, '14:00')",
     "reschedule": "reschedule_session(%(s)s, %(date)s, '14:00')",
     "check": "check_booking_conflict(%(t)s, %(date)s, '14:00', '15:00')",
     "slots": "list_available_slots(%(t)s, %(date)s, %(date)s)",

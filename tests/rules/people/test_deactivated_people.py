@@ -31,7 +31,7 @@ EXAMPLES = {**{name: example.arguments for name, example in CALLS.items()}, **PE
 # What takes a time or a credit: refused for either.
 BOOKS = {
     "approve_session", "book_hold", "book_series", "book_session_with_override", "create_session_with_credit_deduction",
-    "hold_slot", "record_session", "reschedule_session",
+    "hold_slot", "record_session", "reschedule_session", "reschedule_series",
 }  # fmt: skip
 # What tells when a therapist can be booked: refused for a therapist, to whomever.
 OPENS = {

@@ -101,6 +101,8 @@ class Storm:
                 if self.sessions else None
             ),
             "reopen_session": session,
+            "cancel_series": session,
+            "reschedule_series": lambda: {**(session() or {}), **self.slot()} if self.sessions else None,
             "record_session": lambda: {
                 **self.people(), **self.slot(), "session_date": TOMORROW - choose.randrange(5, 8) * DAY,
             },
@@ -247,7 +249,7 @@ KEYLESS = {
 WEIGHTS = {
     "create_session_with_credit_deduction": 12, "hold_slot": 8, "book_hold": 8, "cancel_session": 8,
     "reschedule_session": 10, "approve_session": 6, "set_policy": 1, "set_therapist_active": 1, "revoke_grant": 1,
-    "grant_credits": 5,
+    "grant_credits": 5, "cancel_series": 1,
 }  # fmt: skip
 BULK = (
     "update sessions set start_time = start_time + make_interval(mins => %s), end_time = end_time +"

@@ -39,6 +39,10 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
     return {
         "cancel_session": calling("cancel_session", session_id=session_id),
         "reschedule_session": moving(session_id, "18:00"),
+        "cancel_series": calling("cancel_series", session_id=session_id),
+        "reschedule_series": calling(
+            "reschedule_series", session_id=session_id, session_date=TOMORROW, session_time="18:00"
+        ),
         "approve_session": calling("approve_session", session_id=scene["request"]),
         "confirm_session": calling("confirm_session", session_id=session_id),
         "start_session": calling("start_session", session_id=scene["begun"]),
@@ -59,22 +63,32 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
 
 
 SESSIONS = [
-    "cancel_session", "reopen_session", "reschedule_session", "approve_session", "confirm_session", "start_session",
+    "cancel_session", "cancel_series", "reschedule_series", "reopen_session", "reschedule_session", "approve_session",
+    "confirm_session", "start_session",
 ]  # fmt: skip
 HOLDS = ["hold_slot", "book_hold", "release_hold"]
 # These lock the therapist. So does whoever writes the therapist's policy.
-BOOKINGS = ["reopen_session", "reschedule_session", "approve_session", *HOLDS, "book_series", "set_policy"]
+BOOKINGS = [
+    "reopen_session",
+    "reschedule_session",
+    "reschedule_series",
+    "approve_session",
+    *HOLDS,
+    "book_series",
+    "set_policy",
+]
 CREDITS = ["grant_credits", "adjust_credits", "revoke_grant"]
 # What is held, and who has to wait for it.
 HELD = {
     "the client": ("select lock_for_booking(array[%(client)s]::uuid[])", [
-        "cancel_session", "reopen_session", "reschedule_session", "approve_session", *HOLDS, "book_series", *CREDITS,
+        "cancel_session", "cancel_series", "reopen_session", "reschedule_session", "reschedule_series",
+        "approve_session", *HOLDS, "book_series", *CREDITS,
     ]),
     "the therapist": ("select lock_for_booking(array[%(therapist)s]::uuid[])", BOOKINGS),
     "the sessions": ("select from sessions for update", SESSIONS),
     "the lots": ("select from user_credits for update", [
-        "cancel_session", "reopen_session", "approve_session", "book_hold", "book_series", "adjust_credits",
-        "revoke_grant",
+        "cancel_session", "cancel_series", "reopen_session", "approve_session", "book_hold", "book_series",
+        "adjust_credits", "revoke_grant",
     ]),
     "the people's rows": ("select from users for no key update", []),
     "the policies": ("update bookingdb.policies set time_zone = time_zone", BOOKINGS),

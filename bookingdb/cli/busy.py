@@ -1,0 +1,77 @@
+"""The command about the appointments of other calendars: busy import."""
+
+from datetime import date
+from typing import BinaryIO, Final
+
+import click
+
+from bookingdb import Bookings
+from bookingdb.calls.parameters import zone as zone_named
+from bookingdb.cli.console import open_database, print_records, print_table
+from bookingdb.cli.day_grid import DAY
+from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
+from bookingdb.cli.output import print_json, say
+
+_MOST_EVENTS: Final = 5000
+
+
+@click.group("busy")
+def busy_group() -> None:
+    """Take over the appointments of other calendars."""
+
+
+@busy_group.command("import")
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@click.argument("therapist", type=PERSON)
+@click.option("--source", required=True, metavar="NAME", help="What you call the other calendar, 1 to 100 characters.")
+@click.option("--from", "from_", type=MOMENT, help="From this date or instant on; default: today.")
+@click.option(
+    "--to", type=MOMENT, help="Up to this date (included) or instant; default: as far ahead as can be booked."
+)
+@database_options
+def import_busy(
+    file: BinaryIO,
+    therapist: str,
+    source: str,
+    from_: date | None,
+    to: date | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Take the appointments of an iCalendar file (- is standard input) as busy times of THERAPIST (UUID or e-mail).
+
+    The file is all that the other calendar has from --from (default: today) to --to (default: as far ahead as can be
+    booked): what came from there before, and is not in it any more, goes. Events that cannot be read are listed, and
+    everything else is taken.
+    """
+    from bookingdb.cli import ical_events  # noqa: PLC0415 (the packages for iCalendar take their time)
+
+    try:
+        calendars = ical_events.calendars(file.read())
+    except ical_events.NoCalendarError as error:
+        raise click.BadParameter(f"this is no iCalendar file. {error}", param_hint="FILE") from None
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        policy = bookings.get_policy(therapist)
+        begin, end = span_of(policy, from_, to)
+        if to is None:
+            end = begin + policy.maximum_advance + DAY
+        zone = zone_named(policy.time_zone)
+        events = ical_events.events(calendars, begin.astimezone(zone), end.astimezone(zone))
+        if len(events) > _MOST_EVENTS:
+            raise click.UsageError(
+                f"{len(events)} events are in this time, more than {_MOST_EVENTS}."
+                " Import the file in parts, with --from and --to."
+            )
+        synced = bookings.sync_external_busy(therapist, source, events, from_=begin, to=end)
+    if as_json:
+        print_json(synced.to_dict())
+        return
+    say(
+        f"{synced.inserted} inserted, {synced.updated} updated, {synced.removed} removed, {synced.ignored} ignored,"
+        f" {len(synced.rejected)} rejected"
+    )
+    if synced.rejected:
+        print_records(synced.rejected, as_json)
+    if synced.session_ids:
+        print_table([{"sessions at the same time": session_id} for session_id in synced.session_ids])

@@ -1,0 +1,26 @@
+create or replace function bookingdb.is_own_entry(p_therapist_id uuid, p_uid text)
+returns boolean
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_id uuid;
+begin
+    -- The form is that of the UIDs that `bookingdb ics` writes. Calendars may change the case.
+    if coalesce(lower(p_uid), '') !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}@bookingdb$' then
+        return false;
+    end if;
+    v_id := left(p_uid, 36);
+    return exists (
+        select from public.sessions as s where s.id = v_id and s.therapist_id = p_therapist_id
+    ) or exists (
+        select from bookingdb.calendar as c
+        where c.id = v_id and c.kind = 'time_off' and c.therapist_id = p_therapist_id
+    );
+end;
+$function$;
+
+comment on function bookingdb.is_own_entry(uuid, text) is
+'Says whether a UID of another calendar is that of one of the therapist''s own sessions or time off, which was exported and came back.';

@@ -1,0 +1,87 @@
+create or replace function bookingdb.lock_series(p_session_id uuid)
+returns public.sessions[]
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_session public.sessions;
+    v_ids uuid[];
+    v_id uuid;
+    v_lock_timeout text;
+begin
+    perform bookingdb.authorise_anyone();
+    if p_session_id is null then
+        perform bookingdb.raise_error('invalid_session_id');
+    end if;
+
+    -- Callers without a part in the session cannot lock it.
+    select s.*
+    into v_session
+    from public.sessions as s
+    where s.id = p_session_id;
+    if not found then
+        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
+    end if;
+    perform bookingdb.authorise_for_session(v_session);
+    if v_session.series_id is null then
+        return array[bookingdb.lock_session(p_session_id)];
+    end if;
+
+    -- All rows of the series are locked, by id as everywhere: which of them are later may change during the wait.
+    -- Each is a look-up of its own: sorted by their ids, Postgres would rather read the index of all sessions.
+    v_ids := array(
+        select i.id
+        from (select s.id from public.sessions as s where s.series_id = v_session.series_id offset 0) as i
+        order by i.id
+    );
+    begin
+        v_lock_timeout := bookingdb.limit_wait();
+        foreach v_id in array v_ids loop
+            perform s.id
+            from public.sessions as s
+            where s.id = v_id
+            for update;
+        end loop;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+    select s.*
+    into v_session
+    from public.sessions as s
+    where s.id = p_session_id;
+    if not found or p_session_id <> all (v_ids) then
+        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
+    end if;
+    -- The session may have got other people during the wait.
+    perform bookingdb.authorise_for_session(v_session);
+
+    return array[v_session] || array(
+        select l.session
+        from unnest(v_ids) as i (id)
+        -- offset 0 makes each session a look-up by its id.
+        cross join lateral (
+            select s as session
+            from public.sessions as s
+            where s.id = i.id
+            offset 0
+        ) as l
+        where i.id <> p_session_id
+            and (l.session).series_id = v_session.series_id
+            and (l.session).start_time >= v_session.start_time
+            and (l.session).status in ('pending_approval', 'scheduled', 'confirmed')
+            -- A session of the series that passed to other people is theirs.
+            and (
+                bookingdb.caller_is_trusted()
+                or bookingdb.actor_id() in ((l.session).user_id, (l.session).therapist_id)
+            )
+        order by (l.session).start_time, i.id
+    );
+end;
+$function$;
+
+comment on function bookingdb.lock_series(uuid) is
+'Locks a session and its series, and returns it with the later ones that are still open and the caller has a part in, by start. Raises: invalid_session_id, session_not_found, busy.';

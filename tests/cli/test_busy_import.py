@@ -1,0 +1,214 @@
+"""Appointments from files as other calendars write them: the command busy import."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from bookingdb.cli import ical_events
+from tests.support import TOMORROW, World
+from tests.support.commands import answer as answer_to
+from tests.support.commands import bookingdb, done
+from tests.support.life import call
+
+FILES = Path(__file__).parent / "calendars"
+YEAR_2030 = ("--from", "2030-01-01", "--to", "2030-12-31")
+HEAD = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:test\n"
+
+
+def calendar(*events: str, head: str = HEAD) -> str:
+    return head + "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events) + "END:VCALENDAR\n"
+
+
+def written(folder: Path, *events: str, head: str = HEAD) -> Path:
+    path = folder / "calendar.ics"
+    path.write_text(calendar(*events, head=head))
+    return path
+
+
+def imported(world: World, file: Path, therapist: UUID, *options: str) -> dict[str, Any]:
+    command = ("busy", "import", file, therapist, "--source", "mine", *(options or YEAR_2030))
+    result: dict[str, Any] = answer_to(world.url, *command)
+    return result
+
+
+def appointments(world: World) -> dict[str, tuple[str, str]]:
+    """Start and end in UTC, by id."""
+    found = world.run(
+        "select external_id, to_char(lower(period) at time zone 'UTC', 'MM-DD HH24:MI'),"
+        " to_char(upper(period) at time zone 'UTC', 'MM-DD HH24:MI')"
+        " from bookingdb.calendar where kind = 'external' order by period"
+    )
+    return {name: (start, end) for name, start, end in found}
+
+
+def test_file_from_google_is_taken(world: World) -> None:
+    """Days, a series across a clock change, without an exception and with one that moved; not what is free."""
+    therapist = world.therapist("Europe/Berlin")
+    answer = imported(world, FILES / "google.ics", therapist)
+    assert (answer["inserted"], answer["ignored"], answer["rejected"]) == (5, 2, [])
+    assert appointments(world) == {
+        "single@google.com": ("01-07 08:00", "01-07 09:00"),
+        "days@google.com": ("01-09 23:00", "01-11 23:00"),
+        "weekly@google.com/20300326T160000Z": ("03-26 16:00", "03-26 16:30"),
+        "weekly@google.com/20300402T150000Z": ("04-02 15:00", "04-02 15:30"),
+        "weekly@google.com/20300416T150000Z": ("04-17 08:00", "04-17 08:30"),
+    }
+    again = imported(world, FILES / "google.ics", therapist)
+    assert (again["inserted"], again["updated"], again["removed"], again["ignored"]) == (0, 0, 0, 2)
+    assert world.violations() == []
+
+
+def test_file_from_outlook_is_taken(world: World) -> None:
+    """With Windows's names of zones, zones that only the file knows, and its own word for what is free."""
+    answer = imported(world, FILES / "outlook.ics", world.therapist("America/New_York"))
+    assert (answer["ignored"], answer["rejected"]) == (1, [])
+    found = appointments(world)
+    assert [*found.values()] == [
+        ("07-02 07:00", "07-02 08:00"), ("07-03 06:15", "07-03 07:45"), ("10-24 06:30", "10-24 06:45"),
+        ("10-25 06:30", "10-25 06:45"), ("10-28 07:30", "10-28 07:45"),
+    ]  # fmt: skip
+    assert [name for name in found if name.startswith("series/")] == [
+        "series/20301024T063000Z", "series/20301025T063000Z", "series/20301028T073000Z",
+    ]  # fmt: skip
+
+
+def test_file_from_apple_is_taken(world: World) -> None:
+    """Local times are the therapist's, a day needs no end, a reminder takes no time, dates can be listed."""
+    answer = imported(world, FILES / "apple.ics", world.therapist("America/New_York"))
+    assert (answer["inserted"], answer["ignored"], answer["rejected"]) == (5, 1, [])
+    assert [*appointments(world).values()] == [
+        ("05-01 13:00", "05-01 14:00"), ("05-02 04:00", "05-03 04:00"), ("05-04 07:00", "05-04 08:00"),
+        ("05-07 09:00", "05-07 10:00"), ("05-09 13:00", "05-09 14:00"),
+    ]  # fmt: skip
+
+
+def test_appointment_that_left_the_file_goes(world: World, tmp_path: Path) -> None:
+    therapist = world.therapist("Europe/Berlin")
+    imported(world, FILES / "google.ics", therapist)
+    answer = imported(
+        world, written(tmp_path, "UID:single@google.com\nDTSTART:20300107T100000Z\nDURATION:PT1H"), therapist
+    )
+    assert (answer["updated"], answer["removed"]) == (1, 4)
+    assert appointments(world) == {"single@google.com": ("01-07 10:00", "01-07 11:00")}
+
+
+def test_broken_event_keeps_its_time_and_stops_no_other(world: World, tmp_path: Path) -> None:
+    therapist = world.therapist("Europe/Berlin")
+    imported(world, FILES / "google.ics", therapist)
+    broken = written(
+        tmp_path, "UID:single@google.com\nDTSTART:someday\nDTEND:20300107T090000Z",
+        "UID:weekly@google.com\nDTSTART;TZID=Europe/Berlin:20300326T170000\nRRULE:FREQ=SOMETIMES",
+        "UID:bomb\nDTSTART:20300101T000000Z\nDURATION:PT1S\nRRULE:FREQ=SECONDLY",
+        "UID:bare", "UID:back\nDTSTART:20300107T090000Z\nDTEND:20300107T080000Z",
+        "UID:backwards\nDTSTART:20300107T090000Z\nDURATION:-PT1H",
+        "UID:good\nDTSTART:20300108T080000Z\nDTEND:20300108T090000Z",
+        "DTSTART:20300109T080000Z\nDTEND:20300109T090000Z",
+    )  # fmt: skip
+    answer = imported(world, broken, therapist)
+    assert [(event["external_id"], event["reason"]) for event in answer["rejected"]] == [
+        ("single@google.com", "invalid_start_time"), ("weekly@google.com", "invalid_start_time"),
+        ("bomb", "invalid_start_time"), ("bare", "invalid_start_time"), ("back", "end_before_start"),
+        ("backwards", "invalid_start_time"),
+    ]  # fmt: skip
+    assert (answer["inserted"], answer["removed"]) == (2, 1)
+    assert {"single@google.com", "weekly@google.com/20300402T150000Z", "good"} <= appointments(world).keys()
+    assert world.violations() == []
+
+
+def test_series_that_changes_from_one_day_on_is_one_row_each(world: World, tmp_path: Path) -> None:
+    weekly = "UID:w\nDTSTART:20300107T090000Z\nDTEND:20300107T100000Z\nRRULE:FREQ=WEEKLY;COUNT=4"
+    later = (
+        "UID:w\nRECURRENCE-ID;RANGE=THISANDFUTURE:20300121T090000Z\nDTSTART:20300121T110000Z\nDTEND:20300121T120000Z"
+    )
+    answer = imported(world, written(tmp_path, weekly, later), world.therapist("UTC"))
+    assert (answer["inserted"], answer["rejected"]) == (4, [])
+    starts = [start for start, _ in appointments(world).values()]
+    assert starts == ["01-07 09:00", "01-14 09:00", "01-21 11:00", "01-28 11:00"]
+
+
+def test_invitation_that_is_called_off_blocks_nothing(world: World, tmp_path: Path) -> None:
+    therapist = world.therapist("UTC")
+    event = "UID:a\nDTSTART:20300107T090000Z\nDTEND:20300107T100000Z"
+    imported(world, written(tmp_path, event), therapist)
+    answer = imported(world, written(tmp_path, event, head=f"{HEAD}METHOD:CANCEL\n"), therapist)
+    assert (answer["removed"], answer["ignored"]) == (1, 1)
+
+
+def test_uid_of_any_length_is_a_name(world: World, tmp_path: Path) -> None:
+    uid = "u" * 1000
+    daily = f"UID:{uid}\nDTSTART:20300107T090000Z\nDTEND:20300107T100000Z\nRRULE:FREQ=DAILY;COUNT=2"
+    therapist = world.therapist("UTC")
+    assert imported(world, written(tmp_path, daily), therapist)["inserted"] == 2
+    assert imported(world, written(tmp_path, daily), therapist)["inserted"] == 0
+
+
+def test_exported_sessions_that_come_back_block_nothing(world: World, tmp_path: Path) -> None:
+    """Also where the calendar moved one of them."""
+    client, therapist = world.client(credits=2), world.therapist("Europe/Berlin")
+    for time in ("10:00", "14:00"):
+        world.book(client, therapist, time, time_zone="Europe/Berlin")
+    call(
+        world.connection, "add_time_off",
+        therapist_id=therapist, start="2030-05-01T00:00Z", end="2030-05-02T00:00Z",
+    )  # fmt: skip
+    file = tmp_path / "export.ics"
+    done(world.url, "ics", therapist, "--to", "2030-12-31", "--output", file)
+    text = file.read_text()
+    assert text.count("@bookingdb") == 3
+    file.write_text(text.replace("T140000", "T160000").replace("T150000", "T170000"))
+    answer = imported(world, file, therapist, "--to", "2030-12-31")
+    assert (answer["inserted"], answer["ignored"], answer["session_ids"]) == (0, 3, [])
+    assert world.violations() == []
+
+
+def test_import_tells_what_it_did(world: World) -> None:
+    client, therapist = world.client(credits=1), world.therapist("UTC")
+    session = world.book(client, therapist, "10:00")["id"]
+    stamp = f"{TOMORROW:%Y%m%d}"
+    text = calendar(f"UID:a\nDTSTART:{stamp}T103000Z\nDTEND:{stamp}T113000Z", "UID:b")
+    told = bookingdb(world.url, "busy", "import", "-", therapist, "--source", "mine", stdin=text).stdout
+    assert "1 inserted, 0 updated, 0 removed, 0 ignored, 1 rejected" in told
+    assert "invalid_start_time" in told
+    assert str(session) in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<html>Log in</html>", HEAD, "BEGIN:VEVENT\nUID:x\nEND:VEVENT\n", calendar("UID:x")[:-20], "\x00\xff"],
+    ids=str,
+)
+def test_file_that_is_no_calendar_is_wrong_usage(world: World, text: str) -> None:
+    """Above all it removes nothing: a download that broke off is no empty calendar."""
+    therapist = world.therapist("UTC")
+    call(
+        world.connection, "sync_external_busy", therapist_id=therapist, source="mine",
+        events=json.dumps([{"external_id": "a", "start_time": "2030-01-07"}]),
+    )  # fmt: skip
+    refused = bookingdb(world.url, "busy", "import", "-", therapist, "--source", "mine", *YEAR_2030, stdin=text)
+    assert refused.exit_code == 2
+    assert "this is no iCalendar file" in refused.stderr
+    assert [*appointments(world)] == ["a"]
+
+
+def test_more_events_than_a_call_takes_are_wrong_usage(world: World, tmp_path: Path) -> None:
+    hourly = written(tmp_path, "UID:h\nDTSTART:20300101T000000Z\nDURATION:PT5M\nRRULE:FREQ=HOURLY")
+    therapist = world.therapist("UTC")
+    refused = bookingdb(
+        world.url, "busy", "import", hourly, therapist, "--source", "mine", "--from", "2030-01-01", "--to",
+        "2030-12-31",
+    )  # fmt: skip
+    assert (refused.exit_code, "--from and --to" in refused.stderr) == (2, True)
+    assert imported(world, hourly, therapist, "--from", "2030-01-01", "--to", "2030-01-10")["inserted"] == 240
+
+
+def test_several_calendars_in_one_file_are_read() -> None:
+    content = "".join(calendar(f"UID:{name}\nDTSTART:20300107T090000Z\nDURATION:PT1H") for name in "ab")
+    begin, end = (dt.datetime(2030, month, 1, tzinfo=dt.UTC) for month in (1, 2))
+    found = ical_events.events(ical_events.calendars(b"\xef\xbb\xbf" + content.encode()), begin, end)
+    assert [event["external_id"] for event in found] == ["a", "b"]
