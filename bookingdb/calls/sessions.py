@@ -212,7 +212,7 @@ def reschedule_series(
         session_time: the new local time of all, a time or ``"HH:MM"`` on a 24-hour clock, without seconds.
         starts_at: instead of date and time, the instant: a datetime with a time zone, at a full minute.
         duration_minutes: 15 to 180 minutes; without it each session stays as long as it was.
-        time_zone: IANA zone of date and time; without it each session's own.
+        time_zone: IANA zone of date and time; without it the therapist's.
         idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
 
     Returns:

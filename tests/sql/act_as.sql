@@ -19,7 +19,6 @@ select results_eq(
 reset role;
 
 -- Example
-savepoint scene;
 select lives_ok($$ select public.act_as(pg_temp.client()) $$, 'a trusted caller acts as a client');
 select is(public.get_credit_balance(pg_temp.client()), 5, 'and sees what the client sees');
 select results_eq(
