@@ -327,7 +327,7 @@ alter table bookingdb.weekly_hours
 add column every_weeks integer not null default 1,
 add column time_zone text,
 add constraint weekly_hours_every_weeks_check check (
-    every_weeks between 1 and 8 and (every_weeks = 1 or valid_from is not null)
+    every_weeks >= 1 and every_weeks <= 8 and (every_weeks = 1 or valid_from is not null)
 );
 
 -- The column is new, and so every row passes.

@@ -649,6 +649,8 @@ def test_defaults_are_the_database_s(world: World) -> None:
     for function, name, expression in defaults:
         builder = getattr(calls, {"create_session_with_credit_deduction": "book_session"}.get(function, function))
         parameters = inspect.signature(builder).parameters
+        if function == "record_refusal" and name in ("p_function_name", "p_code", "p_context"):
+            continue  # the error that is recorded tells them
         parameter = parameters.get(name.removeprefix("p_")) or parameters[name.removeprefix("p_") + "_"]
         if "starts_at" in parameters and parameter.name in ("session_date", "session_time"):
             assert (expression, parameter.default) == (None, None)  # one of two ways to say when
