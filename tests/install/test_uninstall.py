@@ -97,6 +97,10 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
         "insert into bookingdb.acknowledgements (finding_group, object, problem, reason) values ('a', 'b', 'c', 'd')"
     )
     in_use.run("insert into bookingdb.active_statuses values ('tentative')")
+    in_use.run(
+        "insert into bookingdb.refusals (user_id, function_name, code, actor)"
+        " values (gen_random_uuid(), 'hold_slot', 'in_past', 'owner')"
+    )
     in_use.run("insert into bookingdb.adoption (kind, object) values ('statement', 'answers')")
     in_use.run(
         "insert into bookingdb.overlapping_sessions (session_id, start_time, end_time, reason)"

@@ -120,7 +120,7 @@ begin
     union all
     select null, p_user_id, p_therapist_id, p_title, coalesce(p_notes, ''), (o.error ->> 'session_date')::date,
         p_session_time, (o.error ->> 'start_time')::timestamptz, (o.error ->> 'end_time')::timestamptz,
-        p_duration_minutes, p_session_type, null, null, v_time_zone, o.balance, o.occurrence, 'skipped', o.error
+        p_duration_minutes, p_session_type, null, null, v_local.time_zone, o.balance, o.occurrence, 'skipped', o.error
     from occurrences as o
     where o.error is not null
     order by occurrence;
