@@ -190,6 +190,7 @@ class Bookings:
     set_weekly_hours = _method(calls.set_weekly_hours)
     start_session = _method(calls.start_session)
     sync_external_busy = _method(calls.sync_external_busy)
+    transfer_session = _method(calls.transfer_session)
 
 
 class AsyncBookings:
@@ -319,6 +320,7 @@ class AsyncBookings:
     set_weekly_hours = _async_method(calls.set_weekly_hours)
     start_session = _async_method(calls.start_session)
     sync_external_busy = _async_method(calls.sync_external_busy)
+    transfer_session = _async_method(calls.transfer_session)
 
 
 book_session = _function(calls.book_session)

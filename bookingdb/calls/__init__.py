@@ -73,6 +73,7 @@ from bookingdb.calls.sessions import (
     reschedule_series,
     reschedule_session,
     start_session,
+    transfer_session,
 )
 from bookingdb.calls.slots import (
     find_available_therapists,
@@ -140,4 +141,5 @@ __all__ = [
     "set_weekly_hours",
     "start_session",
     "sync_external_busy",
+    "transfer_session",
 ]

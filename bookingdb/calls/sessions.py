@@ -150,6 +150,56 @@ def reopen_session(
     )
 
 
+def transfer_session(
+    session_id: UUID | str,
+    therapist_id: UUID | str,
+    *,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+    override: Iterable[str] | None = None,
+) -> Call[ChangedSession]:
+    """Give a session that has not begun to another therapist, at the same time.
+
+    The client keeps the credit and their terms of cancelling, and may cancel free of charge for a while
+    (`moved_cancellation_grace` of the new therapist's policy).
+
+    Args:
+        session_id: the session.
+        therapist_id: the new therapist.
+        reason: why, up to 1000 characters; kept with the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+        override: names of rules that do not count, of hours, minimum_notice, maximum_advance and limits, or all. The
+            session keeps those that would have refused it.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidTherapistId, InvalidDuration, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: it was cancelled, is over, or has begun.
+        TooSoon, TooFar: the new therapist wants more notice, or cannot be booked as far ahead.
+        TherapistNotFound, UserNotFound: the new therapist or the client cannot take part.
+        BookingConflict: the new therapist is not free (see there for its two subclasses).
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).transfer_session(session_id, hedy, reason="Grace is ill", override=["minimum_notice"])
+    """
+    return one(
+        "transfer_session",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_reason=parameters.optional_text("p_reason", reason),
+        p_idempotency_key=parameters.key(idempotency_key),
+        p_override=parameters.override(override),
+    )
+
+
 def cancel_series(
     session_id: UUID | str,
     *,

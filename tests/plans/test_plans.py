@@ -129,6 +129,11 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, insert, second := uuid4(), client, therapist, moment(12) - day, moment(13) - day)
     run(connection, "select mark_no_show(%s)", second)
     run(connection, "select reopen_session(%s)", second)
+    given = scalar(
+        connection, "select id from book_session_with_override(%s, %s, current_date + 7, '9:00')", client, therapist
+    )
+    colleague = scalar(connection, "select register_therapist('e@f.example')")
+    run(connection, "select transfer_session(%s, %s, p_override => '{all}')", given, colleague)
     run(connection, "select record_session(%s, %s, current_date - 5, '10:00')", client, therapist)
     overriding = "select book_session_with_override(%s, %s, current_date + 6, '10:00', p_override => '{all}')"
     run(connection, overriding, client, therapist)

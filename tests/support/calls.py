@@ -72,6 +72,7 @@ CALLS = {
         "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null, '{limits}'",
         Allowed.TRUSTED,
     ),
+    "transfer_session": Call("%(session)s, %(colleague)s, 'ill', null, null", Allowed.TRUSTED),
     "record_session": Call(
         "%(client)s, %(therapist)s, current_date - 3, '20:00', 60, 'video', '', 'A title', null, 'completed', null",
         Allowed.TRUSTED,
@@ -116,6 +117,7 @@ def make_scene(world: World) -> dict[str, Any]:
     return {
         "client": client,
         "therapist": therapist,
+        "colleague": world.therapist(),
         "lot": lot_id,
         "date": TOMORROW,
         "session": world.book(client, therapist, "08:00")["id"],

@@ -54,8 +54,8 @@ def scene(clean_world: World) -> dict[str, Any]:
     call(world.connection, "set_policy", settings=limits, therapist_id=therapist)
     return {
         CLIENT: client, THERAPIST: therapist, SESSION: session, "begun": begun, "missed": missed,
-        "asked for": asked_for, "lot": lot,
-        "hold": hold, "time off": time_off, "other's lot": other_lot(world),
+        "colleague": world.therapist(), "asked for": asked_for, "lot": lot, "hold": hold, "time off": time_off,
+        "other's lot": other_lot(world),
     }  # fmt: skip
 
 
@@ -163,6 +163,13 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             *(case for case in SLOTS if case[1] not in ("too_soon", "too_far", "in_past")), *TEXTS, *KEYS,
             *each("status", None, "", "scheduled", "cancelled", "in_progress"),
             *each("session_date", TOMORROW, YESTERDAY - dt.timedelta(days=366)),
+        ],
+    ),
+    "transfer_session": (
+        {"session_id": SESSION, "therapist_id": "colleague"},
+        [
+            *OF_A_SESSION, *OF_A_THERAPIST, *each("therapist_id", THERAPIST), *each("reason", "r" * 1001),
+            *each("override", ["notice"]),
         ],
     ),
     "hold_slot": (SLOT, [*SLOTS, *each("ttl", "9.9 seconds", "61 minutes", "1 mon -30 days")]),

@@ -42,7 +42,8 @@ OPENS = {
 GIVES = {"grant_credits"}
 REFUSED = {
     "therapist": dict.fromkeys(BOOKS | OPENS, "therapist_not_found"),
-    "client": dict.fromkeys(BOOKS | GIVES, "user_not_found"),
+    # The colleague who takes it over must be active; a therapist who leaves hands their sessions on.
+    "client": dict.fromkeys(BOOKS | GIVES | {"transfer_session"}, "user_not_found"),
 }
 
 TAKEN = """
