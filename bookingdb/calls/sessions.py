@@ -7,7 +7,7 @@ from uuid import UUID
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, columns, many, one, placeholder, values
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import ChangedSession, RealignedSession, Session, SessionStep
+from bookingdb.records import CalendarChange, ChangedSession, RealignedSession, Session, SessionStep
 
 
 def cancel_session(
@@ -505,6 +505,37 @@ def explain_session(session_id: UUID | str) -> Call[list[SessionStep]]:
         "explain_session",
         SessionStep,
         p_session_id=parameters.id_(session_id, InvalidSessionId),
+    )
+
+
+def list_calendar_changes(therapist_id: UUID | str, from_: datetime, to: datetime) -> Call[list[CalendarChange]]:
+    """List what a therapist's calendar must know of its sessions: how often each changed, and which ones left.
+
+    Args:
+        therapist_id: the therapist.
+        from_: only sessions that start at or after this instant, a datetime with a time zone.
+        to: only sessions that start before this instant.
+
+    Returns:
+        The sessions in order; one that went to another therapist has the time it had then.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        for change in Bookings(db).list_calendar_changes(therapist, now, now + timedelta(days=90)):
+            print(change.session_id, change.sequence, change.has_left)
+    """
+    return many(
+        "list_calendar_changes",
+        CalendarChange,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_from=parameters.instant("p_from", from_),
+        p_to=parameters.instant("p_to", to),
     )
 
 

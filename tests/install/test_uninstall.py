@@ -20,7 +20,8 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.rewritten_records", "bookingdb.acknowledgements", "bookingdb.weekly_hours",
         "bookingdb.date_overrides", "bookingdb.active_statuses", "bookingdb.adoption",
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
-        "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.therapists_with_hours"]  # fmt: skip
+        "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
+        "bookingdb.former_therapists", "bookingdb.therapists_with_hours"]  # fmt: skip
 
 
 @pytest.fixture

@@ -99,6 +99,7 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, "select get_weekly_hours(%s)", therapist)
     off = scalar(connection, "select id from add_time_off(%s, %s, %s)", therapist, moment(8), moment(9))
     run(connection, "select list_time_off(%s, %s, %s)", therapist, moment(0), moment(23))
+    run(connection, "select list_calendar_changes(%s, %s, %s)", therapist, moment(0), moment(23))
     run(connection, "select remove_time_off(%s)", off)
     run(connection, "select set_date_override(%s, current_date + 5)", therapist)
     run(connection, "select list_date_overrides(%s, current_date, current_date + 9)", therapist)

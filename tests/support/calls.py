@@ -90,6 +90,7 @@ CALLS = {
     ),
     "list_date_overrides": Call("%(therapist)s, %(date)s, %(date)s", Allowed.ANYBODY),
     "set_date_override": Call("%(therapist)s, %(date)s, '[]'", Allowed.THERAPISTS_TIME),
+    "list_calendar_changes": Call("%(therapist)s, now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME),
     "list_time_off": Call("%(therapist)s, now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME),
     "add_time_off": Call("%(therapist)s, now(), now() + interval '3 days', 'a reason'", Allowed.THERAPISTS_TIME),
     "add_days_off": Call("%(therapist)s, %(date)s, %(date)s, 'a reason'", Allowed.THERAPISTS_TIME),

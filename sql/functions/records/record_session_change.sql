@@ -61,6 +61,9 @@ begin
                 from jsonb_each(v_changes) as c
                 where c.key in ('therapist_id', 'user_id')
             );
+            if v_changes ? 'therapist_id' then
+                perform bookingdb.remember_departure(old);
+            end if;
         end if;
     end if;
 

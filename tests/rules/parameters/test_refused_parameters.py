@@ -276,6 +276,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             *each("limit", None, 0, 1001, minimum=1, maximum=1000),
         ],
     ),
+    "list_calendar_changes": ({"therapist_id": THERAPIST, "from": NOON, "to": EVENING}, [*OF_A_THERAPIST, *PERIOD]),
     "list_time_off": ({"therapist_id": THERAPIST, "from": NOON, "to": EVENING}, [*OF_A_THERAPIST, *PERIOD]),
     "add_time_off": (
         {"therapist_id": THERAPIST, "start": NOON, "end": EVENING},

@@ -36,7 +36,7 @@ OPENS = {
     "add_days_off", "add_time_off", "check_booking_conflict", "get_policy", "get_weekly_hours", "list_available_days",
     "list_available_slots", "list_date_overrides", "list_opening_hours", "list_slot_states", "list_time_off",
     "next_available_slot", "remove_time_off", "set_date_override", "set_policy", "set_weekly_hours",
-    "is_bookable_any_time", "sync_external_busy",
+    "is_bookable_any_time", "list_calendar_changes", "sync_external_busy",
 }  # fmt: skip
 # What gives a client something to book with.
 GIVES = {"grant_credits"}
