@@ -8,6 +8,7 @@ from uuid import UUID
 
 import icalendar
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.support import TOMORROW, World
 from tests.support.callers import logged_in
@@ -103,6 +104,15 @@ def test_session_without_a_time_leaves_no_calendar(world: World) -> None:
     session_id = world.scalar(insert, world.client(), grace)
     give(world, session_id, world.therapist(), "an update")
     assert world.run("select * from bookingdb.former_therapists") == []
+
+
+def test_session_that_left_blocks_nothing_when_it_comes_in(world: World) -> None:
+    session = world.book(world.client(credits=1), grace := world.therapist())
+    give(world, session["id"], world.therapist(), "a transfer")
+    entry = {"external_id": f"{session['id']}@bookingdb"}
+    entry |= {name: session[name].isoformat() for name in ("start_time", "end_time")}
+    synced = call(world.connection, "sync_external_busy", therapist_id=grace, source="phone", events=Jsonb([entry]))
+    assert (synced["inserted"], synced["ignored"]) == (0, 1)
 
 
 @on_supabase
