@@ -15,7 +15,8 @@ select pg_temp.is_executed_by('list_calendar_changes', 'authenticated', 'service
 -- Given
 select pg_temp.book('stays', '10:00');
 select pg_temp.book('leaves', '12:00');
-update public.sessions set therapist_id = pg_temp.other_therapist() where id = pg_temp.session('leaves');
+update public.sessions set therapist_id = pg_temp.other_therapist()
+where id = pg_temp.session('leaves');
 
 -- Example
 select pg_temp.act_as('authenticated', pg_temp.therapist());
