@@ -165,6 +165,7 @@ class Bookings:
     is_bookable_any_time = _method(calls.is_bookable_any_time)
     list_available_days = _method(calls.list_available_days)
     list_available_slots = _method(calls.list_available_slots)
+    list_calendar_changes = _method(calls.list_calendar_changes)
     list_date_overrides = _method(calls.list_date_overrides)
     list_holds = _method(calls.list_holds)
     list_opening_hours = _method(calls.list_opening_hours)
@@ -195,6 +196,7 @@ class Bookings:
     set_weekly_hours = _method(calls.set_weekly_hours)
     start_session = _method(calls.start_session)
     sync_external_busy = _method(calls.sync_external_busy)
+    transfer_session = _method(calls.transfer_session)
 
 
 class AsyncBookings:
@@ -299,6 +301,7 @@ class AsyncBookings:
     is_bookable_any_time = _async_method(calls.is_bookable_any_time)
     list_available_days = _async_method(calls.list_available_days)
     list_available_slots = _async_method(calls.list_available_slots)
+    list_calendar_changes = _async_method(calls.list_calendar_changes)
     list_date_overrides = _async_method(calls.list_date_overrides)
     list_holds = _async_method(calls.list_holds)
     list_opening_hours = _async_method(calls.list_opening_hours)
@@ -329,6 +332,7 @@ class AsyncBookings:
     set_weekly_hours = _async_method(calls.set_weekly_hours)
     start_session = _async_method(calls.start_session)
     sync_external_busy = _async_method(calls.sync_external_busy)
+    transfer_session = _async_method(calls.transfer_session)
 
 
 book_session = _function(calls.book_session)

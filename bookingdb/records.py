@@ -631,6 +631,25 @@ class TimeOff(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CalendarChange(Record):
+    """A session in a therapist's calendar, or one that left it.
+
+    Attributes:
+        session_id: the session's id.
+        start_time: the instant at which it starts, or started when it left, in UTC.
+        end_time: the instant at which it ends, or ended when it left, in UTC.
+        sequence: how often it was changed, as in iCalendar.
+        has_left: whether it went to another therapist since.
+    """
+
+    session_id: UUID
+    start_time: datetime
+    end_time: datetime | None
+    sequence: int
+    has_left: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class BusyEvent(Record):
     """An appointment that a therapist has in another calendar, or had.
 

@@ -57,6 +57,8 @@ alter table bookingdb.date_overrides enable row level security;
 
 alter table bookingdb.history enable row level security;
 
+alter table bookingdb.former_therapists enable row level security;
+
 alter table bookingdb.holds enable row level security;
 
 alter table bookingdb.idempotency_keys enable row level security;
@@ -96,6 +98,9 @@ create policy _bookingdb_deny on bookingdb.calendar for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.date_overrides for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.former_therapists for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.history for all to public

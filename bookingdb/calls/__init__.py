@@ -70,6 +70,7 @@ from bookingdb.calls.sessions import (
     confirm_session,
     explain_session,
     get_session,
+    list_calendar_changes,
     list_sessions,
     mark_no_show,
     realign_sessions,
@@ -78,6 +79,7 @@ from bookingdb.calls.sessions import (
     reschedule_series,
     reschedule_session,
     start_session,
+    transfer_session,
 )
 from bookingdb.calls.slots import (
     find_available_therapists,
@@ -120,6 +122,7 @@ __all__ = [
     "is_bookable_any_time",
     "list_available_days",
     "list_available_slots",
+    "list_calendar_changes",
     "list_date_overrides",
     "list_holds",
     "list_opening_hours",
@@ -150,4 +153,5 @@ __all__ = [
     "set_weekly_hours",
     "start_session",
     "sync_external_busy",
+    "transfer_session",
 ]

@@ -7,7 +7,7 @@ from uuid import UUID
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, many, one
 from bookingdb.errors import InvalidSessionId, InvalidTherapistId, InvalidUserId
-from bookingdb.records import ChangedSession, ListedSession, RealignedSession, SessionStep
+from bookingdb.records import CalendarChange, ChangedSession, ListedSession, RealignedSession, SessionStep
 
 
 def cancel_session(
@@ -147,6 +147,56 @@ def reopen_session(
         p_session_id=parameters.id_(session_id, InvalidSessionId),
         p_reason=parameters.optional_text("p_reason", reason),
         p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def transfer_session(
+    session_id: UUID | str,
+    therapist_id: UUID | str,
+    *,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+    override: Iterable[str] | None = None,
+) -> Call[ChangedSession]:
+    """Give a session that has not begun to another therapist, at the same time.
+
+    The client keeps the credit and their terms of cancelling, and may cancel free of charge for a while
+    (`moved_cancellation_grace` of the new therapist's policy).
+
+    Args:
+        session_id: the session.
+        therapist_id: the new therapist.
+        reason: why, up to 1000 characters; kept with the session.
+        idempotency_key: 1 to 255 characters; the same call with the same key is answered as before.
+        override: names of rules that do not count, of hours, minimum_notice, maximum_advance and limits, or all. The
+            session keeps those that would have refused it.
+
+    Returns:
+        The session as it stands.
+
+    Raises:
+        InvalidSessionId, InvalidTherapistId, InvalidDuration, InvalidParameter: the request makes no sense.
+        SessionNotFound: there is no such session.
+        InvalidTransition: it was cancelled, is over, or has begun.
+        TooSoon, TooFar: the new therapist wants more notice, or cannot be booked as far ahead.
+        TherapistNotFound, UserNotFound: the new therapist or the client cannot take part.
+        BookingConflict: the new therapist is not free (see there for its two subclasses).
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        session = Bookings(db).transfer_session(session_id, hedy, reason="Grace is ill", override=["minimum_notice"])
+    """
+    return one(
+        "transfer_session",
+        ChangedSession,
+        p_session_id=parameters.id_(session_id, InvalidSessionId),
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_reason=parameters.optional_text("p_reason", reason),
+        p_idempotency_key=parameters.key(idempotency_key),
+        p_override=parameters.override(override),
     )
 
 
@@ -479,6 +529,37 @@ def get_session(session_id: UUID | str) -> Call[ListedSession]:
         print(session.client_name, session.status, session.next_actions)
     """
     return one("get_session", ListedSession, p_session_id=parameters.id_(session_id, InvalidSessionId))
+
+
+def list_calendar_changes(therapist_id: UUID | str, from_: datetime, to: datetime) -> Call[list[CalendarChange]]:
+    """List what a therapist's calendar must know of its sessions: how often each changed, and which ones left.
+
+    Args:
+        therapist_id: the therapist.
+        from_: only sessions that start at or after this instant, a datetime with a time zone.
+        to: only sessions that start before this instant.
+
+    Returns:
+        The sessions in order; one that went to another therapist has the time it had then.
+
+    Raises:
+        InvalidTherapistId, InvalidParameter: the request makes no sense.
+        TherapistNotFound: nobody with this id can be booked.
+        NotAuthenticated, NotAllowed: the caller is neither this therapist nor trusted.
+        BookingFailed: see there.
+
+    Example::
+
+        for change in Bookings(db).list_calendar_changes(therapist, now, now + timedelta(days=90)):
+            print(change.session_id, change.sequence, change.has_left)
+    """
+    return many(
+        "list_calendar_changes",
+        CalendarChange,
+        p_therapist_id=parameters.id_(therapist_id, InvalidTherapistId),
+        p_from=parameters.instant("p_from", from_),
+        p_to=parameters.instant("p_to", to),
+    )
 
 
 def list_sessions(

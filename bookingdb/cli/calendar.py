@@ -32,7 +32,8 @@ def ics(
 ) -> None:
     """Write an iCalendar file of the sessions and the time off of THERAPIST (UUID or e-mail).
 
-    Sessions that were cancelled are in it as cancelled, so that a calendar that has them takes them out.
+    Sessions that were cancelled or went to another therapist are in it as cancelled, so that a calendar that has them
+    takes them out.
     """
     from bookingdb.cli import ical  # noqa: PLC0415 (the package icalendar takes its time)
 
@@ -43,9 +44,11 @@ def ics(
         sessions = bookings.list_sessions(
             therapist_id=therapist, starts_from=begin, starts_before=end, limit=EVERYTHING
         )
+        # After the sessions: one that leaves in between has left.
+        changes = bookings.list_calendar_changes(therapist, begin, end)
         time_off = bookings.list_time_off(therapist, begin, end)
     zone = zone_named(policy.time_zone)
-    written = ical.write(sessions, time_off, zone, begin=begin, end=end, now=datetime.now(UTC))
+    written = ical.write(sessions, time_off, zone, changes, begin=begin, end=end, now=datetime.now(UTC))
     if output is not None:
         output.write_bytes(written)
     if as_json:

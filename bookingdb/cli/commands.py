@@ -183,6 +183,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "time_zones:time_zones",
         "Follow the time zone data of the server, which governments change every year.",
     ),
+    "transfer": (
+        "sessions:transfer",
+        "Give SESSION to another THERAPIST (UUIDs) at the same time, or leave it where it is if they are not free.",
+    ),
     "trust": (
         "install:trust_role",
         "Let ROLE act for anyone in this database, as an application's server does.",

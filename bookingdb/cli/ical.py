@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
-from bookingdb.records import Session, TimeOff
+from bookingdb.records import CalendarChange, Session, TimeOff
 from bookingdb.text import printable
 
 _STATUS: Final = {"pending_approval": "TENTATIVE", "cancelled": "CANCELLED"}
@@ -26,6 +26,7 @@ def write(
     sessions: Sequence[Session],
     time_off: Sequence[TimeOff],
     zone: ZoneInfo,
+    changes: Sequence[CalendarChange] = (),
     *,
     begin: datetime,
     end: datetime,
@@ -37,6 +38,7 @@ def write(
         sessions: those without start or end, which occupy no time, are left out.
         time_off: the therapist's.
         zone: the therapist's.
+        changes: how often the sessions were changed, and those that left, which are written as cancelled.
         begin: the instant from which the clock changes of the zone are of interest, in UTC.
         end: the instant until which.
         now: when the file is made.
@@ -44,7 +46,9 @@ def write(
     calendar = Calendar()
     calendar.add("prodid", "-//bookingdb//bookingdb//EN")
     calendar.add("version", "2.0")
-    entries = sorted([*_of_sessions(sessions), *_of_time_off(time_off)], key=lambda entry: (entry.start, entry.id))
+    entries = sorted(
+        [*_of_sessions(sessions, changes), *_of_time_off(time_off)], key=lambda entry: (entry.start, entry.id)
+    )
     if zone.key not in ("UTC", "Etc/UTC"):
         first = min([begin, *(entry.start for entry in entries)])
         last = max([end, *(entry.end for entry in entries)])
@@ -64,8 +68,17 @@ class _Entry:
     properties: Mapping[str, Any]
 
 
-def _of_sessions(sessions: Iterable[Session]) -> Iterator[_Entry]:
+def _of_sessions(sessions: Iterable[Session], changes: Iterable[CalendarChange]) -> Iterator[_Entry]:
+    changed = {change.session_id: change for change in changes}
+    for change in changed.values():
+        if change.has_left and change.end_time is not None:
+            # Words of a session are for whoever has it now.
+            left = {"summary": "Session", "status": "CANCELLED", "transp": "TRANSPARENT", "sequence": change.sequence}
+            yield _Entry(change.session_id, change.start_time, change.end_time, left)
     for session in sessions:
+        change_of_it = changed.get(session.id)
+        if change_of_it is not None and change_of_it.has_left:
+            continue
         if session.start_time is None or session.end_time is None or session.start_time >= session.end_time:
             continue
         properties = {
@@ -76,6 +89,8 @@ def _of_sessions(sessions: Iterable[Session]) -> Iterator[_Entry]:
             # A calendar that had it before it was cancelled has to be told; the time is free.
             "status": _STATUS.get(session.status, "CONFIRMED"),
             "transp": "TRANSPARENT" if session.status == "cancelled" else "OPAQUE",
+            # Without it a calendar may take an older file for the newer one.
+            "sequence": change_of_it.sequence if change_of_it is not None else None,
         }
         yield _Entry(session.id, session.start_time, session.end_time, properties)
 

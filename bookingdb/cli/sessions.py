@@ -367,6 +367,27 @@ def refund(session: str, database_url: str | None, as_json: bool, **given: Any) 
     print_records([refunded], as_json, single=True)
 
 
+@click.command("transfer")
+@click.argument("session")
+@click.argument("therapist")
+@click.option("--reason", metavar="TEXT", help="Why; kept with the session.")
+@key_option
+@override_option
+@database_options
+def transfer(
+    session: str,
+    therapist: str,
+    override: tuple[str, ...],
+    database_url: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Give SESSION to another THERAPIST (UUIDs) at the same time, or leave it where it is if they are not free."""
+    with open_database(database_url) as connection:
+        transferred = Bookings(connection).transfer_session(session, therapist, override=rules_of(override), **given)
+    print_records([transferred], as_json, single=True)
+
+
 def status_command(name: str, method: str, what: str) -> click.Command:
     """Make a command that calls a method with a session and prints how it stands then."""
 

@@ -383,6 +383,28 @@ comment on column public.sessions.change_reason is
 comment on column public.sessions.overridden_rules is
 'The rules that would have refused the session where and when it is, and that the practice overrode (p_override).';
 
+-- Sessions that went to another therapist, at the time they had then: their old therapist's calendar takes them out
+-- (list_calendar_changes). Nothing here is a foreign key: a session that is deleted later was in that calendar, too.
+create table bookingdb.former_therapists (
+    therapist_id uuid not null,
+    session_id uuid not null,
+    start_time timestamptz not null,
+    end_time timestamptz not null,
+    constraint former_therapists_pkey primary key (therapist_id, session_id)
+);
+
+comment on table bookingdb.former_therapists is
+'Sessions that went to another therapist, and the time they had with the one who lost them.';
+
+-- A session in a therapist's calendar, or one that left it (list_calendar_changes).
+create type bookingdb.calendar_change as (
+    session_id uuid,
+    start_time timestamptz,
+    end_time timestamptz,
+    sequence integer,
+    has_left boolean
+);
+
 -- They have another parameter now.
 drop function if exists public.book_session_with_override(
     uuid, uuid, date, time, integer, varchar, text, text, text, boolean, text

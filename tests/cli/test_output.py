@@ -148,6 +148,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("sessions",): [(), ("--limit", 2), ("--status", POISON), ("--after", POISON)],
         ("slots",): [(therapist, "--days", 3), (therapist, "--time-zone", POISON)],
         ("start",): [(begun[2],)],
+        ("transfer",): [(session(), world.therapist(), "--reason", POISON)],
         ("status",): [()],
         ("therapists",): [(), ("--all",)],
         ("time-off", "add"): [(therapist, "--from", "2031-02-01", "--to", "2031-02-02", "--reason", POISON)],

@@ -113,6 +113,7 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, "select get_weekly_hours(%s)", therapist)
     off = scalar(connection, "select id from add_time_off(%s, %s, %s)", therapist, moment(8), moment(9))
     run(connection, "select list_time_off(%s, %s, %s)", therapist, moment(0), moment(23))
+    run(connection, "select list_calendar_changes(%s, %s, %s)", therapist, moment(0), moment(23))
     run(connection, "select remove_time_off(%s)", off)
     run(connection, "select set_date_override(%s, current_date + 5)", therapist)
     run(connection, "select list_date_overrides(%s, current_date, current_date + 9)", therapist)
@@ -143,6 +144,11 @@ def the_rest(connection: Connection, client: UUID, therapist: UUID) -> None:
     run(connection, insert, second := uuid4(), client, therapist, moment(12) - day, moment(13) - day)
     run(connection, "select mark_no_show(%s)", second)
     run(connection, "select reopen_session(%s)", second)
+    given = scalar(
+        connection, "select id from book_session_with_override(%s, %s, current_date + 7, '9:00')", client, therapist
+    )
+    colleague = scalar(connection, "select register_therapist('e@f.example')")
+    run(connection, "select transfer_session(%s, %s, p_override => '{all}')", given, colleague)
     run(connection, "select record_session(%s, %s, current_date - 5, '10:00')", client, therapist)
     overriding = "select book_session_with_override(%s, %s, current_date + 6, '10:00', p_override => '{all}')"
     run(connection, overriding, client, therapist)

@@ -77,6 +77,7 @@ CALLS = {
         "%(client)s, %(therapist)s, %(date)s, '20:00', 60, 'video', '', 'A title', null, true, null, '{limits}'",
         Allowed.TRUSTED,
     ),
+    "transfer_session": Call("%(session)s, %(colleague)s, 'ill', null, null", Allowed.TRUSTED),
     "record_session": Call(
         "%(client)s, %(therapist)s, current_date - 3, '20:00', 60, 'video', '', 'A title', null, 'completed', null",
         Allowed.TRUSTED,
@@ -94,6 +95,7 @@ CALLS = {
     ),
     "list_date_overrides": Call("%(therapist)s, %(date)s, %(date)s", Allowed.ANYBODY),
     "set_date_override": Call("%(therapist)s, %(date)s, '[]'", Allowed.THERAPISTS_TIME),
+    "list_calendar_changes": Call("%(therapist)s, now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME),
     "list_time_off": Call("%(therapist)s, now(), now() + interval '3 days'", Allowed.THERAPISTS_TIME),
     "add_time_off": Call("%(therapist)s, now(), now() + interval '3 days', 'a reason'", Allowed.THERAPISTS_TIME),
     "add_days_off": Call("%(therapist)s, %(date)s, %(date)s, 'a reason'", Allowed.THERAPISTS_TIME),
@@ -121,6 +123,7 @@ def make_scene(world: World) -> dict[str, Any]:
     return {
         "client": client,
         "therapist": therapist,
+        "colleague": world.therapist(),
         "lot": lot_id,
         "date": TOMORROW,
         "session": world.book(client, therapist, "08:00")["id"],

@@ -42,6 +42,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.outbox;
     delete from bookingdb.idempotency_keys;
     delete from bookingdb.holds;
+    delete from bookingdb.former_therapists;
     delete from bookingdb.refusals;
     delete from bookingdb.rewritten_records;
     delete from bookingdb.acknowledgements;

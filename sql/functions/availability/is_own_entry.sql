@@ -16,6 +16,10 @@ begin
     return exists (
         select from public.sessions as s where s.id = v_id and s.therapist_id = p_therapist_id
     ) or exists (
+        -- Their calendar may not know yet that the session left.
+        select from bookingdb.former_therapists as f
+        where f.therapist_id = p_therapist_id and f.session_id = v_id
+    ) or exists (
         select from bookingdb.calendar as c
         where c.id = v_id and c.kind = 'time_off' and c.therapist_id = p_therapist_id
     );

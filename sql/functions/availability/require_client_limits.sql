@@ -10,76 +10,16 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
-set timezone = 'UTC'
 as $function$
 declare
-    v_now constant timestamptz := clock_timestamp();
-    v_rule text;
-    v_limit integer;
-    v_count bigint := 0;
-    v_date date;
-    v_monday date;
-    v_week tstzrange;
+    v_exceeded constant jsonb := bookingdb.exceeded_client_limit(
+        p_policy, p_client_id, p_period, p_except_id, p_is_new
+    );
 begin
-    if p_is_new and p_policy.maximum_open_sessions < 1000 then
-        v_rule := 'maximum_open_sessions';
-        v_limit := p_policy.maximum_open_sessions;
-        -- Two look-ups, because two indexes cover them (client_conflict).
-        select count(*)
-        into v_count
-        from (
-            select c.id
-            from bookingdb.calendar as c
-            where c.client_id = p_client_id
-                and c.period && tstzrange(v_now, null)
-                and c.kind in ('session', 'hold')
-                and lower(c.period) > v_now
-                and (c.expires_at is null or c.expires_at > v_now)
-            union all
-            select c.id
-            from bookingdb.calendar as c
-            where c.client_id = p_client_id and c.external_source = 'adoption' and lower(c.period) > v_now
-        ) as o
-        where o.id is distinct from p_except_id;
-    end if;
-
-    -- A week as full_times() counts it: sessions that took place, too.
-    if v_count < v_limit is not false and p_policy.maximum_client_sessions_per_week < 1000 then
-        v_rule := 'maximum_client_sessions_per_week';
-        v_limit := p_policy.maximum_client_sessions_per_week;
-        v_date := lower(p_period) at time zone p_policy.time_zone;
-        v_monday := v_date + 1 - extract(isodow from v_date)::integer;
-        v_week := tstzrange(
-            bookingdb.wall_clock_instant(v_monday, p_policy.time_zone),
-            bookingdb.wall_clock_instant(v_monday + 7, p_policy.time_zone)
-        );
-        select count(*)
-        into v_count
-        from (
-            select s.id
-            from public.sessions as s
-            where s.user_id = p_client_id
-                and s.start_time >= lower(v_week)
-                and s.start_time < upper(v_week)
-                and s.status <> 'cancelled'
-                and (s.approval_until is null or s.approval_until > v_now)
-            union all
-            select c.id
-            from bookingdb.calendar as c
-            where c.client_id = p_client_id
-                and c.period && v_week
-                and c.kind in ('session', 'hold')
-                and c.kind = 'hold'
-                and lower(c.period) <@ v_week
-                and c.expires_at > v_now
-        ) as o
-        where o.id is distinct from p_except_id;
-    end if;
-
-    if v_count >= v_limit then
+    if v_exceeded is not null then
         perform bookingdb.raise_error('client_limit', bookingdb.period_context(
             p_policy.therapist_id, p_period
-        ) || jsonb_build_object('rule', v_rule, 'limit', v_limit, 'count', v_count));
+        ) || v_exceeded);
     end if;
 end;
 $function$;

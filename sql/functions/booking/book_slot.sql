@@ -31,7 +31,8 @@ begin
         );
         -- The policy as it is says what the practice overrode; one more session changes what is full.
         v_overridden_rules := bookingdb.overridden_rules(
-            p_policy, p_period, v_session_id, p_override || case when not p_with_hours then 'hours' end
+            p_policy, p_period, v_session_id, p_override || case when not p_with_hours then 'hours' end,
+            p_user_id, true
         );
         perform bookingdb.mark_limited_booking(p_policy, p_user_id);
     end if;

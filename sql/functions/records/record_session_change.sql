@@ -12,6 +12,7 @@ declare
     v_actor text := bookingdb.actor();
     v_action text;
     v_changes jsonb := jsonb '{}';
+    v_former jsonb := jsonb '{}';
 begin
     -- The functions of bookingdb write the debits before the session; nobody else can say what was paid.
     if tg_op <> 'DELETE' and new.credits_charged <> coalesce(old.credits_charged, 0) and new.credits_charged <> (
@@ -52,6 +53,18 @@ begin
             v_actor := 'bookingdb';
         end if;
         v_action := case when new.status is distinct from old.status then 'status_changed' else 'updated' end;
+
+        -- The person who lost the session must hear of it, too.
+        if v_changes ?| array['therapist_id', 'user_id'] then
+            v_former := (
+                select jsonb_object_agg('old_' || c.key, c.value -> 'old')
+                from jsonb_each(v_changes) as c
+                where c.key in ('therapist_id', 'user_id')
+            );
+            if v_changes ? 'therapist_id' then
+                perform bookingdb.remember_departure(old);
+            end if;
+        end if;
     end if;
 
     with audited as (
@@ -74,7 +87,7 @@ begin
             'end_time', bookingdb.iso_utc(coalesce(new.end_time, old.end_time)),
             'old_status', old.status,
             'new_status', new.status
-        )
+        ) || v_former
     );
     return null;
 end;

@@ -14,8 +14,10 @@ begin
         select coalesce(
             jsonb_object_agg(
                 n.key,
-                -- Notes are private, and words must stay where they can be erased: only the fact is recorded.
+                -- Notes are private, and words must stay where they can be erased: only the fact is recorded. The
+                -- reason of a cancellation is in the log once, whatever becomes of it.
                 case when n.key in ('description', 'change_reason') then jsonb '{}'
+                    when n.key = 'cancellation_reason' and v_old -> n.key <> 'null' then jsonb '{}'
                     else jsonb_build_object('old', v_old -> n.key, 'new', n.value) end
             ),
             jsonb '{}'
@@ -27,4 +29,4 @@ end;
 $function$;
 
 comment on function bookingdb.session_changes(public.sessions, public.sessions) is
-'Returns what an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, timestamps in UTC. The values of description and change_reason stay private.';
+'Returns what an UPDATE changed, for the audit log: {"column": {"old": ..., "new": ...}}, timestamps in UTC. Without the values of description and change_reason.';

@@ -19,6 +19,7 @@ declare
     v_policy bookingdb.effective_policy;
     v_bound bookingdb.effective_policy;
     v_period tstzrange;
+    v_changes_week boolean;
     v_overridden_rules text[];
 begin
     -- A session that is over, or has begun, does not move.
@@ -42,13 +43,16 @@ begin
     perform bookingdb.require_free_time(
         v_bound, v_period, p_session.id, not coalesce('hours' = any (p_override), false), p_session.user_id
     );
+    -- A move within a week adds no session to it.
+    v_changes_week := v_policy.maximum_client_sessions_per_week < 1000
+    and bookingdb.is_same_week(p_session.start_time, p_start, v_policy.time_zone) is not true;
     if p_override is not null then
-        v_overridden_rules := bookingdb.overridden_rules(v_policy, v_period, p_session.id, p_override);
+        v_overridden_rules := bookingdb.overridden_rules(
+            v_policy, v_period, p_session.id, p_override, case when v_changes_week then p_session.user_id end, false
+        );
     end if;
     perform bookingdb.mark_limited_booking(v_policy, p_session.user_id);
-    -- A move within a week adds no session to it.
-    if v_bound.maximum_client_sessions_per_week < 1000
-        and bookingdb.is_same_week(p_session.start_time, p_start, v_policy.time_zone) is not true then
+    if v_changes_week then
         perform bookingdb.require_client_limits(v_bound, p_session.user_id, v_period, p_session.id, false);
     end if;
 

@@ -26,6 +26,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("complete_session", "sessions", {"session_id": "begun"}),
     ("mark_no_show", "sessions", {"session_id": "begun"}),
     ("reopen_session", "sessions", {"session_id": "missed"}),
+    ("transfer_session", "sessions", {"session_id": "session", "therapist_id": "colleague"}),
     (
         "record_session", "sessions",
         {
@@ -57,6 +58,7 @@ def test_a_swallowed_row_fails_the_call(
     scene = {
         "client": client,
         "therapist": therapist,
+        "colleague": world.therapist(),
         "session": world.book(client, therapist, "10:00")["id"],
         "begun": begun,
         "missed": missed,

@@ -21,7 +21,7 @@ OTHER_SETTINGS = {"timezone": "America/New_York", "datestyle": "SQL, DMY", "inte
 STATUS = ("confirm_session", "start_session", "complete_session", "mark_no_show")
 OF_SESSIONS = (
     "approve_session", "cancel_session", "cancel_series", "reopen_session", "reschedule_session", "reschedule_series",
-    "refund_session", *STATUS,
+    "refund_session", "transfer_session", *STATUS,
 )  # fmt: skip
 
 
@@ -79,6 +79,8 @@ class Desk:
         session: dict[str, Any] = {"session_id": self.session(1)}
         if self.function == "refund_session":
             return {**session, "reason": "why"}
+        if self.function == "transfer_session":
+            return {**session, "therapist_id": self.other}
         if self.function in ("reschedule_session", "reschedule_series"):
             return {**session, "session_date": TOMORROW + DAY, "session_time": "12:00", "duration_minutes": 60}
         return session
@@ -113,15 +115,18 @@ class Desk:
         session: list[dict[str, Any]] = [{"session_id": self.session(2)}]
         if self.function in ("cancel_session", "cancel_series"):
             return [*session, {"reason": "else"}, {"refund": True}]
-        if self.function in ("reopen_session", "refund_session"):
-            return [*session, {"reason": "else"}]
+        more: dict[str, list[dict[str, Any]]] = {
+            "transfer_session": [{"therapist_id": self.therapist}, {"reason": "else"}, {"override": ["limits"]}],
+            "reopen_session": [{"reason": "else"}],
+            "refund_session": [{"reason": "else"}],
+        }
         if self.function in ("reschedule_session", "reschedule_series"):
             moves: list[dict[str, Any]] = [
                 *session, {"session_date": TOMORROW + 2 * DAY}, {"session_time": "13:00"}, {"duration_minutes": 45},
                 {"duration_minutes": None}, {"time_zone": "Europe/Berlin"},
             ]  # fmt: skip
             return [*moves, {"override": ["limits"]}] if self.function == "reschedule_session" else moves
-        return session
+        return [*session, *more.get(self.function, [])]
 
     def lot(self) -> UUID:
         lot = self.world.run("select id from user_credits where user_id = %s order by created_at", self.client)[0][0]

@@ -72,6 +72,38 @@ def test_overridden_rule_is_recorded_and_no_other(world: World, rule: str, way: 
     require_sound(world)
 
 
+@pytest.mark.parametrize("limit", ["maximum_open_sessions", "maximum_client_sessions_per_week"])
+def test_overridden_limit_of_a_client_is_recorded(world: World, limit: str) -> None:
+    client, therapist = practice(world)
+    call(world.connection, "set_policy", settings=Jsonb({limit: 1}), therapist_id=therapist)
+    first = book(world, client, therapist, "limits")["id"]
+    assert rules_of(world, first) is None
+    day = {"session_date": TOMORROW + DAY, "session_time": "12:00"}
+    with nothing_written(world), refused("client_limit"):
+        book(world, client, therapist, "hours", **day)
+    second = book(world, client, therapist, "limits", **day)["id"]
+    assert rules_of(world, second) == ["limits"]
+    # A move within the week adds none to it, and to the open ones none either.
+    call(world.connection, "reschedule_session", session_id=second, **day | {"session_time": "13:00"}, override=["all"])
+    assert rules_of(world, second) is None
+    require_sound(world)
+
+
+def test_limit_of_a_client_overridden_by_a_move_is_recorded(world: World) -> None:
+    client, therapist = practice(world)
+    there = {"session_date": TOMORROW + 14 * DAY, "session_time": "12:00"}
+    book(world, client, therapist, **there)
+    session_id = book(world, client, therapist)["id"]
+    settings = Jsonb({"maximum_client_sessions_per_week": 1})
+    call(world.connection, "set_policy", settings=settings, therapist_id=therapist)
+    move = {"session_id": session_id, **there, "session_time": "13:00"}
+    with nothing_written(world), refused("client_limit"):
+        call(world.connection, "reschedule_session", **move)
+    call(world.connection, "reschedule_session", **move, override=["limits"])
+    assert rules_of(world, session_id) == ["limits"]
+    require_sound(world)
+
+
 def test_override_that_nothing_needed_is_recorded_as_none(world: World) -> None:
     client, therapist = practice(world)
     session_id = book(world, client, therapist, "all")["id"]

@@ -54,8 +54,8 @@ def scene(clean_world: World) -> dict[str, Any]:
     call(world.connection, "set_policy", settings=limits, therapist_id=therapist)
     return {
         CLIENT: client, THERAPIST: therapist, SESSION: session, "begun": begun, "missed": missed,
-        "asked for": asked_for, "lot": lot,
-        "hold": hold, "time off": time_off, "other's lot": other_lot(world),
+        "colleague": world.therapist(), "asked for": asked_for, "lot": lot, "hold": hold, "time off": time_off,
+        "other's lot": other_lot(world),
     }  # fmt: skip
 
 
@@ -165,6 +165,13 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             *each("session_date", TOMORROW, YESTERDAY - dt.timedelta(days=366)),
         ],
     ),
+    "transfer_session": (
+        {"session_id": SESSION, "therapist_id": "colleague"},
+        [
+            *OF_A_SESSION, *OF_A_THERAPIST, *each("therapist_id", THERAPIST), *each("reason", "r" * 1001),
+            *each("override", ["notice"]),
+        ],
+    ),
     "hold_slot": (SLOT, [*SLOTS, *each("ttl", "9.9 seconds", "61 minutes", "1 mon -30 days")]),
     "book_hold": ({"hold_id": "hold"}, [*each("hold_id", None), code("hold_not_found", hold_id=NOBODY), *TEXTS, *KEYS]),
     "release_hold": (
@@ -269,6 +276,7 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             *each("limit", None, 0, 1001, minimum=1, maximum=1000),
         ],
     ),
+    "list_calendar_changes": ({"therapist_id": THERAPIST, "from": NOON, "to": EVENING}, [*OF_A_THERAPIST, *PERIOD]),
     "list_time_off": ({"therapist_id": THERAPIST, "from": NOON, "to": EVENING}, [*OF_A_THERAPIST, *PERIOD]),
     "add_time_off": (
         {"therapist_id": THERAPIST, "start": NOON, "end": EVENING},

@@ -43,16 +43,19 @@ OPENS = {
 }
 # What prepares a therapist's time, and reads it back: refused for a therapist to those who have no part in it.
 PREPARES = {
-    "add_days_off", "add_time_off", "get_policy", "get_weekly_hours", "is_bookable_any_time", "list_date_overrides",
-    "list_opening_hours", "list_time_off", "remove_time_off", "set_date_override", "set_policy", "set_weekly_hours",
-    "sync_external_busy",
+    "add_days_off", "add_time_off", "get_policy", "get_weekly_hours", "is_bookable_any_time", "list_calendar_changes",
+    "list_date_overrides", "list_opening_hours", "list_time_off", "remove_time_off", "set_date_override", "set_policy",
+    "set_weekly_hours", "sync_external_busy",
 }  # fmt: skip
 # What gives a client something to book with.
 GIVES = {"grant_credits"}
 REFUSED = {
     "therapist": dict.fromkeys(BOOKS | OPENS, "therapist_not_found"),
-    # Registering again says so, and opens nobody.
-    "client": {**dict.fromkeys(BOOKS | GIVES, "user_not_found"), "register_client": "person_inactive"},
+    # Registering again says so, and opens nobody. A therapist who leaves hands their sessions on.
+    "client": {
+        **dict.fromkeys(BOOKS | GIVES | {"transfer_session"}, "user_not_found"),
+        "register_client": "person_inactive",
+    },
 }
 
 TAKEN = """

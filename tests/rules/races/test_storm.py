@@ -103,6 +103,9 @@ class Storm:
             "reopen_session": session,
             "cancel_series": session,
             "reschedule_series": lambda: {**(session() or {}), **self.slot()} if self.sessions else None,
+            "transfer_session": lambda: (
+                {**(session() or {}), "therapist_id": choose.choice(self.therapists)} if self.sessions else None
+            ),
             "record_session": lambda: {
                 **self.people(), **self.slot(), "session_date": TOMORROW - choose.randrange(5, 8) * DAY,
             },

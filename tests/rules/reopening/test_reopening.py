@@ -95,6 +95,18 @@ def test_credit_of_a_grace_lot_is_taken_again(world: World) -> None:
     require_sound(world)
 
 
+def test_reason_of_a_cancellation_is_in_the_log_once(world: World) -> None:
+    session_id = world.book(world.client(credits=1), world.therapist())["id"]
+    call(world.connection, "cancel_session", session_id=session_id, reason="a word of Ada's")
+    call(world.connection, "reopen_session", session_id=session_id)
+    world.run("update sessions set status = 'cancelled', cancellation_reason = 'a word of Ada''s'")
+    world.run("update sessions set cancellation_reason = 'else'")
+    said = "select changes -> 'cancellation_reason' from booking_audit_log where changes ? 'cancellation_reason'"
+    once = {"old": None, "new": "a word of Ada's"}
+    assert [reason for (reason,) in world.run(said + " order by entry")] == [once, {}, once, {}]
+    require_sound(world)
+
+
 def test_session_is_cancelled_and_reopened_as_often_as_one_errs(world: World) -> None:
     client, _, session_id = booked(world)
     for _ in range(3):
