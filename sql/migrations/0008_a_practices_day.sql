@@ -164,6 +164,7 @@ create type bookingdb.listed_therapist as (
 -- All sessions in order; the lists of one person have their indexes already. Partial, so that no other query is tempted
 -- to read one from end to end.
 create index sessions_dated_idx on public.sessions (start_time) where start_time is not null;
+-- Sessions without a start, which come last in the lists.
 create index sessions_undated_idx on public.sessions (id) where start_time is null;
 -- The therapists among many clients.
 create index users_user_type_idx on public.users (user_type);

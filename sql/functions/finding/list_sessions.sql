@@ -55,8 +55,8 @@ begin
     foreach v_part in array v_parts loop
         if p_cursor is null or v_place.start_time is not null then
             v_pages := v_pages || format(
-                '(select s.id, s.start_time from public.sessions as s where s.start_time >= ''-infinity'' %1$s %2$s %3$s'
-                ' order by s.start_time %4$s, s.id %4$s limit $7)',
+                '(select s.id, s.start_time from public.sessions as s'
+                ' where s.start_time >= ''-infinity'' %1$s %2$s %3$s order by s.start_time %4$s, s.id %4$s limit $7)',
                 v_filter, v_part,
                 case when p_cursor is not null then format(' and (s.start_time, s.id) %s ($8, $9)', v_after) end,
                 v_order
