@@ -406,7 +406,7 @@ def test_writers_at_work_while_tables_are_taken_up(kept: Kept, take_up: TakeUp) 
         run(writer, "commit")
         while not taken_up.done():
             run(late, "update user_credits set credits_balance = credits_balance - 1")
-            kept.run("update sessions set title = coalesce(title, '') || '.', status = 'confirmed'")
+            kept.run("update sessions set title = gen_random_uuid()::text, status = 'confirmed'")
         taken_up.result()
     assert verify.verify(world.connection) == []
     assert migrate(world.connection).is_empty
