@@ -185,7 +185,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "transfer": (
         "sessions:transfer",
-        "Give SESSION to another THERAPIST (UUIDs) at the same time, or leave it where it is if they are not free.",
+        "Give SESSION (a UUID) to THERAPIST (UUID or e-mail) at the same time; if they are not free, it stays where it is.",
     ),
     "trust": (
         "install:trust_role",

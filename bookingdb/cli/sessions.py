@@ -369,7 +369,7 @@ def refund(session: str, database_url: str | None, as_json: bool, **given: Any) 
 
 @click.command("transfer")
 @click.argument("session")
-@click.argument("therapist")
+@click.argument("therapist", type=PERSON)
 @click.option("--reason", metavar="TEXT", help="Why; kept with the session.")
 @key_option
 @override_option
@@ -382,7 +382,7 @@ def transfer(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Give SESSION to another THERAPIST (UUIDs) at the same time, or leave it where it is if they are not free."""
+    """Give SESSION (a UUID) to THERAPIST (UUID or e-mail) at the same time; if they are not free, it stays where it is."""
     with open_database(database_url) as connection:
         transferred = Bookings(connection).transfer_session(session, therapist, override=rules_of(override), **given)
     print_records([transferred], as_json, single=True)
