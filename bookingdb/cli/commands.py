@@ -185,7 +185,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "transfer": (
         "sessions:transfer",
-        "Give SESSION (a UUID) to THERAPIST (UUID or e-mail) at the same time; if they are not free, it stays where it is.",
+        "Give SESSION (a UUID) to THERAPIST (UUID or e-mail) at the same time, if they are free.",
     ),
     "trust": (
         "install:trust_role",

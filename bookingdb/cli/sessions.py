@@ -382,7 +382,7 @@ def transfer(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Give SESSION (a UUID) to THERAPIST (UUID or e-mail) at the same time; if they are not free, it stays where it is."""
+    """Give SESSION (a UUID) to THERAPIST (UUID or e-mail) at the same time, if they are free."""
     with open_database(database_url) as connection:
         transferred = Bookings(connection).transfer_session(session, therapist, override=rules_of(override), **given)
     print_records([transferred], as_json, single=True)

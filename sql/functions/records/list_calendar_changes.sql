@@ -34,7 +34,9 @@ begin
             and f.start_time >= p_from
             and f.start_time < p_to
             -- It may have come back. A look-up by id, whatever the statistics say.
-            and (select s.therapist_id from public.sessions as s where s.id = f.session_id) is distinct from p_therapist_id
+            and (
+                select s.therapist_id from public.sessions as s where s.id = f.session_id
+            ) is distinct from p_therapist_id
     ) as e (session_id, start_time, end_time, has_left)
     cross join lateral (
         select count(*) as changes
