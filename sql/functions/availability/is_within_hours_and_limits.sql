@@ -15,10 +15,10 @@ begin
     -- A therapist who needs no hours and never had any is always there. (The conditions are nested: an expression with
     -- a query in it is run as a query, even where its first part decides.)
     if p_with_hours and (p_policy.require_hours or p_policy.has_hours) then
-        if not exists (
-            select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o
-            where o.open @> p_period
-        ) then
+        if (
+            select range_agg(w.period) @> p_period
+            from bookingdb.opening_windows(array[p_policy], lower(p_period), upper(p_period)) as w
+        ) is not true then
             return false;
         end if;
     end if;
@@ -37,4 +37,4 @@ $function$;
 comment on function bookingdb.is_within_hours_and_limits(
     bookingdb.effective_policy, tstzrange, uuid, boolean, boolean
 ) is
-'Says whether a period lies in the hours (opening_times) and limits (full_times) of a policy''s therapist, p_except_id left out. p_with_hours and p_with_limits false skip the one or the other.';
+'Says whether a period lies in the hours (opening_windows) and limits (full_times) of a policy''s therapist, p_except_id left out. p_with_hours and p_with_limits false skip the one or the other.';
