@@ -2,7 +2,7 @@ create or replace function bookingdb.dated_windows(
     p_therapist_id uuid,
     p_first_date date,
     p_last_date date,
-    p_open_but date []
+    p_open_but date[]
 )
 returns setof bookingdb.dated_window
 language plpgsql
