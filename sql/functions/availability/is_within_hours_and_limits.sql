@@ -15,11 +15,17 @@ begin
     -- A therapist who needs no hours and never had any is always there. (The conditions are nested: an expression with
     -- a query in it is run as a query, even where its first part decides.)
     if p_with_hours and (p_policy.require_hours or p_policy.has_hours) then
-        if (
-            select range_agg(w.period) @> p_period
-            from bookingdb.opening_windows(array[p_policy], lower(p_period), upper(p_period)) as w
-        ) is not true then
-            return false;
+        if not exists (
+            select from bookingdb.opening_windows(array[p_policy], lower(p_period), upper(p_period)) as w
+            where w.period @> p_period
+        ) then
+            -- A session may cross from one window into the next that touches it.
+            if not exists (
+                select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o
+                where o.open @> p_period
+            ) then
+                return false;
+            end if;
         end if;
     end if;
     if p_with_limits and least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000 then

@@ -45,7 +45,6 @@ begin
         select array(
             select v.override_date
             from bookingdb.date_overrides as v
-            -- Dates of other zones are up to two days off.
             where v.therapist_id = t.therapist_id and v.override_date between d.first_date - 2 and d.last_date + 2
         ) as dates
         offset 0
@@ -97,17 +96,12 @@ begin
                         from (
                             select
                                 greatest(
-                                    case
-                                        when w.time_zone is null then d.first_date
-                                        else (p_from at time zone w.time_zone)::date - 1
-                                    end,
+                                    -- Dates of other zones are up to two days off.
+                                    d.first_date - case when w.time_zone is null then 0 else 2 end,
                                     w.valid_from
                                 ) as valid_from,
                                 least(
-                                    case
-                                        when w.time_zone is null then d.last_date
-                                        else (p_to at time zone w.time_zone)::date
-                                    end,
+                                    d.last_date + case when w.time_zone is null then 0 else 2 end,
                                     w.valid_to
                                 ) as valid_to,
                                 w.weekday,
