@@ -293,6 +293,19 @@ create type bookingdb.opening_window as (
     time_zone text
 );
 
+create type bookingdb.therapist_window as (
+    therapist_id uuid,
+    period tstzrange,
+    time_zone text
+);
+
+create type bookingdb.dated_window as (
+    local_date date,
+    start_time time,
+    end_time time,
+    is_written boolean
+);
+
 alter type bookingdb.opening_time add attribute windows bookingdb.opening_window[];
 
 alter type bookingdb.free_time add attribute windows bookingdb.opening_window[];

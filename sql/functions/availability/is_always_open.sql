@@ -7,11 +7,9 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return not (bookingdb.policy_of(p_therapist_id)).require_hours
-        and not exists (
-            select from bookingdb.therapists_with_hours as w where w.therapist_id = p_therapist_id
-        );
+        and not bookingdb.had_hours(p_therapist_id);
 end;
 $function$;
 
 comment on function bookingdb.is_always_open(uuid) is
-'Says whether a therapist can be booked at any time, but for date overrides: they need no weekly hours and never had any. opening_times() has the same condition for many.';
+'Says whether a therapist can be booked at any time, but for date overrides: they need no weekly hours and never had any. opening_windows() has the same condition for many.';

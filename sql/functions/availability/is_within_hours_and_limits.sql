@@ -16,10 +16,16 @@ begin
     -- a query in it is run as a query, even where its first part decides.)
     if p_with_hours and (p_policy.require_hours or p_policy.has_hours) then
         if not exists (
-            select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o
-            where o.open @> p_period
+            select from bookingdb.opening_windows(array[p_policy], lower(p_period), upper(p_period)) as w
+            where w.period @> p_period
         ) then
-            return false;
+            -- A session may cross from one window into the next that touches it.
+            if not exists (
+                select from bookingdb.opening_times(array[p_policy], lower(p_period), upper(p_period)) as o
+                where o.open @> p_period
+            ) then
+                return false;
+            end if;
         end if;
     end if;
     if p_with_limits and least(p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week) < 1000 then
@@ -37,4 +43,4 @@ $function$;
 comment on function bookingdb.is_within_hours_and_limits(
     bookingdb.effective_policy, tstzrange, uuid, boolean, boolean
 ) is
-'Says whether a period lies in the hours (opening_times) and limits (full_times) of a policy''s therapist, p_except_id left out. p_with_hours and p_with_limits false skip the one or the other.';
+'Says whether a period lies in the hours (opening_windows) and limits (full_times) of a policy''s therapist, p_except_id left out. p_with_hours and p_with_limits false skip the one or the other.';

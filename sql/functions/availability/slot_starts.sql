@@ -18,26 +18,54 @@ declare
     v_offset constant interval := bookingdb.steady_offset(v_from, v_to, p_time_zone);
     v_step constant interval := make_interval(mins => p_step_minutes);
     v_shift constant interval := make_interval(mins => p_offset_minutes % p_step_minutes);
+    v_starts tstzmultirange := p_starts;
     v_origin timestamptz;
     v_hours tstzmultirange;
-    v_length interval;
+    v_is_one_grid boolean;
 begin
     if isempty(p_starts) then
         return;
     end if;
 
     if p_windows is not null then
-        select range_agg(w.period), sum(upper(w.period) - lower(w.period))
-        into v_hours, v_length
+        -- A point of the first window's grid, before all windows.
+        v_origin := date_bin(v_step, timestamptz '1900-01-01 00:00Z', lower(p_windows[1].period));
+        select
+            range_agg(w.period),
+            bool_and(
+                w.time_zone = p_time_zone and date_bin(v_step, lower(w.period), v_origin) = lower(w.period)
+            )
+        into v_hours, v_is_one_grid
         from unnest(p_windows) as w;
         -- Outside of all windows the grid is that of each day. A list of free times has nothing there.
         if not p_starts <@ v_hours then
             return query
             select s.start
             from bookingdb.slot_starts(p_starts - v_hours, p_time_zone, p_step_minutes, p_offset_minutes) as s (start);
+            v_starts := p_starts * v_hours;
         end if;
+    end if;
+
+    -- Where the clocks do not change, one grid mostly continues through all windows (they begin a number of steps
+    -- apart), or through all days (each day's grid starts at its local midnight, and the step divides the day).
+    if v_offset is not null and (v_is_one_grid or p_windows is null and 1440 % p_step_minutes = 0) then
+        v_origin := coalesce(
+            v_origin + v_shift,
+            (v_from + make_interval(mins => p_offset_minutes) - v_offset) at time zone interval '0'
+        );
+        return query
+        select g.start
+        from unnest(v_starts) as p (piece)
+        cross join lateral generate_series(date_bin(v_step, lower(p.piece), v_origin), upper(p.piece), v_step)
+            as g (start)
+        where p.piece @> g.start;
+        return;
+    end if;
+
+    if p_windows is not null then
         -- Windows overlap: a point of two grids counts once.
-        if v_length > (select sum(upper(h.period) - lower(h.period)) from unnest(v_hours) as h (period)) then
+        if (select sum(upper(w.period) - lower(w.period)) from unnest(p_windows) as w)
+            > (select sum(upper(h.period) - lower(h.period)) from unnest(v_hours) as h (period)) then
             return query
             select distinct s.start
             from unnest(p_windows) as w
@@ -80,19 +108,6 @@ begin
                     )::integer / 60 - p_offset_minutes
                 ) % p_step_minutes = 0
             );
-        return;
-    end if;
-
-    -- Each day's grid starts at its local midnight. Where the step divides the day and the clocks do not change, the
-    -- first day's grid continues through all others.
-    if v_offset is not null and 1440 % p_step_minutes = 0 then
-        v_origin := (v_from + make_interval(mins => p_offset_minutes) - v_offset) at time zone interval '0';
-        return query
-        select g.start
-        from unnest(p_starts) as p (piece)
-        cross join lateral generate_series(date_bin(v_step, lower(p.piece), v_origin), upper(p.piece), v_step)
-            as g (start)
-        where p.piece @> g.start;
         return;
     end if;
 
