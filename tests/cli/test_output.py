@@ -89,6 +89,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
     call(world.connection, "refund_session", session_id=refunded, reason=POISON)
     nowhere = folder / "a file" / printable(POISON).replace("/", "|") / "\x1b[31m\n"
     (folder / "a file").touch()
+    calendar = Path(__file__).parent / "calendars" / "google.ics"
     return {
         ("adopt",): [("--plan",), ("--report",), ("--apply", nowhere)],
         ("approve",): [(request,)],
@@ -98,6 +99,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
             (*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 2, *texts),
             (*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 3, "--skip"),
         ],
+        ("busy", "import"): [(calendar, therapist, "--source", POISON), (nowhere, therapist, "--source", "a")],
         ("cancel",): [(session(), "--reason", POISON), (session(), "--rest")],
         ("check",): [("--therapist", therapist, "--date", TOMORROW, "--from", "10:00", "--to", "11:00")],
         ("complete",): [(begun[0],)],

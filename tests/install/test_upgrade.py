@@ -297,7 +297,7 @@ def test_an_old_session_goes_through_the_life_of_a_new_one(before: Before) -> No
     # The session was booked before policies existed: today's policy holds.
     moved = call(
         connection, "reschedule_session",
-        session_id=before.id_of("to be moved"), session_date=LATER + 2 * DAY, session_time="11:00",
+        session_id=before.id_of("to be moved"), session_date=LATER + 2 * DAY, session_time="11:00", time_zone="UTC",
     )  # fmt: skip
     start = dt.datetime.combine(LATER + 2 * DAY, dt.time(11), dt.UTC)
     assert (moved["start_time"], moved["free_cancellation_until"]) == (start, start - DAY)

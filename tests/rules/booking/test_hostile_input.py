@@ -49,6 +49,10 @@ TEXTS = {
 VALUES: dict[str, dict[str, Any]] = {
     "text": TEXTS,
     "varchar": TEXTS,
+    "text[]": {
+        **same("{}", "{null}", "{all}", "{scheduled,scheduled}", "{{all},{hours}}", "[7:7]={all}"),
+        "ten thousand": "{" + ",".join(str(n) for n in range(10_000)) + "}",
+    },
     "uuid": {"nobody": "00000000-0000-0000-0000-000000000000", "the last one": "ffffffff-ffff-ffff-ffff-ffffffffffff"},
     "uuid[]": {
         "none": "{}",
@@ -145,6 +149,9 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
         "p_date": TOMORROW.isoformat(),
         "p_hours": "[]",
         "p_time_off_id": str(world.scalar("select id from add_time_off(%s, now(), now() + interval '1 h')", therapist)),
+        "p_code": "in_past",
+        "p_function_name": "book_hold",
+        "p_search": "ada",
         "p_source": "a calendar",
         "p_events": "[]",
         "p_session_date": TOMORROW.isoformat(),
@@ -214,7 +221,8 @@ def test_every_value_for_every_parameter(hosted_world: World, caller: tuple[Conn
             for label, value in VALUES[type_name].items():
                 code = sent(connection, function, types, {**arguments, name: value})
                 answers[code] = answers.get(code, 0) + 1
-                if label.startswith("a million"):
+                # An event that cannot be read refuses no synchronisation: it is in the answer.
+                if label.startswith("a million") and name != "p_events":
                     assert code != "done", (function, name, label)
     assert contents(hosted_world) == before
     # They are not all turned away at the door.
