@@ -204,7 +204,7 @@ DAMAGES = {
     ),
     "schema open to everybody": ("grant usage on schema bookingdb to public", "privileges", "schema bookingdb"),
     # Tables and what belongs to them
-    "table missing": ("drop table bookingdb.outbox", "tables", "bookingdb.outbox"),
+    "table missing": ("drop table bookingdb.former_therapists", "tables", "bookingdb.former_therapists"),
     "table missing on which everything hangs": ("drop table public.users cascade", "tables", "public.users"),
     "table too many": ("create table bookingdb.mine ()", "tables", "bookingdb.mine"),
     "table unlogged": ("alter table bookingdb.outbox set unlogged", "tables", "bookingdb.outbox"),
