@@ -798,6 +798,13 @@ WORK = """
     select * from public.housekeeping(p_dry_run => true);
     delete from bookingdb.calendar as c where c.kind = 'hold' and c.expires_at < now();
     select s.id from public.sessions as s where s.series_id = md5('series')::uuid;
+    select * from public.list_sessions(p_limit => 5);
+    select * from public.list_therapists();
+    select * from public.get_weekly_hours(md5('person8')::uuid);
+    set enable_seqscan = off;
+    select r.id from bookingdb.refusals as r where r.user_id = md5('person5')::uuid;
+    select r.id from bookingdb.refusals as r where r.session_id = md5('session8')::uuid order by r.id;
+    select w.id from bookingdb.weekly_hours as w where w.time_zone = 'Europe/Berlin';
 """
 
 # A damage for each rule that both know (but unused_index, which is another thing there: an index that nobody has used
