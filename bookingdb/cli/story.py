@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from bookingdb.records import SessionStep
 
-# A charge is entered right before the row that it belongs to, in the same transaction.
+# A charge is entered right before the row that it belongs to, in the same transaction. One with a reason was given back
+# by hand, and belongs to none.
 _TOGETHER: Final = timedelta(seconds=1)
 _BECAME: Final = {
     ("pending_approval", "scheduled"): "approved it",
@@ -38,6 +39,8 @@ def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
     charges: list[SessionStep] = []
     for step in steps:
         match step.source:
+            case "ledger" if step.details.get("reason"):
+                lines.append(Line(step.at, [_charge(step, by_itself=True)]))
             case "ledger":
                 charges.append(step)
             case "audit":

@@ -86,8 +86,8 @@ CALLS = {
     "list_available_days": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null, null, null", Allowed.ANYBODY),
     "list_slot_states": Call("%(therapist)s, %(date)s, %(date)s, 60, null, null, null, null", Allowed.ANYBODY),
     "list_opening_hours": Call("%(therapist)s, %(date)s, %(date)s, null", Allowed.ANYBODY),
-    "next_available_slot": Call("%(therapist)s, 60, null, null, null, null, null", Allowed.ANYBODY),
-    "find_available_therapists": Call("now(), now() + interval '3 days', 60, null, 20", Allowed.ANYBODY),
+    "next_available_slot": Call("%(therapist)s, 60, current_date + 1, null, null, null, null", Allowed.ANYBODY),
+    "find_available_therapists": Call("current_date + 1, current_date + 4, 60, null, 20", Allowed.ANYBODY),
     "get_weekly_hours": Call("%(therapist)s", Allowed.ANYBODY),
     "is_bookable_any_time": Call("%(therapist)s", Allowed.ANYBODY),
     "set_weekly_hours": Call(

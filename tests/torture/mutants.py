@@ -210,7 +210,7 @@ MUTANTS = (
         "where false", "test_key_of_a_session_moved_earlier_stays",
     ),
     Mutant(
-        "the mark of a booking under a limit", _function("occupy_free_time"), "< 1000 then", "< 0 then",
+        "the mark of a booking under a limit", _function("occupy_free_time"), "    ) < 1000;", "    ) < 0;",
         "test_limit_counts_what_was_booked_meanwhile",
     ),
     Mutant(
@@ -264,7 +264,7 @@ MUTANTS = (
     ),
     Mutant(
         "the cancellation terms of a direct move", _function("times_together"),
-        "and v_new.free_cancellation_until is not distinct", "and v_new.free_cancellation_until is distinct",
+        "        if v_new.free_cancellation_until is distinct", "        if v_new.free_cancellation_until is not distinct",
         "test_free_cancellation_follows_a_direct_move",
     ),
     Mutant(
@@ -358,7 +358,7 @@ MUTANTS = (
         "test_revived_session_is_paid_once_and_refunded_once",
     ),
     Mutant(
-        "the table of transitions", _function("require_transition"), "if not exists (", "if false and not exists (",
+        "the table of transitions", _function("require_transition"), "if not found then", "if false then",
         "test_status_leads_where_the_table_says_and_nowhere_else",
     ),
     Mutant(

@@ -12,7 +12,7 @@ begin
         from unnest(p_statuses) as i (status)
         where i.status is null
             or not exists (
-                select from bookingdb.transitions() as t where i.status in (t.old_status, t.new_status)
+                select from unnest(bookingdb.transitions()) as t where i.status in (t.old_status, t.new_status)
             )
     ) and not exists (select from bookingdb.adoption as a where a.id > 0) then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_statuses'));

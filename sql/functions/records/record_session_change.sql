@@ -12,7 +12,8 @@ declare
     v_actor text := bookingdb.actor();
     v_action text;
     v_changes jsonb := jsonb '{}';
-    v_former jsonb := jsonb '{}';
+    v_former jsonb;
+    v_payload jsonb;
 begin
     -- The functions of bookingdb write the debits before the session; nobody else can say what was paid.
     if tg_op <> 'DELETE' and new.credits_charged <> coalesce(old.credits_charged, 0) and new.credits_charged <> (
@@ -46,8 +47,8 @@ begin
         if v_changes = '{}' then
             return null;
         end if;
-        -- A lapse is nobody's act, whoever's booking found it.
-        if old.approval_until <= clock_timestamp()
+        -- A lapse is nobody's act, whoever's booking found it. (NULL would not end the condition.)
+        if (old.approval_until <= clock_timestamp()) is true
             and new.cancellation_reason = 'lapsed'
             and not bookingdb.caller_is_trusted() then
             v_actor := 'bookingdb';
@@ -55,7 +56,7 @@ begin
         v_action := case when new.status is distinct from old.status then 'status_changed' else 'updated' end;
 
         -- The person who lost the session must hear of it, too.
-        if v_changes ?| array['therapist_id', 'user_id'] then
+        if new.therapist_id is distinct from old.therapist_id or new.user_id is distinct from old.user_id then
             v_former := (
                 select jsonb_object_agg('old_' || c.key, c.value -> 'old')
                 from jsonb_each(v_changes) as c
@@ -67,6 +68,18 @@ begin
         end if;
     end if;
 
+    v_payload := jsonb_build_object(
+        'session_id', coalesce(new.id, old.id),
+        'user_id', coalesce(new.user_id, old.user_id),
+        'therapist_id', coalesce(new.therapist_id, old.therapist_id),
+        'start_time', bookingdb.iso_utc(coalesce(new.start_time, old.start_time)),
+        'end_time', bookingdb.iso_utc(coalesce(new.end_time, old.end_time)),
+        'old_status', old.status,
+        'new_status', new.status
+    );
+    if v_former is not null then
+        v_payload := v_payload || v_former;
+    end if;
     with audited as (
         insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)
         values (
@@ -76,19 +89,7 @@ begin
     )
 
     insert into bookingdb.outbox (event, subject_id, payload)
-    values (
-        'session.' || v_action,
-        coalesce(new.id, old.id),
-        jsonb_build_object(
-            'session_id', coalesce(new.id, old.id),
-            'user_id', coalesce(new.user_id, old.user_id),
-            'therapist_id', coalesce(new.therapist_id, old.therapist_id),
-            'start_time', bookingdb.iso_utc(coalesce(new.start_time, old.start_time)),
-            'end_time', bookingdb.iso_utc(coalesce(new.end_time, old.end_time)),
-            'old_status', old.status,
-            'new_status', new.status
-        ) || v_former
-    );
+    values ('session.' || v_action, coalesce(new.id, old.id), v_payload);
     return null;
 end;
 $function$;

@@ -10,8 +10,9 @@ declare
 begin
     return array(
         select distinct t.function_name
-        from bookingdb.transitions(coalesce(p_session.status, '')) as t
-        where p_part = any (t.parts)
+        from unnest(bookingdb.transitions()) as t
+        where t.old_status = p_session.status
+            and p_part = any (t.parts)
             -- A session without a start is neither too early nor too late.
             and (p_session.start_time > v_now + t.earliest) is not true
             and (t.is_until_start and p_session.start_time <= v_now) is not true

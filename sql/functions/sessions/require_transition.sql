@@ -10,8 +10,8 @@ declare
 begin
     select t.earliest
     into v_earliest
-    from bookingdb.transitions(p_session.status) as t
-    where t.new_status = p_status
+    from unnest(bookingdb.transitions()) as t
+    where t.old_status = p_session.status and t.new_status = p_status
     limit 1;
     if not found then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
