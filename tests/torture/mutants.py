@@ -264,7 +264,8 @@ MUTANTS = (
     ),
     Mutant(
         "the cancellation terms of a direct move", _function("times_together"),
-        "        if v_new.free_cancellation_until is distinct", "        if v_new.free_cancellation_until is not distinct",
+        "        if v_new.free_cancellation_until is distinct",
+        "        if v_new.free_cancellation_until is not distinct",
         "test_free_cancellation_follows_a_direct_move",
     ),
     Mutant(
