@@ -64,6 +64,7 @@ begin
                 and s.status <> 'cancelled'
                 and (s.approval_until is null or s.approval_until > v_now)
             union all
+            -- The first condition on the kind is that of the index.
             select c.id
             from bookingdb.calendar as c
             where c.client_id = p_client_id

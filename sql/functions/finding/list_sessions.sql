@@ -51,7 +51,7 @@ begin
     end if;
 
     -- Only the conditions asked for, and one query for each part and for sessions with and without a start: so each
-    -- reads its index from the cursor on, and no further than the page.
+    -- reads its index from the cursor on, and no further than the page needs. With p_statuses it passes over others.
     foreach v_part in array v_parts loop
         if p_cursor is null or v_place.start_time is not null then
             v_pages := v_pages || format(
