@@ -1,13 +1,13 @@
 """The command about the appointments of other calendars: busy import."""
 
 from datetime import date
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import click
 
 from bookingdb import Bookings
 from bookingdb.calls.parameters import zone as zone_named
-from bookingdb.cli.console import open_database, print_records, print_table
+from bookingdb.cli.console import open_database, print_table
 from bookingdb.cli.day_grid import DAY
 from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
 from bookingdb.cli.output import print_json, say
@@ -41,8 +41,8 @@ def import_busy(
     """Take the appointments of an iCalendar file (- is standard input) as busy times of THERAPIST (UUID or e-mail).
 
     The file is all that the other calendar has from --from (default: today) to --to (default: as far ahead as can be
-    booked): what came from there before, and is not in it any more, goes. Events that cannot be read are listed, and
-    everything else is taken.
+    booked): what came from there before, and is not in it any more, goes. Events that cannot be read are listed, by
+    their place in the file, and everything else is taken.
     """
     from bookingdb.cli import ical_events  # noqa: PLC0415 (the packages for iCalendar take their time)
 
@@ -57,21 +57,32 @@ def import_busy(
         if to is None:
             end = begin + policy.maximum_advance + DAY
         zone = zone_named(policy.time_zone)
-        events = ical_events.events(calendars, begin.astimezone(zone), end.astimezone(zone))
+        read = ical_events.events(calendars, begin.astimezone(zone), end.astimezone(zone))
+        events = [one.event for one in read]
         if len(events) > _MOST_EVENTS:
             raise click.UsageError(
                 f"{len(events)} events are in this time, more than {_MOST_EVENTS}."
                 " Import the file in parts, with --from and --to."
             )
         synced = bookings.sync_external_busy(therapist, source, events, from_=begin, to=end)
+    # The number is that of the file's VEVENT, for somebody who looks for it there, not that of an occurrence.
+    rejected: list[dict[str, Any]] = [
+        {
+            "event": read[one.event - 1].number,
+            "summary": read[one.event - 1].summary,
+            "external_id": one.external_id,
+            "reason": read[one.event - 1].reason or one.reason,
+        }
+        for one in synced.rejected
+    ]
     if as_json:
-        print_json(synced.to_dict())
+        print_json(synced.to_dict() | {"rejected": rejected})
         return
     say(
         f"{synced.inserted} inserted, {synced.updated} updated, {synced.removed} removed, {synced.ignored} ignored,"
-        f" {len(synced.rejected)} rejected"
+        f" {len(rejected)} rejected"
     )
-    if synced.rejected:
-        print_records(synced.rejected, as_json)
+    if rejected:
+        print_table(rejected)
     if synced.session_ids:
         print_table([{"sessions at the same time": session_id} for session_id in synced.session_ids])

@@ -4,9 +4,11 @@ Only here is the package recurring_ical_events imported, and this module only wh
 """
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final
 
 import recurring_ical_events
@@ -21,10 +23,34 @@ _LONGEST_ID: Final = 255
 _LONGEST_UID: Final = _LONGEST_ID - len("/20300107T090000Z")
 # Rules that name more times than these in an hour are no appointments, and would be counted out for hours.
 _MOST_MINUTES: Final = 12
+_DAY: Final = timedelta(days=1)
+# PT24H is a day's length and P1D the same time of the next day; the package icalendar reads one number from both.
+_DURATION: Final = re.compile(r"^DURATION(?:;[^:\r\n]*)?:([^\r\n]*)(\r?\n)(?![ \t])", re.MULTILINE | re.IGNORECASE)
+_WRITTEN_DURATION: Final = "X-BOOKINGDB-DURATION"
+_NOMINAL: Final = re.compile(r"\+?P(?:([0-9]+)W)?(?:([0-9]+)D)?", re.IGNORECASE)
+# Each occurrence has a copy of what its component has, and so how long it is.
+_LENGTH: Final = "X-BOOKINGDB-LENGTH"
 
 
 class NoCalendarError(Exception):
     """The file is no iCalendar file, or breaks off."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """An appointment, in the form that `sync_external_busy` takes, and which VEVENT of the file it is from.
+
+    Attributes:
+        event: the appointment; without a time, so that the database rejects it, where it cannot be read.
+        number: which VEVENT of the file it is, from 1 on.
+        summary: what it is called, to find it by.
+        reason: why it cannot be read.
+    """
+
+    event: dict[str, Any]
+    number: int
+    summary: str | None
+    reason: str | None = None
 
 
 def calendars(content: bytes) -> list[Calendar]:
@@ -37,6 +63,7 @@ def calendars(content: bytes) -> list[Calendar]:
     # A download that broke off lacks events, and they would be removed.
     if not text.lstrip().upper().startswith("BEGIN:VCALENDAR") or not text.rstrip().upper().endswith("END:VCALENDAR"):
         raise NoCalendarError("It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR.")
+    text = _DURATION.sub(rf"\g<0>{_WRITTEN_DURATION}:\1\2", text)
     try:
         found: list[Any] = list(Calendar.from_ical(text, multiple=True))
     except (ValueError, IndexError, KeyError) as error:
@@ -46,104 +73,248 @@ def calendars(content: bytes) -> list[Calendar]:
     return found
 
 
-def events(found: list[Calendar], begin: datetime, end: datetime) -> list[dict[str, Any]]:
-    """Return the events that reach into a time, in the form that `sync_external_busy` takes.
+def events(found: list[Calendar], begin: datetime, end: datetime) -> list[Read]:
+    """Return the events that reach into a time.
 
-    One that cannot be read is among them without what is missing: the database rejects it, and keeps what it had.
+    One that cannot be read is among them without its time: the database rejects it, and keeps what it had.
 
     Args:
         found: the calendars of a file.
         begin: in the zone of the therapist, which is that of times without a zone.
         end: the same.
     """
-    read: list[dict[str, Any]] = []
+    read: list[Read] = []
+    number = 0
     for calendar in found:
-        series: dict[str, list[Component]] = defaultdict(list)
-        for number, component in enumerate(calendar.walk("VEVENT")):
-            series[_uid(component) or f"event {number}"].append(component)
+        series: dict[str, list[tuple[int, Component]]] = defaultdict(list)
+        for component in calendar.walk("VEVENT"):
+            number += 1
+            series[_uid(component) or f"event {number}"].append((number, component))
         for components in series.values():
-            read += _occurrences(calendar, components, begin, end)
+            read += _Series(calendar, components).read(begin, end)
     return read
 
 
-def _occurrences(
-    calendar: Calendar, components: list[Component], begin: datetime, end: datetime
-) -> Iterator[dict[str, Any]]:
-    uid = _short(_uid(components[0]))
-    is_series = any(name in component for component in components for name in ("RRULE", "RDATE", "RECURRENCE-ID"))
-    try:
-        for component in components:
-            _require_readable(component)
+class _UnreadableError(Exception):
+    """An event has something that cannot be read: the reason, and the times where it has any."""
+
+    def __init__(self, reason: str, **times: date) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.times = times
+
+
+@dataclass(frozen=True)
+class _Length:
+    """The length of an event: days by the calendar, then exact time (RFC 5545, 3.3.6)."""
+
+    days: int
+    exact: timedelta
+    # Dates of RDATE can have ends of their own.
+    ends: dict[datetime, datetime]
+
+    def end_of(self, start: datetime, zone: tzinfo | None) -> datetime:
+        return self.ends.get(_instant(start, zone)) or _instant(start + self.days * _DAY, zone) + self.exact
+
+
+class _Series:
+    """The events of a file with one UID: an event, or a series with its exceptions."""
+
+    def __init__(self, calendar: Calendar, components: list[tuple[int, Component]]) -> None:
+        self.calendar = calendar
+        self.components = components
+        self.uid = _short(_uid(components[0][1]))
+        self.is_series = any(
+            name in component for _, component in components for name in ("RRULE", "RDATE", "RECURRENCE-ID")
+        )
+
+    def read(self, begin: datetime, end: datetime) -> Iterator[Read]:
+        """Return the occurrences, and after them what cannot be read: of one id the first counts."""
+        good: list[tuple[int, Component]] = []
+        rejected: list[Read] = []
+        for number, component in self.components:
+            try:
+                component[_LENGTH] = _length(component, begin.tzinfo)
+            except _UnreadableError as error:
+                rejected.append(self._rejected(number, component, error))
+            else:
+                good.append((number, component))
+        try:
+            yield from self._occurrences(good, begin, end)
+        except Exception:
+            whole = _UnreadableError("invalid_recurrence" if self.is_series else "invalid_start_time")
+            yield self._rejected(*good[0], whole, is_whole=True)
+        yield from rejected
+
+    def _occurrences(self, components: list[tuple[int, Component]], begin: datetime, end: datetime) -> list[Read]:
         # A calendar of its own: a series that cannot be read keeps no other from being read.
         alone = Calendar()
         for name in ("X-WR-TIMEZONE", "METHOD"):
-            if name in calendar:
-                alone[name] = calendar[name]
-        for component in components:
+            if name in self.calendar:
+                alone[name] = self.calendar[name]
+        for number, component in components:
+            component["X-BOOKINGDB-NUMBER"] = number
             alone.add_component(component)
-        found = recurring_ical_events.of(alone).between(begin, end)
-        for occurrence in found:
-            yield _event(occurrence, uid, calendar, is_series=is_series)
-    except Exception as error:
-        times = error.args[0] if isinstance(error, _ReversedError) else {}
-        yield {"external_id": uid, "uid": uid, **times}
+        # A day more: the package adds lengths to what the clocks show.
+        found = recurring_ical_events.of(alone).between(begin - _DAY, end + _DAY)
+        read = [self._read(occurrence, begin.tzinfo) for occurrence in found]
+        return [one for one in read if _reaches(one.event["start_time"], one.event["end_time"], begin, end)]
+
+    def _read(self, occurrence: Component, zone: tzinfo | None) -> Read:
+        start, end = occurrence["DTSTART"].dt, occurrence["DTEND"].dt
+        name = self.uid
+        if self.is_series:
+            which = occurrence["RECURRENCE-ID"]
+            # A change of this occurrence and all that follow has one RECURRENCE-ID for all of them.
+            name = f"{self.uid}/{_written(start if 'RANGE' in which.params else which.dt)}"
+        length: _Length | None = occurrence[_LENGTH]
+        if isinstance(start, datetime) and length is not None:
+            start, end = _instant(start, zone), length.end_of(start, zone)
+        if name is None:
+            # Not without a name: it would be rejected.
+            name = f"{_written(start)}/{_written(end)}"
+        is_cancelled = str(self.calendar.get("METHOD", "")).upper() == "CANCEL"
+        event = {
+            "external_id": name,
+            "uid": self.uid,
+            "start_time": start,
+            "end_time": end,
+            "status": "cancelled" if is_cancelled else _text(occurrence, "STATUS"),
+            "transparency": _text(occurrence, "TRANSP"),
+            "free": (_text(occurrence, "X-MICROSOFT-CDO-BUSYSTATUS") or "").upper() == _FREE,
+        }
+        return Read(event, occurrence["X-BOOKINGDB-NUMBER"], _text(occurrence, "SUMMARY"))
+
+    def _rejected(self, number: int, component: Component, error: _UnreadableError, *, is_whole: bool = False) -> Read:
+        event: dict[str, Any] = {"external_id": self.uid, "uid": self.uid, **error.times}
+        if "RECURRENCE-ID" in component and not is_whole:
+            # Without the UID, so that only this occurrence stays as it was, not those that left the series.
+            event["uid"] = None
+            try:
+                event["external_id"] = f"{self.uid}/{_written(component['RECURRENCE-ID'].dt)}"
+            except Exception:
+                event["external_id"] = self.uid
+        return Read(event, number, _text(component, "SUMMARY"), error.reason)
 
 
-class _UnreadableError(Exception):
-    """An event has something that cannot be read."""
+def _length(component: Component, zone: tzinfo | None) -> _Length | None:
+    """Return how long an event is, None for days; refuse what the packages would read as something else.
 
-
-class _ReversedError(Exception):
-    """An event ends before it begins; the argument has its times."""
-
-
-def _require_readable(component: Component) -> None:
-    """Refuse what the package would read as something else."""
-    start = component["DTSTART"].dt
-    end = component["DTEND"].dt if "DTEND" in component else None
-    if end is not None and _is_before(end, start):
-        raise _ReversedError({"start_time": start, "end_time": end})
-    if "DURATION" in component and component["DURATION"].dt < timedelta():
-        raise _UnreadableError
+    Raises:
+        _UnreadableError: there is something that cannot be read.
+    """
+    start = _time_of(component, "DTSTART", "invalid_start_time")
+    end = _time_of(component, "DTEND", "invalid_end_time") if "DTEND" in component else None
     if "RECURRENCE-ID" in component:
-        _ = component["RECURRENCE-ID"].dt
-    rules = component.get("RRULE", [])
-    for rule in rules if isinstance(rules, list) else [rules]:
-        frequency = [str(name).upper() for name in rule["FREQ"]]
-        if {"SECONDLY", "MINUTELY"} & {*frequency}:
-            raise _UnreadableError
-        if len(rule.get("BYSECOND", [])) > 1 or len(rule.get("BYMINUTE", [])) > _MOST_MINUTES:
-            raise _UnreadableError
+        _time_of(component, "RECURRENCE-ID", "invalid_recurrence")
+    ends = _require_rules(component, zone)
+    duration = _duration(component)
+    if end is not None and _is_before(end, start, zone):
+        raise _UnreadableError("end_before_start", start_time=start, end_time=end)
+    if not isinstance(start, datetime) or (end is not None and not isinstance(end, datetime)):
+        return None
+    if end is not None:
+        exact = _instant(end, zone) - _instant(start, zone)
+        # An end behind the gap, a start in it: the start would be moved beyond the end.
+        return _Length(
+            0, exact if exact >= timedelta() else end.replace(tzinfo=None) - start.replace(tzinfo=None), ends
+        )
+    days, exact = duration or (0, timedelta())
+    return _Length(days, exact, ends)
 
 
-def _is_before(end: date, start: date) -> bool:
+def _duration(component: Component) -> tuple[int, timedelta] | None:
+    if "DURATION" not in component:
+        return None
+    try:
+        duration: timedelta = component["DURATION"].dt
+        nominal = _NOMINAL.match(_text(component, _WRITTEN_DURATION) or "")
+        weeks, days = nominal.groups(default="0") if nominal else ("0", "0")
+        days_in_all = 7 * int(weeks) + int(days)
+        exact = duration - days_in_all * _DAY
+    except Exception:
+        raise _UnreadableError("invalid_end_time") from None
+    if duration < timedelta():
+        raise _UnreadableError("end_before_start")
+    return days_in_all, exact
+
+
+def _require_rules(component: Component, zone: tzinfo | None) -> dict[datetime, datetime]:
+    """Refuse rules that cannot be read or followed; return the ends that dates of RDATE have of their own."""
+    ends: dict[datetime, datetime] = {}
+    try:
+        for rule in _each(component, "RRULE"):
+            frequency = {str(name).upper() for name in rule["FREQ"]}
+            too_many = len(rule.get("BYSECOND", [])) > 1 or len(rule.get("BYMINUTE", [])) > _MOST_MINUTES
+            if too_many or {"SECONDLY", "MINUTELY"} & frequency:
+                raise _UnreadableError("too_many_occurrences")
+        for name in ("RDATE", "EXDATE"):
+            for dates in _each(component, name):
+                for one in dates.dts:
+                    first, last = one.dt if isinstance(one.dt, tuple) else (one.dt, None)
+                    _require_zone(dates, first)
+                    if last is not None:
+                        begun = _instant(first, zone)
+                        ends[begun] = begun + last if isinstance(last, timedelta) else _instant(last, zone)
+    except _UnreadableError:
+        raise
+    except Exception:
+        raise _UnreadableError("invalid_recurrence") from None
+    return ends
+
+
+def _each(component: Component, name: str) -> list[Any]:
+    value = component.get(name, [])
+    return value if isinstance(value, list) else [value]
+
+
+def _time_of(component: Component, name: str, reason: str) -> date:
+    try:
+        found = component[name].dt
+        if not isinstance(found, date):
+            raise _UnreadableError(reason)
+        _require_zone(component[name], found)
+    except _UnreadableError:
+        raise
+    except Exception:
+        raise _UnreadableError(reason) from None
+    return found
+
+
+def _require_zone(value: Any, found: date) -> None:
+    """Refuse a time whose zone is not known: the package icalendar leaves such a time without one."""
+    if isinstance(found, datetime) and found.tzinfo is None and "TZID" in value.params:
+        raise _UnreadableError("unknown_time_zone")
+
+
+def _is_before(end: date, start: date, zone: tzinfo | None) -> bool:
     if isinstance(end, datetime) and isinstance(start, datetime):
-        if (end.tzinfo is None) == (start.tzinfo is None):
-            return end < start
-        return end.replace(tzinfo=None) < start.replace(tzinfo=None)
+        # A start that the clocks skip comes later than what they show.
+        is_earlier = end.replace(tzinfo=None) < start.replace(tzinfo=None)
+        return _instant(end, zone) < _instant(start, zone) and (is_earlier or end.tzinfo != start.tzinfo)
     return date(end.year, end.month, end.day) < date(start.year, start.month, start.day)
 
 
-def _event(occurrence: Component, uid: str | None, calendar: Calendar, *, is_series: bool) -> dict[str, Any]:
-    start, end = occurrence["DTSTART"].dt, occurrence["DTEND"].dt
-    name = uid
-    if is_series:
-        which = occurrence["RECURRENCE-ID"]
-        # A change of this occurrence and all that follow has one RECURRENCE-ID for all of them.
-        name = f"{uid}/{_written(start if 'RANGE' in which.params else which.dt)}"
-    elif uid is None:
-        # Not without a name: it would be rejected.
-        name = f"{_written(start)}/{_written(end)}"
-    is_cancelled = str(calendar.get("METHOD", "")).upper() == "CANCEL"
-    return {
-        "external_id": name,
-        "uid": uid,
-        "start_time": start,
-        "end_time": end,
-        "status": "cancelled" if is_cancelled else _text(occurrence, "STATUS"),
-        "transparency": _text(occurrence, "TRANSP"),
-        "free": (_text(occurrence, "X-MICROSOFT-CDO-BUSYSTATUS") or "").upper() == _FREE,
-    }
+def _instant(local: datetime, zone: tzinfo | None) -> datetime:
+    """Return the first instant of a local time, one of `zone` if it has none.
+
+    Skipped by the clocks, it has the offset from before (RFC 5545).
+    """
+    zoned = local if local.tzinfo is not None else local.replace(tzinfo=zone)
+    instant = zoned.astimezone(UTC)
+    if instant.astimezone(zoned.tzinfo).replace(tzinfo=None) == zoned.replace(tzinfo=None):
+        return instant
+    offset = (zoned - _DAY).utcoffset() or timedelta()
+    return (zoned.replace(tzinfo=None) - offset).replace(tzinfo=UTC)
+
+
+def _reaches(start: date, end: date, begin: datetime, to: datetime) -> bool:
+    """Say whether a time has something of that from `begin` to `to`."""
+    begun, ended = (
+        _instant(one if isinstance(one, datetime) else datetime.combine(one, time()), begin.tzinfo)
+        for one in (start, end)
+    )
+    return begun < to and (ended > begin or begun >= begin)
 
 
 def _uid(component: Component) -> str | None:
@@ -163,8 +334,8 @@ def _text(component: Component, name: str) -> str | None:
     return str(value).strip() or None if value is not None else None
 
 
-def _written(time: date) -> str:
+def _written(moment: date) -> str:
     """Return a time as part of a name, the same in whatever zone the file says it."""
-    if not isinstance(time, datetime):
-        return f"{time:%Y%m%d}"
-    return f"{time:%Y%m%dT%H%M%S}" if time.tzinfo is None else f"{time.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    if not isinstance(moment, datetime):
+        return f"{moment:%Y%m%d}"
+    return f"{moment:%Y%m%dT%H%M%S}" if moment.tzinfo is None else f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"

@@ -167,7 +167,7 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
     if found.history:
         say(f"Trusted, besides the owner and superusers: {', '.join(found.trusted) or 'nobody'}.")
     if found.always_open is not None:
-        say(f"Therapists who can be booked at any time, because they never had weekly hours: {found.always_open}.")
+        say(f"Therapists without weekly hours, who can be booked at any time: {found.always_open}.")
     say("Up to date." if found.pending.is_empty else "Run `bookingdb migrate`.")
 
 

@@ -101,7 +101,7 @@ class Status:
 
     ``newer`` says why the database is newer than this package, None if it is not. ``trusted`` are the roles that may
     act for anyone; the owner and superusers may anyway. ``always_open`` counts the therapists who can be booked at any
-    time because they never had weekly hours, None where nobody can tell.
+    time because nothing is known of weekly hours, None where nobody can tell.
     """
 
     history: list[dict[str, Any]]

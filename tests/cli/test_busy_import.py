@@ -112,9 +112,9 @@ def test_broken_event_keeps_its_time_and_stops_no_other(world: World, tmp_path: 
     )  # fmt: skip
     answer = imported(world, broken, therapist)
     assert [(event["external_id"], event["reason"]) for event in answer["rejected"]] == [
-        ("single@google.com", "invalid_start_time"), ("weekly@google.com", "invalid_start_time"),
-        ("bomb", "invalid_start_time"), ("bare", "invalid_start_time"), ("back", "end_before_start"),
-        ("backwards", "invalid_start_time"),
+        ("single@google.com", "invalid_start_time"), ("weekly@google.com", "invalid_recurrence"),
+        ("bomb", "too_many_occurrences"), ("bare", "invalid_start_time"), ("back", "end_before_start"),
+        ("backwards", "end_before_start"),
     ]  # fmt: skip
     assert (answer["inserted"], answer["removed"]) == (2, 1)
     assert {"single@google.com", "weekly@google.com/20300402T150000Z", "good"} <= appointments(world).keys()
@@ -211,4 +211,123 @@ def test_several_calendars_in_one_file_are_read() -> None:
     content = "".join(calendar(f"UID:{name}\nDTSTART:20300107T090000Z\nDURATION:PT1H") for name in "ab")
     begin, end = (dt.datetime(2030, month, 1, tzinfo=dt.UTC) for month in (1, 2))
     found = ical_events.events(ical_events.calendars(b"\xef\xbb\xbf" + content.encode()), begin, end)
-    assert [event["external_id"] for event in found] == ["a", "b"]
+    assert [(read.event["external_id"], read.number) for read in found] == [("a", 1), ("b", 2)]
+
+
+def spans(world: World) -> list[tuple[str, str]]:
+    return [*appointments(world).values()]
+
+
+YEAR_2027 = ("--from", "2027-01-01", "--to", "2027-12-31")
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        # An hour is an hour, also in the nights of the clock changes; a day is the same time of the next day.
+        (";TZID=Europe/Berlin:20270327T220000", "PT8H", ("03-27 21:00", "03-28 05:00")),
+        (";TZID=Europe/Berlin:20271030T220000", "PT8H", ("10-30 20:00", "10-31 04:00")),
+        (";TZID=Europe/Berlin:20270327T220000", "PT24H", ("03-27 21:00", "03-28 21:00")),
+        (";TZID=Europe/Berlin:20270327T220000", "P1D", ("03-27 21:00", "03-28 20:00")),
+        (";TZID=Europe/Berlin:20270327T220000", "P1DT2H", ("03-27 21:00", "03-28 22:00")),
+        (";TZID=Europe/Berlin:20270327T220000", "P1W", ("03-27 21:00", "04-03 20:00")),
+        (":20270327T220000", "PT8H", ("03-27 21:00", "03-28 05:00")),
+        # A start that the clocks skip has the offset from before.
+        (";TZID=Europe/Berlin:20270328T023000", "PT30M", ("03-28 01:30", "03-28 02:00")),
+        (":20270328T023000", "PT30M", ("03-28 01:30", "03-28 02:00")),
+    ],
+)
+def test_duration_is_added_as_the_format_says(
+    world: World, tmp_path: Path, start: str, length: str, expected: tuple[str, str]
+) -> None:
+    file = written(tmp_path, f"UID:a\nDTSTART{start}\nDURATION:{length}")
+    assert imported(world, file, world.therapist("Europe/Berlin"), *YEAR_2027)["rejected"] == []
+    assert spans(world) == [expected]
+
+
+@pytest.mark.parametrize("end", ["DURATION:PT8H", "DTEND;TZID=Europe/Berlin:20270327T060000"])
+def test_nights_of_a_series_are_as_long_as_the_first(world: World, tmp_path: Path, end: str) -> None:
+    file = written(tmp_path, f"UID:a\nDTSTART;TZID=Europe/Berlin:20270326T220000\n{end}\nRRULE:FREQ=DAILY;COUNT=3")
+    imported(world, file, world.therapist("Europe/Berlin"), *YEAR_2027)
+    assert spans(world) == [
+        ("03-26 21:00", "03-27 05:00"), ("03-27 21:00", "03-28 05:00"), ("03-28 20:00", "03-29 04:00"),
+    ]  # fmt: skip
+
+
+def test_occurrence_in_the_skipped_hour_is_taken(world: World, tmp_path: Path) -> None:
+    daily = "UID:a\nDTSTART;TZID=Europe/Berlin:20270327T023000\nDURATION:PT30M\nRRULE:FREQ=DAILY;COUNT=3"
+    answer = imported(world, written(tmp_path, daily), world.therapist("Europe/Berlin"), *YEAR_2027)
+    assert (answer["inserted"], answer["rejected"]) == (3, [])
+    assert spans(world) == [
+        ("03-27 01:30", "03-27 02:00"), ("03-28 01:30", "03-28 02:00"), ("03-29 00:30", "03-29 01:00"),
+    ]  # fmt: skip
+
+
+def test_end_behind_the_gap_and_a_start_in_it_are_taken(world: World, tmp_path: Path) -> None:
+    event = "UID:a\nDTSTART;TZID=Europe/Berlin:20270328T023000\nDTEND;TZID=Europe/Berlin:20270328T031500"
+    imported(world, written(tmp_path, event), world.therapist("Europe/Berlin"), *YEAR_2027)
+    assert spans(world) == [("03-28 01:30", "03-28 02:15")]
+
+
+def test_zone_that_nobody_knows_is_not_the_therapists(world: World, tmp_path: Path) -> None:
+    unknown = "(UTC-05:00) Eastern Time (US & Canada)"
+    file = written(
+        tmp_path,
+        f'UID:a\nDTSTART;TZID="{unknown}":20270701T090000\nDURATION:PT1H',
+        "UID:b\nDTSTART;TZID=Eastern Standard Time:20270701T090000\nDURATION:PT1H",
+        "UID:c\nDTSTART;TZID=W. Europe Standard Time:20270702T090000\nDURATION:PT1H",
+        "UID:d\nDTSTART:20270703T090000\nDURATION:PT1H",
+        "UID:e\nDTSTART:20270704T090000Z\nDTEND;TZID=Mars/Phobos:20270704T100000",
+        "UID:f\nDTSTART:20270704T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nEXDATE;TZID=Mars/Phobos:20270704T100000",
+    )
+    answer = imported(world, file, world.therapist("Asia/Tokyo"), *YEAR_2027)
+    assert [(one["external_id"], one["reason"]) for one in answer["rejected"]] == [
+        (name, "unknown_time_zone") for name in "aef"
+    ]
+    assert spans(world) == [
+        ("07-01 13:00", "07-01 14:00"),
+        ("07-02 07:00", "07-02 08:00"),
+        ("07-03 00:00", "07-03 01:00"),
+    ]
+
+
+def test_exception_that_cannot_be_read_drops_no_series(world: World, tmp_path: Path) -> None:
+    weekly = "UID:w\nDTSTART:20270107T090000Z\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=3"
+    moved = "UID:w\nRECURRENCE-ID:20270121T090000Z\nDTSTART:20270121T150000Z\nDURATION:PT1H"
+    broken = "UID:w\nSUMMARY:Supervision\nRECURRENCE-ID:20270114T090000Z\nDTSTART:garbage\nDURATION:PT1H"
+    answer = imported(world, written(tmp_path, weekly, moved, broken), world.therapist("UTC"), *YEAR_2027)
+    assert answer["rejected"] == [
+        {
+            "event": 3, "summary": "Supervision", "external_id": "w/20270114T090000Z", "reason": "invalid_start_time",
+        }
+    ]  # fmt: skip
+    # What an exception that cannot be read replaces is blocked at its own time.
+    assert [start for start, _ in spans(world)] == ["01-07 09:00", "01-14 09:00", "01-21 15:00"]
+
+
+def test_rejected_event_can_be_found_in_the_file(world: World, tmp_path: Path) -> None:
+    """By its number among the VEVENTs and by its name; a reason says what is wrong."""
+    file = written(
+        tmp_path,
+        "UID:daily\nDTSTART:20270107T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=9",
+        "SUMMARY:Dentist\nDTSTART:garbage",
+        "UID:often\nDTSTART:20270107T090000Z\nDURATION:PT1M\nRRULE:FREQ=MINUTELY",
+        "UID:never\nDTSTART:20270107T090000Z\nDURATION:PT1M\nRRULE:FREQ=FORTNIGHTLY",
+        "UID:endless\nDTSTART:20270107T090000Z\nDTEND:garbage",
+    )
+    answer = imported(world, file, world.therapist("UTC"), *YEAR_2027)
+    assert [(one["event"], one["summary"], one["external_id"], one["reason"]) for one in answer["rejected"]] == [
+        (2, "Dentist", None, "invalid_start_time"), (3, None, "often", "too_many_occurrences"),
+        (4, None, "never", "invalid_recurrence"), (5, None, "endless", "invalid_end_time"),
+    ]  # fmt: skip
+
+
+def test_date_of_a_series_may_have_an_end_of_its_own(world: World, tmp_path: Path) -> None:
+    dates = (
+        "UID:a\nDTSTART:20270107T090000Z\nDURATION:PT1H\nRDATE;VALUE=PERIOD:20270108T090000Z/PT3H,"
+        "20270109T090000Z/20270109T110000Z"
+    )
+    imported(world, written(tmp_path, dates), world.therapist("UTC"), *YEAR_2027)
+    assert spans(world) == [
+        ("01-07 09:00", "01-07 10:00"), ("01-08 09:00", "01-08 12:00"), ("01-09 09:00", "01-09 11:00"),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
--- Counts the therapists who can be booked at any time, because they never had weekly hours and need none.
+-- Counts the therapists who can be booked at any time: nothing is known of weekly hours, and they need none.
 select count(*)
 from bookingdb.therapists as t
 cross join bookingdb.policies as d

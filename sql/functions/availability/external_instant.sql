@@ -1,4 +1,8 @@
-create or replace function bookingdb.external_instant(p_text text, p_time_zone text)
+create or replace function bookingdb.external_instant(
+    p_text text,
+    p_time_zone text,
+    p_skipped_is_jump boolean default false
+)
 returns timestamptz
 language plpgsql
 stable
@@ -28,10 +32,12 @@ begin
     v_minute := date_trunc('minute', v_local);
     return coalesce(
         bookingdb.wall_clock_instant(v_minute, p_time_zone, true) + (v_local - v_minute),
+        -- Postgres goes on counting from before the jump, as calendars do: start and end move alike.
+        case when p_text ~ c_time and not p_skipped_is_jump then v_local at time zone p_time_zone end,
         bookingdb.wall_clock_instant(v_minute, p_time_zone)
     );
 end;
 $function$;
 
-comment on function bookingdb.external_instant(text, text) is
-'Reads a time of another calendar: with an offset, local to p_time_zone, or a date, its midnight there. NULL: none of these. A skipped time is the end of the jump. Raises: 22000.';
+comment on function bookingdb.external_instant(text, text, boolean) is
+'Reads a time with an offset, a local one, or a date (midnight); else NULL. A skipped time has the offset from before; a date, or with p_skipped_is_jump, the end of the jump. Raises: 22000.';

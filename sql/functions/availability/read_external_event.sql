@@ -63,6 +63,9 @@ begin
         end if;
         if v_end is null then
             return v_read;
+        elsif v_end < v_start then
+            -- A start that the clocks skip, and an end soon after the jump.
+            v_start := bookingdb.external_instant(p_event ->> 'start_time', p_time_zone, true);
         end if;
     exception
         when invalid_parameter_value then

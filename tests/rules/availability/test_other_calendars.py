@@ -161,17 +161,27 @@ def test_time_without_an_offset_is_the_therapists(world: World) -> None:
     ]
 
 
-def test_time_that_is_skipped_is_the_end_of_the_jump(world: World) -> None:
+def test_time_that_is_skipped_has_the_offset_from_before(world: World) -> None:
+    """As in iCalendar. What ends soon after the jump starts at the jump: it would end before it starts."""
     day = next_clock_change("Europe/Berlin", forward=True).date()
     events = [
         {"external_id": "into", "start_time": f"{day}T02:30:15", "end_time": f"{day}T04:00"},
+        {"external_id": "soon", "start_time": f"{day}T02:30", "end_time": f"{day}T03:15"},
         {"external_id": "out of", "start_time": f"{day}T01:00", "end_time": f"{day}T02:59"},
         {"external_id": "within", "start_time": f"{day}T02:10", "end_time": f"{day}T02:40"},
     ]
-    assert sync(world, world.therapist("Europe/Berlin"), *events)["ignored"] == 1
+    answer = sync(world, world.therapist("Europe/Berlin"), *events)
+    assert (answer["inserted"], answer["ignored"], answer["rejected"]) == (4, 0, [])
     assert periods(world) == {
-        "into": (f"{day} 01:00:00", f"{day} 02:00:00"), "out of": (f"{day} 00:00:00", f"{day} 01:00:00"),
+        "into": (f"{day} 01:30:15", f"{day} 02:00:00"), "soon": (f"{day} 01:00:00", f"{day} 01:15:00"),
+        "out of": (f"{day} 00:00:00", f"{day} 01:59:00"), "within": (f"{day} 01:10:00", f"{day} 01:40:00"),
     }  # fmt: skip
+
+
+def test_appointment_in_the_gap_of_auckland_blocks(world: World) -> None:
+    therapist = world.therapist("Pacific/Auckland")
+    sync(world, therapist, {"external_id": "a", "start_time": "2027-09-26T02:30", "end_time": "2027-09-26T02:45"})
+    assert periods(world) == {"a": ("2027-09-25 14:30:00", "2027-09-25 14:45:00")}
 
 
 def test_time_that_occurs_twice_is_the_first(world: World) -> None:
