@@ -69,7 +69,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "find": (
         "slots:find",
-        "Find therapists who are free, the soonest first.",
+        "Find therapists who are free, the soonest first, in their local time.",
     ),
     "hold": (
         "sessions:hold",
@@ -157,7 +157,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "sessions": (
         "sessions:list_sessions",
-        "List sessions in the order of their start.",
+        "List sessions in the order of their start; dates are the therapist's, without one the default policy's.",
     ),
     "slots": (
         "slots:slots",

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 # Columns between the texts of two cells.
 _PADDING: Final = 3
-_FEW_LETTERS: Final = 10
+# Ids, instants, codes and addresses are words to be copied; what is longer was written by somebody, and is folded.
+_LONGEST_WORD: Final = 40
+_WORD: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}\S*|\S+")
 _WORD_WITH_ID: Final = re.compile(r"\S*[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\S*")
 
 
@@ -112,8 +114,8 @@ def print_table(
 ) -> None:
     """Print rows with the same keys as a table; nothing is lost where the terminal is narrow, or is none.
 
-    An id is never broken, so that it can be copied: where the ids of a row do not fit beside each other, each row is
-    printed as its fields.
+    No word is broken, be it an id, an instant or a code: where those of a row do not fit beside each other, each row
+    is printed as its fields.
 
     Args:
         rows: the rows.
@@ -139,7 +141,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> "Table":
 
     table = Table(box=SIMPLE, show_edge=False, show_header=any(name.strip() for name in rows[0]))
     for name in rows[0]:
-        table.add_column(Text(printable(name)), overflow="fold", min_width=_id_width(rows, name) or None)
+        table.add_column(Text(printable(name)), overflow="fold", min_width=_least_width(rows, name) or None)
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row.values()))
     return table
@@ -155,13 +157,9 @@ def _natural_width(rows: Sequence[Mapping[str, Any]], name: str) -> int:
 
 
 def _least_width(rows: Sequence[Mapping[str, Any]], name: str) -> int:
-    """Return how narrow a column can be: as its ids are, or a few letters."""
-    return _id_width(rows, name) or min(_natural_width(rows, name), _FEW_LETTERS)
-
-
-def _id_width(rows: Sequence[Mapping[str, Any]], name: str) -> int:
-    """Return the length of the longest word of a column that has an id in it, 0 where there is none."""
-    return max((len(word) for row in rows for word in _WORD_WITH_ID.findall(_shown(row[name]))), default=0)
+    """Return how narrow a column can be: as its longest word is, or the longest that has an id in it."""
+    words = [word for row in rows for word in _WORD.findall(f"{name}\n{_shown(row[name])}")]
+    return max((len(word) for word in words if len(word) <= _LONGEST_WORD or _WORD_WITH_ID.search(word)), default=0)
 
 
 def _shown(value: Any) -> str:

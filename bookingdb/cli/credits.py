@@ -6,7 +6,7 @@ import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
-from bookingdb.cli.options import INSTANT, MOMENT, PERSON, database_url_option, json_option
+from bookingdb.cli.options import MOMENT, PERSON, database_url_option, instants_of, json_option, span_of
 
 
 @click.group("credits")
@@ -79,13 +79,15 @@ def credit_balance(user: str, database_url: str | None, as_json: bool) -> None:
 @credits_group.command("history")
 @click.argument("user", type=PERSON)
 @click.option("--limit", type=int, default=50, show_default=True, help="How many entries at most.")
-@click.option("--before", type=INSTANT, help="Only entries older than this instant.")
+@click.option("--before", type=MOMENT, help="Only entries older than this date or instant.")
 @database_url_option
 @json_option
-def credit_history(user: str, limit: int, before: datetime | None, database_url: str | None, as_json: bool) -> None:
-    """Print the ledger of USER (UUID or e-mail), newest entry first."""
+def credit_history(user: str, limit: int, before: date | None, database_url: str | None, as_json: bool) -> None:
+    """Print the ledger of USER (UUID or e-mail), newest entry first. Dates are those of the default policy's zone."""
     with open_database(database_url) as connection:
-        entries = Bookings(connection).get_credit_history(user, limit=limit, before=before)
+        bookings = Bookings(connection)
+        until, _ = instants_of(bookings, None, before, None)
+        entries = bookings.get_credit_history(user, limit=limit, before=until)
     print_records(entries, as_json)
 
 
@@ -144,12 +146,17 @@ def expire_credits(database_url: str | None, as_json: bool) -> None:
 
 @credits_group.command("statement")
 @click.argument("user", type=PERSON)
-@click.option("--from", "from_", required=True, type=INSTANT, help="The instant from which, e.g. 2030-01-01T00:00Z.")
-@click.option("--to", required=True, type=INSTANT, help="The instant before which, e.g. 2030-02-01T00:00Z.")
+@click.option("--from", "from_", required=True, type=MOMENT, help="From this date or instant on, e.g. 2030-01-01.")
+@click.option("--to", required=True, type=MOMENT, help="Up to this date (included) or instant, e.g. 2030-01-31.")
 @database_url_option
 @json_option
-def credit_statement(user: str, from_: datetime, to: datetime, database_url: str | None, as_json: bool) -> None:
-    """Print a statement of USER (UUID or e-mail): the balance before, every movement, the balance after."""
+def credit_statement(user: str, from_: date, to: date, database_url: str | None, as_json: bool) -> None:
+    """Print a statement of USER (UUID or e-mail): the balance before, every movement, the balance after.
+
+    Dates are those of the default policy's zone.
+    """
     with open_database(database_url) as connection:
-        lines = Bookings(connection).get_credit_statement(user, from_, to)
+        bookings = Bookings(connection)
+        begin, end = span_of(bookings.get_policy(), from_, to)
+        lines = bookings.get_credit_statement(user, begin, end)
     print_records(lines, as_json)

@@ -84,7 +84,8 @@ def day_grid(dates: Sequence[date], zone: ZoneInfo, slots: Iterable[SlotState]) 
 
 def hours_shown(days: Collection[Day]) -> list[Hour | None]:
     """Return the times of the day at which anything is free or taken, in order, and None where others are left out."""
-    everything = sorted({hour for day in days for hour in day.cells})
+    # Days that are off have another grid, whose times are not left out between those of the others.
+    everything = sorted({hour for day in days if not day.is_off for hour in day.cells})
     shown: list[Hour | None] = []
     for hour in everything:
         if any(day.cells.get(hour, Cell.OFF) is not Cell.OFF for day in days):
@@ -116,7 +117,8 @@ def _table(days: Sequence[Day], shown: Sequence[Hour | None]) -> Any:
     table = Table(box=SIMPLE, show_edge=False, pad_edge=False)
     # On which days the clocks change.
     changes = any(day.length != DAY for day in days)
-    table.add_column(f"{days[0].date:%Y}" + ("\n\n" if changes else "\n"), no_wrap=True)
+    year = f"{days[0].date:%Y}" + (f"/{days[-1].date:%y}" if days[-1].date.year != days[0].date.year else "")
+    table.add_column(year + ("\n\n" if changes else "\n"), no_wrap=True)
     for day in days:
         length = f"{day.length / timedelta(hours=1):g} h" if day.length != DAY else ""
         title = f"{day.date:%a}\n{day.date:%m-%d}" + (f"\n{length}" if changes else "")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from bookingdb import Policy
+from bookingdb import Bookings, Policy
 from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli.console import person_id
 from bookingdb.cli.day_grid import DAY, YEAR, instant_of
@@ -177,6 +177,20 @@ def span_of(policy: Policy, from_: date | None, to: date | None) -> tuple[dateti
     if to is None:
         return begin, begin + YEAR
     return begin, _start_of(to if isinstance(to, datetime) else to + DAY, zone)
+
+
+def instants_of(
+    bookings: Bookings, therapist: str | None, from_: date | None, to: date | None
+) -> tuple[datetime | None, datetime | None]:
+    """Return the instants that two dates or instants mean, of which each may be left out; the second date is included.
+
+    Dates are those of the therapist's zone; without one, of the default policy's.
+    """
+    if all(moment is None or isinstance(moment, datetime) for moment in (from_, to)):
+        return from_, to  # type: ignore[return-value]  # no date needs a zone, and nothing is asked
+    policy = bookings.get_policy(therapist)
+    begin, end = span_of(policy, from_, to)
+    return begin if from_ else None, end if to else None
 
 
 def _start_of(moment: date, zone: ZoneInfo) -> datetime:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import click
@@ -10,7 +10,16 @@ import click
 from bookingdb import BookedSession, Bookings, ChangedSession, ListedSession, Session
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
-from bookingdb.cli.options import DURATION, INSTANT, PERSON, database_options, duration_option, options
+from bookingdb.cli.options import (
+    DURATION,
+    INSTANT,
+    MOMENT,
+    PERSON,
+    database_options,
+    duration_option,
+    instants_of,
+    options,
+)
 from bookingdb.cli.output import print_json, say
 
 people_options = options(
@@ -158,8 +167,8 @@ def book_series(user: str, therapist: str, skip: bool, database_url: str | None,
 @click.option("--user", type=PERSON, metavar="USER", help="Only this client's.")
 @click.option("--therapist", type=PERSON, metavar="USER", help="Only this therapist's.")
 @click.option("--status", "statuses", metavar="STATUS", multiple=True, help="Only those in it; can be given again.")
-@click.option("--from", "starts_from", type=INSTANT, help="Only those that start at or after this instant.")
-@click.option("--to", "starts_before", type=INSTANT, help="Only those that start before this instant.")
+@click.option("--from", "from_", type=MOMENT, help="Only those that start on or after this date or instant.")
+@click.option("--to", type=MOMENT, help="Only those that start up to this date (included) or before this instant.")
 @click.option("--limit", type=int, default=50, show_default=True, help="How many at most.")
 @click.option("--after", "cursor", metavar="CURSOR", help="The next page: what was printed below the page before.")
 @click.option("--descending", is_flag=True, help="The latest start first.")
@@ -168,15 +177,25 @@ def list_sessions(
     user: str | None,
     therapist: str | None,
     statuses: tuple[str, ...],
+    from_: date | None,
+    to: date | None,
     limit: int,
     database_url: str | None,
     as_json: bool,
     **given: Any,
 ) -> None:
-    """List sessions in the order of their start."""
+    """List sessions in the order of their start; dates are the therapist's, without one the default policy's."""
     with open_database(database_url) as connection:
-        sessions = Bookings(connection).list_sessions(
-            user_id=user, therapist_id=therapist, statuses=statuses or None, limit=limit, **given
+        bookings = Bookings(connection)
+        begin, end = instants_of(bookings, therapist, from_, to)
+        sessions = bookings.list_sessions(
+            user_id=user,
+            therapist_id=therapist,
+            statuses=statuses or None,
+            starts_from=begin,
+            starts_before=end,
+            limit=limit,
+            **given,
         )
     if as_json:
         print_records(sessions, as_json)

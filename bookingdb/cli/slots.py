@@ -10,9 +10,9 @@ import click
 from bookingdb import Bookings
 from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli import REFUSED
-from bookingdb.cli.console import open_database, print_records
+from bookingdb.cli.console import open_database, print_records, print_table
 from bookingdb.cli.day_grid import DAY, day_grid, print_grids
-from bookingdb.cli.options import DATE, INSTANT, PERSON, database_options, duration_option, options
+from bookingdb.cli.options import DATE, MOMENT, PERSON, database_options, duration_option, instants_of, options
 from bookingdb.cli.output import print_json, remark, say
 
 zone_option = click.option("--time-zone", metavar="ZONE", help="IANA zone to show times in; default: the therapist's.")
@@ -84,15 +84,17 @@ def slots(
 @click.command("next")
 @click.argument("therapist", type=PERSON)
 @duration_option
-@click.option("--after", type=INSTANT, help="At or after this instant; default: now.")
+@click.option("--after", type=MOMENT, help="On or after this date or instant; default: now.")
 @zone_option
 @step_option
 @client_options
 @database_options
-def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: Any) -> None:
+def next_slot(therapist: str, after: date | None, database_url: str | None, as_json: bool, **given: Any) -> None:
     """Print the first free time of THERAPIST (UUID or e-mail); exit 1 when there is none as far as can be booked."""
     with open_database(database_url) as connection:
-        slot = Bookings(connection).next_available_slot(therapist, **given)
+        bookings = Bookings(connection)
+        begin, _ = instants_of(bookings, therapist, after, None)
+        slot = bookings.next_available_slot(therapist, after=begin, **given)
     if slot is not None:
         print_records([slot], as_json, single=True)
         return
@@ -104,8 +106,8 @@ def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: 
 
 
 @click.command("find")
-@click.option("--from", "from_", type=INSTANT, help="From this instant on; default: now.")
-@click.option("--to", type=INSTANT, help="Over by this instant; default: a week later.")
+@click.option("--from", "from_", type=MOMENT, help="From this date or instant on; default: now.")
+@click.option("--to", type=MOMENT, help="Over by the end of this date, or by this instant; default: a week later.")
 @duration_option
 @click.option(
     "--therapist", "therapist_ids", multiple=True, type=PERSON, metavar="USER", help="Only this one; may be repeated."
@@ -113,22 +115,39 @@ def next_slot(therapist: str, database_url: str | None, as_json: bool, **given: 
 @click.option("--limit", type=int, default=20, show_default=True, help="How many at most, 1 to 1000.")
 @database_options
 def find(
-    from_: datetime | None,
-    to: datetime | None,
+    from_: date | None,
+    to: date | None,
     duration_minutes: int,
     therapist_ids: Sequence[str],
     limit: int,
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Find therapists who are free, the soonest first."""
-    begin = from_ or datetime.now(UTC)
+    """Find therapists who are free, the soonest first, in their local time. Dates are of the default policy's zone."""
     with open_database(database_url) as connection:
-        found = Bookings(connection).find_available_therapists(
+        bookings = Bookings(connection)
+        first, last = instants_of(bookings, None, from_, to)
+        begin = first or datetime.now(UTC)
+        found = bookings.find_available_therapists(
             begin,
-            to or begin + timedelta(days=7),
+            last or begin + timedelta(days=7),
             duration_minutes=duration_minutes,
             therapist_ids=therapist_ids or None,
             limit=limit,
         )
-    print_records(found, as_json)
+        people = {} if as_json else {person.id: person for person in bookings.list_therapists()}
+    if as_json:
+        print_records(found, as_json)
+        return
+    rows = []
+    for free in found:
+        person = people.get(free.therapist_id)
+        zone = zone_named(person.time_zone if person else "UTC")
+        rows.append(
+            {
+                "therapist": [(person.full_name or person.email or "?") if person else "?", str(free.therapist_id)],
+                "start": [f"{free.start_time.astimezone(zone):%Y-%m-%d %H:%M}", zone.key],
+                "end": f"{free.end_time.astimezone(zone):%H:%M}",
+            }
+        )
+    print_table(rows)

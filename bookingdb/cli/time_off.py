@@ -1,12 +1,15 @@
 """The commands about time off."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from bookingdb import Bookings, TimeOff
+from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli.console import open_database, print_records, print_table, print_value
+from bookingdb.cli.day_grid import DAY, instant_of
 from bookingdb.cli.options import DAYS, MOMENT, PERSON, database_options, moments_options, span_of
 
 
@@ -23,9 +26,13 @@ def list_time_off(therapist: str, from_: date | None, to: date | None, database_
     """List the time off of THERAPIST (UUID or e-mail), and the sessions that are booked in it all the same."""
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
-        begin, end = span_of(bookings.get_policy(therapist), from_, to)
+        policy = bookings.get_policy(therapist)
+        begin, end = span_of(policy, from_, to)
         found = bookings.list_time_off(therapist, begin, end)
-    _print_time_off(found, as_json)
+    if as_json:
+        print_records(found, as_json)
+    else:
+        print_table([_shown(time_off, zone_named(policy.time_zone)) for time_off in found])
 
 
 @time_off_group.command("add")
@@ -54,12 +61,17 @@ def add_time_off(
         days = (from_, to)
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
+        policy = bookings.get_policy(therapist)
         if days is not None:
             added = bookings.add_days_off(therapist, *days, reason=reason)
         else:
-            begin, end = span_of(bookings.get_policy(therapist), from_, to)
+            begin, end = span_of(policy, from_, to)
             added = bookings.add_time_off(therapist, begin, end, reason=reason)
-    print_records([added], as_json, single=True)
+    if as_json:
+        print_records([added], as_json, single=True)
+    else:
+        fields = _shown(added, zone_named(policy.time_zone))
+        print_table([{"": name, " ": value} for name, value in fields.items()])
 
 
 @time_off_group.command("remove")
@@ -72,19 +84,18 @@ def remove_time_off(time_off_id: str, database_url: str | None, as_json: bool) -
     print_value("removed", time_off_id, as_json)
 
 
-def _print_time_off(found: Sequence[TimeOff], as_json: bool) -> None:
-    if as_json:
-        print_records(found, as_json)
-        return
-    print_table(
-        [
-            {
-                "id": time_off.id,
-                "from": time_off.start_time,
-                "to": time_off.end_time,
-                "reason": time_off.reason,
-                "sessions": [*time_off.session_ids],
-            }
-            for time_off in found
-        ]
-    )
+def _shown(time_off: TimeOff, zone: ZoneInfo) -> dict[str, Any]:
+    """Return the fields of a time off as --days, --from and --to take them: whole days, or local times."""
+    begin, end = time_off.start_time.astimezone(zone), time_off.end_time.astimezone(zone)
+    if all(moment == instant_of(datetime.combine(moment.date(), time()), zone) for moment in (begin, end)):
+        shown = [f"{begin:%Y-%m-%d}", f"{end.date() - DAY:%Y-%m-%d}"]
+    else:
+        shown = [f"{moment:%Y-%m-%d %H:%M}" for moment in (begin, end)]
+    return {
+        "id": time_off.id,
+        "from": shown[0],
+        "to": shown[1],
+        "zone": zone.key,
+        "reason": time_off.reason,
+        "sessions": [*time_off.session_ids],
+    }

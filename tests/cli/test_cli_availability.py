@@ -537,6 +537,70 @@ def test_week_as_text_is_read_as_the_same_week(seed: int) -> None:
 # --- time off ---
 
 
+def local_hour(day: dt.date) -> list[str]:
+    """From 9:00 to 10:00 UTC, in Berlin."""
+    begin = dt.datetime.combine(day, dt.time(9), dt.UTC)
+    return [f"{moment.astimezone(BERLIN):%Y-%m-%d %H:%M}" for moment in (begin, begin + HOUR)]
+
+
+def test_day_off_is_printed_as_it_was_entered(world: World) -> None:
+    therapist = world.therapist("Pacific/Auckland")
+    shown = bookingdb(world.url, "time-off", "add", therapist, "--days", "2030-01-11..2030-01-12").stdout
+    assert re.findall(r"(?m)^ (from|to|zone) +(\S+)", shown) == [
+        ("from", "2030-01-11"), ("to", "2030-01-12"), ("zone", "Pacific/Auckland"),
+    ]  # fmt: skip
+
+
+def test_dates_are_days_in_every_command(world: World) -> None:
+    """The last one is included."""
+    client, therapist = world.client(credits=3), world.therapist("Pacific/Auckland")
+    Bookings(world.connection).set_policy(time_zone="Pacific/Auckland")
+    session = world.book(client, therapist, "00:30", time_zone="Pacific/Auckland")["id"]
+    days = ("--from", TOMORROW, "--to", TOMORROW)
+    later = ("--from", TOMORROW + DAY, "--to", TOMORROW + DAY)
+    for of in ((), ("--therapist", therapist), ("--user", client)):
+        assert [found["id"] for found in answer(world.url, "sessions", *of, *days)] == [str(session)]
+        assert answer(world.url, "sessions", *of, *later) == []
+    today = dt.datetime.now(ZoneInfo("Pacific/Auckland")).date()
+    statement = answer(world.url, "credits", "statement", client, "--from", today - DAY, "--to", today)
+    assert [line["kind"] for line in statement] == ["opening", "grant", "debit", "closing"]
+    assert answer(world.url, "credits", "history", client, "--before", today - DAY) == []
+    found = answer(world.url, "find", *later)
+    begin = dt.datetime.combine(TOMORROW + DAY, dt.time(), ZoneInfo("Pacific/Auckland"))
+    assert dt.datetime.fromisoformat(found[0]["start_time"]) == begin
+    after = answer(world.url, "next", therapist, "--after", TOMORROW + DAY)
+    assert dt.datetime.fromisoformat(after["start_time"]) == begin
+
+
+def test_find_prints_names_and_local_times(world: World) -> None:
+    therapist = str(world.therapist("Pacific/Auckland"))
+    world.run("update users set full_name = 'Grace Hopper' where id = %s", therapist)
+    shown = bookingdb(world.url, "find", "--from", f"{TOMORROW}T00:00Z").stdout
+    local = dt.datetime.combine(TOMORROW, dt.time(), dt.UTC).astimezone(ZoneInfo("Pacific/Auckland"))
+    for part in ("Grace Hopper", therapist, f"{local:%Y-%m-%d %H:%M}", "Pacific/Auckland", f"{local + HOUR:%H:%M}"):
+        assert part in shown
+
+
+def test_day_off_leaves_no_rows_between_the_others() -> None:
+    """It may have another grid than they have."""
+    days = [dt.date(2030, 12, 30), dt.date(2031, 1, 1)]
+    half, full = (
+        [day_grid.Hour(60 * hour + minute, True, dt.time(hour, minute)) for hour in (12, 13, 14)] for minute in (30, 0)
+    )
+    grid = [
+        day_grid.Day(days[0], dict.fromkeys(half, Cell.TAKEN), DAY),
+        day_grid.Day(days[1], dict.fromkeys(full, Cell.OFF), DAY),
+    ]
+    assert day_grid.hours_shown(grid) == half
+
+
+def test_week_of_the_new_year_has_both_years(capsys: pytest.CaptureFixture[str]) -> None:
+    week = [dt.date(2026, 12, 30) + number * DAY for number in range(7)]
+    hour = day_grid.Hour(600, True, dt.time(10))
+    day_grid.print_grids([day_grid.Day(day, {hour: Cell.FREE}, DAY) for day in week])
+    assert "2026/27" in capsys.readouterr().out
+
+
 def test_time_off_is_added_listed_and_removed(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist("Europe/Berlin")
     session = world.book(client, therapist, "10:00")["id"]
@@ -559,6 +623,11 @@ def test_time_off_is_added_listed_and_removed(world: World) -> None:
     assert len(answer(world.url, "time-off", "list", therapist, "--from", TOMORROW, "--to", TOMORROW)) == 1
     table = bookingdb(world.url, "time-off", "list", therapist).stdout
     assert added["id"] in table
+    # As they were entered: days, and the therapist's local times.
+    lines = [re.split(r"  +", line.strip()) for line in table.splitlines()]
+    assert [line[1:4] for line in lines if len(line) > 3][1:] == [
+        [str(TOMORROW), str(TOMORROW + DAY), "Europe/Berlin"], [*local_hour(TOMORROW + 5 * DAY), "Europe/Berlin"],
+    ]  # fmt: skip
     assert str(session) in table
 
     assert bookingdb(world.url, "time-off", "remove", added["id"]).stdout == f"{added['id']}\n"
@@ -812,7 +881,12 @@ def test_refusal_by_the_database_exits_with_1(world: World) -> None:
     "arguments",
     [
         *(["slots"], ["slots", "t", "--days", 0], ["slots", "t", "--days", 367], ["slots", "t", "--from", "tomorrow"]),
-        *(["next"], ["next", "t", "--after", "2030-01-01"], ["find", "--from", "2030-01-01"], ["hours", "set", "t"]),
+        *(
+            ["next"],
+            ["next", "t", "--after", "2030-01-01T10:00"],
+            ["find", "--from", "2030-01-01T10:00"],
+            ["hours", "set", "t"],
+        ),
         *(["hours", "set", "t", "mon 09:00-10:00", "--none"], ["hours", "override", "t", "2030-01-01"]),
         *(["hours", "override", "t", "2030-01-01", "open"], ["hours", "override", "t", "2030-13-01", "closed"]),
         *(["hours", "override", "t", "2030-01-01", "closed", "09:00-10:00"], ["time-off", "add", "t"]),

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from click.testing import CliRunner
 from psycopg import sql
 
 from bookingdb import cli as exit_codes
+from bookingdb.cli import console, output
 from bookingdb.cli import main as cli
-from bookingdb.cli import output
 from bookingdb.errors import BY_CODE, BookingConflict, InvalidParameter
 from bookingdb.text import printable, without_passwords
 from tests.support import ROOT, TOMORROW, World
@@ -96,8 +97,8 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("book",): [(*slot(), *texts), (*slot(), "--type", POISON)],
         ("book-hold",): [(held(), *texts)],
         ("book-series",): [
-            (*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 2, *texts),
-            (*people, "--date", "2031-03-03", "--time", "10:00", "--occurrences", 3, "--skip"),
+            (*people, "--date", TOMORROW + dt.timedelta(days=60), "--time", "10:00", "--occurrences", 2, *texts),
+            (*people, "--date", TOMORROW + dt.timedelta(days=60), "--time", "10:00", "--occurrences", 3, "--skip"),
         ],
         ("busy", "import"): [(calendar, therapist, "--source", POISON), (nowhere, therapist, "--source", "a")],
         ("cancel",): [(session(), "--reason", POISON), (session(), "--rest")],
@@ -199,15 +200,59 @@ def test_every_command_prints_poison_as_text(poisoned: World, tmp_path: Path) ->
 WHOLE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@pytest.mark.slow
-def test_every_id_is_whole_at_80_columns(poisoned: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As a terminal of 80 columns.
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Mapping[str, Any]]]:
+    """A terminal of 80 columns; the rows of each table that is drawn."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
-    with_ids = set()
+    drawn: list[Sequence[Mapping[str, Any]]] = []
+    draw = console._table
+
+    def record(rows: Sequence[Mapping[str, Any]]) -> Any:
+        drawn.append(rows)
+        return draw(rows)
+
+    monkeypatch.setattr(console, "_table", record)
+    return drawn
+
+
+def lost(tables: Sequence[Sequence[Mapping[str, Any]]], shown: str) -> list[str]:
+    """The words of tables' cells that are broken or missing in what was printed, and lines that are too long."""
+    values = [printable(one) for rows in tables for row in rows for value in row.values() if value is not None
+              for one in (value if isinstance(value, list) else [value])]  # fmt: skip
+    words = {word for text in values for word in text.split()}
+    broken = [word for word in words if len(word) <= 40 and word not in shown]
+    return broken + [line for line in shown.splitlines() if len(line) > 80]
+
+
+def test_tables_break_no_word_at_80_columns(tables: list[Sequence[Mapping[str, Any]]], capsys: Any) -> None:
+    instant, code = "2027-08-02T08:00:00.123456+00:00", "create_session_with_credit_deduction"
+    for table in (
+        [{"therapist_id": "00000000-0000-4000-8000-000000000000", "start_time": instant, "end_time": instant}],
+        [{"date": dt.date(2030, 1, 7), "skipped": code, "rule": "outside_availability", "next": instant}] * 2,
+        [{"a": 1, "note": "a sentence of many words that can be folded " * 4, "at": instant}],
+        [dict.fromkeys(("one_long_name", "another_long_name", "a_third_long_name", "and_a_fourth_long_name"), "1")],
+    ):
+        tables.clear()
+        console.print_table(table)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+        assert lost(tables, shown) == [], shown
+        assert all(name in shown for name in table[0]), shown
+
+
+@pytest.mark.slow
+def test_every_id_is_whole_at_80_columns(
+    poisoned: World, tmp_path: Path, tables: list[Sequence[Mapping[str, Any]]]
+) -> None:
+    """And every other word of a table."""
+    with_ids, with_tables = set(), set()
     for command, calls in printed_by(poisoned, tmp_path).items():
         for arguments in calls:
+            tables.clear()
             shown = re.sub(r"\x1b\[[0-9;]*m", "", bookingdb(poisoned.url, *command, *arguments).stdout)
+            if tables:
+                with_tables.add(command)
+                assert lost(tables, shown) == [], (command, shown)
             whole = set(WHOLE_ID.findall(shown))
             if whole:
                 with_ids.add(command)
@@ -216,6 +261,7 @@ def test_every_id_is_whole_at_80_columns(poisoned: World, tmp_path: Path, monkey
             if command[0] in ("people", "session", "sessions", "holds", "therapists", "find", "time-off"):
                 assert max(map(len, shown.splitlines()), default=0) <= 80, (command, shown)
     assert {("sessions",), ("session",), ("holds",), ("people",), ("therapists",), ("book",), ("find",)} <= with_ids
+    assert {("credits", "statement"), ("book-series",), ("time-off", "list")} <= with_tables
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

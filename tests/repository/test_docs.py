@@ -26,6 +26,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.support import ROOT, World
+from tests.support.commands import COMMANDS
 from tests.support.postgrest import serving
 from tests.support.supabase_clients import run_example
 
@@ -109,6 +110,12 @@ def test_links_and_tests_that_are_named_exist(document: Path) -> None:
     for file, name in re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", text):
         assert (ROOT / file).exists(), file
         assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def test_readme_has_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [set(re.findall(r"[a-z-]+", row)) for row in re.findall(r"(?m)^\| (`bookingdb .*?) \| ", text)]
+    assert [words for words in COMMANDS if not any(set(words) <= row for row in rows)] == []
 
 
 def printed_by_javascript(world: World, code: str, by_service: bool) -> str:
