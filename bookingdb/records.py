@@ -517,8 +517,8 @@ class SlotState(Record):
         end_time: the instant at which it would end, in UTC.
         local_date: the date of its start in the zone that was asked for.
         local_time: the local time of its start there. It may occur twice on a date when the clocks go back.
-        state: ``free``; ``taken``, which only a booking, an absence or a limit keeps from being free; or ``off``,
-            outside of hours, over, too soon or too far ahead.
+        state: ``free``; ``taken``, which only a booking, an appointment of another calendar or a limit keeps from being
+            free; or ``off``, in time off, outside of hours, over, too soon or too far ahead.
     """
 
     start_time: datetime

@@ -27,6 +27,7 @@ declare
     v_open tstzmultirange;
     v_windows bookingdb.opening_window[];
     v_free tstzmultirange := '{}';
+    v_away tstzmultirange;
 begin
     perform bookingdb.authorise_anyone();
     if num_nonnulls(p_exclude_session_id, p_user_id) > 0 then
@@ -49,13 +50,23 @@ begin
             ) as f
         );
     end if;
+    -- Somebody who is away is off, as outside of hours: nothing was booked there.
+    v_away := coalesce((
+        select range_agg(c.blocked)
+        from bookingdb.calendar as c
+        where c.therapist_id = p_therapist_id
+            and c.kind = 'time_off'
+            and c.blocked && tstzrange(lower(v_span), upper(v_span) + v_length)
+    ), '{}');
     return query
     select
         s.start, s.start + v_length, (s.start at time zone v_time_zone)::date,
         (s.start at time zone v_time_zone)::time,
         case
             when v_free @> s.start then 'free'
-            when v_bookable @> s.start and v_open @> tstzrange(s.start, s.start + v_length) then 'taken'
+            when v_bookable @> s.start
+                and v_open @> tstzrange(s.start, s.start + v_length)
+                and not v_away && tstzrange(s.start, s.start + v_length) then 'taken'
             else 'off'
         end
     from bookingdb.slot_starts(
@@ -67,4 +78,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_slot_states(uuid, date, date, integer, text, integer, uuid, uuid) is
-'Lists every point of a therapist''s grid of slots from p_from to p_to (both included, at most 366 days), for a calendar to draw: free, as in list_available_slots(); taken, which only a booking, an absence or a limit keeps from being free; off, which is outside of hours or of the booking window. For every logged-in user and for trusted callers.';
+'Lists every point of a therapist''s grid of slots from p_from to p_to (both included, at most 366 days), for a calendar to draw: free, as in list_available_slots(); taken, which only a booking, an appointment of another calendar or a limit keeps from being free; off, which is outside of hours or of the booking window, or in time off. For every logged-in user and for trusted callers.';
