@@ -391,7 +391,9 @@ add column overridden_rules text[];
 comment on column public.sessions.change_reason is
 'Why the session was last reopened or transferred, in the words of whoever did it. The audit log has the fact alone.';
 comment on column public.sessions.overridden_rules is
-'The rules that would have refused the session where and when it is, and that the practice overrode (p_override).';
+'The rules that would have refused the session where a function last put it, and that the practice overrode (p_override). A direct UPDATE of its time leaves them: nobody judged it.';
+comment on column public.sessions.hours_overridden is
+'Whether opening hours would have refused the session where a function last put it. A direct UPDATE of its time leaves it.';
 
 -- Sessions that went to another therapist, at the time they had then: their old therapist's calendar takes them out
 -- (list_calendar_changes). Nothing here is a foreign key: a session that is deleted later was in that calendar, too.
@@ -400,11 +402,12 @@ create table bookingdb.former_therapists (
     session_id uuid not null,
     start_time timestamptz not null,
     end_time timestamptz not null,
+    sequence integer not null,
     constraint former_therapists_pkey primary key (therapist_id, session_id)
 );
 
 comment on table bookingdb.former_therapists is
-'Sessions that went to another therapist, and the time they had with the one who lost them.';
+'Sessions that went to another therapist, and the time and the number of changes (sequence) they had with the one who lost them.';
 
 -- A session in a therapist's calendar, or one that left it (list_calendar_changes).
 create type bookingdb.calendar_change as (
@@ -442,7 +445,7 @@ alter table bookingdb.idempotency_keys
 add column result jsonb;
 
 comment on column bookingdb.idempotency_keys.result is
-'What was answered beside result_id: the sessions that changed together, or the errors of those that were left out.';
+'What was answered beside result_id: the sessions that changed together; of a series, what became of each occurrence.';
 
 -- A booked_session, and which one of the series it is; the error of one that was left out.
 create type bookingdb.booked_occurrence as (
@@ -465,6 +468,9 @@ create type bookingdb.booked_occurrence as (
     outcome text,
     error jsonb
 );
+
+-- It has a parameter more; the file has the new one.
+drop function if exists bookingdb.booked_session(uuid, integer);
 
 -- It has a parameter and columns more; the files have the new one.
 drop function if exists public.book_series(

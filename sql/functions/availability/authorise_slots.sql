@@ -5,8 +5,6 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_session public.sessions;
 begin
     if p_user_id is not null then
         perform bookingdb.authorise(p_user_id);
@@ -15,22 +13,10 @@ begin
         end if;
     end if;
     if p_exclude_session_id is not null then
-        select s.*
-        into v_session
-        from public.sessions as s
-        where s.id = p_exclude_session_id;
-        if not found then
-            perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_exclude_session_id));
-        end if;
-        -- The answer tells when the session is.
-        if not bookingdb.caller_is_trusted()
-            and bookingdb.actor_id() is distinct from v_session.user_id
-            and bookingdb.actor_id() is distinct from v_session.therapist_id then
-            perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', p_exclude_session_id));
-        end if;
+        perform bookingdb.authorise_exclusion(p_exclude_session_id);
     end if;
 end;
 $function$;
 
 comment on function bookingdb.authorise_slots(uuid, uuid) is
-'Lets callers list what is free without a session in which they have a part, and for a client for whom they may act. Raises: user_not_found, session_not_found, not_allowed.';
+'Lets callers list what is free without a session in which they have a part, and for a client for whom they may act. Raises: user_not_found.';

@@ -27,6 +27,9 @@ begin
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
+    if p_exclude_session_id is not null then
+        perform bookingdb.authorise_exclusion(p_exclude_session_id);
+    end if;
     v_time_zone := bookingdb.time_zone_of(p_therapist_id);
     v_start := (bookingdb.local_start(p_session_date, p_start_time, p_time_zone, v_time_zone)).start_time;
     -- An end at or before the start is on the next day.
@@ -44,4 +47,4 @@ end;
 $function$;
 
 comment on function bookingdb.check_booking_conflict(uuid, date, time, time, text, uuid) is
-'Says whether the therapist is busy from p_start_time to p_end_time (an end at or before the start is on the next day), not counting the session p_exclude_session_id. The answer is no promise: only booking decides. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';
+'Says whether the therapist is busy from p_start_time to p_end_time (an end at or before the start is on the next day), not counting the session p_exclude_session_id (of the client, the therapist and trusted callers). The answer is no promise: only booking decides. For every logged-in user and for trusted callers. Raises: invalid_therapist_id.';

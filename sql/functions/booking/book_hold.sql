@@ -31,14 +31,15 @@ begin
         'book_hold', v_hold.user_id, p_idempotency_key, jsonb_build_array(p_hold_id, p_session_type, p_notes, p_title)
     );
     if v_answer.result_id is not null then
-        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
+        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance, v_hold.user_id);
     end if;
 
-    -- A retry without a key is answered like one with it, as long as the session was not cancelled.
+    -- A retry without a key is answered like one with it, as long as the session is the client's and not cancelled.
     if p_idempotency_key is null and exists (
-        select from public.sessions as s where s.id = p_hold_id and s.status <> 'cancelled'
+        select from public.sessions as s
+        where s.id = p_hold_id and s.user_id = v_hold.user_id and s.status <> 'cancelled'
     ) then
-        return bookingdb.booked_session(p_hold_id, bookingdb.credits_balance(v_hold.user_id));
+        return bookingdb.booked_session(p_hold_id, bookingdb.credits_balance(v_hold.user_id), v_hold.user_id);
     end if;
 
     -- The hold's calendar row becomes the session's, so that nobody can come between. (A booking that finds it expired
@@ -97,4 +98,4 @@ end;
 $function$;
 
 comment on function bookingdb.book_hold(uuid, varchar, text, text, text) is
-'Turns a hold into a session, which has the hold''s id, and takes one credit for it. It happens once: a second call returns that session, with an idempotency key if it is the same one. Once the session is cancelled, or with another key, it gets hold_expired. For the user whose hold it is and for trusted callers. Raises: hold_expired, booking_conflict.';
+'Turns a hold into a session, which has the hold''s id, and takes one credit for it. It happens once: a second call returns that session, with an idempotency key if it is the same one. Once the session is cancelled or another client''s, or with another key, it gets hold_expired. For the user whose hold it is and for trusted callers. Raises: hold_expired, booking_conflict.';

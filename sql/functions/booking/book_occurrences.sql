@@ -26,7 +26,9 @@ declare
     v_hint text;
     v_error jsonb;
     v_first_error jsonb;
-    v_skipped jsonb := '[]';
+    v_booked bookingdb.booked_session;
+    v_outcomes jsonb := '[]';
+    v_is_booked boolean := false;
 begin
     for v_occurrence in 1 .. p_occurrences loop
         begin
@@ -36,12 +38,14 @@ begin
             if v_start is null then
                 v_start := bookingdb.local_instant(v_date, p_first.scheduled_time, p_first.time_zone);
             end if;
-            perform bookingdb.book_slot(
+            v_booked := bookingdb.book_slot(
                 p_user_id, bookingdb.policy_of(p_therapist_id), v_date, p_first.scheduled_time,
                 p_first.time_zone,
                 tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes)),
                 p_session_type, p_notes, p_title, p_series_id, true
             );
+            v_outcomes := v_outcomes || jsonb_build_object('session_id', v_booked.id);
+            v_is_booked := true;
         exception
             when others then
                 get stacked diagnostics
@@ -63,21 +67,24 @@ begin
                         'occurrence', v_occurrence, 'session_date', v_date
                     ));
                 end if;
-                v_skipped := v_skipped || jsonb_build_array(v_detail::jsonb || jsonb_build_object(
-                    'occurrence', v_occurrence, 'session_date', v_date
-                ));
+                v_outcomes := v_outcomes || jsonb_build_object(
+                    'time_zone', p_first.time_zone,
+                    'error', v_detail::jsonb || jsonb_build_object(
+                        'occurrence', v_occurrence, 'session_date', v_date
+                    )
+                );
         end;
     end loop;
 
     -- Not one was free: the first refusal is that of the whole series.
-    if jsonb_array_length(v_skipped) = p_occurrences then
-        perform bookingdb.raise_again(v_first_error, v_skipped -> 0);
+    if not v_is_booked then
+        perform bookingdb.raise_again(v_first_error, v_outcomes #> '{0,error}');
     end if;
-    return v_skipped;
+    return v_outcomes;
 end;
 $function$;
 
 comment on function bookingdb.book_occurrences(
     uuid, uuid, uuid, bookingdb.local_start, integer, interval, integer, varchar, text, text, boolean
 ) is
-'Books the sessions of a series from p_first on (without start_time: at its local time), and returns the errors of those that p_skips leaves out. Caller holds: the locks of both people.';
+'Books a series from p_first on (without start_time: at its local time), and returns what became of each: session_id, or the error of one that p_skips leaves out. Caller holds: the locks of both people.';

@@ -42,6 +42,19 @@ begin
     -- is read twice.
     v_locked := bookingdb.try_lock_people(array[p_therapist_id, p_user_id]);
 
+    -- 4. A key that was answered before is answered again, whatever has become of its time since.
+    if p_idempotency_key is not null then
+        v_request := jsonb_build_array(
+            p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
+            p_time_zone
+        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end
+            || case when p_override is null then jsonb '[]' else jsonb_build_array(p_override) end;
+        v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
+        if v_answer.result_id is not null then
+            return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance, p_user_id);
+        end if;
+    end if;
+
     v_policy := bookingdb.policy_of(p_therapist_id);
     if p_time_zone is null then
         -- local_start() is spelled out: the call would be 1 % of a booking.
@@ -55,17 +68,7 @@ begin
     -- Minutes are added to a timestamp: a session across midnight or a clock change is as long as it says.
     v_period := tstzrange(v_start, v_start + make_interval(mins => p_duration_minutes));
 
-    -- 4. A key that was answered before is answered again, even if its time has passed since.
-    if p_idempotency_key is not null then
-        v_request := jsonb_build_array(
-            p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
-            p_time_zone
-        ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end
-            || case when p_override is null then jsonb '[]' else jsonb_build_array(p_override) end;
-        v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
-    end if;
-
-    if not v_locked and v_answer.result_id is null then
+    if not v_locked then
         -- 5. Somebody else holds the locks. If the slot is already taken, refuse now; do not wait. The calendar is read
         -- before the key: a booking that it shows has left its answer, too.
         if exists (
@@ -86,11 +89,10 @@ begin
 
         -- During the wait the same request may have been answered, or the policy changed.
         v_answer := bookingdb.find_earlier_answer(p_function_name, p_user_id, p_idempotency_key, v_request);
+        if v_answer.result_id is not null then
+            return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance, p_user_id);
+        end if;
         v_policy := bookingdb.policy_of(p_therapist_id);
-    end if;
-
-    if v_answer.result_id is not null then
-        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
     end if;
 
     -- 6. to 9. People, rules, conflicts, the calendar row, the credit, the session.

@@ -28,8 +28,8 @@ declare
     v_local bookingdb.local_start;
     v_series_id uuid;
     v_balance integer;
-    -- The errors of the occurrences that were left out.
-    v_skipped jsonb;
+    -- What became of each occurrence.
+    v_outcomes jsonb;
 begin
     perform bookingdb.authorise(p_user_id);
 
@@ -57,18 +57,6 @@ begin
             'parameter', 'p_on_conflict', 'allowed', jsonb_build_array('fail', 'skip')
         ));
     end if;
-    if p_on_conflict = 'skip' and coalesce(p_time_zone, '') !~ '^(Z$|[+-])' then
-        -- UTC skips no time: a first time that is skipped by a clock change can be left out like the others.
-        perform bookingdb.local_instant(p_session_date, p_session_time, 'UTC');
-        v_local := row(null, p_session_date, p_session_time, bookingdb.resolve_time_zone(
-            p_time_zone, bookingdb.time_zone_of(p_therapist_id)
-        ));
-    else
-        v_local := bookingdb.local_start(
-            p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
-        );
-    end if;
-
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
     -- Months and days are hashed apart: a month is not 30 days.
@@ -79,48 +67,64 @@ begin
     ) || case when p_on_conflict = 'skip' then jsonb '["skip"]' else jsonb '[]' end);
     v_series_id := v_answer.result_id;
     v_balance := v_answer.credits_balance;
-    v_skipped := coalesce(v_answer.result, '[]');
+    v_outcomes := v_answer.result;
 
     if v_series_id is null then
+        if p_on_conflict = 'skip' and coalesce(p_time_zone, '') !~ '^(Z$|[+-])' then
+            -- UTC skips no time: a first time that is skipped by a clock change can be left out like the others.
+            perform bookingdb.local_instant(p_session_date, p_session_time, 'UTC');
+            v_local := row(null, p_session_date, p_session_time, bookingdb.resolve_time_zone(
+                p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+            ));
+        else
+            v_local := bookingdb.local_start(
+                p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+            );
+        end if;
         v_series_id := gen_random_uuid();
-        v_skipped := bookingdb.book_occurrences(
+        v_outcomes := bookingdb.book_occurrences(
             v_series_id, p_user_id, p_therapist_id, v_local, p_occurrences, p_every, p_duration_minutes, p_session_type,
             p_notes, p_title, p_on_conflict = 'skip'
         );
-        v_answer.result := nullif(v_skipped, '[]');
+        v_answer.result := v_outcomes;
         v_balance := bookingdb.credits_balance(p_user_id);
         perform bookingdb.record_answer(v_answer, v_series_id, v_balance);
+    elsif v_outcomes is null then
+        -- An answer from before outcomes were kept: the sessions that are left, in the order of their first debits.
+        select jsonb_agg(jsonb_build_object('session_id', s.id) order by l.id)
+        into v_outcomes
+        from public.sessions as s
+        inner join bookingdb.ledger as l on l.session_id = s.id
+            and (l.charge, l.part, l.kind) = (1, 1, 'debit')
+        where s.series_id = v_series_id;
     end if;
 
     return query
     with occurrences as (
-        select g.occurrence, e.error,
+        select e.outcome ->> 'time_zone' as time_zone, e.outcome -> 'error' as error, e.occurrence::integer,
+            (e.outcome ->> 'session_id')::uuid as session_id,
             -- Each row has the balance after it, a credit less with every one, capped at what an integer holds.
             least(
-                v_balance + count(*) filter (where e.error is null) over (
-                    order by g.occurrence rows between 1 following and unbounded following
+                v_balance + count(*) filter (where e.outcome ? 'session_id') over (
+                    order by e.occurrence rows between 1 following and unbounded following
                 ),
                 2147483647
-            )::integer as balance,
-            count(*) filter (where e.error is null) over (order by g.occurrence) as place
-        from generate_series(1, p_occurrences) as g (occurrence)
-        left join jsonb_array_elements(v_skipped) as e (error) on (e.error ->> 'occurrence')::integer = g.occurrence
+            )::integer as balance
+        from jsonb_array_elements(v_outcomes) with ordinality as e (outcome, occurrence)
     )
     select b.*, o.occurrence, 'booked', null::jsonb
-    from (
-        -- In the order of their first debits: a session may have been moved since.
-        select s.id, row_number() over (order by l.id) as place
+    from occurrences as o
+    -- What was deleted since, or is another client's, is left out: a look-up by id.
+    cross join lateral (
+        select s.id
         from public.sessions as s
-        inner join bookingdb.ledger as l on l.session_id = s.id
-            and (l.charge, l.part, l.kind) = (1, 1, 'debit')
-        where s.series_id = v_series_id
+        where s.id = o.session_id and s.user_id = p_user_id
     ) as n
-    inner join occurrences as o on o.place = n.place and o.error is null
-    cross join lateral bookingdb.booked_session(n.id, o.balance) as b
+    cross join lateral bookingdb.booked_session(n.id, o.balance, p_user_id) as b
     union all
     select null, p_user_id, p_therapist_id, p_title, coalesce(p_notes, ''), (o.error ->> 'session_date')::date,
         p_session_time, (o.error ->> 'start_time')::timestamptz, (o.error ->> 'end_time')::timestamptz,
-        p_duration_minutes, p_session_type, null, null, v_local.time_zone, o.balance, o.occurrence, 'skipped', o.error
+        p_duration_minutes, p_session_type, null, null, o.time_zone, o.balance, o.occurrence, 'skipped', o.error
     from occurrences as o
     where o.error is not null
     order by occurrence;

@@ -1,4 +1,8 @@
-create or replace function bookingdb.booked_session(p_session_id uuid, p_credits_balance integer)
+create or replace function bookingdb.booked_session(
+    p_session_id uuid,
+    p_credits_balance integer,
+    p_user_id uuid default null
+)
 returns bookingdb.booked_session
 language plpgsql
 stable
@@ -13,7 +17,8 @@ begin
         p_credits_balance
     into v_booked
     from public.sessions as s
-    where s.id = p_session_id;
+    -- A direct writer may have given it to another client since: it is theirs, as one that was deleted is nobody's.
+    where s.id = p_session_id and s.user_id = coalesce(p_user_id, s.user_id);
     if not found then
         perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
     end if;
@@ -21,5 +26,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.booked_session(uuid, integer) is
-'Returns a session as it stands, in the form in which a booking answers, with the given balance. Caller holds: an authorisation for the client. Raises: session_not_found.';
+comment on function bookingdb.booked_session(uuid, integer, uuid) is
+'Returns a session as it stands, in the form in which a booking answers, with the given balance, if it is still p_user_id''s. Caller holds: an authorisation for the client. Raises: session_not_found.';

@@ -41,11 +41,6 @@ begin
         ));
     end if;
     perform bookingdb.require_idempotency_key(p_idempotency_key);
-    v_local := bookingdb.local_start(
-        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
-    );
-    v_period := tstzrange(v_local.start_time, v_local.start_time + make_interval(mins => p_duration_minutes));
-
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
     -- Called only with a key, as record_answer() below: without one the call would be 1 % of a hold.
@@ -59,6 +54,10 @@ begin
         end if;
     end if;
 
+    v_local := bookingdb.local_start(
+        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
+    );
+    v_period := tstzrange(v_local.start_time, v_local.start_time + make_interval(mins => p_duration_minutes));
     perform bookingdb.require_people(p_therapist_id, p_user_id);
     v_policy := bookingdb.policy_of(p_therapist_id);
     perform bookingdb.require_duration(p_duration_minutes, v_policy);

@@ -19,7 +19,7 @@ begin
     if not found then
         perform bookingdb.raise_error('hold_not_found', jsonb_build_object('hold_id', p_hold_id));
     end if;
-    perform bookingdb.authorise(v_hold.user_id);
+    perform bookingdb.authorise_for_hold(v_hold);
 
     perform bookingdb.lock_people(array[v_hold.therapist_id, v_hold.user_id]);
     -- Read again, under the locks.

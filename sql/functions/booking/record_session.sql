@@ -45,18 +45,18 @@ begin
 
     -- 3. and 4. The locks, and an answer that was given before.
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
-    v_policy := bookingdb.policy_of(p_therapist_id);
-    v_local := bookingdb.local_start(p_session_date, p_session_time, p_time_zone, v_policy.time_zone);
-    v_session.start_time := v_local.start_time;
     v_answer := bookingdb.find_earlier_answer('record_session', p_user_id, p_idempotency_key, jsonb_build_array(
         p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
         p_time_zone, p_status
     ));
     if v_answer.result_id is not null then
-        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance);
+        return bookingdb.booked_session(v_answer.result_id, v_answer.credits_balance, p_user_id);
     end if;
 
-    -- 5. It began within the last year: what is to come is booked.
+    -- 5. It began within the last year: what is to come is booked. What is over has ended, and frees no time to come.
+    v_policy := bookingdb.policy_of(p_therapist_id);
+    v_local := bookingdb.local_start(p_session_date, p_session_time, p_time_zone, v_policy.time_zone);
+    v_session.start_time := v_local.start_time;
     v_now := clock_timestamp();
     if v_session.start_time > v_now or v_session.start_time < bookingdb.add_elapsed(v_now, interval '-366 days') then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
@@ -64,7 +64,7 @@ begin
         ));
     end if;
     v_session.end_time := v_session.start_time + make_interval(mins => p_duration_minutes);
-    if p_status = 'in_progress' and v_session.end_time <= v_now then
+    if (p_status = 'in_progress') = (v_session.end_time <= v_now) then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_status'));
     end if;
     perform bookingdb.require_people(p_therapist_id, p_user_id);
@@ -96,4 +96,4 @@ $function$;
 comment on function bookingdb.record_session(
     uuid, uuid, date, time, integer, varchar, text, text, text, text, text
 ) is
-'Records a session that began within the last 366 days and that nobody had booked, and takes a credit for it: completed, no_show, or in_progress. Hours, notice and limits do not count; neither person may have had another session then. The session and the audit log say that it was recorded in hindsight (overridden rule in_past). For trusted callers. Raises: invalid_user_id, invalid_therapist_id, invalid_parameter.';
+'Records a session that began within the last 366 days and that nobody had booked, and takes a credit for it: completed or no_show, when it has ended, or in_progress. Hours, notice and limits do not count; neither person may have had another session then. The session and the audit log say that it was recorded in hindsight (overridden rule in_past). For trusted callers. Raises: invalid_user_id, invalid_therapist_id, invalid_parameter.';

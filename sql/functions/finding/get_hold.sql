@@ -23,7 +23,7 @@ begin
     if not found then
         perform bookingdb.raise_error('hold_not_found', jsonb_build_object('hold_id', p_hold_id));
     end if;
-    perform bookingdb.authorise(v_hold.user_id);
+    perform bookingdb.authorise_for_hold(v_hold);
     return bookingdb.listed_hold(v_hold);
 end;
 $function$;

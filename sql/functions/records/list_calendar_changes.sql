@@ -22,13 +22,15 @@ begin
     end if;
 
     return query
-    select e.session_id, e.start_time, e.end_time, c.changes::integer, e.has_left
+    select e.session_id, e.start_time, e.end_time, e.sequence, e.has_left
     from (
-        select s.id, s.start_time, s.end_time, false
+        select s.id, s.start_time, s.end_time, (
+                select count(*) from public.booking_audit_log as a where a.session_id = s.id and a.action <> 'created'
+            )::integer, false
         from public.sessions as s
         where s.therapist_id = p_therapist_id and s.start_time >= p_from and s.start_time < p_to
         union all
-        select f.session_id, f.start_time, f.end_time, true
+        select f.session_id, f.start_time, f.end_time, f.sequence, true
         from bookingdb.former_therapists as f
         where f.therapist_id = p_therapist_id
             and f.start_time >= p_from
@@ -37,15 +39,10 @@ begin
             and (
                 select s.therapist_id from public.sessions as s where s.id = f.session_id
             ) is distinct from p_therapist_id
-    ) as e (session_id, start_time, end_time, has_left)
-    cross join lateral (
-        select count(*) as changes
-        from public.booking_audit_log as a
-        where a.session_id = e.session_id and a.action <> 'created'
-    ) as c
+    ) as e (session_id, start_time, end_time, sequence, has_left)
     order by e.start_time, e.session_id;
 end;
 $function$;
 
 comment on function bookingdb.list_calendar_changes(uuid, timestamptz, timestamptz) is
-'Lists the sessions that start from p_from up to p_to in a therapist''s calendar, in order: how often each was changed (sequence, as in iCalendar), and those that went to another therapist since (has_left), at the time they had then. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';
+'Lists the sessions that start from p_from up to p_to in a therapist''s calendar, in order: how often each was changed (sequence, as in iCalendar), and those that went to another therapist since (has_left), at the time, and with the sequence, they had then. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

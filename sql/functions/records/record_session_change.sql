@@ -53,7 +53,28 @@ begin
             and not bookingdb.caller_is_trusted() then
             v_actor := 'bookingdb';
         end if;
-        v_action := case when new.status is distinct from old.status then 'status_changed' else 'updated' end;
+        if new.status is distinct from old.status then
+            v_action := 'status_changed';
+        else
+            v_action := 'updated';
+            -- Each override is on record, also one of the same rules as before. A function that moves or transfers a
+            -- session has moved its calendar row; whoever writes directly is judged by no rule, and overrides none.
+            if new.overridden_rules is not null
+                and not v_changes ? 'overridden_rules'
+                and v_changes ?| array['start_time', 'end_time', 'therapist_id']
+                and exists (
+                    select from bookingdb.calendar as c
+                    where c.id = new.id
+                        and c.kind = 'session'
+                        and c.therapist_id = new.therapist_id
+                        and lower(c.period) = new.start_time
+                        and upper(c.period) = new.end_time
+                ) then
+                v_changes := v_changes || jsonb_build_object('overridden_rules', jsonb_build_object(
+                    'old', old.overridden_rules, 'new', new.overridden_rules
+                ));
+            end if;
+        end if;
 
         -- The person who lost the session must hear of it, too.
         if new.therapist_id is distinct from old.therapist_id or new.user_id is distinct from old.user_id then

@@ -28,10 +28,19 @@ begin
     -- The cancellation terms were fixed at the booking. Sessions from before there were any follow today's policy.
     if coalesce(
         p_refund,
-        p_part <> 'client' or v_now <= coalesce(
-            p_session.free_cancellation_until,
-            bookingdb.free_cancellation_until(bookingdb.policy_of(p_session.therapist_id), p_session.start_time)
-        ),
+        case p_part
+            when 'trusted' then true
+            -- What was completed or missed, and reopened since, gives a credit back as refund_session() does: by a
+            -- trusted caller.
+            when 'therapist' then p_session.start_time > v_now or not exists (
+                select from public.booking_audit_log as a
+                where a.session_id = p_session.id and a.old_status in ('completed', 'no_show')
+            )
+            else v_now <= coalesce(
+                p_session.free_cancellation_until,
+                bookingdb.free_cancellation_until(bookingdb.policy_of(p_session.therapist_id), p_session.start_time)
+            )
+        end,
         -- A session without a start is never cancelled late.
         true
     ) then

@@ -24,7 +24,7 @@ begin
     perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     -- 1. The locks: sessions by id, then their clients.
-    v_sessions := bookingdb.lock_series(p_session_id);
+    v_sessions := bookingdb.lock_series(p_session_id, 'cancel_session');
     v_session := v_sessions[1];
     if p_refund is not null and bookingdb.authorise_for_session(v_session) <> 'trusted' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_refund'));
@@ -36,9 +36,12 @@ begin
         jsonb_build_array(p_session_id, p_reason, p_refund)
     );
     if v_answer.result_id is null then
-        -- 2. All of them or none, each by its own terms. The session itself may be over, if later ones are open.
+        -- 2. All of them or none, each by its own terms. The session itself may be over, or have begun, if later ones
+        -- are open.
         if cardinality(v_sessions) > 1
-            and coalesce(v_session.status, '') not in ('pending_approval', 'scheduled', 'confirmed') then
+            and 'cancel_session' <> all (
+                bookingdb.next_actions(v_session, bookingdb.authorise_for_session(v_session))
+            ) then
             v_sessions := v_sessions[2:];
         end if;
         foreach v_session in array v_sessions loop
@@ -58,4 +61,4 @@ end;
 $function$;
 
 comment on function bookingdb.cancel_series(uuid, text, boolean, text) is
-'Cancels a session and all later ones of its series that are still open, each by the terms of cancel_session(): all of them or none. Returns them in order, with the client''s balance after all of it. A session without a series is cancelled alone. For the client, the therapist and trusted callers. Raises: not_allowed.';
+'Cancels a session and all later ones of its series that the caller can cancel, each by the terms of cancel_session(): all of them or none. If later ones are left, the session itself may be over, or have begun. Returns them in order, with the client''s balance after all of it. A session without a series is cancelled alone. For the client, the therapist and trusted callers. Raises: not_allowed.';

@@ -49,4 +49,4 @@ end;
 $function$;
 
 comment on function bookingdb.cancel_session(uuid, text, boolean, text) is
-'Cancels a session; its time is free at once for others. The credit returns to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does by free_cancellation_until. Only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed.';
+'Cancels a session; its time is free at once for others. The credit returns to the lot it came from (or, when that has expired, in a grace lot) when the therapist or a trusted caller cancels, and when the client does by free_cancellation_until; a therapist who reopened what was over gives none back. Only a trusted caller may decide otherwise (p_refund). For the client, the therapist and trusted callers. Raises: not_allowed.';

@@ -1,4 +1,4 @@
-create or replace function bookingdb.lock_series(p_session_id uuid)
+create or replace function bookingdb.lock_series(p_session_id uuid, p_function_name text)
 returns public.sessions[]
 language plpgsql
 volatile
@@ -72,16 +72,19 @@ begin
         where i.id <> p_session_id
             and (l.session).series_id = v_session.series_id
             and (l.session).start_time >= v_session.start_time
-            and (l.session).status in ('pending_approval', 'scheduled', 'confirmed')
             -- A session of the series that passed to other people is theirs.
-            and (
-                bookingdb.caller_is_trusted()
-                or bookingdb.actor_id() in ((l.session).user_id, (l.session).therapist_id)
-            )
+            and case
+                when bookingdb.caller_is_trusted()
+                    or bookingdb.actor_id() in ((l.session).user_id, (l.session).therapist_id)
+                    then p_function_name = any (
+                        bookingdb.next_actions(l.session, bookingdb.authorise_for_session(l.session))
+                    )
+                else false
+            end
         order by (l.session).start_time, i.id
     );
 end;
 $function$;
 
-comment on function bookingdb.lock_series(uuid) is
-'Locks a session and its series, and returns it with the later ones that are still open and the caller has a part in, by start. Raises: invalid_session_id, session_not_found, busy.';
+comment on function bookingdb.lock_series(uuid, text) is
+'Locks a session and its series, and returns it with the later ones to which the caller may do the same (p_function_name), by start. Raises: invalid_session_id, session_not_found, busy.';

@@ -23,6 +23,14 @@ begin
                     and (bookingdb.last_charge(p_session.id)).is_returned is not true
                 )
             )
+            and case t.function_name
+                -- The therapist undoes nothing that takes a credit.
+                when 'reopen_session' then p_part = 'trusted'
+                    or (bookingdb.last_charge(p_session.id)).is_returned is not true
+                when 'refund_session' then (bookingdb.last_charge(p_session.id)).is_returned is false
+                when 'transfer_session' then bookingdb.has_place_in_time(p_session) is true
+                else true
+            end
         order by t.function_name
     );
 end;

@@ -29,11 +29,8 @@ begin
     end if;
 
     -- 1. The locks: sessions by id, then their people.
-    v_sessions := bookingdb.lock_series(p_session_id);
+    v_sessions := bookingdb.lock_series(p_session_id, 'reschedule_session');
     v_session := v_sessions[1];
-    v_local := bookingdb.local_start(
-        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(v_session.therapist_id)
-    );
     perform bookingdb.lock_people(array(
         select distinct p.id
         from unnest(v_sessions) as s
@@ -45,6 +42,9 @@ begin
         jsonb_build_array(p_session_id, p_session_date, p_session_time, p_duration_minutes, p_time_zone)
     );
     if v_answer.result_id is null then
+        v_local := bookingdb.local_start(
+            p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(v_session.therapist_id)
+        );
         perform bookingdb.move_locked_series(v_sessions, v_local, p_duration_minutes);
         v_answer.result := bookingdb.series_result(v_sessions);
         perform bookingdb.record_answer(

@@ -38,11 +38,6 @@ begin
     if v_override is not null and v_part <> 'trusted' then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_override'));
     end if;
-    v_local := bookingdb.local_start(
-        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(v_session.therapist_id)
-    );
-    v_minutes := coalesce(p_duration_minutes, bookingdb.length_in_minutes(v_session));
-
     perform bookingdb.lock_people(array[v_session.therapist_id, v_session.user_id]);
 
     v_answer := bookingdb.find_earlier_answer(
@@ -54,6 +49,10 @@ begin
         return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
+    v_local := bookingdb.local_start(
+        p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(v_session.therapist_id)
+    );
+    v_minutes := coalesce(p_duration_minutes, bookingdb.length_in_minutes(v_session));
     perform bookingdb.move_locked_session(
         v_session, v_part, v_local.scheduled_date, v_local.scheduled_time, v_local.time_zone, v_local.start_time,
         v_minutes, v_override

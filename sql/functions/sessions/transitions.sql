@@ -34,7 +34,13 @@ begin
         ('in_progress', 'cancelled', 'cancel_session', array['therapist', 'trusted'], null, false),
         ('completed', null, 'reopen_session', array['therapist', 'trusted'], null, false),
         ('no_show', null, 'reopen_session', array['therapist', 'trusted'], null, false),
-        ('cancelled', null, 'reopen_session', array['trusted'], null, false)
+        ('cancelled', null, 'reopen_session', array['trusted'], null, false),
+        ('pending_approval', null, 'transfer_session', array['trusted'], null, true),
+        ('scheduled', null, 'transfer_session', array['trusted'], null, true),
+        ('confirmed', null, 'transfer_session', array['trusted'], null, true),
+        ('completed', null, 'refund_session', array['trusted'], null, false),
+        ('no_show', null, 'refund_session', array['trusted'], null, false),
+        ('cancelled', null, 'refund_session', array['trusted'], null, false)
     ]::bookingdb.transition[];
 end;
 $function$;

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support import TOMORROW, World
+from tests.support import TOMORROW, World, run
+from tests.support.callers import logged_in
+from tests.support.databases import on_todays_supabase
 from tests.support.interleaving import holding, next_clock_change
 from tests.support.life import (
     UNKNOWN,
@@ -34,7 +36,8 @@ def test_the_check_sees_what_overlaps_and_nothing_else(world: World) -> None:
     ):  # fmt: skip
         assert conflict(world, therapist, start, end) is answer, (start, end)
     assert conflict(world, therapist, "10:00", "11:00", exclude_session_id=booked["id"]) is False
-    assert conflict(world, therapist, "10:00", "11:00", exclude_session_id=uuid4()) is True
+    with refused("session_not_found"):
+        conflict(world, therapist, "10:00", "11:00", exclude_session_id=uuid4())
     assert conflict(world, world.therapist(), "10:00", "11:00") is False
 
 
@@ -137,3 +140,18 @@ def test_check_does_not_wait_for_a_booking(world: World) -> None:
         connection.execute("select lock_for_booking(%s)", [[therapist, client]])
 
         assert conflict(world, therapist, "10:00", "11:00") is False
+
+
+@on_todays_supabase
+def test_check_without_a_session_is_for_those_with_a_part(hosted_world: World) -> None:
+    """The answer would tell strangers when it is."""
+    world = hosted_world
+    therapist, client = world.therapist(), world.client(credits=1)
+    check = "select check_booking_conflict(%s, %s, '10:00', '11:00', p_exclude_session_id => %s)"
+    asked = (therapist, TOMORROW, world.book(client, therapist)["id"])
+    for stranger in (world.client(), world.therapist()):
+        with logged_in(world, stranger) as connection, refused("not_allowed"):
+            run(connection, check, *asked)
+    for person in (client, therapist):
+        with logged_in(world, person) as connection:
+            assert run(connection, check, *asked) == [(False,)]

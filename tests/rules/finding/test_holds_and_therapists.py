@@ -69,8 +69,12 @@ def test_people_see_their_own_holds(hosted_world: World) -> None:
             run(connection, "select * from list_holds(%s)", other)
         with refused("hold_not_found"):
             run(connection, "select * from get_hold(%s)", uuid4())
-    with logged_in(world, therapist) as connection, refused("not_allowed"):
-        run(connection, "select * from get_hold(%s)", mine)
+    for stranger in (therapist, other):
+        for function in ("get_hold", "book_hold", "release_hold"):
+            with logged_in(world, stranger) as connection, refused("not_allowed") as refusal:
+                run(connection, f"select * from {function}(%s)", mine)
+            # Whose it is is not for them.
+            assert refusal.detail == {"code": "not_allowed", "hold_id": str(mine)}
 
 
 @on_todays_supabase

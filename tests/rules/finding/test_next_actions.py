@@ -17,14 +17,17 @@ ACTIONS = {
     "complete_session": "select complete_session(%s)",
     "confirm_session": "select confirm_session(%s)",
     "mark_no_show": "select mark_no_show(%s)",
+    "refund_session": "select refund_session(%s, 'why')",
     "reopen_session": "select reopen_session(%s)",
     "reschedule_session": f"select reschedule_session(%s, '{TOMORROW}', '20:00')",
     "start_session": "select start_session(%s)",
+    "transfer_session": "select transfer_session(%s, '{other}')",
 }
 # What the status, the start or the caller's part in it refuses with.
 REFUSALS = {"invalid_transition", "not_allowed"}
 STATES = (
-    "request", "scheduled", "confirmed", "in_progress", "begun", "completed", "no_show", "cancelled", "undated",
+    "request", "scheduled", "confirmed", "in_progress", "begun", "completed", "no_show", "cancelled", "kept",
+    "refunded", "undated",
 )  # fmt: skip
 
 
@@ -40,6 +43,10 @@ def make_sessions(world: World) -> dict[str, UUID]:
     for state, function in (("in_progress", "start"), ("completed", "complete"), ("cancelled", "cancel")):
         world.run(f"select {function}_session(%s)", found[state])
     world.run("select mark_no_show(%s)", found["no_show"])
+    world.run("select cancel_session(%s, p_refund => false)", found["kept"])
+    begin(world.connection, found["refunded"], 340)
+    world.run("select mark_no_show(%s)", found["refunded"])
+    world.run("select refund_session(%s, 'goodwill')", found["refunded"])
     found["undated"] = world.scalar("insert into sessions (user_id, therapist_id) values (%s, %s) returning id",
                                     client, therapist)  # fmt: skip
     return found
@@ -50,14 +57,15 @@ def test_next_actions_are_what_is_not_refused(hosted_world: World) -> None:
     world = hosted_world
     found = make_sessions(world)
     people = dict(zip(("client", "therapist"), world.run("select user_id, therapist_id from sessions")[0], strict=True))
+    other = world.therapist()
     for caller in ("client", "therapist", "trusted"):
         with acting(world, OWNER) if caller == "trusted" else logged_in(world, people[caller]) as connection:
             for state, session in found.items():
                 ((said,),) = run(connection, "select next_actions from get_session(%s)", session)
-                allowed = [name for name in ACTIONS if ask(connection, name, session) not in REFUSALS]
+                allowed = [name for name in ACTIONS if ask(connection, name, session, other) not in REFUSALS]
                 assert said == allowed, (caller, state)
 
 
-def ask(connection: Any, name: str, session: UUID) -> str:
+def ask(connection: Any, name: str, session: UUID, other: UUID) -> str:
     with connection.transaction(force_rollback=True):
-        return outcome(lambda: run(connection, ACTIONS[name], session))
+        return outcome(lambda: run(connection, ACTIONS[name].format(other=other), session))

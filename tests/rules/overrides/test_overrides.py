@@ -137,6 +137,33 @@ def test_practice_moves_a_session_inside_the_notice(world: World) -> None:
     require_sound(world)
 
 
+def test_override_of_the_same_rules_again_is_on_record(world: World) -> None:
+    client, therapist = practice(world, "minimum_notice")
+    session_id = book(world, client, therapist, "minimum_notice")["id"]
+    there = {"session_id": session_id, "session_date": TOMORROW, "session_time": "17:00"}
+    again = {"overridden_rules": {"old": ["minimum_notice"], "new": ["minimum_notice"]}}
+    with writing(world, session_id) as written:
+        call(world.connection, "reschedule_session", **there, override=["minimum_notice"])
+    ((_, _, _, changes, _, _),) = written.audit
+    assert again.items() <= changes.items()
+    other = world.therapist()
+    call(world.connection, "set_policy", settings=Jsonb({"minimum_notice": "96 hours"}), therapist_id=other)
+    with writing(world, session_id) as written:
+        call(
+            world.connection, "transfer_session",
+            session_id=session_id, therapist_id=other, override=["minimum_notice"],
+        )  # fmt: skip
+        # No rule judges what is written directly, and the next function does again.
+        world.run("update sessions set title = 'else'")
+        later = "start_time = start_time + interval '5 minutes', end_time = end_time + interval '5 minutes'"
+        world.run(f"update sessions set {later}")
+    transferred, *written_directly = (changes for _, _, _, changes, _, _ in written.audit)
+    assert again.items() <= transferred.items()
+    assert not any("overridden_rules" in changes for changes in written_directly)
+    assert rules_of(world, session_id) == ["minimum_notice"]
+    require_sound(world)
+
+
 def test_moved_session_says_whether_hours_were_overridden(world: World) -> None:
     client, therapist = world.client(credits=1), world.therapist()
     session_id = world.book(client, therapist)["id"]

@@ -67,7 +67,7 @@ def test_walk_in_that_goes_on_takes_its_time(world: World) -> None:
     assert world.scalar("select count(*) from bookingdb.calendar where id = %s", session_id) == 1
     other = world.client(credits=1)
     with nothing_written(world), refused("booking_conflict"):
-        record(world, other, therapist, **ago(20))
+        record(world, other, therapist, **ago(20), duration_minutes=18)
     assert call(world.connection, "complete_session", session_id=session_id)["status"] == "completed"
     require_sound(world)
 
@@ -75,11 +75,11 @@ def test_walk_in_that_goes_on_takes_its_time(world: World) -> None:
 def test_walk_in_cannot_begin_in_time_off_or_a_hold(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     now = dt.datetime.now(dt.UTC)
-    off = call(world.connection, "add_time_off", therapist_id=therapist, start=now, end=now + DAY)["id"]
+    off = call(world.connection, "add_time_off", therapist_id=therapist, start=now - DAY, end=now + DAY)["id"]
     with nothing_written(world), refused("booking_conflict"):
         record(world, client, therapist, **ago(5), status="in_progress")
     # It took place all the same: what calendars said then does not count.
-    record(world, client, therapist, **ago(5))
+    record(world, client, therapist, **ago(65))
     world.run("select remove_time_off(%s)", off)
     require_sound(world)
 
@@ -130,6 +130,17 @@ def test_record_of_what_cannot_be_is_refused(world: World, given: dict[str, Any]
         calling("record_session", **{**people, "session_date": LAST_WEEK, "session_time": "10:00"} | given)(
             world.connection
         )
+
+
+@pytest.mark.parametrize("status", ["completed", "no_show"])
+def test_record_of_what_goes_on_is_not_of_what_is_over(world: World, status: str) -> None:
+    """It would leave its rest free, and both people could be booked in it."""
+    client, therapist = world.client(credits=2), world.therapist()
+    with nothing_written(world), refused("invalid_parameter") as refusal:
+        record(world, client, therapist, **ago(5), status=status)
+    assert refusal.detail["parameter"] == "p_status"
+    record(world, client, therapist, **ago(20), duration_minutes=20, status=status)
+    require_sound(world)
 
 
 def test_record_without_a_credit_is_refused(world: World) -> None:

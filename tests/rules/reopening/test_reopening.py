@@ -306,6 +306,26 @@ def test_therapist_reopens_what_takes_no_credit(hosted_world: World) -> None:
     assert world.violations() == []
 
 
+@on_supabase
+@pytest.mark.parametrize("ending", ["complete_session", "mark_no_show"])
+@pytest.mark.parametrize("function", ["cancel_session", "cancel_series"])
+def test_therapist_gives_no_credit_back_by_reopening(hosted_world: World, ending: str, function: str) -> None:
+    """What was over is for trusted callers to refund; what the therapist never ended gives its credit back."""
+    world = hosted_world
+    client, therapist = world.client(credits=2), world.therapist()
+    over, late = (world.book(client, therapist, time)["id"] for time in ("08:00", "10:00"))
+    begin(world.connection, over, 200)
+    begin(world.connection, late, 20)
+    with logged_in(world, therapist) as connection:
+        call(connection, ending, session_id=over)
+        call(connection, "reopen_session", session_id=over)
+        assert not call(connection, function, session_id=over)["refunded"]
+        assert call(connection, function, session_id=late)["refunded"]
+    assert world.balance(client) == 1
+    assert call(world.connection, "refund_session", session_id=over, reason="her fault")["credits_balance"] == 2
+    require_sound(world)
+
+
 @pytest.mark.parametrize(("who", "code"), [("therapist", "therapist_not_found"), ("client", "user_not_found")])
 def test_cancelled_session_of_somebody_who_left_stays_cancelled(world: World, who: str, code: str) -> None:
     client, therapist, session_id = booked(world, credits=2)

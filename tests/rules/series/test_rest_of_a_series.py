@@ -18,6 +18,7 @@ from tests.support.life import (
     DAY,
     LATER,
     at,
+    begin,
     book_series,
     call,
     cancel,
@@ -144,6 +145,30 @@ def test_series_is_cancelled_from_a_session_that_is_cancelled(world: World) -> N
     with nothing_written(world), refused("invalid_transition") as refusal:
         rows(world.connection, "cancel_series", session_id=ids[1])
     assert refusal.detail["session_id"] == str(ids[1])
+    require_sound(world)
+
+
+@on_todays_supabase
+@pytest.mark.parametrize("who", ["client", "therapist", "trusted"])
+@pytest.mark.parametrize("status", ["scheduled", "in_progress"])
+def test_series_is_cancelled_from_a_session_that_has_begun(hosted_world: World, who: str, status: str) -> None:
+    """Whoever can cancel it does; the client leaves it out, as one that is over."""
+    world = hosted_world
+    client, therapist = world.client(credits=4), world.therapist()
+    ids = booked(world, client, therapist)
+    for number, session_id in enumerate(ids[:2]):
+        begin(world.connection, session_id, 90 - 60 * number)
+        if status == "in_progress":
+            call(world.connection, "start_session", session_id=session_id)
+    left = 2 if who == "client" else 0
+    with logged_in(world, client if who == "client" else therapist) as connection:
+        answer = rows(world.connection if who == "trusted" else connection, "cancel_series", session_id=ids[0])
+    assert [row["id"] for row in answer] == ids[left:]
+    assert statuses(world, ids) == [status] * left + ["cancelled"] * (4 - left)
+    assert world.balance(client) == 4 - left
+    if who == "client":
+        with logged_in(world, client) as connection, nothing_written(world), refused("invalid_transition"):
+            rows(connection, "cancel_series", session_id=ids[0])
     require_sound(world)
 
 

@@ -108,6 +108,20 @@ def test_repeated_series_names_the_same_as_skipped(world: World) -> None:
     require_sound(world)
 
 
+@pytest.mark.parametrize("on_conflict", ["skip", "fail"])
+def test_repeated_series_numbers_what_is_left_as_before(world: World, on_conflict: str) -> None:
+    client, therapist = world.client(credits=5), world.therapist()
+    if on_conflict == "skip":
+        world.book(world.client(credits=1), therapist, session_date=LATER + WEEK)
+    again = partial(skipping, world, client, therapist, idempotency_key="key", on_conflict=on_conflict)
+    first = again()
+    world.run("delete from sessions where id = %s", first[0]["id"])
+    assert again() == first[1:]
+    # An answer from before outcomes were kept has those that are left.
+    world.run("update bookingdb.idempotency_keys set result = null")
+    assert [row["id"] for row in again()] == [row["id"] for row in first[1:] if row["id"]]
+
+
 def test_series_that_fails_says_that_all_are_booked(world: World) -> None:
     answer = skipping(world, world.client(credits=4), world.therapist(), on_conflict="fail")
     assert outcomes(answer) == [(number, "booked", None) for number in range(1, 5)]
