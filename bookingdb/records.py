@@ -400,6 +400,7 @@ class RemovedRecords(Record):
         external_events: appointments of other calendars that were over.
         events: handled events.
         refusals: traces of refusals.
+        lapsed_sessions: sessions that waited for approval too long, and are cancelled.
     """
 
     idempotency_keys: int
@@ -410,6 +411,7 @@ class RemovedRecords(Record):
     external_events: int
     events: int
     refusals: int
+    lapsed_sessions: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

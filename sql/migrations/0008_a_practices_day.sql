@@ -225,8 +225,9 @@ create type bookingdb.named_person as (
 );
 
 alter type bookingdb.removed_records add attribute refusals integer;
+alter type bookingdb.removed_records add attribute lapsed_sessions integer;
 
--- Its result has a column more, and so it is made anew.
+-- Its result has columns more, and so it is made anew.
 drop function if exists public.housekeeping(integer, boolean);
 
 -- They have another parameter now.

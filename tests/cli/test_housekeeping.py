@@ -16,7 +16,7 @@ from tests.support.commands import answer, bookingdb, done
 
 NOTHING = {
     "idempotency_keys": 0, "holds": 0, "held_times": 0, "session_times": 0, "time_off": 0, "external_events": 0,
-    "events": 0, "refusals": 0,
+    "events": 0, "refusals": 0, "lapsed_sessions": 0,
 }  # fmt: skip
 WAITING = "select count(*) from pg_stat_activity where application_name = 'bookingdb' and wait_event_type = 'Lock'"
 HANDLED = (

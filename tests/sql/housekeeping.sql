@@ -7,7 +7,7 @@ select pg_temp.is_declared($$
     housekeeping(p_limit integer default 1000, p_dry_run boolean default false)
     returns table (
         idempotency_keys integer, holds integer, held_times integer, session_times integer, time_off integer,
-        external_events integer, events integer, refusals integer
+        external_events integer, events integer, refusals integer, lapsed_sessions integer
     )
     language plpgsql volatile security invoker
 $$);
@@ -31,7 +31,7 @@ select results_eq(
 );
 select results_eq(
     'select h.* from public.housekeeping(10000) as h',
-    $$ values (0, 0, 0, 0, 0, 0, 0, 0) $$,
+    $$ values (0, 0, 0, 0, 0, 0, 0, 0, 0) $$,
     'done again it finds nothing'
 );
 

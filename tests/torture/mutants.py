@@ -263,6 +263,50 @@ MUTANTS = (
         "test_id_of_something_else_is_refused_by_the_table",
     ),
     Mutant(
+        "the grace that an approval keeps", _function("approve_session"),
+        "v_session.free_cancellation_until > v_free_until", "false",
+        "test_grace_of_a_request_outlasts_its_approval",
+    ),
+    Mutant(
+        "the practice's move, which the audit log knows", _function("move_cancellation_terms"),
+        "a.actor is distinct from a.user_id::text", "false", "test_grace_outlasts_a_move_that_needed_none",
+    ),
+    Mutant(
+        "the mark of a lapse", _function("record_session_change"),
+        " and c.external_source = 'lapsed'", "", "test_cancellation_is_no_lapse_whatever_its_reason",
+    ),
+    Mutant(
+        "the actor of a lapse in the ledger", _function("lapse_sessions"),
+        "v_session, null, 'bookingdb'", "v_session", "test_lapse_is_nobodys_act_in_every_record",
+    ),
+    Mutant(
+        "the wait for approval ends at the start", _function("keep_times_together"),
+        "            new.approval_until := new.start_time;\n        end if;\n        return new;",
+        "            null;\n        end if;\n        return new;", "test_wait_ends_at_the_start",
+    ),
+    Mutant(
+        "the calendar row of a request, which lapses first", _function("times_over"),
+        "                and k.expires_at is null\n", "", "test_housekeeping_finds_what_lapsed_long_ago",
+    ),
+    Mutant(
+        "a client's sessions that an old snapshot hides", _function("mark_limited_booking"),
+        "        if v_is_old then", "        if false then", "test_limit_of_one_counts_sessions_with_others",
+    ),
+    Mutant(
+        "a therapist's sessions that an old snapshot hides", _function("mark_limited_booking"),
+        "v_is_old and p_policy.therapist_id is not null", "false", "test_new_default_limit_counts_bookings_in_flight",
+    ),
+    Mutant(
+        "the proof that what is taken is taken by the same", _function("require_current_calendar"),
+        "select r.period from unnest(v_taken) as r (period)\n            ) as t",
+        "select r.period from unnest(v_taken) as r (period) where false\n            ) as t",
+        "test_limit_of_one_counts_sessions_with_others",
+    ),
+    Mutant(
+        "how many sessions a client has elsewhere", _function("require_client_limits"),
+        " - 'count'", "", "test_therapist_is_not_told_what_the_client_has_elsewhere",
+    ),
+    Mutant(
         "the cancellation terms of a direct move", _function("times_together"),
         "        if v_new.free_cancellation_until is distinct",
         "        if v_new.free_cancellation_until is not distinct",

@@ -43,7 +43,7 @@ begin
         where o.id is distinct from p_except_id;
     end if;
 
-    -- A week as full_times() counts it: sessions that took place, too.
+    -- A week as full_times() counts it: sessions that took place, too, and requests that can be approved.
     if v_count < v_limit is not false and p_policy.maximum_client_sessions_per_week < 1000 then
         v_rule := 'maximum_client_sessions_per_week';
         v_limit := p_policy.maximum_client_sessions_per_week;
@@ -62,7 +62,7 @@ begin
                 and s.start_time >= lower(v_week)
                 and s.start_time < upper(v_week)
                 and s.status <> 'cancelled'
-                and (s.approval_until is null or s.approval_until > v_now)
+                and (s.status <> 'pending_approval' or least(s.approval_until, s.start_time) > v_now)
             union all
             -- The first condition on the kind is that of the index.
             select c.id

@@ -23,14 +23,14 @@ begin
     from (
         select n.rule, n.first_date, n.days
         from (
-            -- Sessions that took place count; cancelled ones do not, nor those that waited for approval too long.
+            -- Sessions that took place count; cancelled ones do not, nor those that nobody can approve any more.
             select (s.start_time at time zone p_policy.time_zone)::date as local_date
             from public.sessions as s
             where s.therapist_id = p_policy.therapist_id
                 and s.start_time > lower(p_span) - interval '192 hours'
                 and s.start_time < upper(p_span) + interval '192 hours'
                 and s.status <> 'cancelled'
-                and (s.approval_until is null or s.approval_until > clock_timestamp())
+                and (s.status <> 'pending_approval' or least(s.approval_until, s.start_time) > clock_timestamp())
                 and s.id is distinct from p_except_id
             union all
             select (lower(c.period) at time zone p_policy.time_zone)::date

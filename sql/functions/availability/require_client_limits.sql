@@ -12,11 +12,15 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_exceeded constant jsonb := bookingdb.exceeded_client_limit(
+    v_exceeded jsonb := bookingdb.exceeded_client_limit(
         p_policy, p_client_id, p_period, p_except_id, p_is_new
     );
 begin
     if v_exceeded is not null then
+        -- A therapist learns nothing of what the client has with others.
+        if not bookingdb.caller_is_trusted() and bookingdb.actor_id() is distinct from p_client_id then
+            v_exceeded := v_exceeded - 'count';
+        end if;
         perform bookingdb.raise_error('client_limit', bookingdb.period_context(
             p_policy.therapist_id, p_period
         ) || v_exceeded);

@@ -83,7 +83,7 @@ begin
 
     -- Sessions with others may have been booked meanwhile.
     if least(v_policy.maximum_open_sessions, v_policy.maximum_client_sessions_per_week) < 1000 then
-        perform bookingdb.mark_limited_booking(v_policy, v_hold.user_id);
+        perform bookingdb.mark_limited_booking(v_policy, v_hold.user_id, v_period);
         perform bookingdb.require_client_limits(v_policy, v_hold.user_id, v_period, p_hold_id, true);
     end if;
 

@@ -34,7 +34,7 @@ begin
             p_policy, p_period, v_session_id, p_override || case when not p_with_hours then 'hours' end,
             p_user_id, true
         );
-        perform bookingdb.mark_limited_booking(p_policy, p_user_id);
+        perform bookingdb.mark_limited_booking(p_policy, p_user_id, p_period);
     end if;
     return bookingdb.write_session(
         v_session_id, p_user_id, p_policy, p_session_date, p_session_time, p_time_zone, p_period, p_session_type,

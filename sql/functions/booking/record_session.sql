@@ -80,7 +80,7 @@ begin
     else
         perform bookingdb.require_no_other_session(v_session);
     end if;
-    perform bookingdb.mark_limited_booking(v_policy, p_user_id);
+    perform bookingdb.mark_limited_booking(v_policy, p_user_id, tstzrange(v_session.start_time, v_session.end_time));
 
     -- 7. The credit, the session, and what was answered.
     v_booked := bookingdb.write_session(

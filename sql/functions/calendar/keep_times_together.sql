@@ -12,7 +12,11 @@ begin
         elsif new.approval_until is not null then
             new.approval_until := null;
         end if;
-        return bookingdb.times_together(null, new);
+        new := bookingdb.times_together(null, new);
+        if new.approval_until > new.start_time then
+            new.approval_until := new.start_time;
+        end if;
+        return new;
     end if;
     -- A session waits from when it is written so; who writes its end decides it.
     if new.status = 'pending_approval' and new.status is distinct from old.status then
@@ -26,16 +30,27 @@ begin
     if (new.scheduled_date, new.scheduled_time, new.time_zone, new.start_time, new.end_time, new.duration_minutes)
         is distinct from
         (old.scheduled_date, old.scheduled_time, old.time_zone, old.start_time, old.end_time, old.duration_minutes) then
-        return bookingdb.times_together(old, new);
-    end if;
-    -- A limit that is written, and moves with nothing, stands for itself.
-    if old.cancellation_notice is not null
+        new := bookingdb.times_together(old, new);
+    -- A limit that is written, and moves with nothing, stands for itself. (A transfer writes both.)
+    elsif old.cancellation_notice is not null
+        and new.therapist_id is not distinct from old.therapist_id
         and new.free_cancellation_until is distinct from old.free_cancellation_until then
         new.cancellation_notice := nullif(new.cancellation_notice, old.cancellation_notice);
+    end if;
+    -- Nobody approves what has begun. What its start alone had ended waits anew after a move.
+    if new.approval_until is not null then
+        if new.approval_until = old.start_time
+            and new.approval_until = old.approval_until
+            and new.start_time > old.start_time then
+            new.approval_until := bookingdb.approval_until(new.therapist_id);
+        end if;
+        if new.approval_until > new.start_time then
+            new.approval_until := new.start_time;
+        end if;
     end if;
     return new;
 end;
 $function$;
 
 comment on function bookingdb.keep_times_together() is
-'Trigger (BEFORE, per row) on sessions written directly: their times agree (times_together).';
+'Trigger (BEFORE, per row) on sessions written directly: their times agree (times_together), and they wait for approval until their start at the latest.';

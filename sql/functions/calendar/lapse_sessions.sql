@@ -28,9 +28,13 @@ begin
         continue when (bookingdb.last_charge(v_session.id)).credits > 0
             and not bookingdb.try_lock_people(array[v_session.user_id]);
 
-        delete from bookingdb.calendar as c
+        -- The mark tells record_session_change() of a lapse. Nobody else can make it, and sync_calendar() removes the
+        -- row.
+        update bookingdb.calendar as c
+        set external_source = 'lapsed'
         where c.id = v_session.id and c.kind = 'session';
-        perform bookingdb.return_credit(v_session);
+        continue when not found;
+        perform bookingdb.return_credit(v_session, null, 'bookingdb');
         update public.sessions as s
         set status = 'cancelled',
             cancellation_reason = 'lapsed',
@@ -50,4 +54,4 @@ end;
 $function$;
 
 comment on function bookingdb.lapse_sessions(uuid[], boolean) is
-'Cancels sessions that waited for approval too long, but for those that somebody has locked, and returns how many. Raises: busy (p_all, and one was locked).';
+'Cancels sessions that waited for approval too long, as nobody''s act, but for those that somebody has locked, and returns how many. Raises: busy (p_all, and one was locked).';

@@ -22,7 +22,7 @@ declare
 begin
     -- Asked here, too: the call would be 0.8 % of a booking.
     if v_is_limited then
-        perform bookingdb.mark_limited_booking(p_policy, p_client_id);
+        perform bookingdb.mark_limited_booking(p_policy, p_client_id, p_period);
     end if;
 
     -- The short way is one statement: both people are there and the calendar is empty, as almost always. Under the

@@ -6,12 +6,14 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_now constant timestamptz := clock_timestamp();
     v_period constant tstzrange := tstzrange(p_session.start_time, p_session.end_time);
 begin
     -- No constraint arbitrates what is over: a mark tells older snapshots that somebody has a session there now.
     perform bookingdb.mark_rules_changed(array_remove(array[p_session.therapist_id, p_session.user_id], null));
 
-    -- A session lasts a week at most. One that was missed or cancelled took nobody's time.
+    -- A session lasts a week at most. One that was missed, cancelled or never approved took
+    -- nobody's time.
     if exists (
         select from public.sessions as s
         where s.therapist_id = p_session.therapist_id
@@ -20,6 +22,7 @@ begin
             and s.end_time > p_session.start_time
             and s.id <> p_session.id
             and (s.status = 'completed' or bookingdb.occupies_time(s.status))
+            and (s.status <> 'pending_approval' or least(s.approval_until, s.start_time) > v_now)
     ) then
         perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(p_session.therapist_id, v_period));
     end if;
@@ -31,6 +34,7 @@ begin
             and s.end_time > p_session.start_time
             and s.id <> p_session.id
             and (s.status = 'completed' or bookingdb.occupies_time(s.status))
+            and (s.status <> 'pending_approval' or least(s.approval_until, s.start_time) > v_now)
     ) then
         perform bookingdb.raise_error('client_conflict', bookingdb.period_context(p_session.therapist_id, v_period));
     end if;

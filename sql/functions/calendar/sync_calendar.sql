@@ -100,7 +100,7 @@ begin
     loop
         v_period := tstzrange(v_session.start_time, v_session.end_time);
         v_policy := bookingdb.policy_of(v_session.therapist_id);
-        perform bookingdb.mark_limited_booking(v_policy, v_session.user_id);
+        perform bookingdb.mark_limited_booking(v_policy, v_session.user_id, v_period);
         -- Where only the client changed, the therapist keeps the time, with the buffers it was given.
         if v_session.blocked is null then
             if current_setting('transaction_isolation') <> 'read committed' then

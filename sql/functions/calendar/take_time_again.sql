@@ -24,7 +24,7 @@ begin
     -- The time was agreed once. Hours and limits do not count again; the calendar counts as it does for direct writers.
     v_period := tstzrange(p_session.start_time, p_session.end_time);
     v_policy := bookingdb.policy_of(p_session.therapist_id);
-    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id);
+    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id, v_period);
     if p_session.therapist_id is not null
         and not bookingdb.is_free(v_policy, v_period, p_session.id, false, false) then
         perform bookingdb.raise_error('booking_conflict', bookingdb.period_context(p_session.therapist_id, v_period));

@@ -3,7 +3,8 @@ create or replace function bookingdb.open_grace_lot(
     p_debit bookingdb.ledger,
     p_kind text,
     p_lot public.user_credits,
-    p_reason text default null
+    p_reason text,
+    p_actor text
 )
 returns void
 language plpgsql
@@ -22,7 +23,7 @@ begin
         user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason
     )
     values (
-        p_debit.user_id, v_grace_id, p_session.id, p_kind, -p_debit.amount, -p_debit.amount, bookingdb.actor(),
+        p_debit.user_id, v_grace_id, p_session.id, p_kind, -p_debit.amount, -p_debit.amount, p_actor,
         p_debit.charge, p_debit.part, p_reason
     );
     perform bookingdb.write_credits_event(
@@ -50,5 +51,7 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.open_grace_lot(public.sessions, bookingdb.ledger, text, public.user_credits, text) is
+comment on function bookingdb.open_grace_lot(
+    public.sessions, bookingdb.ledger, text, public.user_credits, text, text
+) is
 'Returns what a debit took from p_lot (NULLs: it is gone), which has expired, in a lot that the client has time to spend. Caller holds: the client''s lock. Raises: busy.';

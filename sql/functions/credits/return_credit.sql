@@ -1,4 +1,8 @@
-create or replace function bookingdb.return_credit(p_session public.sessions, p_reason text default null)
+create or replace function bookingdb.return_credit(
+    p_session public.sessions,
+    p_reason text default null,
+    p_actor text default null
+)
 returns boolean
 language plpgsql
 volatile
@@ -6,6 +10,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_actor constant text := coalesce(p_actor, bookingdb.actor());
     -- Credits that come back after the session are goodwill.
     v_kind constant text := case when p_session.status in ('completed', 'no_show') then 'goodwill' else 'refund' end;
     v_last bookingdb.ledger;
@@ -71,14 +76,14 @@ begin
                 )
             ) then
             -- A lot that was revoked has no grace. A balance that only a direct writer can make has no room for more.
-            perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot, p_reason);
+            perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot, p_reason, v_actor);
         else
             insert into bookingdb.ledger (
                 user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason
             )
             values (
                 v_lot.user_id, v_lot.id, p_session.id, v_kind, -v_debit.amount, v_lot.credits_balance - v_debit.amount,
-                bookingdb.actor(), v_debit.charge, v_debit.part, p_reason
+                v_actor, v_debit.charge, v_debit.part, p_reason
             );
             perform bookingdb.write_credits_event(
                 'credits.refunded', v_lot.user_id, v_lot.id, -v_debit.amount, p_session.id
@@ -94,7 +99,7 @@ begin
                 -- The payment was taken back meanwhile, so what is returned is revoked, too.
                 insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
                 values (
-                    v_lot.user_id, v_lot.id, 'revocation', v_debit.amount, v_lot.credits_balance, bookingdb.actor(),
+                    v_lot.user_id, v_lot.id, 'revocation', v_debit.amount, v_lot.credits_balance, v_actor,
                     'refund to a lot that is ' || v_lot.status
                 );
                 perform bookingdb.write_credits_event('credits.revoked', v_lot.user_id, v_lot.id, v_debit.amount);
@@ -113,5 +118,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.return_credit(public.sessions, text) is
-'Returns a session''s credits once, with a reason for the ledger. Says whether there were any to return. Caller holds: the locks of the session and the client. Raises: busy.';
+comment on function bookingdb.return_credit(public.sessions, text, text) is
+'Returns a session''s credits once, with a reason and an actor (NULL: the caller) for the ledger. Says whether there were any. Caller holds: the locks of the session and the client. Raises: busy.';

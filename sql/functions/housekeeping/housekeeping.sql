@@ -14,6 +14,7 @@ declare
     v_limit constant integer := case when not p_dry_run then p_limit end;
     v_before timestamptz;
     v_places tid[];
+    v_lapsed_ids uuid[];
     v_removed bookingdb.removed_records;
 begin
     perform bookingdb.authorise_trusted();
@@ -81,10 +82,10 @@ begin
         get diagnostics v_removed.refusals = row_count;
     end if;
 
+    v_lapsed_ids := array(select l.id from bookingdb.lapsed_sessions(v_limit) as l (id));
+    v_removed.lapsed_sessions := cardinality(v_lapsed_ids);
     if not p_dry_run then
-        perform bookingdb.lapse_sessions(array(
-            select l.id from bookingdb.lapsed_sessions(v_limit) as l (id)
-        ), false);
+        v_removed.lapsed_sessions := bookingdb.lapse_sessions(v_lapsed_ids, false);
     end if;
 
     v_removed.session_times := bookingdb.remove_times('session', v_before, v_limit, p_dry_run);

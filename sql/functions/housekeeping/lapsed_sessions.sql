@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- An index of what expires would cost every booking, which expires never. Past sessions wait for nobody's time.
+    -- An index of what expires would cost every booking, which expires never.
     return query
     select c.id
     from bookingdb.therapists_in_calendar() as t (id)
@@ -14,7 +14,6 @@ begin
         select k.id
         from bookingdb.calendar as k
         where k.therapist_id = t.id
-            and k.blocked && tstzrange(clock_timestamp() - interval '24 hours', null)
             and k.kind in ('session', 'hold')
             and k.kind = 'session'
             and k.expires_at <= clock_timestamp()
@@ -25,4 +24,4 @@ end;
 $function$;
 
 comment on function bookingdb.lapsed_sessions(integer) is
-'Returns sessions to come, or of the last day, that waited for approval too long. At most p_limit (NULL: all).';
+'Returns sessions that waited for approval too long. At most p_limit (NULL: all).';

@@ -35,10 +35,24 @@ begin
     p_session.free_cancellation_until := bookingdb.add_elapsed(p_new_start, -v_notice);
 
     -- 3. Nobody who moves a session worsens the other side's right: the client keeps the old limit. After a move by
-    -- somebody (no zone's new rules) they get a grace, which outlasts their own moves. No session is cancelled after
-    -- its start.
+    -- somebody (no zone's new rules) they get a grace, which outlasts their own moves: the audit log knows since when.
+    -- No session is cancelled after its start.
     if p_part = 'client' then
-        v_limit := case when p_session.cancellation_notice is not null then v_limit end;
+        v_limit := greatest(
+            case when p_session.cancellation_notice is not null then v_limit end,
+            bookingdb.add_elapsed(
+                (
+                    select max(a.created_at)
+                    from public.booking_audit_log as a
+                    where a.session_id = p_session.id
+                        and a.actor is distinct from a.user_id::text
+                        and a.changes ?| array[
+                            'scheduled_date', 'scheduled_time', 'time_zone', 'duration_minutes', 'therapist_id'
+                        ]
+                ),
+                p_policy.moved_cancellation_grace
+            )
+        );
     else
         v_limit := greatest(
             v_limit,

@@ -47,10 +47,13 @@ begin
         if v_changes = '{}' then
             return null;
         end if;
-        -- A lapse is nobody's act, whoever's booking found it. (NULL would not end the condition.)
+        -- A lapse is nobody's act, whoever's booking found it: lapse_sessions() has marked it. (NULL would not end the
+        -- condition.)
         if (old.approval_until <= clock_timestamp()) is true
-            and new.cancellation_reason = 'lapsed'
-            and not bookingdb.caller_is_trusted() then
+            and exists (
+                select from bookingdb.calendar as c
+                where c.id = new.id and c.kind = 'session' and c.external_source = 'lapsed'
+            ) then
             v_actor := 'bookingdb';
         end if;
         if new.status is distinct from old.status then

@@ -13,6 +13,7 @@ declare
     v_session public.sessions;
     v_answer bookingdb.idempotency_keys;
     v_charge bookingdb.session_charge;
+    v_free_until timestamptz;
     v_balance integer;
 begin
     perform bookingdb.authorise_anyone();
@@ -60,11 +61,21 @@ begin
         set expires_at = null
         where c.id = v_session.id and c.kind = 'session';
     end if;
+    -- What a move or a transfer by the practice granted meanwhile is not taken back.
+    v_free_until := bookingdb.free_cancellation_until(
+        bookingdb.policy_of(v_session.therapist_id), v_session.start_time
+    );
+    if v_session.free_cancellation_until > v_free_until then
+        v_free_until := v_session.free_cancellation_until;
+    else
+        v_session.cancellation_notice := null;
+    end if;
     update public.sessions as s
     set status = 'scheduled',
         approval_until = null,
         credits_charged = coalesce(v_charge.credits, 1),
-        free_cancellation_until = bookingdb.free_cancellation_until(bookingdb.policy_of(s.therapist_id), s.start_time),
+        free_cancellation_until = v_free_until,
+        cancellation_notice = v_session.cancellation_notice,
         updated_at = now()
     where s.id = v_session.id;
     if not found then

@@ -22,6 +22,7 @@ declare
     v_changes_week boolean;
     v_overridden_rules text[];
 begin
+    perform bookingdb.require_wait(p_session, null);
     -- A session that is over, or has begun, does not move.
     if 'reschedule_session' <> all (bookingdb.next_actions(p_session, p_part)) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
@@ -29,7 +30,6 @@ begin
             'start_time', bookingdb.iso_utc(p_session.start_time)
         ));
     end if;
-    perform bookingdb.require_wait(p_session, null);
 
     -- All rules of a booking apply.
     perform bookingdb.require_people(p_session.therapist_id, p_session.user_id);
@@ -51,7 +51,7 @@ begin
             v_policy, v_period, p_session.id, p_override, case when v_changes_week then p_session.user_id end, false
         );
     end if;
-    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id);
+    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id, v_period);
     if v_changes_week then
         perform bookingdb.require_client_limits(v_bound, p_session.user_id, v_period, p_session.id, false);
     end if;

@@ -16,6 +16,8 @@ begin
             -- A session without a start is neither too early nor too late.
             and (p_session.start_time > v_now + t.earliest) is not true
             and (t.is_until_start and p_session.start_time <= v_now) is not true
+            -- What waited for approval too long can only be cancelled.
+            and (t.function_name = 'cancel_session' or (p_session.approval_until <= v_now) is not true)
             and (
                 t.function_name <> 'approve_session'
                 or (

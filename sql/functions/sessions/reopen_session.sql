@@ -57,8 +57,9 @@ begin
         perform bookingdb.take_time_again(v_reopened);
     end if;
 
-    -- A credit that a late cancellation kept is not taken twice; a request is charged when it is approved.
-    if v_charge.is_returned and v_reopened.status <> 'pending_approval' then
+    -- A credit that a late cancellation kept is not taken twice. A request that cost none is charged when it is
+    -- approved.
+    if v_charge.is_returned then
         v_reopened.credits_charged := greatest(v_session.credits_charged, 1);
         for v_credit_part in 1 .. v_reopened.credits_charged loop
             perform bookingdb.take_credit(v_session.user_id, v_session.id, v_credit_part, false);

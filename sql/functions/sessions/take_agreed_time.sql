@@ -31,7 +31,7 @@ begin
     v_policy := bookingdb.policy_of(p_session.therapist_id);
     v_policy.buffer_before_minutes := extract(epoch from lower(p_old.period) - lower(p_old.blocked))::integer / 60;
     v_policy.buffer_after_minutes := extract(epoch from upper(p_old.blocked) - upper(p_old.period))::integer / 60;
-    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id);
+    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id, v_period);
     if p_session.therapist_id is not null
         and not bookingdb.is_free(v_policy, v_period, p_session.session_id, false, false) then
         return 'booking_conflict';

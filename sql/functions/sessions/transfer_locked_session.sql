@@ -45,7 +45,7 @@ begin
             v_policy, v_period, p_session.id, p_override, p_session.user_id, true
         );
     end if;
-    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id);
+    perform bookingdb.mark_limited_booking(v_policy, p_session.user_id, v_period);
     perform bookingdb.require_client_limits(v_bound, p_session.user_id, v_period, p_session.id, true);
 
     delete from bookingdb.calendar as c

@@ -12,7 +12,19 @@ from tests.support import TOMORROW, World, run
 from tests.support.callers import logged_in
 from tests.support.connections import LEVELS, in_level
 from tests.support.interleaving import holding, session_of, waiting
-from tests.support.life import HOUR, LATER, at, call, cancel, hold, move, request_session, require_sound, set_policy
+from tests.support.life import (
+    HOUR,
+    LATER,
+    at,
+    begin,
+    call,
+    cancel,
+    hold,
+    move,
+    request_session,
+    require_sound,
+    set_policy,
+)
 from tests.support.races import Call, booking, calling, holding_slot, status_of
 from tests.support.races import writing as written_by
 from tests.support.refusals import nothing_written, outcome, refused
@@ -38,6 +50,11 @@ class Scene:
         """Let the wait be over."""
         past = "update sessions set approval_until = clock_timestamp() - interval '1 second' where id = %s"
         self.world.run(past, self.request)
+
+    def charge(self) -> None:
+        """Let the session be charged, and wait all the same."""
+        self.approve()
+        self.world.run("update sessions set status = 'pending_approval' where id = %s", self.request)
 
     def approve(self) -> Any:
         return call(self.world.connection, "approve_session", session_id=self.request)
@@ -162,6 +179,112 @@ def test_strangers_booking_leaves_no_name_in_the_audit_log(supabase_world: World
     assert [actor for *_, actor, _ in written.audit] == ["bookingdb"]
 
 
+def test_lapse_is_nobodys_act_in_every_record(supabase_world: World) -> None:
+    scene = Scene(supabase_world)
+    scene.charge()
+    scene.lapse()
+    with logged_in(scene.world, scene.bob) as connection, writing(scene.world, scene.request) as written:
+        booking(scene.bob, scene.grace)(connection)
+    assert [actor for *_, actor, _ in written.audit] == ["bookingdb"]
+    refunds = "select actor from bookingdb.ledger where session_id = %s and kind = 'refund'"
+    assert scene.world.run(refunds, scene.request) == [("bookingdb",)]
+    require_sound(scene.world)
+
+
+@pytest.mark.parametrize("lot", ["expired", "revoked"])
+def test_credit_of_a_lapse_comes_back_as_nobodys_act(scene: Scene, lot: str) -> None:
+    scene.charge()
+    scene.world.run(
+        "update user_credits set expires_at = now() where user_id = %s" if lot == "expired"
+        else "update user_credits set status = 'revoked' where user_id = %s", scene.ada,
+    )  # fmt: skip
+    scene.lapse()
+    newest = scene.world.scalar("select max(id) from bookingdb.ledger")
+    scene.world.book(scene.bob, scene.grace)
+    actors = scene.world.run(
+        "select distinct actor from bookingdb.ledger where id > %s and user_id = %s", newest, scene.ada
+    )
+    assert actors == [("bookingdb",)]
+
+
+@pytest.mark.parametrize("caller", ["trusted", "housekeeping"])
+def test_lapse_found_by_a_trusted_caller_is_nobodys_act(scene: Scene, caller: str) -> None:
+    scene.lapse()
+    with writing(scene.world, scene.request) as written:
+        if caller == "trusted":
+            scene.world.book(scene.bob, scene.grace)
+        else:
+            scene.world.run("select * from housekeeping()")
+    assert [actor for *_, actor, _ in written.audit] == ["bookingdb"]
+
+
+def test_cancellation_is_no_lapse_whatever_its_reason(supabase_world: World) -> None:
+    scene = Scene(supabase_world)
+    scene.lapse()
+    with logged_in(scene.world, scene.grace) as connection, writing(scene.world, scene.request) as written:
+        call(connection, "cancel_session", session_id=scene.request, reason="lapsed")
+    assert [actor for *_, actor, _ in written.audit] == [str(scene.grace)]
+    # Nor is a direct writer's.
+    other = request_session(scene.world.connection, scene.ada, scene.grace, at(14))
+    scene.world.run("update sessions set approval_until = '-infinity' where id = %s", other)
+    with writing(scene.world, other) as written:
+        scene.world.run("update sessions set status = 'cancelled', cancellation_reason = 'lapsed' where id = %s", other)
+    assert "bookingdb" not in [actor for *_, actor, _ in written.audit]
+
+
+def test_lapsed_session_can_only_be_cancelled(scene: Scene) -> None:
+    def actions() -> Any:
+        return call(scene.world.connection, "get_session", session_id=scene.request)["next_actions"]
+
+    assert actions() == ["approve_session", "cancel_session", "reschedule_session"]
+    scene.lapse()
+    assert actions() == ["cancel_session"]
+    assert not cancel(scene.world, scene.request)
+
+
+def test_wait_ends_at_the_start(scene: Scene) -> None:
+    """Nobody approves what has begun, and the client cannot cancel it."""
+    world = scene.world
+    set_policy(world, scene.grace, approval_lifetime="5 days")
+    soon = request_session(world.connection, scene.bob, scene.grace, at(14))
+    starts = "select approval_until = start_time, c.expires_at = s.start_time"
+    starts += " from sessions as s join bookingdb.calendar as c using (id) where id = %s"
+    assert world.run(starts, soon) == [(True, True)]
+    # A start that is moved away gives the lifetime again; one that is moved near takes it.
+    move(world, soon, "14:00", LATER)
+    assert world.run(starts, soon) == [(False, False)]
+    left = world.scalar("select approval_until - now() from sessions where id = %s", soon)
+    assert abs(left - 120 * HOUR) < dt.timedelta(minutes=1)
+    move(world, soon, "16:00")
+    assert world.run(starts, soon) == [(True, True)]
+    world.run("update sessions set approval_until = 'infinity' where id = %s", soon)
+    assert world.run(starts, soon) == [(True, True)]
+    begin(world.connection, soon)
+    world.run("select * from housekeeping()")
+    assert status_of(world, soon) == "cancelled"
+    require_sound(world)
+
+
+@pytest.mark.parametrize("lifetime", ["2 days", "3650 days"])
+def test_request_that_nobody_approved_took_no_time(world: World, lifetime: str) -> None:
+    ada, bob, grace = world.client(credits=5), world.client(credits=5), world.therapist()
+    limits = {"maximum_sessions_per_day": 1, "maximum_client_sessions_per_week": 1}
+    set_policy(world, grace, approval_lifetime=lifetime, **limits)
+    request = request_session(world.connection, ada, grace, at(10))
+    begin(world.connection, request, 180)
+    start = world.scalar("select start_time from sessions where id = %s", request).astimezone(dt.UTC)
+    given = {"therapist_id": grace, "session_date": start.date(), "session_time": start.time(), "time_zone": "UTC"}
+    call(world.connection, "record_session", user_id=bob, **given)
+    later = dt.datetime.now(dt.UTC) + HOUR
+    asked = "select (bookingdb.exceeded_client_limit(bookingdb.policy_of(%s), %s, tstzrange(%s, %s), null, true))"
+    assert world.scalar(asked, grace, ada, later, later + HOUR) is None
+    full = "select count(*) from bookingdb.full_times(bookingdb.policy_of(%s), tstzrange(now(), now(), '[]'), null)"
+    assert world.scalar(full, grace) == 1
+    world.run("delete from sessions where user_id = %s", bob)
+    assert world.scalar(full, grace) == 0
+    assert world.violations() == []
+
+
 def test_lapsed_session_counts_towards_no_limit(scene: Scene) -> None:
     set_policy(
         scene.world, scene.grace,
@@ -178,16 +301,40 @@ def test_housekeeping_cancels_what_lapsed(scene: Scene) -> None:
     scene.world.run("select * from housekeeping()")
     assert status_of(scene.world, scene.request) == "pending_approval"
     scene.lapse()
+    counted = "select lapsed_sessions from housekeeping(p_dry_run => %s)"
     with nothing_written(scene.world):
-        scene.world.run("select * from housekeeping(p_dry_run => true)")
-    scene.world.run("select * from housekeeping()")
+        assert scene.world.scalar(counted, True) == 1
+    assert [scene.world.scalar(counted, False) for _ in range(2)] == [1, 0]
     assert status_of(scene.world, scene.request) == "cancelled"
     require_sound(scene.world)
 
 
+def test_housekeeping_finds_what_lapsed_long_ago(scene: Scene) -> None:
+    """Also once the calendar forgets what is over, a batch at a time."""
+    world = scene.world
+    requests = [scene.request, request_session(world.connection, scene.bob, scene.grace, at(14))]
+    for days, request in enumerate(requests):
+        begin(world.connection, request, (40 + days) * 1440)
+    world.run("select * from housekeeping(1)")
+    assert sorted(status_of(world, request) for request in requests) == ["cancelled", "pending_approval"]
+    world.run("select * from housekeeping(1)")
+    assert [status_of(world, request) for request in requests] == ["cancelled"] * 2
+    require_sound(world)
+
+
+def test_reopened_session_has_paid_again(scene: Scene) -> None:
+    scene.charge()
+    scene.lapse()
+    scene.world.run("select * from housekeeping()")
+    assert call(scene.world.connection, "reopen_session", session_id=scene.request)["credits_balance"] == 4
+    assert scene.world.violations() == []
+    answer = scene.approve()
+    assert (answer["status"], answer["credits_balance"]) == ("scheduled", 4)
+    require_sound(scene.world)
+
+
 def test_charged_session_gets_its_credit_back(scene: Scene) -> None:
-    scene.approve()
-    scene.world.run("update sessions set status = 'pending_approval' where id = %s", scene.request)
+    scene.charge()
     assert scene.world.balance(scene.ada) == 4
     scene.lapse()
     scene.world.run("select * from housekeeping()")

@@ -139,6 +139,19 @@ def test_grace_outlasts_the_clients_own_move(scene: Scene) -> None:
     assert scene.is_refunded()
 
 
+@pytest.mark.parametrize("hours", [[24 * 11], [10, 24 * 12]])
+def test_grace_outlasts_a_move_that_needed_none(scene: Scene, hours: list[int]) -> None:
+    """Of the practice to a later time, and of the client themselves in between."""
+    for who, to in zip(("practice", "client"), hours, strict=False):
+        scene.moved_by(who, from_now(to * HOUR))
+    assert is_about(scene.moved_by("client", from_now(30 * HOUR)), from_now(DAY))
+    # It is the practice's move that gave it, and not their own.
+    scene.world.run("select transfer_session(%s, %s)", scene.session, scene.world.therapist())
+    far = from_now(60 * DAY)
+    assert scene.moved_by("client", far) == far - DAY
+    assert scene.world.violations() == []
+
+
 def test_client_takes_the_agreed_notice_far_away(scene: Scene) -> None:
     scene.moved_by("therapist", from_now(5 * HOUR))
     far = from_now(50 * DAY)

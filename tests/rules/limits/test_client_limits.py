@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.support import TOMORROW, World
+from tests.support.callers import logged_in
 from tests.support.life import (
     DAY,
     HOUR,
@@ -63,6 +64,20 @@ def test_session_that_began_or_waits_counts_as_it_should(two: tuple[World, UUID,
     request_session(world.connection, client, grace, at(12))
     with refused("client_limit"):
         world.book(client, hedy, "15:00")
+
+
+def test_therapist_is_not_told_what_the_client_has_elsewhere(supabase_world: World) -> None:
+    world = supabase_world
+    client, grace, hedy = world.client(credits=5), world.therapist(), world.therapist()
+    session_id = world.book(client, grace)["id"]
+    world.book(client, hedy, session_date=MONDAY)
+    set_policy(world, None, **{WEEK: 1})
+    week = {"session_id": session_id, "session_date": MONDAY, "session_time": "15:00"}
+    for who, knows in ((grace, False), (client, True)):
+        with logged_in(world, who) as connection, refused("client_limit") as refusal:
+            call(connection, "reschedule_session", **week)
+        assert ("count" in refusal.detail) == knows
+        assert refusal.detail["limit"] == 1
 
 
 def test_limit_is_that_of_the_therapist_who_is_booked(two: tuple[World, UUID, UUID, UUID]) -> None:

@@ -142,6 +142,8 @@ class Session:
     free_until: dt.datetime | None = None
     # How long before its start was agreed, where a move made it later.
     notice: dt.timedelta | None = None
+    # Until when its client cancels free after the last move by somebody else.
+    grace_until: dt.datetime | None = None
     series: UUID | None = None
     # The last status in which it took place.
     stood: str = "scheduled"
@@ -511,7 +513,7 @@ class Model:
             self.require(session.status != "cancelled" or self.active[session.therapist], "therapist_not_found")
             if status != session.status:
                 self.require_reopened(session)
-            if session.refunded and status != "pending_approval":
+            if session.refunded:
                 self.pay(session)
                 session.refunded = False
             session.status = status
@@ -527,6 +529,7 @@ class Model:
                 for other in self.sessions.values()
                 if other is not session
                 and other.status in (*ACTIVE, "completed")
+                and (other.status != "pending_approval" or other.start > now())
                 and other.start < session.end
                 and session.start < other.end
             ]
@@ -570,10 +573,12 @@ class Model:
         kept = session.notice is not None or part != "client"
         least = [start - notice, min(old, start)] if kept else [start - notice]
         if part != "client":
-            least.append(min(now() + DAY, start))
+            session.grace_until = now() + DAY
+        if session.grace_until is not None:
+            least.append(min(session.grace_until, start))
         session.free_until, session.notice = max(least), notice if max(least) > start - notice else None
         # The clock of the database decides how long a day from now is.
-        if part != "client" and session.free_until == least[-1] < start:
+        if session.free_until == session.grace_until:
             assert answer.code == "done", answer
             assert abs(answer.rows[0]["free_cancellation_until"] - session.free_until) < MINUTE
             session.free_until = answer.rows[0]["free_cancellation_until"]
@@ -587,8 +592,10 @@ class Model:
             self.require(session.start > now(), "in_past")
             if session.lot is None:
                 self.pay(session)
-            session.free_until = session.start - self.policy(session.therapist)["cancellation_window"]
-            session.notice = None
+            free_until = session.start - self.policy(session.therapist)["cancellation_window"]
+            # What a move granted stays.
+            if session.free_until is None or session.free_until <= free_until:
+                session.free_until, session.notice = free_until, None
 
         self.change(actor, answer, session, "approve_session", idempotency_key, approve)
 
@@ -758,6 +765,7 @@ class Model:
     def write_start(self, actor: Actor, answer: Answer, session_id: UUID, start: dt.datetime) -> None:
         session = self.sessions[session_id]
         session.start, session.free_until, session.notice = start, start - DAY, None
+        session.grace_until = now() + DAY
 
     def write_status(self, actor: Actor, answer: Answer, session_id: UUID, status: str) -> None:
         session = self.sessions[session_id]

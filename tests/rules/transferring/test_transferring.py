@@ -114,6 +114,30 @@ def test_grace_after_a_transfer_outlasts_the_clients_moves(world: World) -> None
     require_sound(world)
 
 
+@pytest.mark.parametrize("how", ["transfer", "move"])
+def test_grace_of_a_request_outlasts_its_approval(world: World, how: str) -> None:
+    _, _, hedy, session_id = scene(world, 10)
+    world.run("update sessions set status = 'pending_approval', approval_until = null where id = %s", session_id)
+    soon = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0) + dt.timedelta(hours=5)
+    if how == "transfer":
+        world.run(
+            "update sessions set start_time = %s, end_time = %s, free_cancellation_until = null where id = %s",
+            soon, soon + dt.timedelta(hours=1), session_id,
+        )  # fmt: skip
+        transfer(world, session_id, hedy)
+    else:
+        call(
+            world.connection, "reschedule_session", session_id=session_id, session_date=soon.date(),
+            session_time=soon.time(), time_zone="UTC",
+        )  # fmt: skip
+    before = session_row(world, session_id)
+    assert before["cancellation_notice"] is not None
+    assert call(world.connection, "approve_session", session_id=session_id)["free_cancellation_until"] == soon
+    for column in ("free_cancellation_until", "cancellation_notice"):
+        assert session_row(world, session_id)[column] == before[column]
+    require_sound(world)
+
+
 LIMITS = ("maximum_open_sessions", "maximum_client_sessions_per_week")
 
 
