@@ -236,7 +236,7 @@ def test_lapsed_session_can_only_be_cancelled(scene: Scene) -> None:
     def actions() -> Any:
         return call(scene.world.connection, "get_session", session_id=scene.request)["next_actions"]
 
-    assert actions() == ["approve_session", "cancel_session", "reschedule_session"]
+    assert set(actions()) > {"approve_session", "cancel_session", "reschedule_session"}
     scene.lapse()
     assert actions() == ["cancel_session"]
     assert not cancel(scene.world, scene.request)
