@@ -1,5 +1,7 @@
 """As whom clients make their calls: blocks of with statements, and the thread or task that is in them."""
 
+import asyncio
+import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import TracebackType
@@ -23,19 +25,30 @@ class Acting(Generic[Client]):
     def __init__(self, client: Client, acting: Client, user_id: UUID) -> None:
         """Remember the client, one that always acts as the user, and who that is."""
         self._client, self._acting, self.user_id = client, acting, user_id
+        # The threads and tasks that began it, and those whose block was ended in another context.
+        self._begun: list[object] = []
+        self._ended: list[object] = []
 
     def __enter__(self) -> Client:
         """Let the client act as the user in this thread or task; return one that does so everywhere."""
         _enter(self._client, (*_blocks_of(self._client), self))
+        self._ended = [place for place in self._ended if place != _here()]
+        self._begun.append(_here())
         return self._acting
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Let the client act as before."""
-        # A web framework may end the block in another context than it began it in. The client is then in no block.
+        # A web framework, or whoever closes a generator, may end the block in another context than it began it in.
         blocks = [*_blocks_of(self._client)]
-        if self in blocks:
+        if self not in blocks:
+            # Which of several was ended is not known: they go on acting as the user, which gives nobody more rights.
+            if len(self._begun) == 1:
+                self._ended.append(self._begun.pop())
+        else:
+            if _here() in self._begun:
+                self._begun.remove(_here())
             del blocks[len(blocks) - 1 - blocks[::-1].index(self)]
             _enter(self._client, tuple(blocks))
 
@@ -50,8 +63,22 @@ class Acting(Generic[Client]):
         self.__exit__(kind, error, traceback)
 
 
+    @property
+    def is_over(self) -> bool:
+        """Whether this thread or task began the block, and another one ended it. Tasks that it began still act."""
+        return bool(self._ended) and _here() in self._ended
+
+
+def _here() -> tuple[int, object]:
+    """Return the thread and the task that is running."""
+    try:
+        return threading.get_ident(), asyncio.current_task()
+    except RuntimeError:
+        return threading.get_ident(), None
+
+
 def _blocks_of(client: object) -> tuple[Acting[Any], ...]:
-    return _blocks.get({}).get(client, ())
+    return tuple(block for block in _blocks.get({}).get(client, ()) if not block.is_over)
 
 
 def user_of(client: object, otherwise: UUID | None) -> UUID | None:

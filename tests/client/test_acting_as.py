@@ -462,3 +462,23 @@ def test_role_that_is_not_trusted_acts_as_nobody(world: World, practice: Practic
     finally:
         world.run(f"revoke execute on {function} {asked} from stranger")
         world.run("revoke usage on schema bookingdb from stranger")
+
+
+def test_block_that_another_thread_ends_is_over(world: World, practice: Practice) -> None:
+    """A generator that is closed elsewhere; what was begun in its block still acts as the user."""
+    bookings = Bookings(world.url)
+
+    def acting() -> Iterator[None]:
+        with bookings.acting_as(practice.ada):
+            yield
+
+    generator = acting()
+    next(generator)
+    begun_inside = contextvars.copy_context()
+    with pytest.raises(NotAllowed):
+        bookings.get_credit_balance(practice.bob)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(generator.close).result()  # type: ignore[attr-defined]
+        assert bookings.get_credit_balance(practice.bob) == 9
+        with pytest.raises(NotAllowed):
+            threads.submit(begun_inside.run, bookings.get_credit_balance, practice.bob).result()

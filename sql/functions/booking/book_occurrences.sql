@@ -87,4 +87,4 @@ $function$;
 comment on function bookingdb.book_occurrences(
     uuid, uuid, uuid, bookingdb.local_start, integer, interval, integer, varchar, text, text, boolean
 ) is
-'Books a series from p_first on (without start_time: at its local time), and returns what became of each: session_id, or the error of one that p_skips leaves out. Caller holds: the locks of both people.';
+'Books a series from p_first on (without start_time: at its local time). Returns of each its session_id, or the error of one that p_skips leaves out. Caller holds: the locks of both people.';
