@@ -92,8 +92,8 @@ lint: $(VENV)/developing
 
 # The binaries of these packages run on every Python, whatever the packages say.
 VERSIONS ?= 15.19 17.11
-MATRIX_TESTS := tests/rules --ignore tests/rules/models tests/install/test_installer.py tests/checks/test_verify.py \
-	tests/checks/test_selftest.py tests/sql
+MATRIX_TESTS := tests/rules --ignore tests/rules/models tests/install/test_installer.py tests/install/test_upgrade.py \
+	tests/install/test_kept_tables.py tests/checks/test_verify.py tests/checks/test_selftest.py tests/sql
 MATRIX := $(VERSIONS:%=.cache/postgres/%/installed)
 
 .cache/postgres/%/installed: | $(VENV)/developing

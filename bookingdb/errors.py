@@ -30,10 +30,16 @@ _PREPARED_HINT: Final = (
 )
 # Hints for the errors of Postgres itself that newcomers meet first.
 _HINTS: Final[Mapping[str, str]] = {
+    # feature_not_supported: "cached plan must not change result type".
+    "0A000": (
+        "Was bookingdb upgraded while this connection lived? The function answers otherwise since then: reconnect the"
+        " pool, or run DISCARD ALL."
+    ),
     "26000": _PREPARED_HINT,
     "40001": "Roll back and run the whole transaction again.",
     "40P01": "Roll back and run the whole transaction again.",
     "42501": "The database role lacks a privilege: `bookingdb verify` says which are expected.",
+    "42703": "Is bookingdb installed in this database, in this version? `bookingdb migrate` installs it.",
     "42883": "Is bookingdb installed in this database, in this version? `bookingdb migrate` installs it.",
     "42P01": "Is bookingdb installed in this database, in this version? `bookingdb migrate` installs it.",
     "42P05": _PREPARED_HINT,

@@ -6,6 +6,7 @@ the sentence that refuses it. The same text works where nobody binds parameters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -17,7 +18,7 @@ from bookingdb import queries
 from bookingdb.install.session import literal
 from bookingdb.install.source import Attachment, Source, SqlFile
 from bookingdb.install.version_order import version_key, version_key_expression
-from bookingdb.queries import indented
+from bookingdb.queries import array, indented
 
 # Roles of the host that grants.sql names; when one appears, the grants are applied again.
 KNOWN_ROLES = ("anon", "authenticated", "service_role")
@@ -63,7 +64,13 @@ def installation(
         takes_up: look for tables that were kept, and take them up.
         downgrade: drop, too, what only the function set in the database has.
     """
-    yield from structure(migrations)
+    migrations = tuple(migrations)
+    if migrations:
+        # Also where the tables are an application's that was adopted with fewer migrations.
+        parts = query("table_parts")
+        yield Step("adopted tables", query("before_migrations", parts=indented(parts, 12)))
+        yield from structure(migrations)
+        yield Step("adopted tables", query("record_migrations", parts=indented(parts, 16)))
     yield from functions(source, takes_up=takes_up, downgrade=downgrade)
 
 
@@ -77,9 +84,9 @@ def structure(migrations: Iterable[SqlFile]) -> Iterator[Step]:
 def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False) -> Iterator[Step]:
     """Yield what every installation ends with: adapter, functions, triggers, policies, grants."""
     for view in source.views:
-        yield Step(f"sql/{source.adapter.path}", view)
+        yield Step(f"sql/{source.adapter.path}", _replace_view(view))
     if not any(view.startswith("create or replace view bookingdb.people ") for view in source.views):
-        yield Step("people", query("people"))
+        yield Step("people", _replace_view(query("people")))
     yield Step("trust", query("trust_nobody"))
     for function in source.functions:
         yield Step(f"sql/{function.path}", function.text)
@@ -91,8 +98,12 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
         yield Step("kept trust", query("take_up_trust", is_kept=indented(query("is_kept"), 8)))
     yield Step(f"sql/{source.grants_file.path}", source.grants)
     if downgrade:
-        signatures = [function.signature for function in source.functions]
-        yield Step("downgrade", query("drop_newer", signatures=signatures))
+        drop_newer = query(
+            "drop_newer",
+            recorded=indented(present_functions(query("recorded_last")), 12),
+            defined=indented(present_functions(_defined(source)), 12),
+        )
+        yield Step("downgrade", drop_newer)
     yield Step("adoption", query("grant_again"))
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
@@ -178,13 +189,24 @@ def strays_query(source: Source, *, reads_history: bool = True, is_before: bool 
     Without the history, those of files that are gone are known by the schema bookingdb and their names alone. Before
     an installation only overloads that no earlier one made: a migration may drop the others.
     """
+    history = "bookingdb.history" if reads_history else "(select null as kind, null::jsonb as details)"
     return query(
         "stray_functions",
-        history="bookingdb.history" if reads_history else "(select null as kind, null::jsonb as details)",
+        recorded=indented(present_functions(query("recorded_functions", history=history)), 8),
         public_functions=_public_names(source),
-        signatures=[function.signature for function in source.functions],
+        defined=indented(present_functions(_defined(source)), 8),
         is_before=is_before,
     )
+
+
+def present_functions(signatures: LiteralString) -> LiteralString:
+    """List the functions that a database has of those whose signatures a query gives."""
+    return query("present_functions", signatures=indented(signatures, 8))
+
+
+def signatures_of(functions: Iterable[str]) -> LiteralString:
+    """List signatures, as `present_functions` takes them."""
+    return f"select unnest({array(list(functions))})"
 
 
 def attached_query(group: str) -> LiteralString:
@@ -196,6 +218,10 @@ def _values(rows: Iterable[Iterable[Any]]) -> str:
     return ",\n".join("({})".format(", ".join(literal(value) for value in row)) for row in rows)
 
 
+def _defined(source: Source) -> LiteralString:
+    return signatures_of(function.signature for function in source.functions)
+
+
 def _public_names(source: Source) -> list[str]:
     return [function.name for function in source.public_functions]
 
@@ -205,6 +231,16 @@ TRUSTED_ROLES = query("trusted_roles")
 CARRIED_OVER = "coalesce(nullif(current_setting('bookingdb.carried_over', true), '')::jsonb, '{}')"
 # An expression: the roles that our grants name.
 GRANTED_ROLES = f"array({query('granted_roles', hosts=KNOWN_ROLES, trusted=TRUSTED_ROLES)})"
+
+
+def _replace_view(statement: str) -> str:
+    """Return the statement that makes a view, where there is none like it; any other statement as it is."""
+    found = re.match(r"(create or replace view )(bookingdb\.\w+)(\s+as\s)", statement, re.IGNORECASE)
+    if not found:
+        return statement
+    other_view = "bookingdb.wanted_view"
+    other = f"create view {other_view}{found[3]}{statement[found.end() :]}"
+    return query("replace_view", view=found[2], other_view=other_view, other=other, statement=statement)
 
 
 def _attach(group: str, wanted: tuple[Attachment, ...], secured_tables: tuple[str, ...] = ()) -> LiteralString:

@@ -128,8 +128,9 @@ def _asked(connection: Connection, source: Source, queries: Iterable[str], keep:
     # may have come with a name of ours since ours went.
     recorded = installer.recorded_set(connection)
     groups = {"tables": "table", "columns": "column", "constraints": "constraint", "indexes": "index", "types": "type"}
+    signatures = recorded[1]["functions"] if recorded else [f.signature for f in source.public_functions]
     values = {
-        "signatures": recorded[1]["functions"] if recorded else [f.signature for f in source.public_functions],
+        "recorded": indented(script.present_functions(script.signatures_of(signatures)), 12),
         "trusted": script.TRUSTED_ROLES,
         "objects": indented(script.query("kept_objects"), 16),
         "evidence": indented(script.query("evidence", last_entry=LARGEST, last_record=LARGEST), 12),

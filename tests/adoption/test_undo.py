@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from bookingdb.adoption.undo import undo
+from bookingdb.install import export, installer, source
 from tests.apps import (
     CLIENT,
     App,
@@ -115,3 +118,34 @@ def test_after_undo_it_can_be_adopted_again(app: App, url: str, tmp_path: Path) 
     done(url, "adopt", "--undo")
     adopt(app, url, tmp_path)
     assert bookingdb(url, "verify").exit_code == 0
+
+
+@pytest.mark.parametrize("is_by_script", [False, True], ids=["by_migrate", "by_script"])
+@some_apps("clean")
+def test_undo_takes_back_what_later_migrations_added(
+    taken: Adopted, url: str, owner: Connection, is_by_script: bool
+) -> None:
+    """From the application's tables: columns, constraints and indexes; what became another one or went is as it was."""
+    statements = """
+        alter table public.sessions add column later text, add constraint sessions_later_check check (later <> '');
+        comment on column public.sessions.later is 'what came later';
+        create index sessions_later_idx on public.sessions (later);
+        create index users_later_idx on public.users (email, id);
+        alter table public.user_credits
+        drop constraint user_credits_credits_balance_check,
+        add constraint user_credits_credits_balance_check check (credits_balance between 0 and 1000000);
+        drop index public.idx_sessions_user;
+    """
+    files = installer.installed_source(owner)
+    later = source.SqlFile("migrations/9999_later.sql", statements)
+    newer = replace(files, migrations=(*files.migrations, later))
+    if is_by_script:
+        run(owner, export.sql_script(newer))
+    else:
+        installer.migrate(owner, source=newer)
+    assert run(owner, "select later from public.sessions limit 1") == [(None,)]
+    assert installer.migrate(owner, source=newer).is_empty
+
+    undo(owner, newer)
+
+    assert schema_dump(url) == taken.found.dump

@@ -257,3 +257,22 @@ async def test_url_that_cannot_be_read_is_not_in_the_error(url: str) -> None:
         with pytest.raises(BookingFailed) as caught:
             await failing()
         assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ("select * from get_policy(1, 2)", "bookingdb migrate"),
+        ("select p.what_came_later from get_policy() as p", "bookingdb migrate"),
+        ("execute asked", "DISCARD ALL"),
+    ],
+)
+def test_what_another_version_answers_has_a_hint(world: World, statement: str, hint: str) -> None:
+    world.run("create table asked_of (a integer)")
+    world.run("prepare asked as select * from asked_of")
+    world.run("alter table asked_of add column b integer")
+
+    with pytest.raises(psycopg.Error) as caught:
+        world.run(statement)
+
+    assert hint in str(from_driver_error(caught.value).hint)

@@ -575,3 +575,21 @@ def test_files_that_are_not_as_they_must_be(folder: Path) -> None:
     (folder / "triggers.sql").write_text("create trigger nowhere;\n")
     with pytest.raises(SourceError, match="cannot tell name and table of: create trigger nowhere"):
         _ = source.load(folder).triggers
+
+
+def test_views_are_replaced_only_where_they_differ(world: World) -> None:
+    """A view that is as it should be is not locked: who reads it need not wait, nor meet the upgrade in a deadlock."""
+    made = "select w.oid from pg_rewrite as w where w.ev_class = any(%s::regclass[]) order by w.oid"
+    views = ["bookingdb.therapists", "bookingdb.clients", "bookingdb.people"]
+    before = world.run(made, views)
+    with world.connect() as reader, reader.transaction():
+        for view in views:
+            run(reader, f"select from {view}")
+        migrate(world.connection, reapply=True)
+    assert world.run(made, views) == before
+
+    world.run("create or replace view bookingdb.clients as select u.id, u.email, u.full_name from public.users as u")
+    world.run("alter view bookingdb.therapists set (security_barrier)")
+    migrate(world.connection, reapply=True)
+
+    assert verify.verify(world.connection) == []

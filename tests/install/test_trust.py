@@ -217,7 +217,7 @@ def one(bare_server: str) -> World:
             run(superuser, statement)
     for name in ("one", "two"):
         with connect(make_conninfo(bare_server, dbname=name, user="owner")) as owner:
-            run(owner, VERSIONS[max(VERSIONS)])
+            run(owner, VERSIONS["0006_one_house"])
     url = make_conninfo(bare_server, dbname="one", user="owner")
     return World(url, connect(url))
 

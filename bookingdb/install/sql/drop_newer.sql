@@ -4,21 +4,10 @@ declare
     v_functions constant text := (
         select string_agg(f.function::text, ', ' order by f.function)
         from (
-            select to_regprocedure(r.signature) as function
-            from jsonb_array_elements_text(
-                (
-                    select h.details -> 'functions'
-                    from bookingdb.history as h
-                    where h.kind = 'functions'
-                    order by h.id desc
-                    limit 1
-                )
-            ) as r (signature)
+            :recorded
         ) as f
         where not f.function = any(
-            select to_regprocedure(s.signature)
-            from unnest(:'signatures') as s (signature)
-            where to_regprocedure(s.signature) is not null
+            :defined
         )
     );
 begin

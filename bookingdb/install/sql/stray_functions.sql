@@ -5,10 +5,7 @@ from pg_proc as p
 inner join pg_namespace as n on n.oid = p.pronamespace
 cross join lateral (
     select p.oid = any(
-        select to_regprocedure(r.signature)
-        from :history as h
-        cross join lateral jsonb_array_elements_text(h.details -> 'functions') as r (signature)
-        where h.kind = 'functions' and to_regprocedure(r.signature) is not null
+        :recorded
     ) as is_recorded
 ) as e
 where case
@@ -16,9 +13,7 @@ where case
         else not :'is_before' and (n.nspname = 'bookingdb' or e.is_recorded)
     end
     and not p.oid = any(
-        select to_regprocedure(f.signature)
-        from unnest(:'signatures') as f (signature)
-        where to_regprocedure(f.signature) is not null
+        :defined
     )
     and not exists (
         select from pg_depend as d

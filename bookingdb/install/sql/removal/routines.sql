@@ -3,7 +3,9 @@ select 'drop routine ' || string_agg(p.oid::regprocedure::text, ', ' order by p.
 from pg_proc as p
 where (
         p.pronamespace = 'bookingdb'::regnamespace
-        or p.oid = any(select to_regprocedure(s.signature) from unnest(:'signatures') as s (signature))
+        or p.oid = any(
+            :recorded
+        )
     )
     and not exists (
         select from pg_depend as d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
