@@ -576,7 +576,7 @@ def list_sessions(
     """List the sessions that the caller may see in the order of their start; those without a start come last.
 
     Args:
-        user_id: only this client's.
+        user_id: only this client's. A client lists their own; a therapist gets those of the client that are with her.
         therapist_id: only this therapist's.
         statuses: only those in one of these statuses.
         starts_from: only those that start at or after this instant, a datetime with a time zone.
@@ -591,6 +591,7 @@ def list_sessions(
     Raises:
         InvalidUserId, InvalidTherapistId, InvalidParameter: the request makes no sense.
         NotAuthenticated: the caller is not logged in.
+        NotAllowed: the caller is a client, and the sessions are those of another person.
         BookingFailed: see there.
 
     Example::

@@ -501,3 +501,19 @@ create type bookingdb.external_event as (
     reason text,
     number integer
 );
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- What versions before the last called
+-- ---------------------------------------------------------------------------------------------------------------------
+
+drop function if exists bookingdb.find_answer(text, uuid, text, bytea);
+drop function if exists bookingdb.is_open(bookingdb.effective_policy, tstzrange, uuid, boolean, boolean);
+drop function if exists bookingdb.later(timestamptz, interval);
+drop function if exists bookingdb.open_hold(uuid);
+drop function if exists bookingdb.open_minutes(int4multirange, int4multirange);
+drop function if exists bookingdb.part_in_session(public.sessions);
+drop function if exists bookingdb.remember_answer(text, uuid, text, bytea, uuid, integer);
+drop function if exists bookingdb.tell_of_availability(uuid);
+drop function if exists bookingdb.tell_of_credits(text, uuid, uuid, integer, uuid);
+drop function if exists bookingdb.tell_of_hold(text, uuid);
+drop function if exists bookingdb.utc(timestamptz);

@@ -25,7 +25,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from bookingdb.install.source import load
 from tests.support import ROOT, World
+from tests.support.calls import CALLS, Allowed
 from tests.support.commands import COMMANDS
 from tests.support.postgrest import serving
 from tests.support.supabase_clients import run_example
@@ -148,3 +150,27 @@ def without_this_day(text: str) -> str:
 
 def lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines() if not re.match(r"psql:.*$|LINE \d", line)]
+
+
+# What the table says of a logged-in user, by who may make the call.
+SAID_OF_USERS = {
+    "for itself": {Allowed.CLIENT},
+    "its own sessions; a therapist hers": {Allowed.BOTH},
+    "those in which it has a part": {Allowed.ANYBODY},
+    "a therapist her own": {Allowed.THERAPIST, Allowed.THERAPISTS_TIME},
+    "a therapist what she had completed or marked as missed": {Allowed.THERAPIST},
+    "yes": {Allowed.ANYBODY},
+    "403": {Allowed.TRUSTED},
+}
+
+
+def test_who_can_do_what_names_every_function() -> None:
+    """Each public function is in one row of the table, with what its example in `CALLS` says."""
+    _, _, section = (ROOT / "docs" / "supabase.md").read_text(encoding="utf-8").partition("## Who can do what")
+    rows = [
+        row.strip("| ").split(" | ") for row in section.partition("\n\nDo not")[0].splitlines() if " | 401 | " in row
+    ]
+    said = [(name, row[2]) for row in rows if not row[0].startswith("read ") for name in re.findall(r"`(\w+)`", row[0])]
+
+    assert sorted(name for name, _ in said) == sorted(function.name for function in load().public_functions)
+    assert [name for name, users in said if name in CALLS and CALLS[name].allowed not in SAID_OF_USERS[users]] == []

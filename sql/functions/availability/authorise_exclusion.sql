@@ -16,13 +16,9 @@ begin
         perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
     end if;
     -- The answer tells when the session is.
-    if not bookingdb.caller_is_trusted()
-        and bookingdb.actor_id() is distinct from v_session.user_id
-        and bookingdb.actor_id() is distinct from v_session.therapist_id then
-        perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', p_session_id));
-    end if;
+    perform bookingdb.authorise_for_session(v_session);
 end;
 $function$;
 
 comment on function bookingdb.authorise_exclusion(uuid) is
-'Lets callers ask what is free without a session in which they have a part. Raises: session_not_found, not_allowed.';
+'Lets callers ask what is free without a session in which they have a part. Raises: session_not_found.';

@@ -45,6 +45,13 @@ begin
         v_place := bookingdb.session_place(p_cursor);
     end if;
     if not bookingdb.caller_is_trusted() then
+        -- A therapist gets those of the client that are with her.
+        if p_user_id <> bookingdb.actor_id() and not exists (
+            select from bookingdb.people as p
+            where p.id = bookingdb.actor_id() and p.user_type = 'therapist'
+        ) then
+            perform bookingdb.authorise(p_user_id);
+        end if;
         v_parts := array[
             ' and s.user_id = $6', ' and s.therapist_id = $6 and s.user_id is distinct from $6'
         ];
@@ -92,4 +99,4 @@ $function$;
 comment on function bookingdb.list_sessions(
     uuid, uuid, text[], timestamptz, timestamptz, integer, text, boolean
 ) is
-'Lists sessions in the order of their start, or with p_descending the latest first; those without a start come last. The next page begins after the row whose cursor is given as p_cursor. With the names of both people and what the caller may do next with each. For every logged-in user, who sees the sessions in which they have a part, and for trusted callers, who see all. Raises: invalid_parameter.';
+'Lists sessions in the order of their start, or with p_descending the latest first; those without a start come last. The next page begins after the row whose cursor is given as p_cursor. With the names of both people and what the caller may do next with each. For every logged-in user, who sees the sessions in which they have a part, and for trusted callers, who see all. Only a therapist may ask for another person''s sessions, and sees those with her. Raises: invalid_parameter.';

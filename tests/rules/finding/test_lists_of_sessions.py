@@ -197,7 +197,9 @@ def test_people_see_their_own_sessions(hosted_world: World) -> None:
     with logged_in(world, client) as connection:
         assert listed(connection) == [one]
         assert listed(connection, therapist_id=therapist) == [one]
-        assert listed(connection, user_id=other) == []
+        assert listed(connection, user_id=client) == [one]
+        with refused("not_allowed"):
+            listed(connection, user_id=other)
     with logged_in(world, therapist) as connection:
         assert listed(connection) == [one, two, three]
         assert listed(connection, descending=True, limit=2) == [three, two]
@@ -206,8 +208,9 @@ def test_people_see_their_own_sessions(hosted_world: World) -> None:
         assert pages(connection, 1) == [[one], [two], [three]]
     with logged_in(world, uuid4()) as connection:
         assert listed(connection) == []
-        with refused("not_allowed"):
-            run(connection, "select get_session(%s)", one)
+        for statement in ("get_session(%s)", "list_sessions(%s)", "list_holds(%s)"):
+            with refused("not_allowed"):
+                run(connection, f"select {statement}", one)
     with acting(world, "authenticator", "authenticated", {}) as connection, refused("not_authenticated"):
         listed(connection)
 
