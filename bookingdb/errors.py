@@ -411,7 +411,8 @@ def _in_words(detail: Mapping[str, Any]) -> str:
     known += ["time_zone"] if "next_free" in detail else []
     return "; ".join(
         f"{printable(name).replace('_', ' ')}: {printable(_value_in_words(value, detail.get('time_zone')))}"
-        for name, value in detail.items()
+        # The parameter is named before everything that is wrong with it.
+        for name, value in sorted(detail.items(), key=lambda item: item[0] != "parameter")
         if name not in known and not name.endswith("_id")
     )
 

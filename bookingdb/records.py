@@ -428,7 +428,8 @@ class Refusal(Record):
         code: the error, of docs/errors.md.
         rule: the rule that refused, where the error names one.
         context: ids, timestamps and figures of the error, and what was asked for.
-        actor: who recorded it: a user's id, or the name of a role.
+        actor: who was refused and recorded it: a user's id, or the name of a role that was refused it for the user.
+        is_claim: whether the user's own login reported it, who may report what never was; False: a trusted login did.
     """
 
     id: int
@@ -441,6 +442,7 @@ class Refusal(Record):
     rule: str | None
     context: dict[str, Any]
     actor: str
+    is_claim: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

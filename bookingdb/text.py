@@ -2,11 +2,14 @@
 
 import re
 from typing import Final
+from unicodedata import category
 
-# Control characters (C0, DEL, C1), line separators, characters that turn the direction of text around, some that nobody
-# sees, and lone surrogates.
-_HARMFUL: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+# Control characters, characters of format (which turn the direction of text around, join, or are not seen), lone
+# surrogates, separators of lines and paragraphs.
+_HARMFUL: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+# Letters and marks that nobody sees, though Unicode files them under letters and marks: joiners, fillers, selectors.
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 _URL_PASSWORD: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]*(?:@[^\s@/]*)*@", re.IGNORECASE)
 _NAMED_PASSWORD: Final = re.compile(r"\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
@@ -21,7 +24,11 @@ def printable(text: object, *, keep: str = "") -> str:
 
     Example: ``printable("Ada\x1b[31m\nBob")`` is ``r"Ada\x1b[31m\nBob"``
     """
-    return _HARMFUL.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), str(text))
+    written = str(text)
+    # Nearly every text passes here.
+    if written.isprintable() and not _UNSEEN.search(written):
+        return written
+    return "".join(c if c in keep or not _is_harmful(c) else _escaped(c) for c in written)
 
 
 def without_passwords(text: str) -> str:
@@ -30,6 +37,10 @@ def without_passwords(text: str) -> str:
     Example: ``without_passwords("postgresql://ann:secret@host/app")`` is ``"postgresql://ann:***@host/app"``
     """
     return _NAMED_PASSWORD.sub(r"\1***", _URL_PASSWORD.sub(r"\1:***@", text))
+
+
+def _is_harmful(character: str) -> bool:
+    return category(character) in _HARMFUL or _UNSEEN.match(character) is not None
 
 
 def _escaped(character: str) -> str:

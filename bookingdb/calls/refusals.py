@@ -1,6 +1,7 @@
 """Traces of refusals: who was refused what, when, and by which rule."""
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
 from uuid import UUID
@@ -35,7 +36,8 @@ def record_refusal(
         function_name: the SQL function, where the error did not come from a call.
 
     Returns:
-        Whether it was recorded. No policy asks for it by default, and none keeps more than 100 a day and user.
+        Whether it was recorded. No policy asks for it by default, and none keeps more than 100 a day and user, and 100
+        that the user's own login reported.
 
     Raises:
         InvalidUserId, InvalidTherapistId, InvalidParameter: the request makes no sense.
@@ -55,7 +57,9 @@ def record_refusal(
     function_name = function_name or error.function_name
     if function_name is None:
         raise parameters.invalid("p_function_name", _FUNCTION_HINT)
-    context = {name: _text(asked[name]) for name in _ASKED if asked.get(name) is not None} | error.detail
+    context = {name: _text(asked[name]) for name in _ASKED if asked.get(name) is not None}
+    # The same word may mean another thing in DETAIL: the therapist's zone, the session in the way.
+    context |= {_told(name, value, context): value for name, value in error.detail.items()}
     return scalar(
         "record_refusal",
         bool,
@@ -70,6 +74,11 @@ def record_refusal(
     )
 
 
+def _told(name: str, value: Any, asked: Mapping[str, Any]) -> str:
+    is_other = name in asked and str(asked[name]).lower() != str(value).lower()
+    return f"detail_{name}" if is_other else name
+
+
 def _text(value: Any) -> Any:
     if isinstance(value, time):
         return value.strftime("%H:%M")
@@ -78,7 +87,7 @@ def _text(value: Any) -> Any:
 
 def trace_of(error: BookingError) -> Call[bool] | None:
     """Return the call that records a refusal, or None for what is no refusal of the database's."""
-    is_of_a_call = error.function_name not in (None, "record_refusal")
+    is_of_a_call = error.function_name not in (None, "act_as", "record_refusal")
     # The database decides about the rest of them.
     return record_refusal(error) if is_of_a_call and 400 <= error.http_status < 500 else None
 
@@ -93,6 +102,9 @@ def list_refusals(
     user_id: UUID | str, from_: datetime | None = None, to: datetime | None = None, *, limit: int = 100
 ) -> Call[list[Refusal]]:
     """List what a user was refused, newest first, where a policy asked for a record of it.
+
+    A user sees what they were refused themselves, and a server that acted as them; trusted callers see also what others
+    were refused for the user.
 
     Args:
         user_id: the user.

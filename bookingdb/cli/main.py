@@ -67,6 +67,14 @@ class Commands(click.Group):
         here = {name: click.Command(name, help=command.summary) for name, command in self.later.items()}
         click.Group(commands={**self.commands, **here}).format_commands(context, formatter)
 
+    def named_by(self, words: Sequence[str]) -> click.Command:
+        """Return the command that these words name, the words of nested groups one after the other."""
+        command: click.Command = self
+        for word in words:
+            found = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+            command = found or command
+        return command
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -84,7 +92,7 @@ class Commands(click.Group):
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else REFUSED
         except Exception as error:
-            code = _report(error, as_json="--json" in words)
+            code = _report(error, self, words)
         from bookingdb.cli.output import exit_code  # noqa: PLC0415 (help does not wait for it)
 
         sys.exit(exit_code(code))
@@ -108,7 +116,7 @@ class Failure(NamedTuple):
     hint: str | None = None
 
 
-def _report(error: Exception, *, as_json: bool) -> int:
+def _report(error: Exception, group: Commands, words: Sequence[str]) -> int:
     """Print an error, and return the exit code. With BOOKINGDB_DEBUG=1 say also where it happened."""
     from bookingdb.cli.output import print_json, say  # noqa: PLC0415 (only what has failed waits for it)
     from bookingdb.text import without_passwords  # noqa: PLC0415 (only what has failed waits for it)
@@ -117,8 +125,8 @@ def _report(error: Exception, *, as_json: bool) -> int:
         error = from_driver_error(error)
     if os.environ.get("BOOKINGDB_DEBUG") and not isinstance(error, click.ClickException | click.Abort):
         say(*"".join(traceback.format_exception(error)).splitlines(), err=True)
-    failure = explain(error)
-    if not as_json:
+    failure = explain(error, group.named_by(words) if isinstance(error, BookingError) else None)
+    if "--json" not in words:
         say(*failure.lines, err=True)
         return failure.exit_code
     known = error if isinstance(error, BookingError) else None
@@ -134,8 +142,8 @@ def _report(error: Exception, *, as_json: bool) -> int:
     return failure.exit_code
 
 
-def explain(error: Exception) -> Failure:
-    """Return what to say about `error`, and the exit code.
+def explain(error: Exception, command: click.Command | None = None) -> Failure:
+    """Return what to say about `error`, which `command` ended with, and the exit code.
 
     Example: ``explain(NoDatabase("none")).lines`` is ``["bookingdb: none"]``
     """
@@ -151,13 +159,13 @@ def explain(error: Exception) -> Failure:
         # The message may repeat an argument: it stays one line.
         lines = [*before.split("\n")[1:], f"Error: {error.format_message()}"] if mark else shown.split("\n")
         return Failure(code, lines, error.exit_code, error.format_message(), usage or None)
-    code, message, exit_code = _explain_ours(error)
+    code, message, exit_code = _explain_ours(error, command)
     # The end of a server's log has lines of its own; a file's name stays in its line.
     lines = message.split("\n") if code == "local_server_failed" else [message]
     return Failure(code, [f"bookingdb: {lines[0]}", *lines[1:]], exit_code)
 
 
-def _explain_ours(error: Exception) -> tuple[str, str, int]:
+def _explain_ours(error: Exception, command: click.Command | None) -> tuple[str, str, int]:
     """Return code, message and exit code of an error that is not click's."""
     import psycopg  # noqa: PLC0415 (only what has failed waits for it)
 
@@ -177,7 +185,7 @@ def _explain_ours(error: Exception) -> tuple[str, str, int]:
         case LocalServerError():
             found = "local_server_failed", str(error), REFUSED  # the end of the server's log may follow
         case BookingError():
-            found = error.code, f"{error.code}: {line}", REFUSED
+            found = error.code, f"{error.code}: {' '.join(_in_our_words(error, command).split())}", REFUSED
         case InstallError() | export.ExportError() | SourceError() | selftest.SelftestError():
             found = "refused", line, REFUSED
         case psycopg.OperationalError() if (error.sqlstate or "08").startswith(("08", "57P")):
@@ -192,6 +200,22 @@ def _explain_ours(error: Exception) -> tuple[str, str, int]:
             message = f"unexpected {type(error).__name__}: {line} (BOOKINGDB_DEBUG=1 shows where)"
             found = "unexpected", message, REFUSED
     return found
+
+
+def _in_our_words(error: BookingError, command: click.Command | None) -> str:
+    """Return the error in words of the command line: its options instead of parameters, its commands as advice."""
+    held, parameter = error.detail.get("hold_id"), str(error.detail.get("parameter"))
+    if held and error.detail.get("rule") == "hold":
+        hint = f"Choose another time, or `bookingdb book-hold {held}`; `bookingdb release {held}` gives it up."
+        error = type(error)(error.detail, hint)
+    name = parameter.removeprefix("p_")
+    options = {option.name.rstrip("_"): option for option in command.params if option.name} if command else {}
+    # A person is called THERAPIST here, and p_therapist_id there.
+    found = options.get(name) or options.get(name.rpartition("_")[0])
+    if found is None:
+        return str(error)
+    typed = found.opts[0] if isinstance(found, click.Option) else found.human_readable_name
+    return str(error).replace(f"parameter: {parameter}", typed, 1)
 
 
 class MainCommands(Commands):

@@ -1,5 +1,10 @@
-"""The steps of a session as a story: one sentence after the other, in the local time of the session's zone."""
+"""The steps of a session as a story: one sentence after the other, in the local time of the session's zone.
 
+Names, addresses, reasons and payment references, which people chose, stand in quotation marks, so that no text of
+theirs passes for a sentence of ours. Ids and names of database roles stand without.
+"""
+
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +26,10 @@ _BECAME: Final = {
     (None, "cancelled"): "cancelled it",
 }
 _OVER: Final = ("completed", "no_show", "cancelled")
+# The session, as record_session() wrote it, began before it was recorded.
+_IN_HINDSIGHT: Final = "in_past"
+# Each ends a quotation, or looks like the end of one.
+_QUOTATION_MARKS: Final = re.compile('["\u201c-\u201f\u2033\u2036\u3003\u301d-\u301f\uff02\\\\]')
 _MOVEMENT: Final = {"debit": "It took", "refund": "It gave back", "goodwill": "As goodwill it gave back"}
 
 
@@ -37,6 +46,7 @@ def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
     zone = _zone_of(steps)
     lines: list[Line] = []
     charges: list[SessionStep] = []
+    overridden: list[str] = []
     for step in steps:
         match step.source:
             case "ledger" if step.details.get("reason"):
@@ -47,7 +57,8 @@ def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
                 late = [charge for charge in charges if step.at - charge.at > _TOGETHER]
                 lines += [Line(charge.at, [_charge(charge, by_itself=True)]) for charge in late]
                 own = [_charge(charge) for charge in charges if charge not in late]
-                lines.append(Line(step.at, [*_change(step, zone), *own]))
+                overridden = _overridden(step, overridden)
+                lines.append(Line(step.at, [*_change(step, zone, overridden), *own]))
                 charges = []
             case "hold":
                 lines.append(Line(step.at, [_hold(step, zone)]))
@@ -84,25 +95,52 @@ def _zone_of(steps: Sequence[SessionStep]) -> ZoneInfo | None:
 
 def _because(reason: str | None) -> str:
     """Return the end of a sentence: the reason, where there is one."""
-    return f": {reason.rstrip('.')}." if reason else "."
+    return f": {_quoted(reason.rstrip('.'))}." if reason else "."
+
+
+def _quoted(text: str) -> str:
+    return '"' + _QUOTATION_MARKS.sub(lambda found: "\\" + found[0], text) + '"'
+
+
+def _person(name: str | None, other: str | None) -> str | None:
+    """Return a person's name as they chose it, else what is known beside it: an id."""
+    return _quoted(name) if name else other
 
 
 def _who(step: SessionStep) -> str:
-    return step.actor_name or step.actor_email or step.actor or "Somebody"
+    return _person(step.actor_name or step.actor_email, step.actor) or "Somebody"
 
 
-def _change(step: SessionStep, zone: ZoneInfo | None) -> Iterator[str]:
+def _overridden(step: SessionStep, before: list[str]) -> list[str]:
+    """Return the rules that the practice overrode for the session as it is after this entry of the audit log."""
+    changes = step.details.get("changes", {})
+    if "overridden_rules" in changes:
+        return [*(changes["overridden_rules"].get("new") or ())]
+    if "hours_overridden" in changes:
+        # Sessions of an earlier version have this alone.
+        return ["hours"] if changes["hours_overridden"].get("new") else []
+    return before
+
+
+def _regardless(overridden: Sequence[str]) -> str:
+    """Return the part of a sentence that names the rules that did not count."""
+    rules = [rule for rule in overridden if rule != _IN_HINDSIGHT]
+    return f", without regard to {' and '.join(filter(None, (', '.join(rules[:-1]), rules[-1])))}" if rules else ""
+
+
+def _change(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str]) -> Iterator[str]:
     """Say what an entry of the audit log says."""
     details, changes = step.details, step.details.get("changes", {})
     match step.what:
         case "created":
-            yield _created(step, zone)
+            yield _created(step, zone, overridden)
         case "moved":
             old, new = (changes.get("start_time", {}).get(which) for which in ("old", "new"))
             moved = f" from {local(old, zone)} to {local(new, zone)}" if old and new else ""
-            yield f"{_who(step)} moved it{moved or ': ' + _changed(changes)}."
+            yield f"{_who(step)} moved it{moved or ': ' + _changed(changes)}{_regardless(overridden)}."
         case "transferred":
-            yield f"{_who(step)} gave it to {details.get('therapist_name') or changes['therapist_id'].get('new')}."
+            therapist = _person(details.get("therapist_name"), changes["therapist_id"].get("new"))
+            yield f"{_who(step)} gave it to {therapist}{_regardless(overridden)}{_because(details.get('reason'))}"
         case "status_changed":
             became = (details["old_status"], details["new_status"])
             if became[0] in _OVER:
@@ -119,20 +157,22 @@ def _change(step: SessionStep, zone: ZoneInfo | None) -> Iterator[str]:
         yield f"Cancelling is free until {local(until, zone)}."
 
 
-def _created(step: SessionStep, zone: ZoneInfo | None) -> str:
-    details = step.details
-    asked = "asked for" if details.get("new_status") == "pending_approval" else "booked"
+def _created(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str]) -> str:
+    details, status = step.details, step.details.get("new_status")
+    is_recorded = _IN_HINDSIGHT in overridden
+    asked = "recorded" if is_recorded else "asked for" if status == "pending_approval" else "booked"
     start, end = details.get("start_time"), details.get("end_time")
     when = f" {local(start, zone)}" if start else " it"
     if start and end:
         when += f"-{local(end, zone).rpartition(' ')[2]}"
-    therapist = details.get("therapist_name") or details.get("therapist_id")
-    client = details.get("user_name") or details.get("user_id")
+    therapist = _person(details.get("therapist_name"), details.get("therapist_id"))
+    client = _person(details.get("user_name"), details.get("user_id"))
     with_ = f" with {therapist}" if therapist else ""
     for_ = f" for {client}" if client and step.actor != details.get("user_id") else ""
     until = details.get("free_cancellation_until")
-    free = f" Cancelling is free until {local(until, zone)}." if until else ""
-    return f"{_who(step)} {asked}{when}{with_}{for_}.{free}"
+    free = f" Cancelling is free until {local(until, zone)}." if until and not is_recorded else ""
+    as_ = f" as {status}, in hindsight" if is_recorded else ""
+    return f"{_who(step)} {asked}{when}{with_}{for_}{as_}{_regardless(overridden)}.{free}"
 
 
 def _changed(changes: dict[str, Any]) -> str:
@@ -145,7 +185,7 @@ def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
     amount = abs(details["amount"])
     credits_ = f"{amount} credit{'' if amount == 1 else 's'}"
     way = "from" if details["amount"] < 0 else "to"
-    payment = f" ({details['payment_reference']})" if details.get("payment_reference") else ""
+    payment = f" (payment {_quoted(details['payment_reference'])})" if details.get("payment_reference") else ""
     by = f"{_who(step)}: " if by_itself else ""
     verb = _MOVEMENT.get(step.what, f"{step.what.capitalize()}:")
     return f"{by}{verb} {credits_} {way} lot {details['lot_id']}{payment}{_because(details.get('reason'))}"
@@ -153,12 +193,14 @@ def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
 
 def _hold(step: SessionStep, zone: ZoneInfo | None) -> str:
     details = step.details
-    client = details.get("user_name") or details["user_id"]
+    client = _person(details.get("user_name"), details["user_id"])
     return f"{local(details['start_time'], zone)} was held for {client} until {local(details['expires_at'], zone)}."
 
 
 def _refusal(step: SessionStep) -> str:
     details = step.details
     why = details.get("rule") or details.get("reason")
-    who = details.get("user_name") or details["user_id"]
-    return f"{who} was refused {details['function_name']}: {step.what}{f' ({why})' if why else ''}."
+    for_ = "" if step.actor == details["user_id"] else f", for {_person(details.get('user_name'), details['user_id'])}"
+    said = ", by their own account" if details.get("is_claim") else ""
+    function = details["function_name"]
+    return f"{_who(step)} was refused {function}{for_}{said}: {step.what}{f' ({why})' if why else ''}."

@@ -55,6 +55,9 @@ def refusals(
 ) -> None:
     """Say what USER (UUID or e-mail) was refused, and by which rule, newest first.
 
+    The actor is who was refused it: the user, or somebody of the practice for them. What is claimed was reported by the
+    user's own login, who may report what never was.
+
     There is something where the policy asks for it: `bookingdb policy set --record-refusals yes`. Dates are those of
     the default policy's zone.
     """
@@ -72,6 +75,8 @@ def refusals(
         [
             {
                 "refused at": f"{refusal.refused_at:%Y-%m-%d %H:%M}Z",
+                "actor": refusal.actor,
+                "claimed": "yes" if refusal.is_claim else "no",
                 "call": refusal.function_name,
                 "error": refusal.code,
                 "rule": refusal.rule,
@@ -84,5 +89,8 @@ def refusals(
 
 def _about(context: dict[str, object]) -> list[str]:
     """Return what the call was about; an id has a line of its own."""
-    known = ("session_date", "session_time", "time_zone", "start_time", "next_free", "session_id", "therapist_id")
+    known = (
+        "session_date", "session_time", "time_zone", "start_time", "next_free", "detail_time_zone", "session_id",
+        "detail_session_id", "hold_id", "detail_hold_id", "therapist_id",
+    )  # fmt: skip
     return [f"{name}: {context[name]}" for name in known if name in context]

@@ -182,11 +182,14 @@ create table bookingdb.refusals (
     rule text,
     context jsonb not null default '{}',
     actor text not null,
+    is_claim boolean not null,
     constraint refusals_pkey primary key (id)
 );
 
 comment on table bookingdb.refusals is
 'Who was refused, when, and by which rule: ids, timestamps and figures, no free text. housekeeping() removes them.';
+comment on column bookingdb.refusals.is_claim is
+'Whether the user''s own login reported it, who may report what never was; false: a trusted login did.';
 
 -- A person's refusals, newest first (list_refusals), and how many they had in a day (record_refusal).
 create index refusals_user_id_refused_at_idx on bookingdb.refusals (user_id, refused_at);
@@ -205,7 +208,8 @@ create type bookingdb.refusal as (
     code text,
     rule text,
     context jsonb,
-    actor text
+    actor text,
+    is_claim boolean
 );
 
 -- A line of the story of a session (explain_session).

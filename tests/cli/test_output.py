@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -519,3 +520,21 @@ def test_documents_put_no_password_on_a_command_line() -> None:
         text = path.read_text(encoding="utf-8")
         found = re.findall(r"postgres(?:ql)?://\w[\w.]*:\S*@|export \w*URL=|--database-url \S+|psql \"?\$\w*URL", text)
         assert found == [], path.name
+
+
+def test_characters_that_nobody_sees_are_escaped() -> None:
+    """The whole kind: what Unicode calls a control, a format, a surrogate or a separator, and what shows nothing."""
+    kinds = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    unseen = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in kinds]
+    unseen += "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180f\u3164\ufe00\ufe0f\uffa0\U000e0100\U000e01ef"
+    assert {"\u200b", "\u00ad", "\u180e", "\u2063", "\u200d", "\x1b", "\u2028", "\ud800"} <= set(unseen)
+    assert [letter for letter in unseen if not printable(f"a{letter}b").isascii()] == []
+    for shown in (
+        "Ada",
+        "\u5f20\u4f1f",
+        "Jose\u0301",
+        "\U0001f600",
+        "a\u00a0b",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",
+    ):
+        assert printable(shown) == shown

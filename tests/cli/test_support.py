@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 from uuid import UUID
@@ -114,10 +115,10 @@ def test_explain_tells_the_story_in_local_time(clean_world: World, people: dict[
     told = " ".join(printed.split())
     day = f"{TOMORROW:%a} {TOMORROW.day} {TOMORROW:%b %Y}"
     assert f"Session {session}, times in Europe/Berlin" in told
-    assert f"owner booked {day} 10:00-11:00 with Grace Hopper for Ada Lovelace." in told
-    assert f"It took 1 credit from lot {lot} (pi_3)." in told
+    assert f'owner booked {day} 10:00-11:00 with "Grace Hopper" for "Ada Lovelace".' in told
+    assert f'It took 1 credit from lot {lot} (payment "pi_3").' in told
     assert f"owner moved it from {day} 10:00 to {day} 14:00." in told
-    assert f"It gave back 1 credit to lot {lot} (pi_3)." in told
+    assert f'It gave back 1 credit to lot {lot} (payment "pi_3").' in told
     assert "owner cancelled it" in told
     # An id can be copied from a terminal of 80 columns.
     assert any(str(lot) in line for line in printed.splitlines())
@@ -141,10 +142,10 @@ def test_refund_is_part_of_the_story(clean_world: World, people: dict[str, UUID]
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
     assert "owner said that the client did not come." in told
     assert "owner: As goodwill it gave back 1 credit to lot" in told
-    assert "Her train was late." in told
+    assert '"Her train was late".' in told
     done(clean_world.url, "reopen", session, "--reason", "She was there.")
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
-    assert "owner reopened it: She was there." in told
+    assert 'owner reopened it: "She was there".' in told
     done(clean_world.url, "no-show", session)
     done(clean_world.url, "refund", session, "--reason", "At last")
     assert bookingdb(clean_world.url, "refund", session, "--reason", "again").exit_code == 1
@@ -156,7 +157,121 @@ def test_story_of_a_deleted_session_is_told(clean_world: World, people: dict[str
     clean_world.run("delete from sessions where id = %s", session)
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
     assert "owner deleted it." in told
-    assert "with Grace Hopper" in told
+    assert 'with "Grace Hopper"' in told
+
+
+def story(world: World, session: UUID) -> str:
+    return " ".join(done(world.url, "explain", session).stdout.split())
+
+
+def test_story_quotes_what_people_chose(clean_world: World, people: dict[str, UUID]) -> None:
+    """No name, address, reason or reference passes for a sentence of ours."""
+    world = clean_world
+    name = 'Mallory. "Grace Hopper" cancelled it: the therapist is ill. \u201dNobody\\'
+    quoted = r'"Mallory. \"Grace Hopper\" cancelled it: the therapist is ill. ' + '\\\u201dNobody\\\\"'
+    world.run("update users set full_name = %s where id = %s", name, people["ada"])
+    world.run("update users set full_name = null where id = %s", people["grace"])
+    world.run("update user_credits set payment_reference = 'pi). Grace moved it. ('")
+    session = booked(world, people)
+    world.run("select set_policy('{\"record_refusals\": true}')")
+    assert bookingdb(world.url, "complete", session).exit_code == 1
+    with world.connect() as connection, connection.transaction():
+        connection.execute("select act_as(%s)", [people["ada"]])
+        connection.execute("select cancel_session(%s, 'Ill. Grace: agreed')", [session])
+    told = story(world, session)
+    assert told.count(quoted) == told.count("Mallory") == 3
+    assert 'with "grace@example.com"' in told
+    assert '(payment "pi). Grace moved it. (")' in told
+    assert f'{quoted} cancelled it: "Ill. Grace: agreed".' in told
+
+
+def test_story_names_who_was_refused(clean_world: World, people: dict[str, UUID]) -> None:
+    world = clean_world
+    done(world.url, "policy", "set", "--record-refusals", "yes")
+    session = booked(world, people)
+    assert bookingdb(world.url, "refund", session, "--reason", "a").exit_code == 1
+    assert bookingdb(world.url, "--as", people["ada"], "complete", session).exit_code == 1
+    assert bookingdb(world.url, "--as", people["grace"], "complete", session).exit_code == 1
+    told = story(world, session)
+    assert 'owner was refused refund_session, for "Ada Lovelace": invalid_transition' in told
+    assert '"Grace Hopper" was refused complete_session: invalid_transition' in told
+    world.run("update bookingdb.refusals set is_claim = true")
+    assert '"Grace Hopper" was refused complete_session, by their own account: invalid' in story(world, session)
+
+    printed = done(world.url, "refusals", "ada@example.com").stdout
+    assert [line.split()[2:5] for line in printed.splitlines() if "refund" in line] == [
+        ["owner", "yes", "refund_session"]
+    ]
+
+
+def test_story_says_why_a_session_was_transferred(clean_world: World, people: dict[str, UUID]) -> None:
+    world = clean_world
+    other = world.scalar("select register_therapist('alan@example.com', 'Alan Turing')")
+    session = booked(world, people)
+    done(world.url, "transfer", session, other, "--reason", "Grace is ill.")
+    assert 'owner gave it to "Alan Turing": "Grace is ill".' in story(world, session)
+
+
+def test_story_says_which_rules_were_overridden(clean_world: World, people: dict[str, UUID]) -> None:
+    world = clean_world
+    done(world.url, "hours", "set", "grace@example.com", "mon-sun 12:00-20:00")
+    done(world.url, "policy", "set", "--minimum-notice", "30d")
+    slot = ("--user", people["ada"], "--therapist", people["grace"], "--date", TOMORROW)
+    rules = ("--override", "hours", "--override", "minimum_notice")
+    session = answer(world.url, "book", *slot, "--time", "10:00", *rules)["id"]
+    told = story(world, session)
+    assert 'for "Ada Lovelace", without regard to hours and minimum_notice. Cancelling is free until' in told
+    day = f"{TOMORROW:%a} {TOMORROW.day} {TOMORROW:%b %Y}"
+    done(world.url, "reschedule", session, "--date", TOMORROW, "--time", "09:00", *rules)
+    assert f"to {day} 09:00, without regard to hours and minimum_notice." in story(world, session)
+    done(world.url, "reschedule", session, "--date", TOMORROW, "--time", "13:00", *rules)
+    assert f"to {day} 13:00, without regard to minimum_notice." in story(world, session)
+
+
+def test_story_says_what_was_recorded_in_hindsight(clean_world: World, people: dict[str, UUID]) -> None:
+    world = clean_world
+    slot = ("--user", people["ada"], "--therapist", people["grace"], "--date", TOMORROW - dt.timedelta(days=8))
+    session = answer(world.url, "record", *slot, "--time", "10:00", "--status", "no_show")["id"]
+    told = story(world, session)
+    assert 'with "Grace Hopper" for "Ada Lovelace" as no_show, in hindsight. It took 1 credit' in told
+    assert "owner recorded" in told
+    assert "Cancelling is free" not in told
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Messages
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_own_hold_in_the_way_is_named_with_its_command(clean_world: World, people: dict[str, UUID]) -> None:
+    world = clean_world
+    slot = ("--user", people["ada"], "--date", TOMORROW, "--time", "10:00")
+    held = answer(world.url, "hold", *slot, "--therapist", people["grace"])["id"]
+    other = world.scalar("select register_therapist('alan@example.com', null, null, 'Europe/Berlin')")
+    for therapist in (people["grace"], other):
+        said = bookingdb(world.url, "book", *slot, "--therapist", therapist).stderr
+        assert f"`bookingdb book-hold {held}`" in said
+        assert "cancel the other session" not in said
+    done(world.url, "book-hold", held)
+    assert "book-hold" not in bookingdb(world.url, "book", *slot, "--therapist", other).stderr
+
+
+def test_message_names_the_option_and_what_is_wrong(clean_world: World, people: dict[str, UUID]) -> None:
+    world = clean_world
+    session = booked(world, people)
+    said = bookingdb(world.url, "transfer", session, people["grace"]).stderr
+    assert "Invalid parameter (THERAPIST; reason: same_therapist)." in said
+    slot = ("--user", people["ada"], "--therapist", people["grace"], "--time", "10:00")
+    said = bookingdb(world.url, "record", *slot, "--date", TOMORROW).stderr
+    assert "Invalid parameter (--date; reason: to_come; start time: " in said
+    assert "p_" not in said
+    # A program knows the parameter by its own name.
+    answered = bookingdb(world.url, "transfer", session, people["grace"], "--json").stdout
+    assert json.loads(answered)["error"]["detail"]["parameter"] == "p_therapist_id"
+    said = bookingdb(world.url, "credits", "grant", people["ada"], 0, "--payment-reference", "a").stderr
+    assert "(AMOUNT; maximum: 10000; minimum: 1)" in said
+    said = bookingdb(world.url, "policy", "set", "--retention-days", "0").stderr
+    assert "(--retention-days; " in said
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -168,6 +168,32 @@ def test_trace_delays_the_error_for_a_moment_at_most(asking: World, slot: dict[s
     assert traces(asking, slot["user_id"]) == []
 
 
+def test_trace_says_what_was_asked_as_it_was_asked(asking: World) -> None:
+    """DETAIL has the therapist's zone, and the session in the way, beside it."""
+    client, therapist = asking.client(credits=2), asking.therapist("America/New_York")
+    bookings = Bookings(asking.url)
+    slot: dict[str, Any] = {
+        "session_date": TOMORROW + dt.timedelta(1),
+        "session_time": "23:00",
+        "time_zone": "Asia/Tokyo",
+    }
+    first = bookings.book_session(user_id=client, therapist_id=therapist, **slot)
+    with pytest.raises(BookingConflict):
+        bookings.hold_slot(user_id=client, therapist_id=therapist, **slot)
+    (trace,) = traces(asking, client)
+    asked = {name: trace.context[name] for name in ("session_date", "session_time", "time_zone")}
+    assert asked == {**slot, "session_date": slot["session_date"].isoformat()}
+    assert trace.context["detail_time_zone"] == "America/New_York"
+
+    other = bookings.book_session(
+        user_id=client, therapist_id=asking.therapist(), session_date=TOMORROW, session_time="10:00"
+    )
+    with pytest.raises(BookingConflict):
+        bookings.reschedule_session(other.id, **slot)
+    trace = traces(asking, client)[0]
+    assert (trace.session_id, trace.context["detail_session_id"]) == (other.id, str(first.id))
+
+
 def test_strangers_leave_no_trace(supabase_world: World) -> None:
     supabase_world.run("select set_policy('{\"record_refusals\": true}')")
     ada, bob = supabase_world.client(credits=1), supabase_world.client()

@@ -98,8 +98,8 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
     )
     in_use.run("insert into bookingdb.active_statuses values ('tentative')")
     in_use.run(
-        "insert into bookingdb.refusals (user_id, function_name, code, actor)"
-        " values (gen_random_uuid(), 'hold_slot', 'in_past', 'owner')"
+        "insert into bookingdb.refusals (user_id, function_name, code, actor, is_claim)"
+        " values (gen_random_uuid(), 'hold_slot', 'in_past', 'owner', false)"
     )
     in_use.run("insert into bookingdb.adoption (kind, object) values ('statement', 'answers')")
     in_use.run(

@@ -47,7 +47,10 @@ select results_eq(
         ) as e
     $$,
     $$
-        values ('PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_last_date"}')
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_last_date", "reason": "before_first_date"}'
+        )
     $$,
     'the last day is not before the first'
 );

@@ -51,7 +51,10 @@ select results_eq(
         ) as e
     $$,
     $$
-        values ('PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_end"}')
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_end", "reason": "not_after_start"}'
+        )
     $$,
     'it ends after it begins'
 );

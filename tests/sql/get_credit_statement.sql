@@ -52,7 +52,12 @@ select results_eq(
             'select public.get_credit_statement(pg_temp.client(), ''2030-02-01'', ''2030-01-01'')'
         ) as e
     $$,
-    $$ values ('PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_to"}') $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_to", "reason": "before_from"}'
+        )
+    $$,
     'a period does not end before it begins'
 );
 

@@ -48,7 +48,12 @@ select results_eq(
 );
 select results_eq(
     $$ select e.* from pg_temp.error_of('select public.housekeeping(1, null)') as e $$,
-    $$ values ('PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_dry_run"}') $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_dry_run", "reason": "missing"}'
+        )
+    $$,
     'it is a dry run or not'
 );
 reset role;

@@ -1,7 +1,7 @@
 -- list_refusals(): what a user was refused.
 begin;
 \ir include/setup.sql
-select plan(6);
+select plan(7);
 
 select pg_temp.is_declared($$
     list_refusals(
@@ -9,7 +9,7 @@ select pg_temp.is_declared($$
     )
     returns table (
         id bigint, refused_at timestamptz, user_id uuid, therapist_id uuid, session_id uuid, function_name text,
-        code text, rule text, context jsonb, actor text
+        code text, rule text, context jsonb, actor text, is_claim boolean
     )
     language plpgsql stable security invoker
 $$);
@@ -17,13 +17,22 @@ select pg_temp.is_executed_by('list_refusals', 'authenticated', 'service_role');
 
 -- Given
 select p.record_refusals from public.set_policy('{"record_refusals": true}') as p;
-select public.record_refusal('hold_slot', 'too_soon', pg_temp.client());
-select public.record_refusal('hold_slot', 'too_far', pg_temp.client());
+select public.record_refusal('refund_session', 'invalid_transition', pg_temp.client());
+select pg_temp.act_as('authenticated', pg_temp.client());
+select public.record_refusal('hold_slot', 'too_soon');
+select public.record_refusal('hold_slot', 'too_far');
+reset role;
 
 -- Example
+select results_eq(
+    'select r.code, r.is_claim from public.list_refusals(pg_temp.client()) as r',
+    $$ values ('too_far', true), ('too_soon', true), ('invalid_transition', false) $$,
+    'trusted callers see all, newest first'
+);
 select pg_temp.act_as('authenticated', pg_temp.client());
 select results_eq(
-    'select r.code from public.list_refusals(pg_temp.client()) as r', array['too_far', 'too_soon'], 'newest first'
+    'select r.code from public.list_refusals(pg_temp.client()) as r', array['too_far', 'too_soon'],
+    'users see what they were refused themselves'
 );
 select is_empty(
     $$ select r.code from public.list_refusals(pg_temp.client(), now() + interval '1 day') as r $$,
@@ -42,7 +51,7 @@ select results_eq(
 select results_eq(
     $$ select e.sqlstate from pg_temp.error_of('select public.list_refusals(pg_temp.other_client())') as e $$,
     array['PT403'],
-    'users see their own'
+    'users see nothing of others'
 );
 reset role;
 

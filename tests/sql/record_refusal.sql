@@ -31,13 +31,13 @@ select is(
 reset role;
 select results_eq(
     $$
-        select r.user_id, r.therapist_id, r.function_name, r.code, r.rule, r.context, r.actor
+        select r.user_id, r.therapist_id, r.function_name, r.code, r.rule, r.context, r.actor, r.is_claim
         from bookingdb.refusals as r
     $$,
     $$
         values (
             pg_temp.client(), pg_temp.therapist(), 'hold_slot', 'too_soon', 'minimum_notice', jsonb '{}',
-            pg_temp.client()::text
+            pg_temp.client()::text, true
         )
     $$,
     'it keeps who was refused by which rule, and no text'
@@ -47,7 +47,12 @@ select results_eq(
 select pg_temp.act_as('authenticated', pg_temp.client());
 select results_eq(
     $$ select e.* from pg_temp.error_of('select public.record_refusal(''hold_slot'', ''a wish'')') as e $$,
-    $$ values ('PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_code"}') $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_code", "reason": "unknown"}'
+        )
+    $$,
     'an error is one of the table'
 );
 select results_eq(

@@ -35,7 +35,8 @@ select results_eq(
     $$ select e.* from pg_temp.error_of('select public.register_client(''a@therapist.test'')') as e $$,
     $$
         values (
-            'PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_email"}'
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_email", "reason": "of_another"}'
         )
     $$,
     'a therapist does not become a client'

@@ -40,7 +40,8 @@ select results_eq(
     $$ select e.* from pg_temp.error_of('select public.register_therapist(''a@client.test'')') as e $$,
     $$
         values (
-            'PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_email"}'
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_email", "reason": "of_another"}'
         )
     $$,
     'a client does not become a therapist'

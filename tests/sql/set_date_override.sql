@@ -67,7 +67,12 @@ select results_eq(
             )'
         ) as e
     $$,
-    $$ values ('PT400', 'Invalid parameter', jsonb '{"code": "invalid_parameter", "parameter": "p_hours"}') $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb '{"code": "invalid_parameter", "parameter": "p_hours", "reason": "not_for_a_date"}'
+        )
+    $$,
     'a window of a date has no weekday'
 );
 

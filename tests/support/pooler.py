@@ -56,7 +56,7 @@ _STATE = """
     select 'setting', u.name, coalesce(current_setting(u.name, true), '')
     from unnest(array[
         'role', 'session_authorization', 'request.jwt.claims', 'request.jwt.claim', 'request.jwt.claim.sub',
-        'request.jwt.claim.role', 'request.jwt.claim.email'
+        'request.jwt.claim.role', 'request.jwt.claim.email', 'bookingdb.acting_as'
     ]) as u (name)
     union all
     select 'effective', 'user', current_user::text

@@ -17,7 +17,9 @@ begin
     if p_table is not null and not exists (
         select from bookingdb.adopted_tables() as a where a.table_name = p_table
     ) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_table'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_table', 'reason', 'unknown'
+        ));
     end if;
 
     for v_adopted in

@@ -23,7 +23,9 @@ begin
         perform bookingdb.raise_error('invalid_date');
     end if;
     if p_last_date < p_first_date then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_last_date'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_last_date', 'reason', 'before_first_date'
+        ));
     end if;
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
 

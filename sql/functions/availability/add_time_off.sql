@@ -19,7 +19,9 @@ begin
     perform bookingdb.require_instant('p_start', p_start);
     perform bookingdb.require_instant('p_end', p_end);
     if p_end <= p_start then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_end'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_end', 'reason', 'not_after_start'
+        ));
     end if;
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
     return bookingdb.write_time_off(p_therapist_id, tstzrange(p_start, p_end), p_reason);

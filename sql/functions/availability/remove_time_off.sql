@@ -14,7 +14,9 @@ declare
 begin
     perform bookingdb.authorise_anyone();
     if p_time_off_id is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_time_off_id'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_time_off_id', 'reason', 'missing'
+        ));
     end if;
     select c.therapist_id
     into v_therapist_id

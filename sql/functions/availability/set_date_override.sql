@@ -18,7 +18,9 @@ begin
         select from bookingdb.local_windows('p_hours', p_hours) as w
         where num_nonnulls(w.weekday, w.valid_from, w.valid_to, w.every_weeks, w.time_zone) > 0
     ) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_hours'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_hours', 'reason', 'not_for_a_date'
+        ));
     end if;
 
     perform bookingdb.lock_people(array[p_therapist_id]);

@@ -33,7 +33,9 @@ begin
         ));
     end if;
     if num_nonnulls(p_from, p_to) = 1 or p_to < p_from then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_to', 'reason', case when p_to < p_from then 'before_from' else 'given_alone' end
+        ));
     elsif p_from is not null then
         perform bookingdb.require_instant('p_from', p_from);
         perform bookingdb.require_instant('p_to', p_to);

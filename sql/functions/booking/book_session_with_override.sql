@@ -30,7 +30,9 @@ begin
         perform bookingdb.raise_error('invalid_user_id');
     end if;
     if p_override_hours is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_override_hours'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_override_hours', 'reason', 'missing'
+        ));
     end if;
     v_override := bookingdb.require_override(p_override);
     return bookingdb.book_once(

@@ -40,7 +40,9 @@ begin
     perform bookingdb.require_session_minutes(p_duration_minutes);
     perform bookingdb.require_booking_texts(p_session_type, p_notes, p_title, p_idempotency_key);
     if p_status is null or p_status not in ('in_progress', 'completed', 'no_show') then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_status'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_status', 'allowed', jsonb_build_array('in_progress', 'completed', 'no_show')
+        ));
     end if;
 
     -- 3. and 4. The locks, and an answer that was given before.
@@ -60,12 +62,15 @@ begin
     v_now := clock_timestamp();
     if v_session.start_time > v_now or v_session.start_time < bookingdb.add_elapsed(v_now, interval '-366 days') then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_session_date', 'start_time', bookingdb.iso_utc(v_session.start_time)
+            'parameter', 'p_session_date', 'start_time', bookingdb.iso_utc(v_session.start_time),
+            'reason', case when v_session.start_time > v_now then 'to_come' else 'too_long_ago' end
         ));
     end if;
     v_session.end_time := v_session.start_time + make_interval(mins => p_duration_minutes);
     if (p_status = 'in_progress') = (v_session.end_time <= v_now) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_status'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_status', 'reason', case when p_status = 'in_progress' then 'over' else 'not_over' end
+        ));
     end if;
     perform bookingdb.require_people(p_therapist_id, p_user_id);
     perform bookingdb.require_duration(p_duration_minutes, v_policy);

@@ -13,7 +13,9 @@ begin
             and c.kind <> 'session'
             and c.external_source is distinct from 'adoption'
     ) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'id'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'id', 'reason', 'held'
+        ));
     end if;
 
     -- keep_times_together() leaves charged sessions to our functions, which never insert one again that was deleted.

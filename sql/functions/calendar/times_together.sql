@@ -134,10 +134,14 @@ begin
     end if;
     if bookingdb.occupies_time(v_new.status) then
         if v_new.start_time is null and p_old.start_time is not null then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'start_time'));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'start_time', 'reason', 'missing'
+            ));
         end if;
         if v_new.end_time is null and p_old.end_time is not null then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'end_time'));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'end_time', 'reason', 'missing'
+            ));
         end if;
         if v_has_duration
             and v_new.duration_minutes = 0

@@ -15,10 +15,14 @@ declare
 begin
     perform bookingdb.authorise(p_user_id);
     if p_from is null or not isfinite(p_from) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_from'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_from', 'reason', 'missing'
+        ));
     end if;
     if p_to is null or not isfinite(p_to) or p_to < p_from then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_to', 'reason', case when p_to < p_from then 'before_from' else 'missing' end
+        ));
     end if;
     perform bookingdb.require_credit_account(p_user_id);
 

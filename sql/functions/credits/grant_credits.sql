@@ -39,7 +39,9 @@ begin
     perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
     perform bookingdb.require_idempotency_key(p_idempotency_key);
     if p_category is null or p_category not in ('paid', 'promotional') then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_category'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_category', 'allowed', jsonb_build_array('paid', 'promotional')
+        ));
     end if;
     if p_priority is null or p_priority not between 0 and 100 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
@@ -49,7 +51,9 @@ begin
     if p_expires_on is not null then
         v_expires_at := bookingdb.end_of_date('p_expires_on', p_expires_on);
         if p_expires_at is not null then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_expires_on'));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'p_expires_on', 'reason', 'given_twice'
+            ));
         end if;
     end if;
 
@@ -73,7 +77,8 @@ begin
         -- Only a new grant can be too late: a retry is answered above.
         if v_expires_at <= clock_timestamp() or v_expires_at >= timestamptz '3000-01-01 00:00:00+00' then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-                'parameter', case when p_expires_on is null then 'p_expires_at' else 'p_expires_on' end
+                'parameter', case when p_expires_on is null then 'p_expires_at' else 'p_expires_on' end,
+                'reason', case when v_expires_at <= clock_timestamp() then 'past' else 'too_far' end
             ));
         end if;
         if not exists (select from bookingdb.clients as c where c.id = p_user_id) then

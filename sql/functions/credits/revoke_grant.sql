@@ -24,7 +24,9 @@ begin
 
     -- Exactly one of the two names the lot.
     if num_nonnulls(p_lot_id, p_payment_reference) <> 1 then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_lot_id'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_lot_id', 'reason', case when p_lot_id is null then 'missing' else 'given_twice' end
+        ));
     end if;
     perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);

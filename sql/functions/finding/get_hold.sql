@@ -14,7 +14,9 @@ declare
 begin
     perform bookingdb.authorise_anyone();
     if p_hold_id is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_hold_id'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_hold_id', 'reason', 'missing'
+        ));
     end if;
     select h.*
     into v_hold

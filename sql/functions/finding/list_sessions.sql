@@ -39,7 +39,9 @@ begin
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_limit', 'minimum', 1));
     end if;
     if p_descending is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_descending'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_descending', 'reason', 'missing'
+        ));
     end if;
     if p_cursor is not null then
         v_place := bookingdb.session_place(p_cursor);

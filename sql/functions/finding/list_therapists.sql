@@ -14,7 +14,9 @@ declare
 begin
     perform bookingdb.authorise_anyone();
     if p_include_inactive is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_include_inactive'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_include_inactive', 'reason', 'missing'
+        ));
     end if;
     if p_include_inactive and not v_trusted then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('parameter', 'p_include_inactive'));

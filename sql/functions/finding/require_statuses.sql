@@ -15,7 +15,9 @@ begin
                 select from unnest(bookingdb.transitions()) as t where i.status in (t.old_status, t.new_status)
             )
     ) and not exists (select from bookingdb.adoption as a where a.id > 0) then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_statuses'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_statuses', 'reason', 'unknown'
+        ));
     end if;
 end;
 $function$;

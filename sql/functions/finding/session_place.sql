@@ -15,11 +15,15 @@ begin
         v_place.start_time := nullif(left(p_cursor, -37), 'none')::timestamptz;
     exception
         when data_exception then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_cursor'));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'p_cursor', 'reason', 'no_cursor'
+            ));
     end;
     -- Only what a list wrote is a cursor, and not all that Postgres reads as a time.
     if bookingdb.session_cursor(v_place.start_time, v_place.session_id) is distinct from p_cursor then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_cursor'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_cursor', 'reason', 'no_cursor'
+        ));
     end if;
     return v_place;
 end;

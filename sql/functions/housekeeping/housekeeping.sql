@@ -24,7 +24,9 @@ begin
         ));
     end if;
     if p_dry_run is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_dry_run'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_dry_run', 'reason', 'missing'
+        ));
     end if;
     v_before := clock_timestamp() - make_interval(hours => 24 * (bookingdb.policy_of(null)).retention_days);
 

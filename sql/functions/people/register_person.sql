@@ -17,7 +17,9 @@ declare
     v_lock_timeout text;
 begin
     if v_email is null or char_length(v_email) > 320 or v_email !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_email'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_email', 'reason', 'no_address'
+        ));
     end if;
     perform bookingdb.require_length('p_full_name', p_full_name, 0, 255);
 
@@ -50,7 +52,8 @@ begin
     end if;
     if v_person.id <> p_user_id or (v_person.user_type = 'therapist') <> (p_user_type = 'therapist') then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', case when v_person.id = p_user_id then 'p_user_id' else 'p_email' end
+            'parameter', case when v_person.id = p_user_id then 'p_user_id' else 'p_email' end,
+            'reason', case when v_person.id = p_user_id then 'of_another_kind' else 'of_another' end
         ));
     end if;
 
@@ -79,7 +82,9 @@ begin
         perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when unique_violation then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_email'));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'p_email', 'reason', 'of_another'
+            ));
         when lock_not_available then
             perform bookingdb.raise_error('busy');
     end;

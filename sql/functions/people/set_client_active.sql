@@ -16,7 +16,9 @@ begin
         perform bookingdb.raise_error('invalid_user_id');
     end if;
     if p_active is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_active'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_active', 'reason', 'missing'
+        ));
     end if;
 
     if not bookingdb.set_person_active(p_user_id, false, p_active) then

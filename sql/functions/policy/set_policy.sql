@@ -24,7 +24,9 @@ declare
 begin
     perform bookingdb.authorise_trusted();
     if p_settings is null or jsonb_typeof(p_settings) <> 'object' then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_settings', 'reason', 'no_object'
+        ));
     end if;
 
     -- One policy changes at a time, because minimum and maximum are checked together.
@@ -54,7 +56,9 @@ begin
     for v_name, v_value in select s.key, s.value from jsonb_each_text(p_settings) as s loop
         -- NULL means the default's value. The default policy has no other to fall back on.
         if v_value is null and p_therapist_id is null then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', v_name));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', v_name, 'reason', 'missing'
+            ));
         end if;
 
         -- What each setting may be. Bounds are texts, because the connection's IntervalStyle changes how intervals are
@@ -67,7 +71,9 @@ begin
         ) as s (name, type, minimum, maximum, choices)
         where s.name = v_name;
         if not found then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_settings'));
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'p_settings', 'reason', 'unknown'
+            ));
         end if;
         if v_type = 'time zone' then
             perform bookingdb.resolve_time_zone(v_value, null);
@@ -93,7 +99,7 @@ begin
                 'parameter', v_name,
                 'minimum', case v_type when 'integer' then to_jsonb(v_minimum::integer) else to_jsonb(v_minimum) end,
                 'maximum', case v_type when 'integer' then to_jsonb(v_maximum::integer) else to_jsonb(v_maximum) end,
-                'choices', to_jsonb(v_choices)
+                'choices', case v_type when 'boolean' then jsonb '[true, false]' else to_jsonb(v_choices) end
             )));
         end if;
     end loop;
@@ -119,7 +125,7 @@ begin
     end if;
     if v_is_wrong then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'minimum_duration_minutes'
+            'parameter', 'minimum_duration_minutes', 'reason', 'above_maximum'
         ));
     end if;
     return v_policy;

@@ -5,9 +5,6 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_zone constant text := p_context ->> 'time_zone';
-    v_is_zone constant boolean := exists (select from bookingdb.time_zones as z where z.name = v_zone);
 begin
     -- Each key with the form of its value. Anything else may be somebody's text, and is dropped.
     return (
@@ -17,7 +14,9 @@ begin
             ('user_id', 'id'),
             ('therapist_id', 'id'),
             ('session_id', 'id'),
+            ('detail_session_id', 'id'),
             ('hold_id', 'id'),
+            ('detail_hold_id', 'id'),
             ('lot_id', 'id'),
             ('time_off_id', 'id'),
             ('series_id', 'id'),
@@ -26,21 +25,39 @@ begin
             ('next_free', 'timestamp'),
             ('expires_at', 'timestamp'),
             ('free_cancellation_until', 'timestamp'),
+            ('approval_until', 'timestamp'),
+            ('until', 'timestamp'),
             ('session_date', 'date'),
             ('session_time', 'time'),
             ('time_zone', 'zone'),
+            ('detail_time_zone', 'zone'),
+            ('alias', 'zone'),
             ('duration_minutes', 'figure'),
+            ('detail_duration_minutes', 'figure'),
             ('occurrence', 'figure'),
             ('occurrences', 'figure'),
+            ('window', 'figure'),
             ('credits_balance', 'figure'),
             ('lot_balance', 'figure'),
-            ('minimum', 'figure'),
-            ('maximum', 'figure'),
+            ('limit', 'figure'),
+            ('count', 'figure'),
+            ('minimum_length', 'figure'),
+            ('maximum_length', 'figure'),
+            ('maximum_days', 'figure'),
+            ('maximum_minutes', 'figure'),
+            ('maximum_events', 'figure'),
+            ('maximum_windows', 'figure'),
+            ('minimum', 'bound'),
+            ('maximum', 'bound'),
             ('rule', 'word'),
             ('reason', 'word'),
             ('status', 'word'),
             ('asked', 'word'),
-            ('parameter', 'word')
+            ('parameter', 'word'),
+            ('missing', 'word'),
+            ('reserved', 'word'),
+            ('allowed', 'words'),
+            ('choices', 'words')
         ) as k (key, form)
         cross join lateral (
             select
@@ -54,8 +71,12 @@ begin
             when 'date' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
             when 'time' then c.text ~ '^[0-9]{2}:[0-9]{2}(:00)?$'
             when 'figure' then c.text ~ '^-?[0-9]{1,10}$' and jsonb_typeof(c.value) = 'number'
+            -- A figure, a length of time or a date.
+            when 'bound' then c.text ~ '^-?[0-9]{1,10}( (second|minute|hour|day|week|month|year)s?)?$'
+                or c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$'
             when 'word' then c.text ~ '^[a-z][a-z_]{0,39}$'
-            else v_is_zone
+            when 'words' then c.text ~ '^\[("[a-z][a-z_]{0,39}"(, )?|(true|false)(, )?){1,20}\]$'
+            else exists (select from bookingdb.time_zones as z where z.name = c.text)
         end
     );
 end;

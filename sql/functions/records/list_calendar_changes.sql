@@ -18,7 +18,9 @@ begin
     perform bookingdb.require_instant('p_from', p_from);
     perform bookingdb.require_instant('p_to', p_to);
     if p_to < p_from then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_to'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_to', 'reason', 'before_from'
+        ));
     end if;
 
     return query

@@ -59,7 +59,7 @@ begin
 
     return query
     select r.refused_at, 'refusal', r.code, r.actor, null::text, null::text, r.context || jsonb_build_object(
-        'user_id', r.user_id, 'function_name', r.function_name, 'rule', r.rule
+        'user_id', r.user_id, 'function_name', r.function_name, 'rule', r.rule, 'is_claim', r.is_claim
     )
     from bookingdb.refusals as r
     where r.session_id = p_session_id

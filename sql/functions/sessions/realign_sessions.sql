@@ -26,7 +26,9 @@ declare
 begin
     perform bookingdb.authorise_trusted();
     if p_dry_run is null then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_dry_run'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_dry_run', 'reason', 'missing'
+        ));
     end if;
 
     -- 1. The locks, in everybody's order: sessions by id, then people. What was found without them is asked again.

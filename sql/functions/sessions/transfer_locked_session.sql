@@ -28,7 +28,9 @@ begin
     end if;
     perform bookingdb.require_wait(p_session, null);
     if p_session.therapist_id = p_therapist_id then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_therapist_id'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_therapist_id', 'reason', 'same_therapist'
+        ));
     end if;
 
     -- All rules of a booking with the new therapist apply, at the time that was agreed.

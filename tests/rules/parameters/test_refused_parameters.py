@@ -6,8 +6,10 @@ Booking, the check, granting and registering clients have tables of their own, b
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -380,3 +382,10 @@ def test_wrong_parameters_are_refused_and_nothing_written(
     with nothing_written(clean_world):
         findings = [(wrong, how_it_differs(partial(ask, wrong), error, context)) for wrong, error, context in cases]
     assert [finding for finding in findings if finding[1]] == []
+
+
+def test_every_refused_parameter_says_what_is_wrong() -> None:
+    """Its name alone lets the reader guess."""
+    bare = re.compile(r"raise_error\('invalid_parameter', jsonb_build_object\(\s*'parameter', [^,]*?\)\s*\)?;")
+    functions = Path(__file__).parents[3] / "sql" / "functions"
+    assert [path.name for path in functions.rglob("*.sql") if bare.search(path.read_text())] == []

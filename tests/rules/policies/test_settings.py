@@ -137,13 +137,13 @@ def test_settings_are_of_a_therapist_who_is_one(world: World) -> None:
 
 
 @pytest.mark.parametrize(("settings", "detail"), [
-    ([], {"parameter": "p_settings"}),
-    ({"a": 1}, {"parameter": "p_settings"}),
+    ([], {"parameter": "p_settings", "reason": "no_object"}),
+    ({"a": 1}, {"parameter": "p_settings", "reason": "unknown"}),
     ({"hold_lifetime": "2 hours"}, {"parameter": "hold_lifetime", "minimum": "10 seconds", "maximum": "1 hour"}),
     ({"minimum_duration_minutes": 5}, {"parameter": "minimum_duration_minutes", "minimum": 15, "maximum": 180}),
     ({"refund_grace": "soon"}, {"parameter": "refund_grace", "minimum": "1 day", "maximum": "3650 days"}),
     ({"maximum_advance": "1 hour"}, {"parameter": "maximum_advance", "minimum": "1 day", "maximum": "3650 days"}),
-    ({"require_hours": 2}, {"parameter": "require_hours"}),
+    ({"require_hours": 2}, {"parameter": "require_hours", "choices": [True, False]}),
 ])  # fmt: skip
 def test_an_error_names_the_setting_and_its_limits(world: World, settings: Any, detail: dict[str, Any]) -> None:
     """However the connection shows intervals."""

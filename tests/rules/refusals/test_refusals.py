@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +24,7 @@ from tests.support.refusals import nothing_written, refused
 
 BOOKING = "create_session_with_credit_deduction"
 CODE = "insufficient_credits"
+FUNCTIONS = Path(__file__).parents[3] / "sql" / "functions"
 
 
 @pytest.fixture
@@ -104,7 +108,7 @@ def test_trace_says_who_which_rule_and_when(asking: World) -> None:
     trace.pop("id")
     assert trace == {
         "user_id": client, "therapist_id": therapist, "session_id": None, "function_name": BOOKING,
-        "code": "booking_conflict", "rule": "session", "actor": asking.owner,
+        "code": "booking_conflict", "rule": "session", "actor": asking.owner, "is_claim": False,
         "context": {
             "therapist_id": str(therapist), "start_time": f"{TOMORROW}T10:00:00Z", "end_time": f"{TOMORROW}T11:00:00Z",
             "time_zone": "UTC", "next_free": f"{TOMORROW}T11:00:00Z",
@@ -137,6 +141,52 @@ def test_trace_keeps_ids_timestamps_and_figures(asking: World) -> None:
     assert context_of(asking, asking.client(), known) == known
 
 
+def test_trace_keeps_every_key_that_an_error_has(asking: World) -> None:
+    """Whatever DETAIL gets a key for, the record of it has, too."""
+    (kept,) = asking.run("select prosrc from pg_proc where oid = 'bookingdb.kept_context(jsonb)'::regprocedure")
+    known = set(re.findall(r"\('([a-z_]+)', '[a-z]+'\)", kept[0]))
+    raised = set[str]()
+    for path in FUNCTIONS.rglob("*.sql"):
+        text = path.read_text()
+        raised |= set(re.findall(r"'([a-z_]+)',", "".join(contexts(text))))
+        if path.name.endswith("_context.sql") and path.name != "kept_context.sql":
+            raised |= set(re.findall(r"'([a-z_]+)', (?=[a-z])", text))
+    assert {"until", "limit", "count", "approval_until", "minimum_length", "next_free", "hold_id"} <= raised & known
+    assert raised - known == set()
+
+
+def contexts(text: str) -> Iterator[str]:
+    """Every key of every object that goes into an error, each followed by a comma."""
+    for call_ in re.finditer(r"raise_error\('[a-z_]+', (?=jsonb)", text):
+        depth, begin = 0, call_.end()
+        for place in range(begin, len(text)):
+            depth += {"(": 1, ")": -1}.get(text[place], 0)
+            if depth < 0:
+                break
+        # Keys and values take turns; commas within parentheses part neither.
+        inner = text[begin:place].replace("jsonb_strip_nulls(", "")
+        parts, depth = [""], 0
+        for letter in inner[inner.index("(") + 1 :]:
+            depth += {"(": 1, ")": -1}.get(letter, 0)
+            if letter == "," and depth == 0:
+                parts.append("")
+            elif depth >= 0:
+                parts[-1] += letter
+            else:
+                break
+        yield from (f"{part.strip()}," for part in parts[::2])
+
+
+def test_trace_keeps_bounds_and_choices(asking: World) -> None:
+    known = {
+        "minimum": "10 seconds", "maximum": "2999-12-31T23:59:59Z", "allowed": ["paid", "promotional"], "limit": 2,
+        "count": 2, "until": "2030-01-07T10:00:00Z", "detail_time_zone": "America/New_York",
+    }  # fmt: skip
+    assert context_of(asking, asking.client(), known) == known
+    told = {"minimum": "12 monkeys", "allowed": ["Ada is ill"], "choices": [["a"]], "detail_time_zone": "Ada"}
+    assert context_of(asking, asking.client(), told) == {}
+
+
 @pytest.mark.parametrize(
     "context", [None, [], "text", 1, {"notes": "x" * 10_001}], ids=lambda value: type(value).__name__
 )
@@ -153,7 +203,7 @@ def test_only_codes_of_the_table_are_recorded(asking: World, code: Any) -> None:
     assert refusal.detail["parameter"] == "p_code"
 
 
-@pytest.mark.parametrize("name", ["", "no_such_function", "take_credit", "now", None])
+@pytest.mark.parametrize("name", ["", "no_such_function", "take_credit", "now", "act_as", "record_refusal", None])
 def test_only_public_functions_are_recorded(asking: World, name: Any) -> None:
     with refused("invalid_parameter") as refusal:
         record(asking, asking.client(), function_name=name)
@@ -228,6 +278,62 @@ def test_user_has_a_hundred_traces_a_day_at_most(asking: World) -> None:
     assert record(asking, other)
     asking.run("update bookingdb.refusals set refused_at = refused_at - interval '25 hours' where user_id = %s", client)
     assert record(asking, client)
+
+
+@on_todays_supabase
+def test_claim_of_a_user_is_told_apart(hosted_world: World) -> None:
+    """Whoever has a login of their own may report what never was; a server that acts as them reports what it saw."""
+    world = hosted_world
+    ask_for_traces(world)
+    client = world.client()
+    with logged_in(world, client) as connection:
+        assert scalar(connection, "select record_refusal(%s, %s)", BOOKING, CODE)
+        # A setting that changes nothing for a logged-in user makes no server of them.
+        run(connection, "select set_config('bookingdb.acting_as', %s, false)", str(client))
+        assert scalar(connection, "select record_refusal(%s, %s)", BOOKING, CODE)
+    assert record_as(world, client)
+    assert record(world, client)
+    assert [(row["is_claim"], row["actor"]) for row in refusals(world, client)] == [
+        (False, world.owner), (False, str(client)), (True, str(client)), (True, str(client)),
+    ]  # fmt: skip
+
+
+def record_as(world: World, client: UUID) -> bool:
+    """Record a refusal as a server that acts as the client."""
+    with world.connect() as connection, connection.transaction():
+        run(connection, "select act_as(%s)", client)
+        recorded = scalar(connection, "select record_refusal(%s, %s)", BOOKING, CODE)
+        assert isinstance(recorded, bool)
+        return recorded
+
+
+@on_todays_supabase
+def test_claims_push_out_nothing_that_a_server_reports(hosted_world: World) -> None:
+    world = hosted_world
+    ask_for_traces(world)
+    client = world.client()
+    with logged_in(world, client) as connection:
+        mine = [scalar(connection, "select record_refusal(%s, %s)", BOOKING, CODE) for _ in range(101)]
+    assert mine == [True] * 100 + [False]
+    assert record(world, client)
+    assert record_as(world, client)
+
+
+@on_todays_supabase
+def test_user_is_not_shown_what_others_were_refused(hosted_world: World) -> None:
+    world = hosted_world
+    ask_for_traces(world)
+    client = world.client()
+    assert record(world, client, "invalid_transition", function_name="refund_session")
+    assert record_as(world, client)
+    with logged_in(world, client) as connection:
+        assert scalar(connection, "select record_refusal('hold_slot', %s)", CODE)
+        own = run(connection, "select function_name, is_claim from list_refusals(%s)", client)
+    assert own == [("hold_slot", True), (BOOKING, False)]
+    with world.connect() as connection, connection.transaction():
+        run(connection, "select act_as(%s)", client)
+        assert run(connection, "select function_name, is_claim from list_refusals(%s)", client) == own
+    assert len(refusals(world, client)) == 3
 
 
 # ----------------------------------------------------------------------------------------------------------------------
