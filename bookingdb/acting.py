@@ -62,7 +62,6 @@ class Acting(Generic[Client]):
         """Do the same; nothing is waited for."""
         self.__exit__(kind, error, traceback)
 
-
     @property
     def is_over(self) -> bool:
         """Whether this thread or task began the block, and another one ended it. Tasks that it began still act."""

@@ -47,14 +47,15 @@ begin
         if v_changes = '{}' then
             return null;
         end if;
-        -- A lapse is nobody's act, whoever's booking found it: lapse_sessions() has marked it. (NULL would not end the
-        -- condition.)
-        if (old.approval_until <= clock_timestamp()) is true
-            and exists (
+        -- A lapse is nobody's act, whoever's booking found it: lapse_sessions() has marked it. (An expression with a
+        -- query in it is run as a query, even where its first part decides.)
+        if old.approval_until <= clock_timestamp() then
+            if exists (
                 select from bookingdb.calendar as c
                 where c.id = new.id and c.kind = 'session' and c.external_source = 'lapsed'
             ) then
-            v_actor := 'bookingdb';
+                v_actor := 'bookingdb';
+            end if;
         end if;
         if new.status is distinct from old.status then
             v_action := 'status_changed';

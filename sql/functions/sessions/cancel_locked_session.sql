@@ -12,6 +12,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_now constant timestamptz := clock_timestamp();
+    v_is_returned boolean := p_refund;
 begin
     perform bookingdb.require_transition(p_session, 'cancelled');
     -- The client cannot cancel a session that has begun.
@@ -25,25 +26,26 @@ begin
     delete from bookingdb.calendar as c
     where c.id = p_session.id and c.kind = 'session';
 
-    -- The cancellation terms were fixed at the booking. Sessions from before there were any follow today's policy.
-    if coalesce(
-        p_refund,
-        case p_part
-            when 'trusted' then true
-            -- What was completed or missed, and reopened since, gives a credit back as refund_session() does: by a
-            -- trusted caller.
-            when 'therapist' then p_session.start_time > v_now or not exists (
-                select from public.booking_audit_log as a
-                where a.session_id = p_session.id and a.old_status in ('completed', 'no_show')
-            )
-            else v_now <= coalesce(
+    -- (The conditions are nested: an expression with a query in it is run as a query, even where its first part
+    -- decides.)
+    if v_is_returned is null then
+        if p_part = 'client' then
+            -- The cancellation terms were fixed at the booking. Sessions from before there were any follow today's
+            -- policy. A session without a start is never cancelled late.
+            v_is_returned := v_now <= coalesce(
                 p_session.free_cancellation_until,
                 bookingdb.free_cancellation_until(bookingdb.policy_of(p_session.therapist_id), p_session.start_time)
-            )
-        end,
-        -- A session without a start is never cancelled late.
-        true
-    ) then
+            );
+        elsif p_part = 'therapist' and p_session.start_time <= v_now then
+            -- What was completed or missed, and reopened since, gives a credit back as refund_session() does: by a
+            -- trusted caller.
+            v_is_returned := not exists (
+                select from public.booking_audit_log as a
+                where a.session_id = p_session.id and a.old_status in ('completed', 'no_show')
+            );
+        end if;
+    end if;
+    if coalesce(v_is_returned, true) then
         perform bookingdb.return_credit(p_session);
     end if;
 
