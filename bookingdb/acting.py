@@ -43,7 +43,7 @@ class Acting(Generic[Client]):
         # A web framework, or whoever closes a generator, may end the block in another context than it began it in.
         blocks = [*_blocks_of(self._client)]
         if self not in blocks:
-            # Which of several was ended is not known: they go on acting as the user, which gives nobody more rights.
+            # Nobody knows which of several was ended: they go on acting as the user, which gives no rights.
             if len(self._begun) == 1:
                 self._ended.append(self._begun.pop())
         else:
@@ -64,7 +64,7 @@ class Acting(Generic[Client]):
 
     @property
     def is_over(self) -> bool:
-        """Whether this thread or task began the block, and another one ended it. Tasks that it began still act."""
+        """True where this thread or task began the block, and another one ended it. Tasks that it began still act."""
         return bool(self._ended) and _here() in self._ended
 
 

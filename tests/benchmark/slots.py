@@ -49,6 +49,8 @@ _LOAD: Final = """
     from public.users as u
     cross join generate_series(1, 5) as d (d)
     cross join (values (time '09:00', time '12:00'), (time '13:00', time '18:00')) as h (start_time, end_time);
+    insert into bookingdb.therapists_with_hours (therapist_id)
+    select u.id from public.users as u;
 
     alter table bookingdb.calendar drop constraint calendar_therapist_excl, drop constraint calendar_client_excl;
     drop index bookingdb.calendar_absence_idx;

@@ -403,6 +403,14 @@ DAMAGES = {
         "contents",
         "bookingdb.time_zones",
     ),
+    "hours without their mark": (
+        "alter table bookingdb.weekly_hours disable trigger user;"
+        " insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)"
+        " values (gen_random_uuid(), 1, '09:00', '12:00');"
+        " alter table bookingdb.weekly_hours enable trigger user",
+        "contents",
+        "bookingdb.weekly_hours",
+    ),
     "no default policy": ("delete from bookingdb.policies", "contents", "bookingdb.policies"),
     "session of 100,000 minutes": (
         "alter table sessions disable trigger zz_bookingdb_times_insert;"

@@ -267,7 +267,7 @@ async def test_url_that_cannot_be_read_is_not_in_the_error(url: str) -> None:
         ("execute asked", "DISCARD ALL"),
     ],
 )
-def test_what_another_version_answers_has_a_hint(world: World, statement: str, hint: str) -> None:
+def test_answer_of_another_version_has_a_hint(world: World, statement: str, hint: str) -> None:
     world.run("create table asked_of (a integer)")
     world.run("prepare asked as select * from asked_of")
     world.run("alter table asked_of add column b integer")

@@ -220,12 +220,18 @@ OTHERS: dict[tuple[str, ...], list[list[str]]] = {
     ("reschedule",): [["--date", "2030-01-07", "--time", "10:00"]],
     ("credits", "revoke"): [["--payment-reference", "pi_1"]],
     ("policy", "set"): [["--minimum-notice", "1h"]],
+    ("time-off", "add"): [["--days", "2030-01-07"]],
     ("register", "therapist"): [["--time-zone", "UTC"]],
     ("hours", "set"): [["mon", "09:00-17:00"]],
 }
 
 
+CALENDAR = Path(__file__).parents[1] / "cli" / "calendars" / "google.ics"
+
+
 def example(parameter: click.Parameter) -> str:
+    if isinstance(parameter.type, click.File):
+        return str(CALENDAR)
     if parameter.name in ("windows",):
         return "closed"
     if parameter.name in ("session_time", "start_time", "end_time"):

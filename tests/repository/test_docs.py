@@ -164,7 +164,7 @@ SAID_OF_USERS = {
 }
 
 
-def test_who_can_do_what_names_every_function() -> None:
+def test_table_of_callers_names_every_function() -> None:
     """Each public function is in one row of the table, with what its example in `CALLS` says."""
     _, _, section = (ROOT / "docs" / "supabase.md").read_text(encoding="utf-8").partition("## Who can do what")
     rows = [

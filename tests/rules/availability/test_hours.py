@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from bookingdb.checks.verify import verify
 from tests.support import World
 from tests.support.callers import logged_in
 from tests.support.databases import on_supabase
@@ -360,6 +361,24 @@ def test_hours_stand_whoever_deletes_their_mark(world: World) -> None:
     assert not is_bookable_any_time(world, other)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         world.run("truncate bookingdb.therapists_with_hours")
+
+
+def test_hours_without_a_mark_are_found_and_get_one(world: World) -> None:
+    """Written behind the triggers, as a restored table may be."""
+    therapist = world.therapist()
+    world.run("alter table bookingdb.weekly_hours disable trigger user")
+    world.run(
+        "insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)"
+        " values (%s, 1, '09:00', '12:00')", therapist,
+    )  # fmt: skip
+    world.run("alter table bookingdb.weekly_hours enable trigger user")
+    assert busy(world, therapist, NIGHT) == [False]
+
+    (finding,) = verify(world.connection)
+    assert (finding.group, finding.object) == ("contents", "bookingdb.weekly_hours")
+    world.run(finding.remedy.split("`")[1])
+    assert busy(world, therapist, NIGHT) == [True]
+    assert verify(world.connection) == []
 
 
 # ----------------------------------------------------------------------------------------------------------------------
