@@ -1,6 +1,6 @@
 """As whom clients make their calls: blocks of with statements, and the thread or task that is in them."""
 
-import asyncio
+import sys
 import threading
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -70,8 +70,10 @@ class Acting(Generic[Client]):
 
 def _here() -> tuple[int, object]:
     """Return the thread and the task that is running."""
+    # A program that never imported asyncio runs no task, and need not import it.
+    asyncio = sys.modules.get("asyncio")
     try:
-        return threading.get_ident(), asyncio.current_task()
+        return threading.get_ident(), asyncio.current_task() if asyncio else None
     except RuntimeError:
         return threading.get_ident(), None
 

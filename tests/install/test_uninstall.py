@@ -106,7 +106,7 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
         "insert into bookingdb.overlapping_sessions (session_id, start_time, end_time, reason)"
         " values (gen_random_uuid(), now(), now() + interval '1 hour', 'booking_conflict')"
     )
-    in_use.run("insert into bookingdb.former_therapists select therapist_id, id, start_time, end_time from sessions")
+    in_use.run("insert into bookingdb.former_therapists select therapist_id, id, start_time, end_time, 1 from sessions")
     before = rows_of(in_use.connection, KEPT)
     assert [table for table, rows in before.items() if not rows] == []
 

@@ -155,6 +155,36 @@ def content(connection: Connection) -> dict[str, list[Any]]:
     return {table: run(connection, f"select {names} from {table} order by {names}") for table, names in columns}
 
 
+@dataclass(frozen=True)
+class Function:
+    """A function of the engine, as the catalogue has it."""
+
+    name: str
+    types: list[int]
+    defaults: int
+    body: str
+    comment: str
+
+    @property
+    def is_outgoing(self) -> bool:
+        """For calls in flight of the version before, which called it."""
+        return "for calls that began before the upgrade" in self.comment
+
+    def takes(self, types: list[int]) -> bool:
+        return self.types[: len(types)] == types and len(self.types) - self.defaults <= len(types)
+
+
+def functions_of(connection: Connection) -> list[Function]:
+    return [
+        Function(*row)
+        for row in run(
+            connection,
+            "select proname, string_to_array(proargtypes::text, ' ')::integer[], pronargdefaults, prosrc,"
+            " coalesce(obj_description(oid), '') from pg_proc where pronamespace = 'bookingdb'::regnamespace",
+        )
+    ]
+
+
 @everywhere
 def test_the_catalogue_is_that_of_a_new_installation(before: Before, hosted_database: str, upgrade: Upgrade) -> None:
     connection = before.world.connection
@@ -191,6 +221,26 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
     lots = "select distinct category, priority, grace_for_lot_id from user_credits"
     assert run(connection, lots) == [("paid", 50, None)]
     require_sound(before.world)
+
+
+@pytest.mark.parametrize("before", [max(VERSIONS)], indirect=True)
+def test_calls_in_flight_find_what_they_go_on_to_call(before: Before) -> None:
+    """A call that began before the upgrade runs the old body: what that calls is still there, with its arguments."""
+    connection = before.world.connection
+    old = functions_of(connection)
+    bodies = "\n".join(function.body for function in old)
+
+    by_migrate(connection)
+
+    new = functions_of(connection)
+    gone = [
+        function
+        for function in old
+        if not function.is_outgoing
+        and f"bookingdb.{function.name}(" in bodies
+        and not any(other.name == function.name and other.takes(function.types) for other in new)
+    ]
+    assert [f"{function.name}{function.types}" for function in gone] == []
 
 
 @pytest.mark.parametrize("before", [name for name in VERSIONS if name < WITH_TRUST], indirect=True)

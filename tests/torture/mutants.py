@@ -407,6 +407,50 @@ MUTANTS = (
         "test_status_leads_where_the_table_says_and_nowhere_else",
     ),
     Mutant(
+        "the cut-off for a client's moves", _function("require_move_allowed"), "clock_timestamp() > v_latest", "false",
+        "test_client_moves_a_session_before_the_window",
+    ),
+    Mutant(
+        "how often a client moves a session", _function("require_move_allowed"),
+        "v_moves >= p_policy.maximum_reschedules", "false", "test_client_moves_a_session_so_often_and_no_more",
+    ),
+    Mutant(
+        "the credit that a therapist cannot give back by reopening", _function("cancel_locked_session"),
+        "a.old_status in ('completed', 'no_show')", "false", "test_therapist_gives_no_credit_back_by_reopening",
+    ),
+    Mutant(
+        "who may reopen what was cancelled", _function("reopen_session"),
+        "if v_part = 'therapist' and", "if false and", "test_therapist_reopens_what_takes_no_credit",
+    ),
+    Mutant(
+        "the credit that a reopened session takes again", _function("reopen_session"),
+        "if v_charge.is_returned then", "if false then", "test_reopened_session_is_what_it_was_and_paid_again",
+    ),
+    Mutant(
+        "the end of what is recorded as over", _function("record_session"),
+        "if (p_status = 'in_progress') = (v_session.end_time <= v_now) then", "if false then",
+        "test_record_of_what_goes_on_is_not_of_what_is_over",
+    ),
+    Mutant(
+        "the client to whom a booking is answered again", _function("booked_session"),
+        " and s.user_id = coalesce(p_user_id, s.user_id)", "",
+        "test_session_of_another_client_by_now_is_not_answered",
+    ),
+    Mutant(
+        "those with a part in a session of a series", _function("changed_series"),
+        "(bookingdb.caller_is_trusted() or bookingdb.actor_id() in (s.user_id, s.therapist_id))", "true",
+        "test_session_of_a_series_that_passed_on_is_left_out",
+    ),
+    Mutant(
+        "those with a part in the session that a list leaves out", _function("authorise_exclusion"),
+        "perform bookingdb.authorise_for_session(v_session);", "null;",
+        "test_check_without_a_session_is_for_those_with_a_part",
+    ),
+    Mutant(
+        "the changes that a former therapist's calendar knows of", _function("remember_departure"),
+        "sequence = excluded.sequence", "sequence = 1000", "test_session_that_comes_back_is_not_cancelled",
+    ),
+    Mutant(
         "the expiry of a hold", _function("book_hold"), " and c.expires_at > clock_timestamp()", "",
         "test_a_hold_that_ran_out_goes_to_who_came_for_its_slot",
     ),

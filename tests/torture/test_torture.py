@@ -196,9 +196,12 @@ def test_limit_holds_against_old_snapshots(own_server: Server) -> None:
     assert figures.other["40001"]
 
 
-def test_limit_that_marks_nobody_is_found(own_server: Server) -> None:
+def test_limit_that_marks_and_proves_nothing_is_found(own_server: Server) -> None:
     unmarked = replaced("mark_rules_changed", ("begin\n    v_lock_timeout", "begin\n    return;\n    v_lock_timeout"))
-    with sabotaged(own_server, unmarked):
+    unproved = replaced(
+        "require_current_calendar", ("begin\n    v_lock_timeout", "begin\n    return;\n    v_lock_timeout")
+    )
+    with sabotaged(own_server, unmarked + unproved):
         assert races.old_snapshots(own_server, seconds=20, rounds=4).doubled
 
 

@@ -3,8 +3,8 @@ create or replace function bookingdb.open_grace_lot(
     p_debit bookingdb.ledger,
     p_kind text,
     p_lot public.user_credits,
-    p_reason text,
-    p_actor text
+    p_reason text default null,
+    p_actor text default null
 )
 returns void
 language plpgsql
@@ -23,8 +23,8 @@ begin
         user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason
     )
     values (
-        p_debit.user_id, v_grace_id, p_session.id, p_kind, -p_debit.amount, -p_debit.amount, p_actor,
-        p_debit.charge, p_debit.part, p_reason
+        p_debit.user_id, v_grace_id, p_session.id, p_kind, -p_debit.amount, -p_debit.amount,
+        coalesce(p_actor, bookingdb.actor()), p_debit.charge, p_debit.part, p_reason
     );
     perform bookingdb.write_credits_event(
         'credits.refunded', p_debit.user_id, v_grace_id, -p_debit.amount, p_session.id

@@ -1,7 +1,7 @@
 create or replace function bookingdb.mark_limited_booking(
     p_policy bookingdb.effective_policy,
-    p_client_id uuid,
-    p_period tstzrange
+    p_client_id uuid default null,
+    p_period tstzrange default null
 )
 returns void
 language plpgsql
@@ -10,6 +10,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    -- Calls that began before an upgrade have neither client nor period, and prove nothing.
     -- The weeks of the period, in whatever zone.
     v_weeks constant tstzrange := tstzrange(
         bookingdb.add_elapsed(lower(p_period), interval '-192 hours'),

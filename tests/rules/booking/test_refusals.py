@@ -249,6 +249,7 @@ def test_a_session_may_start_this_minute_but_not_the_last(world: World) -> None:
 def test_null_anywhere_ends_in_a_result_or_our_error(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=2)
     world.run("select * from grant_credits(%s, 1, 'reference')", client)
+    session = world.book(client, therapist, "20:00")["id"]
     calls: list[tuple[str, list[tuple[str, Any]]]] = [
         (
             "select * from create_session_with_credit_deduction",
@@ -258,7 +259,7 @@ def test_null_anywhere_ends_in_a_result_or_our_error(world: World) -> None:
         (
             "select check_booking_conflict",
             [("uuid", therapist), ("date", TOMORROW), ("time", "10:00"), ("time", "11:00"), ("text", "UTC"),
-             ("uuid", uuid4())],
+             ("uuid", session)],
         ),
         ("select register_client", [("text", "a@example.com"), ("text", "A"), ("uuid", uuid4())]),
         ("select register_therapist", [("text", "b@example.com"), ("text", "B"), ("uuid", uuid4()), ("text", "UTC")]),
