@@ -643,7 +643,7 @@ class CalendarChange(Record):
         start_time: the instant at which it starts, or started when it left, in UTC.
         end_time: the instant at which it ends, or ended when it left, in UTC.
         sequence: how often it was changed, as in iCalendar.
-        has_left: whether it went to another therapist since.
+        has_left: whether it left since: it went to another therapist, or was deleted.
     """
 
     session_id: UUID

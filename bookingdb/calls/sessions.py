@@ -540,7 +540,7 @@ def list_calendar_changes(therapist_id: UUID | str, from_: datetime, to: datetim
         to: only sessions that start before this instant.
 
     Returns:
-        The sessions in order; one that went to another therapist has the time it had then.
+        The sessions in order; one that left, to another therapist or deleted, has the time it had then.
 
     Raises:
         InvalidTherapistId, InvalidParameter: the request makes no sense.

@@ -380,6 +380,9 @@ alter table public.sessions add column approval_until timestamptz;
 comment on column public.sessions.approval_until is
 'Until when a session that waits for approval keeps its time; NULL: without an end.';
 
+-- What has lapsed, for housekeeping. Few sessions wait, and no other has a place in it.
+create index sessions_approval_until_idx on public.sessions (approval_until) where approval_until is not null;
+
 -- Besides holds, sessions that wait for approval expire.
 alter table bookingdb.calendar
 drop constraint calendar_hold_expires_check,

@@ -29,11 +29,10 @@ begin
             and not bookingdb.try_lock_people(array[v_session.user_id]);
 
         -- The mark tells record_session_change() of a lapse. Nobody else can make it, and sync_calendar() removes the
-        -- row.
+        -- row. Those without a place in the calendar are in nobody's way: housekeeping finds them, as its caller's act.
         update bookingdb.calendar as c
         set external_source = 'lapsed'
         where c.id = v_session.id and c.kind = 'session';
-        continue when not found;
         perform bookingdb.return_credit(v_session, null, 'bookingdb');
         update public.sessions as s
         set status = 'cancelled',

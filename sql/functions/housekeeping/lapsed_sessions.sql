@@ -5,20 +5,13 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
 begin
-    -- An index of what expires would cost every booking, which expires never.
     return query
-    select c.id
-    from bookingdb.therapists_in_calendar() as t (id)
-    cross join lateral (
-        select k.id
-        from bookingdb.calendar as k
-        where k.therapist_id = t.id
-            and k.kind in ('session', 'hold')
-            and k.kind = 'session'
-            and k.expires_at <= clock_timestamp()
-        offset 0
-    ) as c
+    select s.id
+    from public.sessions as s
+    where s.approval_until <= v_now and s.status = 'pending_approval'
     limit p_limit;
 end;
 $function$;

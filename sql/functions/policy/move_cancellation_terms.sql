@@ -46,9 +46,16 @@ begin
                     from public.booking_audit_log as a
                     where a.session_id = p_session.id
                         and a.actor is distinct from a.user_id::text
-                        and a.changes ?| array[
-                            'scheduled_date', 'scheduled_time', 'time_zone', 'duration_minutes', 'therapist_id'
-                        ]
+                        and (
+                            a.changes ? 'therapist_id'
+                            -- New rules of a zone leave the local time, and another zone leaves the start.
+                            or (
+                                a.changes ?| array['start_time', 'end_time']
+                                and a.changes ?| array[
+                                    'scheduled_date', 'scheduled_time', 'time_zone', 'duration_minutes'
+                                ]
+                            )
+                        )
                 ),
                 p_policy.moved_cancellation_grace
             )

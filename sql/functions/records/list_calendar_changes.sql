@@ -47,4 +47,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_calendar_changes(uuid, timestamptz, timestamptz) is
-'Lists the sessions that start from p_from up to p_to in a therapist''s calendar, in order: how often each was changed (sequence, as in iCalendar), and those that went to another therapist since (has_left), at the time, and with the sequence, they had then. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';
+'Lists the sessions that start from p_from up to p_to in a therapist''s calendar, in order: how often each was changed (sequence, as in iCalendar), and those that left it since (has_left), to another therapist or deleted, at the time, and with the sequence, they had then. For the therapist themselves and for trusted callers. Raises: invalid_parameter.';

@@ -36,6 +36,7 @@ begin
         end if;
     elsif tg_op = 'DELETE' then
         v_action := 'deleted';
+        perform bookingdb.remember_departure(old);
     else
         -- Ledger, calendar and audit log know a session by its id.
         if new.id <> old.id then

@@ -65,7 +65,7 @@ begin
     v_free_until := bookingdb.free_cancellation_until(
         bookingdb.policy_of(v_session.therapist_id), v_session.start_time
     );
-    if v_session.free_cancellation_until > v_free_until then
+    if v_session.cancellation_notice is not null and v_session.free_cancellation_until > v_free_until then
         v_free_until := v_session.free_cancellation_until;
     else
         v_session.cancellation_notice := null;

@@ -37,11 +37,13 @@ begin
                 bookingdb.free_cancellation_until(bookingdb.policy_of(p_session.therapist_id), p_session.start_time)
             );
         elsif p_part = 'therapist' and p_session.start_time <= v_now then
-            -- What was completed or missed, and reopened since, gives a credit back as refund_session() does: by a
-            -- trusted caller.
+            -- What was completed or missed, and reopened by the therapist since, gives a credit back as
+            -- refund_session() does: by a trusted caller.
             v_is_returned := not exists (
                 select from public.booking_audit_log as a
-                where a.session_id = p_session.id and a.old_status in ('completed', 'no_show')
+                where a.session_id = p_session.id
+                    and a.old_status in ('completed', 'no_show')
+                    and a.actor = p_session.therapist_id::text
             );
         end if;
     end if;

@@ -322,6 +322,16 @@ def test_housekeeping_finds_what_lapsed_long_ago(scene: Scene) -> None:
     require_sound(world)
 
 
+def test_request_without_a_therapist_lapses(scene: Scene) -> None:
+    scene.charge()
+    scene.world.run("update sessions set therapist_id = null where id = %s", scene.request)
+    scene.lapse()
+    assert scene.world.scalar("select lapsed_sessions from housekeeping()") == 1
+    assert status_of(scene.world, scene.request) == "cancelled"
+    assert scene.world.balance(scene.bob) == 5
+    require_sound(scene.world)
+
+
 def test_reopened_session_has_paid_again(scene: Scene) -> None:
     scene.charge()
     scene.lapse()

@@ -6,6 +6,7 @@ import datetime as dt
 import random
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -117,6 +118,29 @@ def test_agreed_notice_comes_back_with_a_distant_start(scene: Scene) -> None:
     later = scene.start + 20 * DAY
     assert scene.moved_by("practice", later) == later - DAY
     assert scene.world.scalar("select cancellation_notice from sessions") is None
+
+
+def test_approval_has_the_policy_of_its_moment(scene: Scene) -> None:
+    """A client's own move of their request is nothing that the policy must keep."""
+    scene.world.run("update sessions set status = 'pending_approval' where id = %s", scene.session)
+    later = scene.start + DAY
+    scene.moved_by("client", later)
+    set_policy(scene.world, scene.grace, cancellation_window="72 hours")
+    approved = call(scene.world.connection, "approve_session", session_id=scene.session)
+    assert approved["free_cancellation_until"] == later - 3 * DAY
+
+
+def test_another_zone_is_no_move_of_the_practice(scene: Scene) -> None:
+    """The session stays where it is, and so the client's own move is judged as any other."""
+    with logged_in(scene.world, scene.grace) as connection:
+        berlin = scene.start.astimezone(ZoneInfo("Europe/Berlin"))
+        call(
+            connection, "reschedule_session", session_id=scene.session,
+            session_date=berlin.date(), session_time=berlin.time(), time_zone="Europe/Berlin",
+        )  # fmt: skip
+    soon = from_now(5 * HOUR)
+    assert scene.moved_by("client", soon) == soon - DAY
+    assert not scene.is_refunded()
 
 
 @pytest.mark.parametrize("seed", range(3))

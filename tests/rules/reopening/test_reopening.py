@@ -326,6 +326,19 @@ def test_therapist_gives_no_credit_back_by_reopening(hosted_world: World, ending
     require_sound(world)
 
 
+@on_supabase
+def test_credit_comes_back_where_the_practice_reopened(hosted_world: World) -> None:
+    world = hosted_world
+    client, therapist = world.client(credits=1), world.therapist()
+    session = world.book(client, therapist)["id"]
+    begin(world.connection, session, 20)
+    with logged_in(world, therapist) as connection:
+        call(connection, "mark_no_show", session_id=session)
+        call(world.connection, "reopen_session", session_id=session)
+        assert call(connection, "cancel_session", session_id=session)["refunded"]
+    require_sound(world)
+
+
 @pytest.mark.parametrize(("who", "code"), [("therapist", "therapist_not_found"), ("client", "user_not_found")])
 def test_cancelled_session_of_somebody_who_left_stays_cancelled(world: World, who: str, code: str) -> None:
     client, therapist, session_id = booked(world, credits=2)

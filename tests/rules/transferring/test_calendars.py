@@ -103,6 +103,18 @@ def test_deleted_session_stays_cancelled_where_it_was(world: World) -> None:
     assert state_of(event_of(world, grace, session_id)) == ("CANCELLED", 1)
 
 
+def test_deleted_session_is_cancelled_with_a_number_more(world: World) -> None:
+    """A calendar ignores what is older than what it has; whoever lost the session before learns nothing new."""
+    grace, hedy = world.therapist(), world.therapist()
+    session_id = world.book(world.client(credits=1), grace)["id"]
+    for therapist in (hedy, grace, hedy):
+        give(world, session_id, therapist, "an update")
+    assert state_of(event_of(world, hedy, session_id)) == ("CONFIRMED", 3)
+    world.run("delete from sessions")
+    assert state_of(event_of(world, hedy, session_id)) == ("CANCELLED", 4)
+    assert state_of(event_of(world, grace, session_id)) == ("CANCELLED", 3)
+
+
 def test_session_without_a_time_leaves_no_calendar(world: World) -> None:
     grace = world.therapist()
     insert = "insert into sessions (user_id, therapist_id, status) values (%s, %s, 'cancelled') returning id"
