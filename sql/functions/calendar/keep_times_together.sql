@@ -7,11 +7,13 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     if tg_op = 'INSERT' then
-        if new.status = 'pending_approval' then
-            new.approval_until := coalesce(new.approval_until, bookingdb.approval_until(new.therapist_id));
-        elsif new.approval_until is not null then
-            new.approval_until := null;
+        if new.status is distinct from 'pending_approval' then
+            if new.approval_until is not null then
+                new.approval_until := null;
+            end if;
+            return bookingdb.times_together(null, new);
         end if;
+        new.approval_until := coalesce(new.approval_until, bookingdb.approval_until(new.therapist_id));
         new := bookingdb.times_together(null, new);
         if new.approval_until > new.start_time then
             new.approval_until := new.start_time;
