@@ -25,7 +25,11 @@ _LONGEST_UID: Final = _LONGEST_ID - len("/20300107T090000Z")
 _MOST_MINUTES: Final = 12
 _DAY: Final = timedelta(days=1)
 # PT24H is a day's length and P1D the same time of the next day; the package icalendar reads one number from both.
-_DURATION: Final = re.compile(r"^DURATION(?:;[^:\r\n]*)?:([^\r\n]*)(\r?\n)(?![ \t])", re.MULTILINE | re.IGNORECASE)
+_DURATION: Final = re.compile(
+    r'^DURATION(?:;(?:"[^"\r\n]*"|[^":\r\n])*)?:([^\r\n]*)(\r?\n)', re.MULTILINE | re.IGNORECASE
+)
+# A line that begins with a space goes on with the one before.
+_FOLD: Final = re.compile(r"(?:(?<!\n)\r\n|(?<![\r\n])\n)(?:\r?\n)*[ \t]")
 _WRITTEN_DURATION: Final = "X-BOOKINGDB-DURATION"
 _NOMINAL: Final = re.compile(r"\+?P(?:([0-9]+)W)?(?:([0-9]+)D)?", re.IGNORECASE)
 # Each occurrence has a copy of what its component has, and so how long it is.
@@ -63,7 +67,7 @@ def calendars(content: bytes) -> list[Calendar]:
     # A download that broke off lacks events, and they would be removed.
     if not text.lstrip().upper().startswith("BEGIN:VCALENDAR") or not text.rstrip().upper().endswith("END:VCALENDAR"):
         raise NoCalendarError("It begins with BEGIN:VCALENDAR and ends with END:VCALENDAR.")
-    text = _DURATION.sub(rf"\g<0>{_WRITTEN_DURATION}:\1\2", text)
+    text = _DURATION.sub(rf"\g<0>{_WRITTEN_DURATION}:\1\2", _FOLD.sub("", text))
     try:
         found: list[Any] = list(Calendar.from_ical(text, multiple=True))
     except (ValueError, IndexError, KeyError) as error:
@@ -147,11 +151,9 @@ class _Series:
         yield from rejected
 
     def _occurrences(self, components: list[tuple[int, Component]], begin: datetime, end: datetime) -> list[Read]:
-        # A calendar of its own: a series that cannot be read keeps no other from being read.
+        # A calendar of its own: a series that cannot be read keeps no other from being read. Without X-WR-TIMEZONE,
+        # which no standard knows: with it the package moves times in UTC by the zone's clock changes.
         alone = Calendar()
-        for name in ("X-WR-TIMEZONE", "METHOD"):
-            if name in self.calendar:
-                alone[name] = self.calendar[name]
         for number, component in components:
             component["X-BOOKINGDB-NUMBER"] = number
             alone.add_component(component)
@@ -207,13 +209,16 @@ def _length(component: Component, zone: tzinfo | None) -> _Length | None:
     end = _time_of(component, "DTEND", "invalid_end_time") if "DTEND" in component else None
     if "RECURRENCE-ID" in component:
         _time_of(component, "RECURRENCE-ID", "invalid_recurrence")
-    ends = _require_rules(component, zone)
+    ends = _require_rules(component, start, zone)
     duration = _duration(component)
+    # The packages would give the day to the zone of the time.
+    if end is not None and isinstance(end, datetime) != isinstance(start, datetime):
+        raise _UnreadableError("invalid_end_time")
     if end is not None and _is_before(end, start, zone):
         raise _UnreadableError("end_before_start", start_time=start, end_time=end)
-    if not isinstance(start, datetime) or (end is not None and not isinstance(end, datetime)):
+    if not isinstance(start, datetime):
         return None
-    if end is not None:
+    if isinstance(end, datetime):
         exact = _instant(end, zone) - _instant(start, zone)
         # An end behind the gap, a start in it: the start would be moved beyond the end.
         return _Length(
@@ -239,8 +244,12 @@ def _duration(component: Component) -> tuple[int, timedelta] | None:
     return days_in_all, exact
 
 
-def _require_rules(component: Component, zone: tzinfo | None) -> dict[datetime, datetime]:
-    """Refuse rules that cannot be read or followed; return the ends that dates of RDATE have of their own."""
+def _require_rules(component: Component, start: date, zone: tzinfo | None) -> dict[datetime, datetime]:
+    """Refuse rules that cannot be read or followed; return the ends that dates of RDATE have of their own.
+
+    Raises:
+        _UnreadableError: there is such a rule.
+    """
     ends: dict[datetime, datetime] = {}
     try:
         for rule in _each(component, "RRULE"):
@@ -248,6 +257,12 @@ def _require_rules(component: Component, zone: tzinfo | None) -> dict[datetime, 
             too_many = len(rule.get("BYSECOND", [])) > 1 or len(rule.get("BYMINUTE", [])) > _MOST_MINUTES
             if too_many or {"SECONDLY", "MINUTELY"} & frequency:
                 raise _UnreadableError("too_many_occurrences")
+            # Less than none stands for no end in some calendars.
+            if 0 in rule.get("COUNT", []) or any(interval < 1 for interval in rule.get("INTERVAL", [])):
+                raise _UnreadableError("invalid_recurrence")
+            if "UNTIL" in rule:
+                (until,) = rule["UNTIL"]
+                rule["UNTIL"] = [_until(until, start, zone)]
         for name in ("RDATE", "EXDATE"):
             for dates in _each(component, name):
                 for one in dates.dts:
@@ -261,6 +276,23 @@ def _require_rules(component: Component, zone: tzinfo | None) -> dict[datetime, 
     except Exception:
         raise _UnreadableError("invalid_recurrence") from None
     return ends
+
+
+def _until(until: date, start: date, zone: tzinfo | None) -> date:
+    """Return until when a series goes, in the form that its start has, as RFC 5545 wants it.
+
+    Of two readings of another form it is the later, which blocks more: the package takes the first second of a day.
+    """
+    if not isinstance(start, datetime):
+        return max(until.date(), until.astimezone(zone).date()) if isinstance(until, datetime) else until
+    last = until if isinstance(until, datetime) else datetime.combine(until, time(23, 59, 59))
+    if start.tzinfo is None:
+        # Without a zone it is the therapist's, and so is the start.
+        local = last.replace(tzinfo=None)
+        return local if last.tzinfo is None else max(local, last.astimezone(zone).replace(tzinfo=None))
+    if last.tzinfo is not None:
+        return last.astimezone(UTC)
+    return max(last.replace(tzinfo=one).astimezone(UTC) for one in (UTC, start.tzinfo, zone))
 
 
 def _each(component: Component, name: str) -> list[Any]:

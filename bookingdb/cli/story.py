@@ -94,21 +94,21 @@ def _zone_of(steps: Sequence[SessionStep]) -> ZoneInfo | None:
 
 
 def _because(reason: str | None) -> str:
-    """Return the end of a sentence: the reason, where there is one."""
-    return f": {_quoted(reason.rstrip('.'))}." if reason else "."
+    """Return the end of a sentence: the reason as it was given, where there is one."""
+    return f": {_quoted(reason)}{'' if reason.endswith('.') else '.'}" if reason else "."
 
 
 def _quoted(text: str) -> str:
     return '"' + _QUOTATION_MARKS.sub(lambda found: "\\" + found[0], text) + '"'
 
 
-def _person(name: str | None, other: str | None) -> str | None:
+def person(name: str | None, other: str | None) -> str | None:
     """Return a person's name as they chose it, else what is known beside it: an id."""
     return _quoted(name) if name else other
 
 
 def _who(step: SessionStep) -> str:
-    return _person(step.actor_name or step.actor_email, step.actor) or "Somebody"
+    return person(step.actor_name or step.actor_email, step.actor) or "Somebody"
 
 
 def _overridden(step: SessionStep, before: list[str]) -> list[str]:
@@ -139,7 +139,7 @@ def _change(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str])
             moved = f" from {local(old, zone)} to {local(new, zone)}" if old and new else ""
             yield f"{_who(step)} moved it{moved or ': ' + _changed(changes)}{_regardless(overridden)}."
         case "transferred":
-            therapist = _person(details.get("therapist_name"), changes["therapist_id"].get("new"))
+            therapist = person(details.get("therapist_name"), changes["therapist_id"].get("new"))
             yield f"{_who(step)} gave it to {therapist}{_regardless(overridden)}{_because(details.get('reason'))}"
         case "status_changed":
             became = (details["old_status"], details["new_status"])
@@ -165,8 +165,8 @@ def _created(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str]
     when = f" {local(start, zone)}" if start else " it"
     if start and end:
         when += f"-{local(end, zone).rpartition(' ')[2]}"
-    therapist = _person(details.get("therapist_name"), details.get("therapist_id"))
-    client = _person(details.get("user_name"), details.get("user_id"))
+    therapist = person(details.get("therapist_name"), details.get("therapist_id"))
+    client = person(details.get("user_name"), details.get("user_id"))
     with_ = f" with {therapist}" if therapist else ""
     for_ = f" for {client}" if client and step.actor != details.get("user_id") else ""
     until = details.get("free_cancellation_until")
@@ -193,14 +193,14 @@ def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
 
 def _hold(step: SessionStep, zone: ZoneInfo | None) -> str:
     details = step.details
-    client = _person(details.get("user_name"), details["user_id"])
+    client = person(details.get("user_name"), details["user_id"])
     return f"{local(details['start_time'], zone)} was held for {client} until {local(details['expires_at'], zone)}."
 
 
 def _refusal(step: SessionStep) -> str:
     details = step.details
     why = details.get("rule") or details.get("reason")
-    for_ = "" if step.actor == details["user_id"] else f", for {_person(details.get('user_name'), details['user_id'])}"
+    for_ = "" if step.actor == details["user_id"] else f", for {person(details.get('user_name'), details['user_id'])}"
     said = ", by their own account" if details.get("is_claim") else ""
     function = details["function_name"]
     return f"{_who(step)} was refused {function}{for_}{said}: {step.what}{f' ({why})' if why else ''}."

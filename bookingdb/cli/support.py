@@ -1,19 +1,23 @@
 """The commands of a support person: explain, refusals."""
 
-import textwrap
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Final
 
 import click
 
-from bookingdb import Bookings
+from bookingdb import Bookings, NotAllowed
 from bookingdb.cli.console import open_database, print_records, print_table
 from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
 from bookingdb.cli.output import say
-from bookingdb.cli.story import local, tell
+from bookingdb.cli.story import local, person, tell
 from bookingdb.text import printable
 
 _WIDTH: Final = 80
+_INDENT: Final = "  "
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @click.command("explain")
@@ -32,16 +36,38 @@ def explain(session: str, database_url: str | None, as_json: bool) -> None:
     zone, lines = tell(steps)
     say(f"Session {session}, times in {zone.key if zone else 'UTC'}")
     for line in lines:
-        told = printable(" ".join(line.sentences))
-        # An id is never broken, so that it can be copied.
-        say(
-            "",
-            local(line.at, zone),
-            *textwrap.wrap(
-                told, _WIDTH, initial_indent="  ", subsequent_indent="  ",
-                break_long_words=False, break_on_hyphens=False,
-            ),
-        )  # fmt: skip
+        say("", local(line.at, zone), *_wrapped(printable(" ".join(line.sentences))))
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """Break a text into lines for a terminal: between words, or within one that is longer than a line."""
+    from rich.cells import cell_len  # noqa: PLC0415 (half of what starting the command would take)
+
+    line = ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else _INDENT + word
+        if cell_len(longer) <= _WIDTH:
+            line = longer
+            continue
+        if line:
+            yield line
+        line = _INDENT
+        for part in _parts(word) if cell_len(_INDENT + word) > _WIDTH else (word,):
+            if line != _INDENT and cell_len(line + part) > _WIDTH:
+                yield line
+                line = _INDENT
+            line += part
+    yield line
+
+
+def _parts(word: str) -> Iterator[str]:
+    """Return the parts of a word that may be broken: an id is one, so that it can be copied."""
+    end = 0
+    for found in _ID.finditer(word):
+        yield from word[end : found.start()]
+        yield found[0]
+        end = found.end()
+    yield from word[end:]
 
 
 @click.command("refusals")
@@ -68,6 +94,7 @@ def refusals(
         if from_ or to:
             begin, end = span_of(bookings.get_policy(), from_ or date(1970, 1, 1), to)
         found = bookings.list_refusals(user, begin, end if to else None, limit=limit)
+        names = {} if as_json else _names(bookings, {refusal.actor for refusal in found})
     if as_json:
         print_records(found, as_json)
         return
@@ -75,7 +102,7 @@ def refusals(
         [
             {
                 "refused at": f"{refusal.refused_at:%Y-%m-%d %H:%M}Z",
-                "actor": refusal.actor,
+                "actor": person(names.get(refusal.actor), refusal.actor),
                 "claimed": "yes" if refusal.is_claim else "no",
                 "call": refusal.function_name,
                 "error": refusal.code,
@@ -85,6 +112,16 @@ def refusals(
             for refusal in found
         ]
     )
+
+
+def _names(bookings: Bookings, actors: Iterable[str]) -> dict[str, str | None]:
+    """Return names or addresses of the actors who are people, by id; those who act as a user are told of nobody."""
+    names: dict[str, str | None] = {}
+    with contextlib.suppress(NotAllowed):
+        for actor in filter(_ID.fullmatch, actors):
+            for found in bookings.find_people(actor, limit=1):
+                names[actor] = found.full_name or found.email
+    return names
 
 
 def _about(context: dict[str, object]) -> list[str]:

@@ -322,6 +322,91 @@ def test_rejected_event_can_be_found_in_the_file(world: World, tmp_path: Path) -
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["America/New_York", "GMT+01:00", "nonsense", ""])
+def test_zone_beside_the_standard_changes_no_time(world: World, tmp_path: Path, name: str) -> None:
+    """X-WR-TIMEZONE: times in UTC, with a zone, without one and days are what they say."""
+    file = written(
+        tmp_path,
+        "UID:s\nDTSTART:20300304T150000Z\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=4\nEXDATE:20300311T150000Z",
+        "UID:s\nRECURRENCE-ID:20300318T150000Z\nDTSTART:20300318T190000Z\nDURATION:PT1H",
+        "UID:u\nDTSTART:20300701T090000Z\nDURATION:PT1H",
+        "UID:z\nDTSTART;TZID=Asia/Tokyo:20300702T090000\nDURATION:PT1H",
+        "UID:f\nDTSTART:20300703T090000\nDURATION:PT1H",
+        "UID:d\nDTSTART;VALUE=DATE:20300704",
+        head=f"{HEAD}X-WR-TIMEZONE:{name}\n",
+    )
+    assert imported(world, file, world.therapist("Europe/Berlin"))["rejected"] == []
+    assert [start for start, _ in spans(world)] == [
+        "03-04 15:00", "03-18 19:00", "03-25 15:00", "07-01 09:00", "07-02 00:00", "07-03 07:00", "07-03 22:00",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "written_so",
+    [
+        "DURATION:\n P1D",
+        "DURATION:\r\n\tP1D",
+        "DURATI\n ON:P1\n D",
+        'DURATION;X-A="a:b":P1D',
+        'DURATION;X-A="a:b"\n :P1D',
+    ],
+)
+def test_duration_in_days_is_known_however_written(world: World, tmp_path: Path, written_so: str) -> None:
+    file = written(tmp_path, f"UID:a\nDTSTART;TZID=Europe/Berlin:20270327T220000\n{written_so}\nSUMMARY:b")
+    assert imported(world, file, world.therapist("Europe/Berlin"), *YEAR_2027)["rejected"] == []
+    assert spans(world) == [("03-27 21:00", "03-28 20:00")]
+
+
+@pytest.mark.parametrize("part", ["INTERVAL=0", "COUNT=0", "INTERVAL=-1"])
+def test_rule_that_names_no_times_is_rejected(world: World, tmp_path: Path, part: str) -> None:
+    file = written(tmp_path, f"UID:a\nDTSTART:20270327T220000Z\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;{part}")
+    (rejected,) = imported(world, file, world.therapist("UTC"), *YEAR_2027)["rejected"]
+    assert (rejected["external_id"], rejected["reason"]) == ("a", "invalid_recurrence")
+    assert spans(world) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "until", "last"),
+    [
+        # The whole day, where it is a day: that of the series, and that of the therapist.
+        (";TZID=America/New_York:20270607T220000", "20270621", "06-22 02:00"),
+        (":20270607T220000", "20270621", "06-21 20:00"),
+        (":20270607T200000Z", "20270621", "06-21 20:00"),
+        (":20270607T233000Z", "20270621", "06-21 23:30"),
+        # Of times of another form the later reading.
+        (";TZID=America/New_York:20270607T150000", "20270621T150000", "06-21 19:00"),
+        (":20270607T150000", "20270621T130000Z", "06-21 13:00"),
+        (":20270607T150000", "20270621T150000Z", "06-21 13:00"),
+        (";VALUE=DATE:20270607", "20270620T220000Z", "06-20 22:00"),
+        # As the standard wants it.
+        (";TZID=America/New_York:20270607T220000", "20270615T020000Z", "06-15 02:00"),
+        (";TZID=America/New_York:20270607T220000", "20270615T015959Z", "06-08 02:00"),
+        (":20270607T150000", "20270614T150000", "06-14 13:00"),
+        (";VALUE=DATE:20270607", "20270614", "06-13 22:00"),
+    ],
+)
+def test_last_day_of_a_series_belongs_to_it(world: World, tmp_path: Path, start: str, until: str, last: str) -> None:
+    length = "P1D" if "DATE" in start else "PT30M"
+    file = written(tmp_path, f"UID:a\nDTSTART{start}\nDURATION:{length}\nRRULE:FREQ=WEEKLY;UNTIL={until}")
+    assert imported(world, file, world.therapist("Europe/Berlin"), *YEAR_2027)["rejected"] == []
+    assert spans(world)[-1][0] == last
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        "DTSTART;VALUE=DATE:20270701\nDTEND:20270702T090000Z", "DTSTART:20270701T090000Z\nDTEND;VALUE=DATE:20270702",
+        "DTSTART;VALUE=DATE:20270701\nDTEND:20270702T090000",
+    ],
+)  # fmt: skip
+def test_day_and_time_are_no_start_and_end(world: World, tmp_path: Path, times: str) -> None:
+    (rejected,) = imported(
+        world, written(tmp_path, f"UID:a\n{times}"), world.therapist("America/New_York"), *YEAR_2027
+    )["rejected"]
+    assert rejected["reason"] == "invalid_end_time"
+    assert spans(world) == []
+
+
 def test_date_of_a_series_may_have_an_end_of_its_own(world: World, tmp_path: Path) -> None:
     dates = (
         "UID:a\nDTSTART:20270107T090000Z\nDURATION:PT1H\nRDATE;VALUE=PERIOD:20270108T090000Z/PT3H,"

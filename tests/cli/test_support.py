@@ -9,6 +9,7 @@ from uuid import UUID
 
 import click
 import pytest
+from rich.cells import cell_len
 
 from bookingdb.cli.options import PERSON
 from tests.support import TOMORROW, World
@@ -142,10 +143,10 @@ def test_refund_is_part_of_the_story(clean_world: World, people: dict[str, UUID]
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
     assert "owner said that the client did not come." in told
     assert "owner: As goodwill it gave back 1 credit to lot" in told
-    assert '"Her train was late".' in told
+    assert '"Her train was late."' in told
     done(clean_world.url, "reopen", session, "--reason", "She was there.")
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
-    assert 'owner reopened it: "She was there".' in told
+    assert 'owner reopened it: "She was there."' in told
     done(clean_world.url, "no-show", session)
     done(clean_world.url, "refund", session, "--reason", "At last")
     assert bookingdb(clean_world.url, "refund", session, "--reason", "again").exit_code == 1
@@ -185,6 +186,47 @@ def test_story_quotes_what_people_chose(clean_world: World, people: dict[str, UU
     assert f'{quoted} cancelled it: "Ill. Grace: agreed".' in told
 
 
+def test_story_leaves_quoted_words_as_they_are(clean_world: World, people: dict[str, UUID]) -> None:
+    session = booked(clean_world, people)
+    for words, end in (("...", '"..."'), ("She asked to", '"She asked to".'), ("one  two.", '"one  two."')):
+        done(clean_world.url, "cancel", session, "--refund", "--reason", words)
+        printed = done(clean_world.url, "explain", session).stdout
+        assert f"owner cancelled it: {end} It gave back" in printed.replace("\n  ", " ")
+        done(clean_world.url, "reopen", session)
+
+
+def test_story_fits_a_terminal_of_80_columns(clean_world: World, people: dict[str, UUID]) -> None:
+    """Wide characters and long words are broken; an id is not."""
+    world = clean_world
+    world.run("update users set full_name = %s where id = %s", "\u5f20" * 60, people["ada"])
+    world.run("update users set full_name = %s where id = %s", "\u674e\u56db " * 20, people["grace"])
+    other = UUID(int=7, version=4)
+    world.run("update user_credits set payment_reference = %s", f"{'p' * 60}{other}{'q' * 100}")
+    lot = world.scalar("select id from user_credits")
+    lines = done(world.url, "explain", booked(world, people)).stdout.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    assert all(any(str(whole) in line for line in lines) for whole in (other, lot))
+    told = "".join(line.strip() for line in lines)
+    for whole in ("\u5f20" * 60, "p" * 60 + str(other) + "q" * 100):
+        assert f'"{whole}"' in told
+
+
+def test_refusals_name_their_actors(clean_world: World, people: dict[str, UUID]) -> None:
+    world, ada = clean_world, people["ada"]
+    done(world.url, "policy", "set", "--record-refusals", "yes", "--minimum-notice", "30d")
+    slot = ("--user", ada, "--therapist", people["grace"], "--date", TOMORROW, "--time", "10:00")
+    assert bookingdb(world.url, "--as", ada, "book", *slot).exit_code == 1
+    assert bookingdb(world.url, "book", *slot).exit_code == 1
+    printed = done(world.url, "refusals", ada).stdout
+    assert '"Ada Lovelace"' in printed
+    assert " owner " in printed
+    world.run("update users set full_name = null where id = %s", ada)
+    assert '"ada@example.com"' in done(world.url, "refusals", ada).stdout
+    assert [refusal["actor"] for refusal in answer(world.url, "refusals", ada)] == ["owner", str(ada)]
+    # A user sees their own, and is told of nobody.
+    assert str(ada) in done(world.url, "--as", ada, "refusals", ada).stdout
+
+
 def test_story_names_who_was_refused(clean_world: World, people: dict[str, UUID]) -> None:
     world = clean_world
     done(world.url, "policy", "set", "--record-refusals", "yes")
@@ -209,7 +251,7 @@ def test_story_says_why_a_session_was_transferred(clean_world: World, people: di
     other = world.scalar("select register_therapist('alan@example.com', 'Alan Turing')")
     session = booked(world, people)
     done(world.url, "transfer", session, other, "--reason", "Grace is ill.")
-    assert 'owner gave it to "Alan Turing": "Grace is ill".' in story(world, session)
+    assert 'owner gave it to "Alan Turing": "Grace is ill."' in story(world, session)
 
 
 def test_story_says_which_rules_were_overridden(clean_world: World, people: dict[str, UUID]) -> None:

@@ -45,6 +45,12 @@ begin
         end if;
 
         v_changes := bookingdb.session_changes(old, new);
+        -- The words of last time, given again: no change of the column, but this is the change that they are for.
+        if new.change_reason = old.change_reason then
+            if current_setting('bookingdb.same_reason', true) = new.id::text then
+                v_changes := v_changes || jsonb '{"change_reason": {}}';
+            end if;
+        end if;
         if v_changes = '{}' then
             return null;
         end if;

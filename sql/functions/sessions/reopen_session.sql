@@ -65,6 +65,10 @@ begin
             perform bookingdb.take_credit(v_session.user_id, v_session.id, v_credit_part, false);
         end loop;
     end if;
+    if p_reason = v_session.change_reason then
+        -- For record_session_change(), which sees no change of it.
+        perform set_config('bookingdb.same_reason', v_session.id::text, true);
+    end if;
     update public.sessions as s
     set status = v_reopened.status,
         cancellation_reason = null,
@@ -74,6 +78,9 @@ begin
     where s.id = v_session.id;
     if not found then
         perform bookingdb.raise_write_swallowed();
+    end if;
+    if p_reason = v_session.change_reason then
+        perform set_config('bookingdb.same_reason', '', true);
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);

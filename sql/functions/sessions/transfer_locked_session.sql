@@ -68,6 +68,10 @@ begin
     );
     p_session := bookingdb.move_cancellation_terms(p_session, v_policy, p_session.start_time, 'trusted');
 
+    if p_reason = p_session.change_reason then
+        -- For record_session_change(), which sees no change of it.
+        perform set_config('bookingdb.same_reason', p_session.id::text, true);
+    end if;
     update public.sessions as s
     set therapist_id = p_therapist_id,
         free_cancellation_until = p_session.free_cancellation_until,
@@ -79,6 +83,9 @@ begin
     where s.id = p_session.id;
     if not found then
         perform bookingdb.raise_write_swallowed();
+    end if;
+    if p_reason = p_session.change_reason then
+        perform set_config('bookingdb.same_reason', '', true);
     end if;
 end;
 $function$;

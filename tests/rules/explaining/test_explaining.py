@@ -84,6 +84,35 @@ def test_story_says_why_a_status_changed(world: World) -> None:
     assert (goodwill["what"], goodwill["details"]["reason"]) == ("goodwill", "Her train was late.")
 
 
+def test_reason_given_twice_is_told_of_the_last_change(world: World) -> None:
+    grace, hedy = world.therapist(), world.therapist()
+    session = world.book(world.client(credits=1), grace)["id"]
+
+    def told() -> list[tuple[str, str | None]]:
+        steps = explain(world, session, "audit")
+        return [(step["details"]["new_status"], step["details"].get("reason")) for step in steps]
+
+    def reopen(reason: str | None) -> None:
+        call(world.connection, "cancel_session", session_id=session)
+        call(world.connection, "reopen_session", session_id=session, reason=reason)
+
+    for _ in range(2):
+        reopen("wrong button")
+    called_off, reopened = ("cancelled", None), ("scheduled", None)
+    assert told() == [reopened, called_off, reopened, called_off, ("scheduled", "wrong button")]
+    for therapist in (hedy, grace):
+        call(
+            world.connection, "transfer_session", session_id=session, therapist_id=therapist, reason="wrong button",
+        )  # fmt: skip
+    assert told()[-3:] == [reopened, reopened, ("scheduled", "wrong button")]
+    # A change without words has none, in the same transaction, too, and whoever writes directly gives none.
+    with world.connection.transaction():
+        reopen("wrong button")
+        world.run("update sessions set status = 'cancelled' where id = %s", session)
+        world.run("update sessions set status = 'confirmed' where id = %s", session)
+    assert told()[-3:] == [("scheduled", "wrong button"), called_off, ("confirmed", None)]
+
+
 @on_todays_supabase
 def test_story_names_the_people_who_acted(hosted_world: World) -> None:
     world = hosted_world
