@@ -33,9 +33,12 @@ begin
         return bookingdb.changed_session(v_session.id, v_answer.credits_balance);
     end if;
 
-    -- Only a pending session that has its calendar row can be approved.
+    -- Only a pending session that has its calendar row can be approved. (One whose time is past may have none.)
     if v_session.status <> 'pending_approval'
-        or not exists (select from bookingdb.calendar as c where c.id = v_session.id and c.kind = 'session') then
+        or (
+            (v_session.start_time <= clock_timestamp()) is not true
+            and not exists (select from bookingdb.calendar as c where c.id = v_session.id and c.kind = 'session')
+        ) then
         perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
             'session_id', v_session.id, 'status', v_session.status, 'asked', 'scheduled'
         ));
