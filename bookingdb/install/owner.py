@@ -29,7 +29,8 @@ def more_rights(connection: Connection) -> MoreRights | None:
         connection: an open connection; a transaction of the caller's goes on as it was.
     """
     with connection.transaction(force_rollback=True):
-        # The database's owner may have set either for everybody who connects to it.
+        # The database's owner may have set any of these for everybody who connects to it.
+        connection.execute("set local statement_timeout = 0")
         connection.execute("set local search_path = ''")
         connection.execute("set local session authorization default")
         row = connection.execute(script.lesser_owner_query("session_user")).fetchone()

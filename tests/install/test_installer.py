@@ -117,7 +117,7 @@ def test_settings_of_the_database_do_not_matter(owned_database: str, isolation: 
             "default_transaction_read_only = on",
             "quote_all_identifiers = on",
             "search_path = bookingdb, public",
-            "statement_timeout = 20",
+            "statement_timeout = 50",
         ):
             run(connection, f"alter database {connection.info.dbname} set {setting}")
     reports = at_once(owned_database, 2)

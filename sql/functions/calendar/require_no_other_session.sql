@@ -12,8 +12,7 @@ begin
     -- No constraint arbitrates what is over: a mark tells older snapshots that somebody has a session there now.
     perform bookingdb.mark_rules_changed(array_remove(array[p_session.therapist_id, p_session.user_id], null));
 
-    -- A session lasts a week at most. One that was missed, cancelled or never approved took
-    -- nobody's time.
+    -- A session lasts a week at most. One that was missed, cancelled or never approved took nobody's time.
     if exists (
         select from public.sessions as s
         where s.therapist_id = p_session.therapist_id
