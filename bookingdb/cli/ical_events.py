@@ -281,7 +281,8 @@ def _require_rules(component: Component, start: date, zone: tzinfo | None) -> di
 def _until(until: date, start: date, zone: tzinfo | None) -> date:
     """Return until when a series goes, in the form that its start has, as RFC 5545 wants it.
 
-    Another form may have two readings: the later counts, which blocks more. (The package takes the first second of a day.)
+    Another form may have two readings: the later blocks more, and counts. (The package takes the first second of a
+    day.)
     """
     if not isinstance(start, datetime):
         return max(until.date(), until.astimezone(zone).date()) if isinstance(until, datetime) else until
