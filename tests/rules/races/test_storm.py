@@ -35,7 +35,8 @@ Thing = TypeVar("Thing")
 ALLOWED = {
     "done", "booking_conflict", "client_conflict", "insufficient_credits", "invalid_transition", "hold_expired",
     "idempotency_key_reused", "therapist_not_found", "lot_not_found", "invalid_duration", "invalid_parameter",
-    "in_past",
+    # Also of sessions that series took on and on.
+    "in_past", "too_far",
 }  # fmt: skip
 
 
