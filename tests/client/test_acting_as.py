@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -473,7 +473,7 @@ def test_block_that_another_thread_ends_is_over(world: World, practice: Practice
     """A generator that is closed elsewhere; what was begun in its block still acts as the user."""
     bookings = Bookings(world.url)
 
-    def acting() -> Iterator[None]:
+    def acting() -> Generator[None, None, None]:
         with bookings.acting_as(practice.ada):
             yield
 
@@ -483,7 +483,7 @@ def test_block_that_another_thread_ends_is_over(world: World, practice: Practice
     with pytest.raises(NotAllowed):
         bookings.get_credit_balance(practice.bob)
     with ThreadPoolExecutor(1) as threads:
-        threads.submit(generator.close).result()  # type: ignore[attr-defined]
+        threads.submit(generator.close).result()
         assert bookings.get_credit_balance(practice.bob) == 9
         with pytest.raises(NotAllowed):
             threads.submit(begun_inside.run, bookings.get_credit_balance, practice.bob).result()
