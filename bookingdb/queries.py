@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Collection, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import LiteralString
 
@@ -134,6 +134,12 @@ def array(texts: Collection[str]) -> str:
     >>> array(["a", "b"]), array([])
     ("array['a', 'b']", 'array[]::text[]')
     """
+    return _array(tuple(texts))
+
+
+# The same few lists, of names of ours, stand in most queries.
+@lru_cache(maxsize=64)
+def _array(texts: tuple[str, ...]) -> str:
     return f"array[{', '.join(map(literal, texts))}]{'' if texts else '::text[]'}"
 
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,7 @@ def own_adapter(path: Path, text: str | None = None) -> SqlFile:
 
 
 def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
-    """Read sql/.
+    """Read sql/. The package's own folder is read once in a process, and every call returns the same object.
 
     Args:
         root: the folder to read; that of the package when left out.
@@ -212,8 +212,19 @@ def load(root: Path | None = None, adapter: str = DEFAULT_ADAPTER) -> Source:
         >>> load().migrations[0].name
         '0001_core'
     """
-    base = root or folder()
+    if root is not None:
+        return _read(root, adapter)
+    if adapter.endswith(".sql"):
+        return replace(_of_package(DEFAULT_ADAPTER), adapter=own_adapter(Path(adapter)))
+    return _of_package(adapter)
 
+
+@cache
+def _of_package(adapter: str) -> Source:
+    return _read(folder(), adapter)
+
+
+def _read(base: Path, adapter: str) -> Source:
     def read(path: Path) -> SqlFile:
         try:
             text = path.read_text(encoding="utf-8")
