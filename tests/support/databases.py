@@ -114,7 +114,7 @@ def emptied_world(url: str, superuser: str = "postgres") -> Iterator[World]:
 def new_database(server_url: str, template: str, owner: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     with connect(server_url) as connection:
-        run(connection, f"create database {name} template {template} owner {owner}")
+        run(connection, f"create database {name} template {template} owner {owner} strategy file_copy")
         yield url_of(server_url, name, owner)
         _drop(connection, name)
 

@@ -37,7 +37,7 @@ class Host:
         than template1 has what that had, and is not set up again.
         """
         with connect(server_url) as connection:
-            run(connection, f"create database {name} template {template} owner {self.owner}")
+            run(connection, f"create database {name} template {template} owner {self.owner} strategy file_copy")
         if self.database_setup and template == "template1":
             with connect(psycopg.conninfo.make_conninfo(server_url, dbname=name)) as connection:
                 run(connection, self.database_setup)
