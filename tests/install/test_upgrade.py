@@ -7,22 +7,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow
 
 from bookingdb.checks import verify
 from bookingdb.install import export, installer, source
 from tests.support import TOMORROW, Connection, World, connect, run
 from tests.support.callers import acting, logged_in
-from tests.support.hosts import Host
+from tests.support.databases import hosts_database, server_fixture
+from tests.support.hosts import HOSTS, Host
 from tests.support.life import call, expire_lot, require_sound
 from tests.support.refusals import outcome, refused
 from tests.support.upgrade import CLIENTS, VERSIONS
@@ -75,23 +76,22 @@ class Before:
         return id_
 
 
-@pytest.fixture(params=VERSIONS)
-def before(
-    request: pytest.FixtureRequest, hosts_empty_database: str, hosted_database: str, host: Host
-) -> Iterator[Before]:
-    """A database of an earlier version on each host, with bookings, grants, keys, and what others wrote directly."""
-    with connect(make_conninfo(hosts_empty_database, user=host.superuser)) as superuser:
+@cache
+def in_use(version: str, host: Host, server_url: str) -> Before:
+    """A database of an earlier version, with bookings, grants, keys, and what others wrote directly; to be copied."""
+    url = host.create_database(server_url, f"before_{version}_{host.name}")
+    with connect(make_conninfo(url, user=host.superuser)) as superuser:
         # Earlier versions trusted the members of this role.
         if not run(superuser, "select oid from pg_roles where rolname = 'bookingdb_service'"):
             run(superuser, "create role bookingdb_service nologin")
         run(superuser, "grant bookingdb_service to app_servers")
-    with connect(hosts_empty_database) as connection:
-        run(connection, VERSIONS[request.param])
-        installed = [*MIGRATIONS[: MIGRATIONS.index(request.param) + 1], "standalone"]
+    with connect(url) as connection:
+        run(connection, VERSIONS[version])
+        installed = [*MIGRATIONS[: MIGRATIONS.index(version) + 1], "standalone"]
         assert run(connection, "select name from bookingdb.history order by id") == [(name,) for name in installed]
-        if request.param >= WITH_TRUST:
+        if version >= WITH_TRUST:
             run(connection, "grant execute on function bookingdb.act_for_anyone() to app_servers")
-        world = World(hosts_empty_database, connection, host.superuser)
+        world = World(url, connection, host.superuser)
         before = Before(world, world.therapist("Europe/Berlin"), world.client())
         before.ask("a payment", "grant_credits", user_id=before.client, amount=2, payment_reference="payment 1")
         before.ask(
@@ -118,10 +118,39 @@ def before(
         world.run("insert into user_credits (user_id, credits_balance) values (%s, 7)", before.client)
         world.run("update user_credits set credits_balance = 5 where credits_balance = 7")
         assert world.balance(before.client) == 7
-        if request.param >= WITH_HOURS:
+        if version >= WITH_HOURS:
             add_hours(world)
         assert world.violations() == []
-        yield before
+        return before
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Each version there was."""
+    return str(request.param)
+
+
+@pytest.fixture
+def before(version: str, host: Host, hosted_database: str, request: pytest.FixtureRequest) -> Iterator[Before]:
+    """A copy of `in_use`, of each version on each host; its `hosted_database` is there, too."""
+    server_url = request.getfixturevalue(server_fixture(host))
+    used = in_use(version, host, server_url)
+    for url in hosts_database(host, server_url, str(conninfo_to_dict(used.world.url)["dbname"])):
+        with connect(url) as connection:
+            yield replace(used, world=World(url, connection, host.superuser))
+
+
+def on_its_host(is_meant: Callable[[str], bool] = lambda version: True) -> pytest.MarkDecorator:
+    """For tests of rows, which are the same on every host: each version on one, the newest on a plain Postgres."""
+    pairs = [
+        (version, HOSTS[place % len(HOSTS)])
+        for place, version in enumerate(sorted(VERSIONS, reverse=True))
+        if is_meant(version)
+    ]
+    return pytest.mark.parametrize(
+        ("version", "host"), pairs, ids=[f"{host.name}-{version}" for version, host in pairs], indirect=True,
+        scope="session",
+    )  # fmt: skip
 
 
 def add_hours(world: World) -> None:
@@ -200,6 +229,7 @@ def test_the_catalogue_is_that_of_a_new_installation(before: Before, hosted_data
     assert [name for (name,) in applied] == MIGRATIONS
 
 
+@on_its_host()
 def test_nothing_that_was_there_is_changed(before: Before) -> None:
     connection = before.world.connection
     rows = content(connection)
@@ -214,16 +244,17 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
     rows.pop("bookingdb.rule_changes", None)
     # What goes held nothing.
     assert rows.pop("bookingdb.selftest_people", []) == []
+    upgraded = content(connection)
     for table, old in rows.items():
         # Columns that came since are the last ones.
         columns = len(old[0]) if old else 0
-        assert [row[:columns] for row in content(connection)[table]] == old, table
+        assert [row[:columns] for row in upgraded[table]] == old, table
     lots = "select distinct category, priority, grace_for_lot_id from user_credits"
     assert run(connection, lots) == [("paid", 50, None)]
     require_sound(before.world)
 
 
-@pytest.mark.parametrize("before", [max(VERSIONS)], indirect=True)
+@on_its_host(lambda version: version == max(VERSIONS))
 def test_calls_in_flight_find_what_they_go_on_to_call(before: Before) -> None:
     """A call that began before the upgrade runs the old body: what that calls is still there, with its arguments."""
     connection = before.world.connection
@@ -243,7 +274,7 @@ def test_calls_in_flight_find_what_they_go_on_to_call(before: Before) -> None:
     assert [f"{function.name}{function.types}" for function in gone] == []
 
 
-@pytest.mark.parametrize("before", [name for name in VERSIONS if name < WITH_TRUST], indirect=True)
+@on_its_host(lambda version: version < WITH_TRUST)
 def test_upgrade_leaves_checks_and_triggers_of_an_application(before: Before) -> None:
     """Lots that are used up change their status: its check of statuses lets it in, and its triggers are not told."""
     connection = before.world.connection
@@ -274,7 +305,7 @@ def test_upgrade_leaves_checks_and_triggers_of_an_application(before: Before) ->
 
 
 @everywhere
-@pytest.mark.parametrize("before", [name for name in VERSIONS if name < WITHOUT_SELFTEST_PEOPLE], indirect=True)
+@on_its_host(lambda version: version < WITHOUT_SELFTEST_PEOPLE)
 def test_upgrade_removes_people_of_an_interrupted_selftest(before: Before, upgrade: Upgrade) -> None:
     world, person = before.world, uuid4()
     world.run("insert into bookingdb.selftest_people (id) values (%s)", person)
@@ -289,6 +320,7 @@ def test_upgrade_removes_people_of_an_interrupted_selftest(before: Before, upgra
 
 
 @everywhere
+@on_its_host()
 def test_upgrade_leaves_the_grid_of_slots(before: Before, hosted_database: str, upgrade: Upgrade) -> None:
     """A new installation has that of the windows."""
     upgrade(before.world.connection)
@@ -298,8 +330,8 @@ def test_upgrade_leaves_the_grid_of_slots(before: Before, hosted_database: str, 
         assert run(new, "select slot_anchor from get_policy()") == [("window",)]
 
 
-@pytest.mark.parametrize("before", [name for name in VERSIONS if name >= WITH_HOURS], indirect=True)
 @everywhere
+@on_its_host(lambda version: version >= WITH_HOURS)
 def test_upgrade_closes_nobody_and_knows_who_has_hours(before: Before, upgrade: Upgrade) -> None:
     world = before.world
     (had,) = world.run("select distinct therapist_id from bookingdb.weekly_hours")
@@ -313,6 +345,7 @@ def test_upgrade_closes_nobody_and_knows_who_has_hours(before: Before, upgrade: 
 
 
 @everywhere
+@on_its_host()
 def test_keys_that_were_answered_before_are_answered_alike(before: Before, upgrade: Upgrade) -> None:
     connection = before.world.connection
     # What is left in a lot, and the status of a session, are told as they stand; the rest as it was answered first.
@@ -330,6 +363,7 @@ def test_keys_that_were_answered_before_are_answered_alike(before: Before, upgra
     require_sound(before.world)
 
 
+@on_its_host()
 def test_the_audit_log_keeps_its_order_and_goes_on(before: Before) -> None:
     world = before.world
     (last,) = world.run("select count(*), max(id) from booking_audit_log")
@@ -346,6 +380,7 @@ def test_the_audit_log_keeps_its_order_and_goes_on(before: Before) -> None:
     require_sound(world)
 
 
+@on_its_host()
 def test_an_old_session_goes_through_the_life_of_a_new_one(before: Before) -> None:
     world, connection = before.world, before.world.connection
     by_migrate(connection)
