@@ -6,13 +6,14 @@ import ast
 import datetime as dt
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from bookingdb.adoption.plan import planner
 from bookingdb.checks import verify
@@ -26,6 +27,7 @@ from bookingdb.install.uninstall import uninstall
 from tests.support import ROOT, TOMORROW, Connection, World, connect, run, scalar
 from tests.support.callers import logged_in
 from tests.support.commands import bookingdb
+from tests.support.databases import new_database
 from tests.support.hosts import PLAIN, SUPABASE
 from tests.support.installation import contents
 from tests.support.interleaving import holding, session_of, started
@@ -78,18 +80,29 @@ class Kept:
         return self.run(log, session_id)
 
 
+@pytest.fixture(scope="module")
+def practice(server_url: str, template: str) -> Iterator[Kept]:
+    """The practice from which every test gets a copy; nobody is connected to it."""
+    for url in new_database(server_url, template, "owner"):
+        with connect(url) as connection:
+            world = World(url, connection)
+            therapist, client = world.therapist(), world.client()
+            granted = call(connection, "grant_credits", user_id=client, amount=9, idempotency_key="paid")
+            sessions = {
+                f"at {hour}": world.book(client, therapist, f"{hour}:00", idempotency_key=f"at {hour}")["id"]
+                for hour in (9, 12, 15)
+            }
+            world.run("select set_weekly_hours(%s, %s)", therapist, "[]")
+            world.run("select set_policy(%s, %s)", '{"buffer_after_minutes": 30}', therapist)
+            uninstall(connection, keep_data=True)
+        yield Kept(world, therapist, client, sessions, granted["lot_id"])
+
+
 @pytest.fixture
-def kept(world: World) -> Kept:
-    therapist, client = world.therapist(), world.client()
-    granted = call(world.connection, "grant_credits", user_id=client, amount=9, idempotency_key="paid")
-    sessions = {
-        f"at {hour}": world.book(client, therapist, f"{hour}:00", idempotency_key=f"at {hour}")["id"]
-        for hour in (9, 12, 15)
-    }
-    world.run("select set_weekly_hours(%s, %s)", therapist, "[]")
-    world.run("select set_policy(%s, %s)", '{"buffer_after_minutes": 30}', therapist)
-    uninstall(world.connection, keep_data=True)
-    return Kept(world, therapist, client, sessions, granted["lot_id"])
+def kept(server_url: str, practice: Kept) -> Iterator[Kept]:
+    for url in new_database(server_url, str(conninfo_to_dict(practice.world.url)["dbname"]), "owner"):
+        with connect(url) as connection:
+            yield replace(practice, world=World(url, connection))
 
 
 def rows_of_everything(connection: Connection) -> dict[str, list[Any]]:
