@@ -69,9 +69,10 @@ TABLES = (
 
 @dataclass
 class Refusal:
-    """The context of a refusal; filled when the block of `refused` has ended."""
+    """The context of a refusal and its hint; filled when the block of `refused` has ended."""
 
     detail: dict[str, Any]
+    hint: str = ""
 
 
 def code_of(error: psycopg.Error) -> str:
@@ -109,6 +110,7 @@ def refused(code: str) -> Iterator[Refusal]:
         yield refusal
     assert code_of(caught.value) == code, caught.value
     refusal.detail = json.loads(caught.value.diag.message_detail or "{}")
+    refusal.hint = caught.value.diag.message_hint or ""
 
 
 @contextmanager

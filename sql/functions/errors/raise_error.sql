@@ -39,7 +39,7 @@ begin
         ('time_off_not_found', 'PT404', 'Time off not found', 'No time off has this id.'),
         ('lot_not_found', 'PT404', 'Credit grant not found', 'No grant of credits has this id or payment reference.'),
         ('insufficient_credits', 'PT402', 'Insufficient credits: purchase credits first',
-            'Purchase credits, then book again.'),
+            'Purchase credits, then try again.'),
         ('booking_conflict', 'PT409', 'Booking conflict: time slot unavailable', 'Choose another time.'),
         ('client_conflict', 'PT409', 'Booking conflict: you already have a session at this time',
             'Choose another time, or first cancel the session, or book the hold, that is in the way.'),
@@ -62,7 +62,7 @@ begin
         errcode = v_sqlstate,
         message = v_message,
         detail = (jsonb_build_object('code', p_code) || p_context)::text,
-        hint = v_hint;
+        hint = coalesce(bookingdb.choose_hint(p_code, p_context), v_hint);
 end;
 $function$;
 

@@ -125,3 +125,29 @@ def test_chargeback_takes_the_rest_and_says_what_was_spent(world: World, by: str
     call(world.connection, "grant_credits", user_id=client, amount=5, payment_reference="payment")
     assert world.balance(client) == 1
     require_sound(world)
+
+
+def test_hint_fits_a_refused_change_of_credits(world: World) -> None:
+    """Nobody who adjusts credits or reopens a session is told to book."""
+    client, therapist = world.client(credits=1), world.therapist()
+    with refused("insufficient_credits") as refusal:
+        call(world.connection, "adjust_credits", user_id=client, amount=-5, reason="oops")
+    assert refusal.hint == "Take no more credits than the client has."
+    lot = world.scalar("select id from user_credits where user_id = %s", client)
+    with refused("insufficient_credits") as refusal:
+        call(world.connection, "adjust_credits", user_id=client, amount=-5, reason="oops", lot_id=lot)
+    assert refusal.hint == "Take no more credits than are left in this lot."
+    session = world.book(client, therapist)["id"]
+    cancel(world, session)
+    world.book(client, therapist, "15:00")
+    with refused("insufficient_credits") as refusal:
+        call(world.connection, "reopen_session", session_id=session)
+    assert refusal.hint == "Purchase credits, then try again."
+
+
+def test_hint_names_the_payment_that_was_granted_before(world: World) -> None:
+    grant = partial(call, world.connection, "grant_credits", user_id=world.client(), payment_reference="pi_3")
+    grant(amount=2)
+    with refused("idempotency_key_reused") as refusal:
+        grant(amount=3)
+    assert refusal.hint == "This payment was granted before, with another amount or to another client."

@@ -12,6 +12,7 @@ from tests.support import World
 from tests.support.callers import logged_in
 from tests.support.databases import on_supabase
 from tests.support.life import (
+    LATER,
     at,
     begin,
     call,
@@ -171,3 +172,27 @@ def test_client_neither_cancels_nor_misses_a_started_session(hosted_world: World
     with logged_in(world, therapist) as connection:
         assert call(connection, "cancel_session", session_id=session_id)["refunded"]
     require_sound(world)
+
+
+def test_hint_fits_what_stands_in_the_way(world: World) -> None:
+    """The status is looked at only where the status is the reason."""
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    for function in ("start_session", "complete_session"):
+        with refused("invalid_transition") as refusal:
+            call(world.connection, function, session_id=session)
+        assert refusal.hint == "It is too early: wait for its start."
+    with refused("invalid_transition") as refusal:
+        call(world.connection, "refund_session", session_id=session, reason="ill")
+    assert "cancel this one with a refund" in refusal.hint
+    begin(world.connection, session)
+    with refused("invalid_transition") as refusal:
+        call(world.connection, "reschedule_session", session_id=session, session_date=LATER, session_time="15:00")
+    assert refusal.hint == "It has begun: the practice can still cancel it."
+    call(world.connection, "complete_session", session_id=session)
+    with refused("invalid_transition") as refusal:
+        call(world.connection, "mark_no_show", session_id=session)
+    assert refusal.hint == "Look at the session's status first."
+    call(world.connection, "refund_session", session_id=session, reason="ill")
+    with refused("invalid_transition") as refusal:
+        call(world.connection, "refund_session", session_id=session, reason="ill")
+    assert refusal.hint == "Its credit was given back before, and is given back once."
