@@ -49,6 +49,7 @@ begin
         if new.change_reason = old.change_reason then
             if current_setting('bookingdb.same_reason', true) = new.id::text then
                 v_changes := v_changes || jsonb '{"change_reason": {}}';
+                perform set_config('bookingdb.same_reason', '', true);
             end if;
         end if;
         if v_changes = '{}' then

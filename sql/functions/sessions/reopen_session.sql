@@ -66,7 +66,7 @@ begin
         end loop;
     end if;
     if p_reason = v_session.change_reason then
-        -- For record_session_change(), which sees no change of it.
+        -- For record_session_change(), which sees no change of it, and ends this.
         perform set_config('bookingdb.same_reason', v_session.id::text, true);
     end if;
     update public.sessions as s
@@ -78,9 +78,6 @@ begin
     where s.id = v_session.id;
     if not found then
         perform bookingdb.raise_write_swallowed();
-    end if;
-    if p_reason = v_session.change_reason then
-        perform set_config('bookingdb.same_reason', '', true);
     end if;
 
     v_balance := bookingdb.credits_balance(v_session.user_id);

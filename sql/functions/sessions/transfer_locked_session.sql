@@ -69,7 +69,7 @@ begin
     p_session := bookingdb.move_cancellation_terms(p_session, v_policy, p_session.start_time, 'trusted');
 
     if p_reason = p_session.change_reason then
-        -- For record_session_change(), which sees no change of it.
+        -- For record_session_change(), which sees no change of it, and ends this.
         perform set_config('bookingdb.same_reason', p_session.id::text, true);
     end if;
     update public.sessions as s
@@ -83,9 +83,6 @@ begin
     where s.id = p_session.id;
     if not found then
         perform bookingdb.raise_write_swallowed();
-    end if;
-    if p_reason = p_session.change_reason then
-        perform set_config('bookingdb.same_reason', '', true);
     end if;
 end;
 $function$;

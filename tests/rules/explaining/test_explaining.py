@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from tests.support import TOMORROW, World, run
 from tests.support.callers import logged_in
 from tests.support.databases import on_todays_supabase
+from tests.support.direct_writes import rolled_back
 from tests.support.life import begin, call, close_window, rows
 from tests.support.refusals import refused
 
@@ -111,6 +112,27 @@ def test_reason_given_twice_is_told_of_the_last_change(world: World) -> None:
         world.run("update sessions set status = 'cancelled' where id = %s", session)
         world.run("update sessions set status = 'confirmed' where id = %s", session)
     assert told()[-3:] == [("scheduled", "wrong button"), called_off, ("confirmed", None)]
+
+
+def test_reason_is_not_told_of_what_a_trigger_then_writes(world: World) -> None:
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    with rolled_back(world):
+        world.run(
+            "create function note() returns trigger language plpgsql as $$ begin"
+            " update public.sessions set title = gen_random_uuid() where id = new.id; return null; end $$"
+        )
+        world.run(
+            "create trigger note after update on sessions for each row"
+            " when (old.status = 'cancelled') execute function note()"
+        )
+        for _ in range(2):
+            call(world.connection, "cancel_session", session_id=session)
+            call(world.connection, "reopen_session", session_id=session, reason="wrong button")
+        steps = explain(world, session, "audit")
+
+    assert [(step["what"], step["details"].get("reason")) for step in steps[-2:]] == [
+        ("status_changed", "wrong button"), ("updated", None),
+    ]  # fmt: skip
 
 
 @on_todays_supabase
