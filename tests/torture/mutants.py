@@ -442,7 +442,7 @@ MUTANTS = (
         "test_session_of_a_series_that_passed_on_is_left_out",
     ),
     Mutant(
-        "those with a part in the session that a list leaves out", _function("authorise_exclusion"),
+        "those with a part in the session that a list leaves out", _function("find_session"),
         "perform bookingdb.authorise_for_session(v_session);", "null;",
         "test_check_without_a_session_is_for_those_with_a_part",
     ),

@@ -13,7 +13,8 @@ begin
         end if;
     end if;
     if p_exclude_session_id is not null then
-        perform bookingdb.authorise_exclusion(p_exclude_session_id);
+        -- The answer tells when the session is.
+        perform bookingdb.find_session(p_exclude_session_id);
     end if;
 end;
 $function$;

@@ -28,7 +28,8 @@ begin
         perform bookingdb.raise_error('invalid_therapist_id');
     end if;
     if p_exclude_session_id is not null then
-        perform bookingdb.authorise_exclusion(p_exclude_session_id);
+        -- The answer tells when the session is.
+        perform bookingdb.find_session(p_exclude_session_id);
     end if;
     v_time_zone := bookingdb.time_zone_of(p_therapist_id);
     v_start := (bookingdb.local_start(p_session_date, p_start_time, p_time_zone, v_time_zone)).start_time;

@@ -9,23 +9,14 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set jit = off
 as $function$
-declare
-    v_session public.sessions;
 begin
     perform bookingdb.authorise_anyone();
     if p_session_id is null then
         perform bookingdb.raise_error('invalid_session_id');
     end if;
-    select s.*
-    into v_session
-    from public.sessions as s
-    where s.id = p_session_id;
-    if not found then
-        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
-    end if;
-    return bookingdb.listed_session(v_session);
+    return bookingdb.listed_session(bookingdb.find_session(p_session_id));
 end;
 $function$;
 
 comment on function bookingdb.get_session(uuid) is
-'Returns a session as list_sessions() does: with the names of both people and what the caller may do next. For the client, the therapist and trusted callers. Raises: invalid_session_id, session_not_found.';
+'Returns a session as list_sessions() does: with the names of both people and what the caller may do next. For the client, the therapist and trusted callers. Raises: invalid_session_id.';

@@ -17,14 +17,7 @@ begin
     end if;
 
     -- Callers without a part in the session cannot lock it.
-    select s.*
-    into v_session
-    from public.sessions as s
-    where s.id = p_session_id;
-    if not found then
-        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
-    end if;
-    perform bookingdb.authorise_for_session(v_session);
+    v_session := bookingdb.find_session(p_session_id);
     if v_session.series_id is null then
         return array[bookingdb.lock_session(p_session_id)];
     end if;

@@ -16,14 +16,7 @@ begin
     end if;
 
     -- Callers without a part in the session cannot lock it.
-    select s.*
-    into v_session
-    from public.sessions as s
-    where s.id = p_session_id;
-    if not found then
-        perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
-    end if;
-    perform bookingdb.authorise_for_session(v_session);
+    perform bookingdb.find_session(p_session_id);
 
     -- The row is locked before people, calendar and lots: the order of a direct UPDATE and its triggers. Waiting needs
     -- a subtransaction (to tell lock_timeout by its name), so it is left to the second try.

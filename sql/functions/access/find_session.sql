@@ -1,5 +1,5 @@
-create or replace function bookingdb.authorise_exclusion(p_session_id uuid)
-returns void
+create or replace function bookingdb.find_session(p_session_id uuid)
+returns public.sessions
 language plpgsql
 stable
 security definer
@@ -15,10 +15,10 @@ begin
     if not found then
         perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
     end if;
-    -- The answer tells when the session is.
     perform bookingdb.authorise_for_session(v_session);
+    return v_session;
 end;
 $function$;
 
-comment on function bookingdb.authorise_exclusion(uuid) is
-'Lets callers ask what is free without a session in which they have a part. Raises: session_not_found.';
+comment on function bookingdb.find_session(uuid) is
+'Returns a session to a caller who has a part in it. Raises: session_not_found.';
