@@ -344,7 +344,7 @@ MUTANTS = (
         "test_hold_stays_as_long_as_its_key",
     ),
     Mutant(
-        "the rows that housekeeping leaves to others", _function("remove_times"), "for update skip locked",
+        "the rows that housekeeping leaves to others", _function("remove_rows"), "for update skip locked",
         "for update", "test_locked_row_is_left_for_the_next_run",
     ),
     Mutant(

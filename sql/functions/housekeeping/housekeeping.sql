@@ -13,7 +13,6 @@ declare
     -- A dry run counts all there is.
     v_limit constant integer := case when not p_dry_run then p_limit end;
     v_before timestamptz;
-    v_places tid[];
     v_lapsed_ids uuid[];
     v_removed bookingdb.removed_records;
 begin
@@ -32,57 +31,18 @@ begin
 
     -- Rows are found first and locked then: somebody may have changed or locked one meanwhile, which stays for the next
     -- run. So this waits for nobody. Keys go before the holds that they answer with.
-    v_places := array(select o.place from bookingdb.keys_over(v_before, v_limit) as o (place));
-    v_removed.idempotency_keys := cardinality(v_places);
-    if not p_dry_run then
-        delete from bookingdb.idempotency_keys as k
-        where k.ctid = any (array(
-            select l.ctid
-            from bookingdb.idempotency_keys as l
-            where l.ctid = any (v_places)
-            for update skip locked
-        ));
-        get diagnostics v_removed.idempotency_keys = row_count;
-    end if;
-
-    v_places := array(select o.place from bookingdb.holds_over(v_before, v_limit) as o (place));
-    v_removed.holds := cardinality(v_places);
-    if not p_dry_run then
-        delete from bookingdb.holds as h
-        where h.ctid = any (array(
-            select l.ctid
-            from bookingdb.holds as l
-            where l.ctid = any (v_places)
-            for update skip locked
-        ));
-        get diagnostics v_removed.holds = row_count;
-    end if;
-
-    v_places := array(select o.place from bookingdb.events_over(v_before, v_limit) as o (place));
-    v_removed.events := cardinality(v_places);
-    if not p_dry_run then
-        delete from bookingdb.outbox as e
-        where e.ctid = any (array(
-            select l.ctid
-            from bookingdb.outbox as l
-            where l.ctid = any (v_places)
-            for update skip locked
-        ));
-        get diagnostics v_removed.events = row_count;
-    end if;
-
-    v_places := array(select o.place from bookingdb.refusals_over(v_before, v_limit) as o (place));
-    v_removed.refusals := cardinality(v_places);
-    if not p_dry_run then
-        delete from bookingdb.refusals as r
-        where r.ctid = any (array(
-            select l.ctid
-            from bookingdb.refusals as l
-            where l.ctid = any (v_places)
-            for update skip locked
-        ));
-        get diagnostics v_removed.refusals = row_count;
-    end if;
+    v_removed.idempotency_keys := bookingdb.remove_rows(
+        'bookingdb.idempotency_keys', array(select bookingdb.keys_over(v_before, v_limit)), p_dry_run
+    );
+    v_removed.holds := bookingdb.remove_rows(
+        'bookingdb.holds', array(select bookingdb.holds_over(v_before, v_limit)), p_dry_run
+    );
+    v_removed.events := bookingdb.remove_rows(
+        'bookingdb.outbox', array(select bookingdb.events_over(v_before, v_limit)), p_dry_run
+    );
+    v_removed.refusals := bookingdb.remove_rows(
+        'bookingdb.refusals', array(select bookingdb.refusals_over(v_before, v_limit)), p_dry_run
+    );
 
     v_lapsed_ids := array(select l.id from bookingdb.lapsed_sessions(v_limit) as l (id));
     v_removed.lapsed_sessions := cardinality(v_lapsed_ids);
