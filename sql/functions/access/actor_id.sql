@@ -20,10 +20,7 @@ begin
         end if;
     end if;
 
-    if v_user_id ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
-        return v_user_id::uuid;
-    end if;
-    return null;
+    return bookingdb.uuid_of(v_user_id);
 end;
 $function$;
 

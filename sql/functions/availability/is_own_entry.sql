@@ -6,13 +6,12 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_id uuid;
-begin
     -- The form is that of the UIDs that `bookingdb ics` writes. Calendars may change the case.
-    if coalesce(lower(p_uid), '') !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}@bookingdb$' then
+    v_id constant uuid := bookingdb.uuid_of(substring(lower(p_uid) from '^(.*)@bookingdb$'));
+begin
+    if v_id is null then
         return false;
     end if;
-    v_id := left(p_uid, 36);
     return exists (
         select from public.sessions as s where s.id = v_id and s.therapist_id = p_therapist_id
     ) or exists (

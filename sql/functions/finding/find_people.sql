@@ -11,6 +11,7 @@ set jit = off
 as $function$
 declare
     v_search constant text := btrim(p_search);
+    v_id constant uuid := bookingdb.uuid_of(p_search);
     v_people bookingdb.people[];
 begin
     perform bookingdb.authorise_trusted();
@@ -18,11 +19,11 @@ begin
     perform bookingdb.require_limit(p_limit);
 
     -- An id or a whole e-mail address means one person, whatever other addresses and names have in them.
-    if v_search ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+    if v_id is not null then
         v_people := array(
             select p
             from bookingdb.people as p
-            where p.id = v_search::uuid
+            where p.id = v_id
             order by p.user_type
             limit p_limit
         );

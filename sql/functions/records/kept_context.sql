@@ -66,7 +66,7 @@ begin
                 jsonb_extract_path_text(p_context, k.key) as text
         ) as c
         where case k.form
-            when 'id' then c.text ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+            when 'id' then bookingdb.uuid_of(c.text)::text = lower(c.text)
             when 'timestamp' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$'
             when 'date' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
             when 'time' then c.text ~ '^[0-9]{2}:[0-9]{2}(:00)?$'

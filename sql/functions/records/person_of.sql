@@ -9,13 +9,10 @@ declare
     v_person bookingdb.named_person;
 begin
     -- An actor that is no person is a role.
-    if p_actor !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then
-        return v_person;
-    end if;
     select p.full_name, p.email
     into v_person
     from bookingdb.people as p
-    where p.id = p_actor::uuid
+    where p.id = bookingdb.uuid_of(p_actor)
     limit 1;
     return v_person;
 end;

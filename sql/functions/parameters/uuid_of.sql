@@ -13,4 +13,4 @@ end;
 $function$;
 
 comment on function bookingdb.uuid_of(text) is
-'Reads an id that an application keeps as uuid or text. NULL where it is no UUID.';
+'Reads an id that is written as text. NULL where it is no UUID; white space around it does not count.';
