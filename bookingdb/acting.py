@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
+from bookingdb.calls.call import ACTS_ALREADY
 from bookingdb.calls.parameters import id_
-from bookingdb.errors import InvalidUserId
+from bookingdb.errors import InvalidUserId, NotAllowed
 
 Client = TypeVar("Client")
 
@@ -22,16 +23,23 @@ _blocks: ContextVar[Mapping[object, "tuple[Acting[Any], ...]"]] = ContextVar("bo
 class Acting(Generic[Client]):
     """The block in which a client acts as a user; made by :meth:`Bookings.acting_as`."""
 
-    def __init__(self, client: Client, acting: Client, user_id: UUID) -> None:
-        """Remember the client, one that always acts as the user, and who that is."""
-        self._client, self._acting, self.user_id = client, acting, user_id
+    def __init__(self, client: Client, acting: Client, user_id: UUID, always: UUID | None = None) -> None:
+        """Remember the client, one that always acts as the user, who that is, and as whom the client always acts."""
+        self._client, self._acting, self.user_id, self._always = client, acting, user_id, always
         # The threads and tasks that began it, and those whose block was ended in another context.
         self._begun: list[object] = []
         self._ended: list[object] = []
 
     def __enter__(self) -> Client:
-        """Let the client act as the user in this thread or task; return one that does so everywhere."""
-        _enter(self._client, (*_blocks_of(self._client), self))
+        """Let the client act as the user in this thread or task; return one that does so everywhere.
+
+        Raises:
+            NotAllowed: it acts as somebody else.
+        """
+        blocks = _blocks_of(self._client)
+        if (blocks[-1].user_id if blocks else self._always) not in (None, self.user_id):
+            raise NotAllowed({"user_id": str(self.user_id)}, ACTS_ALREADY)
+        _enter(self._client, (*blocks, self))
         self._ended = [place for place in self._ended if place != _here()]
         self._begun.append(_here())
         return self._acting

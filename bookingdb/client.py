@@ -100,12 +100,13 @@ class Bookings:
             user_id: whoever the calls are for, a client or a therapist.
 
         Returns:
-            A context manager, which blocks can share and nest. Inside the block, in this thread or task and in tasks
-            that it starts, this object acts as the user. The client that the block yields acts as the user
+            A context manager, which blocks can share. Inside the block, in this thread or task and in tasks that it
+            starts, this object acts as the user. The client that the block yields acts as the user
             everywhere: hand that on to other threads.
 
         Raises:
             InvalidUserId: it is no UUID.
+            NotAllowed: this object, or the transaction of yours, acts as somebody else.
 
         Example::
 
@@ -113,7 +114,7 @@ class Bookings:
                 as_ada.cancel_session(session)  # late: the credit is kept
         """
         user = checked_user(user_id)
-        return Acting(self, Bookings(self._db, acting_as=user), user)
+        return Acting(self, Bookings(self._db, acting_as=user), user, self._acting_as)
 
     def _user(self) -> UUID | None:
         """Return as whom calls are made here and now."""
@@ -234,12 +235,13 @@ class AsyncBookings:
             user_id: whoever the calls are for, a client or a therapist.
 
         Returns:
-            A context manager, which blocks can share and nest. Inside the block, in this thread or task and in tasks
-            that it starts, this object acts as the user: await its calls
-            inside. The client that the block yields acts as the user everywhere: hand that on to other threads.
+            A context manager, which blocks can share. Inside the block, in this thread or task and in tasks that it
+            starts, this object acts as the user: await its calls inside. The client that the block yields acts as the
+            user everywhere: hand that on to other threads.
 
         Raises:
             InvalidUserId: it is no UUID.
+            NotAllowed: this object, or the transaction of yours, acts as somebody else.
 
         Example::
 
@@ -247,7 +249,7 @@ class AsyncBookings:
                 await as_ada.cancel_session(session)  # late: the credit is kept
         """
         user = checked_user(user_id)
-        return Acting(self, AsyncBookings(self._db, acting_as=user), user)
+        return Acting(self, AsyncBookings(self._db, acting_as=user), user, self._acting_as)
 
     def _user(self) -> UUID | None:
         """Return as whom calls are made here and now."""

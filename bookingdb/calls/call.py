@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
-from bookingdb.errors import BookingFailed
+from bookingdb.errors import BookingFailed, NotAllowed
 from bookingdb.records import BookedSeries, BookedSession, Record, SkippedOccurrence
 
 T = TypeVar("T")
@@ -38,7 +38,9 @@ class Call(Generic[T]):
         """Return this call as the user makes it, whoever made it and whatever is around it afterwards."""
 
         def read(rows: Rows) -> T:
-            if not rows[0][0]:
+            if (is_judged := rows[0][0]) is None:
+                raise NotAllowed({"user_id": str(user_id)}, ACTS_ALREADY)
+            if not is_judged:
                 raise BookingFailed(hint=_NOT_JUDGED_HINT)
             # Around the columns of the call: is_judged and row_count, which is None without rows; restored.
             return self.read([row[2:-1] for row in rows if row[1] is not None])
@@ -59,6 +61,8 @@ class Call(Generic[T]):
         return statement, tuple(self.parameters.values())
 
 
+# The advice for whoever acts as one user and would act as another.
+ACTS_ALREADY = "Who acts as a user acts as nobody else. Use a client that acts as nobody."
 _NOT_JUDGED_HINT = "The database does not know acting_as yet, and nothing was done: `bookingdb migrate` upgrades it."
 
 

@@ -29,7 +29,7 @@ from bookingdb import (
     NotAuthenticated,
     calls,
 )
-from bookingdb.acting import all_acting_as
+from bookingdb.acting import Acting, all_acting_as
 from tests.support import TOMORROW, World, run, scalar
 from tests.support.clients import CALLERS, OURS, opened, result_of, sqlalchemy_url
 from tests.support.interleaving import waiting
@@ -117,18 +117,22 @@ async def test_every_kind_of_connection_acts_as_a_user(world: World, practice: P
     "kind", ["connection", "sqlalchemy connection on psycopg2", "async sqlalchemy session on asyncpg"]
 )
 async def test_transaction_of_the_caller_acts_as_before(world: World, practice: Practice, kind: str) -> None:
-    """Nobody, or somebody else whom the transaction acts as."""
+    """As nobody, or as the user, whom it goes on to act as; and as nobody else."""
     ada, bob = practice.ada, practice.bob
     async with opened(world, kind) as database:
         bookings = database.bookings
         as_ada = type(bookings)(bookings._db, acting_as=ada)
         assert await result_of(as_ada.get_credit_balance(ada)) == 6
         assert await result_of(bookings.get_credit_balance(bob)) == 9
-        await result_of(bookings.act_as(bob))
+        await result_of(bookings.act_as(ada))
         assert await result_of(as_ada.get_credit_balance(ada)) == 6
-        assert await result_of(bookings.get_credit_balance(bob)) == 9
+        assert await result_of(bookings.get_credit_balance(ada)) == 6
         with pytest.raises(NotAllowed):
-            await result_of(bookings.get_credit_balance(ada))
+            await result_of(bookings.get_credit_balance(bob))
+        await result_of(database.rollback())
+        await result_of(bookings.act_as(bob))
+        with pytest.raises(NotAllowed):
+            await result_of(as_ada.get_credit_balance(ada))
         await result_of(database.rollback())
         assert await result_of(bookings.get_credit_balance(ada)) == 6
 
@@ -137,7 +141,7 @@ async def test_transaction_of_the_caller_acts_as_before(world: World, practice: 
 def test_savepoint_restores_who_acts_after_an_error(world: World, practice: Practice, refusal: str) -> None:
     with psycopg.connect(world.url) as connection:
         bookings = Bookings(connection)
-        for before in (None, practice.bob):
+        for before in (None, practice.ada):
             if before:
                 bookings.act_as(before)
             ignored = suppress(BookingError, ZeroDivisionError)
@@ -234,7 +238,7 @@ def test_user_who_acts_is_named_by_a_uuid(user: Any) -> None:
             client("service=none").acting_as(user)
 
 
-def test_blocks_nest_and_restore(world: World, practice: Practice) -> None:
+def test_blocks_count_for_their_client_and_end(world: World, practice: Practice) -> None:
     bookings = Bookings(world.url)
     always_bob = Bookings(world.url, acting_as=practice.bob)
 
@@ -249,17 +253,48 @@ def test_blocks_nest_and_restore(world: World, practice: Practice) -> None:
     assert (seen(bookings), seen(always_bob)) == ({"ada", "bob"}, {"bob"})
     with bookings.acting_as(practice.ada) as as_ada:
         assert (seen(bookings), seen(as_ada), seen(always_bob)) == ({"ada"}, {"ada"}, {"bob"})
-        with bookings.acting_as(practice.bob), always_bob.acting_as(practice.ada):
-            assert (seen(bookings), seen(as_ada), seen(always_bob)) == ({"bob"}, {"ada"}, {"ada"})
-            with suppress(ValueError), as_ada.acting_as(practice.bob):
-                assert seen(as_ada) == {"bob"}
-                raise ValueError
-            assert seen(as_ada) == {"ada"}
-        assert (seen(bookings), seen(always_bob)) == ({"ada"}, {"bob"})
+        with bookings.acting_as(practice.ada), suppress(ValueError), as_ada.acting_as(practice.ada):
+            assert (seen(bookings), seen(as_ada)) == ({"ada"}, {"ada"})
+            raise ValueError
+        assert (seen(bookings), seen(as_ada)) == ({"ada"}, {"ada"})
     assert (seen(bookings), seen(as_ada), seen(always_bob)) == ({"ada", "bob"}, {"ada"}, {"bob"})
     with all_acting_as(practice.ada):
         assert (seen(bookings), seen(Bookings(world.url)), seen(always_bob)) == ({"ada"}, {"ada"}, {"bob"})
     assert seen(bookings) == {"ada", "bob"}
+
+
+def test_one_who_acts_as_a_user_acts_as_nobody_else(world: World, practice: Practice) -> None:
+    def refused(block: Acting[Any]) -> None:
+        with pytest.raises(NotAllowed) as info, block:
+            pass
+        assert info.value.detail["user_id"] == str(practice.bob)
+
+    bookings = Bookings(world.url)
+    refused(Bookings(world.url, acting_as=practice.ada).acting_as(practice.bob))
+    refused(AsyncBookings(world.url, acting_as=practice.ada).acting_as(practice.bob))
+    with bookings.acting_as(practice.ada) as as_ada:
+        refused(bookings.acting_as(practice.bob))
+        refused(as_ada.acting_as(practice.bob))
+    refused(as_ada.acting_as(practice.bob))
+    with all_acting_as(practice.ada):
+        refused(all_acting_as(practice.bob))
+    with bookings.acting_as(practice.bob) as as_bob:
+        assert as_bob.get_credit_balance(practice.bob) == 9
+
+
+def test_transaction_that_acts_as_a_user_calls_as_nobody_else(world: World, practice: Practice) -> None:
+    with psycopg.connect(world.url) as connection:
+        Bookings(connection).act_as(practice.ada)
+        with pytest.raises(NotAllowed) as info:
+            Bookings(connection, acting_as=practice.bob).get_credit_balance(practice.bob)
+        assert info.value.detail == {"code": "not_allowed", "user_id": str(practice.bob)}
+        # Whatever a UUID is written like, it is the same user.
+        run(connection, "select set_config('bookingdb.acting_as', upper(%s), true)", str(practice.ada))
+        assert Bookings(connection, acting_as=practice.ada).get_credit_balance(practice.ada) == 6
+        with pytest.raises(NotAllowed):
+            Bookings(connection).get_credit_balance(practice.bob)
+        connection.rollback()
+        assert Bookings(connection, acting_as=practice.bob).get_credit_balance(practice.bob) == 9
 
 
 def test_block_may_end_in_another_context(world: World, practice: Practice) -> None:

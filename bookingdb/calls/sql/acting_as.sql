@@ -5,7 +5,8 @@
 -- the call before it returns the first.
 --
 -- The call is not made where the database takes the caller for somebody else (is_judged is false): a database that was
--- not upgraded yet knows nothing of acting, and would trust the caller.
+-- not upgraded yet knows nothing of acting, and would trust the caller. Nor is it made in a transaction that acts as
+-- another user already (is_judged is NULL).
 with before as materialized (
     select coalesce(current_setting('bookingdb.acting_as', true), '') as acting_as
 ),
@@ -13,13 +14,17 @@ with before as materialized (
 acting as materialized (
     select
         set_config('bookingdb.acting_as', :user_id, true) as user_id,
-        b.acting_as as acting_before
+        b.acting_as as acting_before,
+        lower(b.acting_as) not in ('', :user_id) as is_another
     from before as b
 ),
 
 judged as materialized (
     select
-        not bookingdb.caller_is_trusted() and coalesce(bookingdb.actor_id() = a.user_id::uuid, true) as is_judged,
+        case
+            when not a.is_another
+                then not bookingdb.caller_is_trusted() and coalesce(bookingdb.actor_id() = a.user_id::uuid, true)
+        end as is_judged,
         a.acting_before
     from acting as a
 )

@@ -35,9 +35,9 @@ begin
                 from unnest(p_sessions) as s
             ) as x
         ) as y
-        -- A day or week that may have no more sessions is left by one before the next comes in: whoever moves to later
-        -- days begins with the last.
-        order by case when p_first.scheduled_date > y.first_date then - y.place else y.place end
+        -- A day or week that may have no more sessions is left by one before the next comes in: a move to a later time
+        -- begins with the last. (Times, not dates: days count in the policy's zone.)
+        order by case when p_first.start_time > p_sessions[1].start_time then - y.place else y.place end
     loop
         begin
             perform bookingdb.move_locked_session(

@@ -28,17 +28,7 @@ begin
     end if;
 
     if p_session.status in ('cancelled', 'completed', 'no_show') then
-        select a.old_status
-        into v_status
-        from public.booking_audit_log as a
-        where a.session_id = p_session.id and bookingdb.occupies_time(a.old_status)
-        order by a.entry desc
-        limit 1;
-        v_status := coalesce(v_status, 'scheduled');
-        -- What was moved since has not begun.
-        if v_status = 'in_progress' and p_session.start_time > clock_timestamp() + interval '1 hour' then
-            v_status := 'scheduled';
-        end if;
+        v_status := bookingdb.last_active_status(p_session);
         -- A request whose time has come can be approved no more.
         if v_status <> 'pending_approval' or p_session.start_time > clock_timestamp() then
             return v_status;

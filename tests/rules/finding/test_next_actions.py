@@ -27,7 +27,7 @@ ACTIONS = {
 REFUSALS = {"invalid_transition", "not_allowed"}
 STATES = (
     "request", "scheduled", "confirmed", "in_progress", "begun", "completed", "no_show", "cancelled", "kept",
-    "refunded", "undated",
+    "refunded", "undated", "refused request", "begun request",
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def make_sessions(world: World) -> dict[str, UUID]:
     """A session in each state."""
     client, therapist = world.client(credits=20), world.therapist()
     found = {"request": request_session(world.connection, client, therapist, at(6))}
-    for hour, state in enumerate(STATES[1:-1], start=8):
+    for hour, state in enumerate(STATES[1:-3], start=8):
         found[state] = world.book(client, therapist, f"{hour:02}:00")["id"]
     world.run("select confirm_session(%s)", found["confirmed"])
     for minutes, state in ((60, "in_progress"), (130, "begun"), (200, "completed"), (270, "no_show")):
@@ -49,6 +49,10 @@ def make_sessions(world: World) -> dict[str, UUID]:
     world.run("select refund_session(%s, 'goodwill')", found["refunded"])
     found["undated"] = world.scalar("insert into sessions (user_id, therapist_id) values (%s, %s) returning id",
                                     client, therapist)  # fmt: skip
+    found["refused request"] = request_session(world.connection, client, therapist, at(4))
+    found["begun request"] = request_session(world.connection, client, therapist, at(5))
+    world.run("select cancel_session(%s), cancel_session(%s)", found["refused request"], found["begun request"])
+    begin(world.connection, found["begun request"], 410)
     return found
 
 

@@ -246,6 +246,20 @@ def test_limits_of_a_day_leave_room_for_a_series_that_moves(world: World) -> Non
     require_sound(world)
 
 
+def test_limits_of_a_day_leave_room_in_every_zone(world: World) -> None:
+    """A day of the therapist's ends within a day of the zone that the move is asked in."""
+    client, therapist = world.client(credits=3), world.therapist(time_zone="Europe/Berlin")
+    set_policy(world, therapist, maximum_sessions_per_day=1)
+    (first, *_) = booked(world, client, therapist, 3, session_time="20:00", every=DAY)
+    there = (LATER + DAY).isoformat()
+    for date, time in ((there, "20:00"), (there, "06:00")):
+        asked = {"session_id": first, "session_date": date, "session_time": time, "time_zone": "Pacific/Auckland"}
+        rows(world.connection, "reschedule_series", **asked)
+        start = dt.datetime.combine(LATER + DAY, dt.time.fromisoformat(time), ZoneInfo("Pacific/Auckland"))
+        assert starts(world) == [start + number * DAY for number in range(3)]
+    require_sound(world)
+
+
 def test_series_that_cannot_move_as_a_whole_stays(world: World) -> None:
     """The error names the session, its place among those that move, and its date."""
     client, therapist = world.client(credits=4), world.therapist()
