@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from bookingdb.cli import REFUSED, UNREACHABLE
+from bookingdb.cli import REFUSED, UNREACHABLE, refuse_acting
 from bookingdb.cli.commands import COMMANDS
 from bookingdb.errors import BookingError, NotAllowed, from_driver_error, sqlstate_of
 
@@ -232,20 +232,19 @@ class MainCommands(Commands):
 
 
 _ACTING_HINT: Final = "With --as the command may do what that user may; without it, what the database role may."
-# Their work is the owner's, and they make no calls.
-_OWNERS: Final = frozenset(
-    ("adopt", "export", "lint", "local", "migrate", "selftest", "status", "trust", "uninstall", "verify")
-)
 
 
 @click.group(cls=MainCommands, later={name: Later(*command) for name, command in COMMANDS.items()})
 @click.option("--as", "acting_as", metavar="USER", help="Act as this user: the command may do what they may.")
+@click.option("--database-url", metavar="URL", help="The database; can be given after the command as well.")
 @click.version_option(package_name="bookingdb")
 @click.pass_context
-def main(context: click.Context, acting_as: str | None) -> None:
+def main(context: click.Context, acting_as: str | None, database_url: str | None) -> None:
     """Appointment booking with prepaid credits, in your own Postgres."""
-    if acting_as is not None and context.invoked_subcommand in _OWNERS:
-        raise click.UsageError(f"{context.invoked_subcommand} acts as no user: leave --as out.")
+    if acting_as is not None:
+        refuse_acting(context)
+    if database_url is not None and context.invoked_subcommand == "local":
+        raise click.UsageError("local has a database of its own: leave --database-url out.")
 
 
 @main.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})

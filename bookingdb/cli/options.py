@@ -10,6 +10,7 @@ import click
 
 from bookingdb import Bookings, Policy
 from bookingdb.calls.parameters import zone as zone_named
+from bookingdb.cli import refuse_acting
 from bookingdb.cli.console import person_id
 from bookingdb.cli.day_grid import DAY, YEAR, instant_of
 
@@ -142,12 +143,37 @@ def options(*given: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
+def _nearest_url(context: click.Context, _: click.Parameter, url: str | None) -> str | None:
+    """Return the URL of the command, else the one that was named before it."""
+    # Without a value, click has a sign of its own there.
+    named = url if isinstance(url, str) else context.find_root().params.get("database_url")
+    return named if isinstance(named, str) else None
+
+
+def _act_as(context: click.Context, _: click.Parameter, user: str | None) -> None:
+    """Let the command act as this user, as if ``--as`` stood before it."""
+    if not isinstance(user, str):
+        return
+    root = context.find_root()
+    refuse_acting(root)
+    if root.params.get("acting_as") is not None:
+        raise click.UsageError("Give --as once.")
+    root.params["acting_as"] = user
+
+
 def database_url_option(command: Command) -> Command:
-    """Give a command the option ``--database-url``, as the parameter `database_url`."""
+    """Give a command the option ``--database-url``, as the parameter `database_url`, and ``--as``.
+
+    Both may as well stand before the command, where the help has ``--as``.
+    """
+    command = click.option("--as", "acting_as", hidden=True, is_eager=True, expose_value=False, callback=_act_as)(
+        command
+    )
     return click.option(
         "--database-url",
         metavar="URL",
         is_eager=True,  # a person's address is asked of this database while the rest is read
+        callback=_nearest_url,
         help="The database, without its password, which ps would show;"
         " default: $BOOKINGDB_DATABASE_URL, $DATABASE_URL, PG*, the running local server.",
     )(command)

@@ -76,3 +76,25 @@ def test_command_without_a_call_refuses_as() -> None:
             module = importlib.import_module(f"bookingdb.cli.{PLACES[words[0]][0].partition(':')[0]}")
             assert "Bookings(" in inspect.getsource(module), words
     assert refusing == OWNERS
+
+
+def test_as_and_database_are_named_before_or_after_the_command(world: World) -> None:
+    client = world.client(credits=3)
+    world.book(client, world.therapist())
+    nowhere = "postgresql://127.0.0.1:1/none"
+    for arguments in (("--as", client, "sessions"), ("sessions", "--as", client), ("sessions", f"--as={client}")):
+        for words in (("--database-url", world.url, *arguments), (*arguments, "--database-url", world.url)):
+            assert [listed["user_id"] for listed in answer(nowhere, *words)] == [str(client)]
+    # The nearer database counts; of users there is one.
+    assert answer(nowhere, "--database-url", nowhere, "credits", "balance", client, "--database-url", world.url)
+    twice = bookingdb(world.url, "--as", client, "sessions", "--as", uuid4())
+    assert (twice.exit_code, "Give --as once." in twice.stderr) == (2, True)
+    grant = bookingdb(world.url, "credits", "grant", client, 5, "--as", client)
+    assert "With --as the command may do what that user may" in grant.stderr
+    for words in (("status",), ("time-zones", "refresh")):
+        assert "acts as no user: leave --as out." in bookingdb(world.url, *words, "--as", client).stderr
+
+
+def test_database_of_the_local_server_is_not_named(world: World) -> None:
+    result = bookingdb(world.url, "--database-url", world.url, "local", "status")
+    assert (result.exit_code, "leave --database-url out" in result.stderr) == (2, True)
