@@ -56,12 +56,18 @@ def test_examples_print_what_the_document_shows(
     services.write_text(
         "[practice]\n" + "".join(f"{key}={value}\n" for key, value in conninfo_to_dict(world.url).items())
     )
-    environment = {**os.environ, "DATABASE_URL": world.url, "PGSERVICEFILE": str(services), "PGTZ": "UTC"}
+    environment = {
+        **os.environ,
+        "BOOKINGDB_DATABASE_URL": world.url,
+        "DATABASE_URL": world.url,
+        "PGSERVICEFILE": str(services),
+        "PGTZ": "UTC",
+    }
     psql = [str(bin_dir / "psql"), "--no-psqlrc", "--quiet", "--dbname", world.url]
 
     for language, code, shown in BLOCK.findall(text):
         if language == "console":
-            printed = printed_by_commands(code, {**environment, "BOOKINGDB_DATABASE_URL": world.url}, bin_dir, tmp_path)
+            printed = printed_by_commands(code, environment, bin_dir, tmp_path)
             assert lines(without_this_day(printed)) == lines(without_this_day(shown)), f"{code}\nprints:\n{printed}"
             continue
         elif language in ("sql", "python"):
@@ -114,6 +120,45 @@ def test_links_and_tests_that_are_named_exist(document: Path) -> None:
         assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_statements_that_change_rows_say_which(document: Path) -> None:
+    """A reader may run an example against a live database."""
+    text = document.read_text(encoding="utf-8")
+    statements = re.findall(r"\b(?:update\s+[\w.]+\s+set|delete\s+from)\b[^;`]*", text)
+    assert [statement for statement in statements if not re.search(r"\bwhere\b", statement)] == []
+
+
+def head_of(page: str) -> str:
+    """The commands that make the database of a page; the page's name is PAGE in them."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    return text.partition("\n```sh\n")[2].partition("```\n")[0].replace(f"{page}-page", "PAGE")
+
+
+def test_pages_make_their_databases_alike() -> None:
+    assert "bookingdb migrate" in head_of("sessions")
+    assert head_of("sessions") == head_of("availability") == head_of("support")
+
+
+@pytest.mark.slow
+def test_commands_at_the_head_of_a_page_make_its_database(bin_dir: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "sessions.md").read_text(encoding="utf-8")
+    (language, first_example, _) = BLOCK.findall(text[text.index("```sql") :])[0]
+    assert language == "sql"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "BOOKINGDB"))}
+    environment.pop("DATABASE_URL", None)
+    printed = printed_by_commands(
+        f"""trap 'bookingdb local stop --data-dir PAGE' EXIT
+{head_of("sessions").strip()} <<'END'
+{first_example}
+select (select count(*) from users) as people, current_setting('TimeZone') as zone;
+END""",
+        environment,
+        bin_dir,
+        tmp_path,
+    )
+    assert re.search(r"^ +2 \| UTC$", printed, re.MULTILINE), printed
+
+
 def test_readme_has_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = [set(re.findall(r"[a-z-]+", row)) for row in re.findall(r"(?m)^\| (`bookingdb .*?) \| ", text)]
@@ -133,7 +178,7 @@ def printed_by_javascript(world: World, code: str, by_service: bool) -> str:
 def printed_by_commands(code: str, environment: dict[str, str], bin_dir: Path, folder: Path) -> str:
     """What commands print on standard output."""
     path = os.pathsep.join([str(Path(sys.executable).parent), str(bin_dir), environment["PATH"]])
-    environment = environment | {"PATH": path, "PYTHONPATH": str(ROOT), "PGSERVICE": "practice"}
+    environment = environment | {"PATH": path, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(
         ["bash", "-eu", "-c", code], env=environment, cwd=folder, text=True, capture_output=True, check=False
     )
