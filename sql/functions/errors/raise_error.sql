@@ -58,11 +58,15 @@ begin
     ) as e (code, sqlstate, message, hint)
     where e.code = p_code;
 
+    -- The others are spared the call.
+    if p_code in ('insufficient_credits', 'idempotency_key_reused', 'invalid_transition') then
+        v_hint := coalesce(bookingdb.choose_hint(p_code, p_context), v_hint);
+    end if;
     raise exception using
         errcode = v_sqlstate,
         message = v_message,
         detail = (jsonb_build_object('code', p_code) || p_context)::text,
-        hint = coalesce(bookingdb.choose_hint(p_code, p_context), v_hint);
+        hint = v_hint;
 end;
 $function$;
 
