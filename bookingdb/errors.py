@@ -426,13 +426,18 @@ def _value_in_words(value: Any, time_zone: Any) -> str:
         case list() | tuple():
             return ", ".join(map(str, value))
         case str() if _INSTANT.fullmatch(value):
-            return _instant_in_words(datetime.fromisoformat(value), time_zone)
+            return instant_in_words(datetime.fromisoformat(value), time_zone)
         case _:
             return str(value)
 
 
-def _instant_in_words(instant: datetime, time_zone: Any) -> str:
-    """Return an instant in the zone's local time; in UTC where this machine does not know the zone."""
+def instant_in_words(instant: datetime, time_zone: Any) -> str:
+    """Return an instant in the zone's local time; in UTC where this machine does not know the zone.
+
+    Example:
+        >>> instant_in_words(datetime.fromisoformat("2030-01-07T09:00Z"), "Europe/Berlin")
+        '2030-01-07 10:00 Europe/Berlin'
+    """
     try:
         local, zone = instant.astimezone(ZoneInfo(time_zone)), time_zone
     except (TypeError, LookupError, ValueError, OSError, OverflowError):

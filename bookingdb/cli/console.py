@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,8 +12,9 @@ from psycopg.conninfo import conninfo_to_dict
 from bookingdb import Bookings, InvalidParameter, TherapistNotFound, UserNotFound, database
 from bookingdb.acting import all_acting_as
 from bookingdb.cli.output import output_width, print_json, print_rendered, remark, say
+from bookingdb.errors import instant_in_words
 from bookingdb.install import owner
-from bookingdb.records import Record
+from bookingdb.records import Person, Record
 from bookingdb.text import printable
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ def person_id(address: str, database_url: str | None, *, is_therapist: bool = Fa
     # The command itself says which database it is.
     with open_database(database_url, is_announced=False) as connection:
         found = Bookings(connection).find_people(address)
-    ids = [str(person.id) for person in found if person.email and person.email.lower() == address.strip().lower()]
+    found = [person for person in found if person.email and person.email.lower() == address.strip().lower()]
+    ids = [str(person.id) for person in found]
     if len(set(ids)) > 1:
         raise InvalidParameter(
             {"parameter": "e-mail address"}, f"Several people have it; give an id: {', '.join(ids)}."
@@ -80,7 +83,21 @@ def person_id(address: str, database_url: str | None, *, is_therapist: bool = Fa
     if not ids:
         error = TherapistNotFound if is_therapist else UserNotFound
         raise error(hint=f"Nobody has the e-mail address {printable(address)}.")
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        # A command that finds no such client or therapist says who has the address.
+        context.meta[ids[0]] = _why_not(found[0], printable(address), is_therapist)
     return ids[0]
+
+
+def _why_not(person: Person, address: str, is_therapist: bool) -> str:
+    """Say why somebody who has this address is not found as a client, or as a therapist."""
+    kind = "therapist" if person.user_type == "therapist" else "client"
+    if (kind == "therapist") != is_therapist:
+        return f"{address} is the address of a {kind}."
+    if not person.is_active:
+        return f"{address} is a {kind} who was deactivated: `bookingdb activate {kind} {address}` undoes it."
+    return f"{address} is a {kind} who is not verified, or not accepted yet."
 
 
 def acting_user() -> str | None:
@@ -88,6 +105,11 @@ def acting_user() -> str | None:
     context = click.get_current_context(silent=True)
     named = context.find_root().params.get("acting_as") if context else None
     return None if named is None else str(named)
+
+
+def minute_in_words(instant: datetime, time_zone: str) -> str:
+    """Return an instant as people are shown it: to the minute, in a zone that it names."""
+    return instant_in_words(instant.replace(second=0, microsecond=0), time_zone)
 
 
 def print_value(name: str, value: Any, as_json: bool) -> None:
@@ -98,9 +120,20 @@ def print_value(name: str, value: Any, as_json: bool) -> None:
         say(value)
 
 
-def print_records(records: Sequence[Record], as_json: bool, *, single: bool = False) -> None:
-    """Print records as JSON (one object if `single`, else a list) or as a table; one record as its fields."""
+def print_records(
+    records: Sequence[Record], as_json: bool, *, single: bool = False, time_zone: str | None = None
+) -> None:
+    """Print records as JSON (one object if `single`, else a list) or as a table; one record as its fields.
+
+    In a table, times are those of `time_zone` to the minute, where one is given.
+    """
     rows = [record.to_dict() for record in records]
+    if time_zone is not None and not as_json:
+        for record, row in zip(records, rows, strict=True):
+            for name in row:
+                moment = getattr(record, name, None)
+                if isinstance(moment, datetime):
+                    row[name] = minute_in_words(moment, time_zone)
     if as_json:
         print_json(rows[0] if single else rows)
     elif single:

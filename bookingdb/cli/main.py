@@ -21,7 +21,17 @@ import click
 
 from bookingdb.cli import REFUSED, UNREACHABLE, refuse_acting
 from bookingdb.cli.commands import COMMANDS
-from bookingdb.errors import BookingError, NotAllowed, from_driver_error, sqlstate_of
+from bookingdb.errors import (
+    BookingError,
+    IdempotencyKeyReused,
+    InvalidTherapistId,
+    InvalidUserId,
+    NotAllowed,
+    TherapistNotFound,
+    UserNotFound,
+    from_driver_error,
+    sqlstate_of,
+)
 
 
 class Later(NamedTuple):
@@ -208,6 +218,11 @@ def _in_our_words(error: BookingError, command: click.Command | None) -> str:
     if held and error.detail.get("rule") == "hold":
         hint = f"Choose another time, or `bookingdb book-hold {held}`; `bookingdb release {held}` gives it up."
         error = type(error)(error.detail, hint)
+    if isinstance(error, InvalidUserId | InvalidTherapistId) and _takes_address(command):
+        error = type(error)(error.detail, "Give an id, a UUID, or an e-mail address.")
+    if isinstance(error, IdempotencyKeyReused) and parameter == "p_payment_reference":
+        # The message of the table names a key, which nobody gave.
+        return str(error.hint)
     name = parameter.removeprefix("p_")
     options = {option.name.rstrip("_"): option for option in command.params if option.name} if command else {}
     # A person is called THERAPIST here, and p_therapist_id there.
@@ -216,6 +231,12 @@ def _in_our_words(error: BookingError, command: click.Command | None) -> str:
         return str(error)
     typed = found.opts[0] if isinstance(found, click.Option) else found.human_readable_name
     return str(error).replace(f"parameter: {parameter}", typed, 1)
+
+
+def _takes_address(command: click.Command | None) -> bool:
+    from bookingdb.cli.options import Person  # noqa: PLC0415 (only what has failed waits for it)
+
+    return command is not None and any(isinstance(parameter.type, Person) for parameter in command.params)
 
 
 class MainCommands(Commands):
@@ -229,6 +250,11 @@ class MainCommands(Commands):
             if context.params["acting_as"] is None:
                 raise
             raise NotAllowed(error.detail, f"{error.hint} {_ACTING_HINT}") from error.__cause__
+        except (UserNotFound, TherapistNotFound) as error:
+            hint = context.meta.get(str(error.detail.get("user_id") or error.detail.get("therapist_id")))
+            if hint is None:
+                raise
+            raise type(error)(error.detail, hint) from error.__cause__
 
 
 _ACTING_HINT: Final = "With --as the command may do what that user may; without it, what the database role may."

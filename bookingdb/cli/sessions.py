@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import click
 
 from bookingdb import BookedSession, Bookings, ChangedSession, ListedSession, Session
 from bookingdb.cli import REFUSED
-from bookingdb.cli.console import open_database, print_records, print_table, print_value
+from bookingdb.cli.console import minute_in_words, open_database, print_records, print_table, print_value
 from bookingdb.cli.options import (
     DURATION,
     INSTANT,
@@ -156,11 +156,17 @@ def book_series(user: str, therapist: str, skip: bool, database_url: str | None,
                     "time": left_out.scheduled_time,
                     "skipped": left_out.error["code"],
                     "rule": left_out.error.get("rule"),
-                    "next free": left_out.error.get("next_free"),
+                    "next free": _next_free(left_out.error),
                 }
                 for left_out in booked.skipped
             ]
         )
+
+
+def _next_free(error: dict[str, Any]) -> str | None:
+    """Return the next free start that DETAIL has, in the therapist's time."""
+    start = error.get("next_free")
+    return minute_in_words(datetime.fromisoformat(start), error.get("time_zone", "UTC")) if start else None
 
 
 @click.command("sessions")
@@ -277,7 +283,7 @@ def check(therapist: str, database_url: str | None, as_json: bool, **options: An
     if as_json:
         print_json({"conflict": taken})
     else:
-        say("taken" if taken else "free")
+        say("not free" if taken else "free")
     if taken:
         sys.exit(REFUSED)
 

@@ -140,7 +140,7 @@ def test_from_registering_to_booking(world: World) -> None:
     assert session["credits_balance"] == 1
 
     taken = bookingdb(world.url, "check", *slot, "--from", "10:30", "--to", "11:30")
-    assert (taken.exit_code, taken.stdout) == (1, "taken\n")
+    assert (taken.exit_code, taken.stdout) == (1, "not free\n")
     assert bookingdb(world.url, "credits", "balance", client).stdout == "1\n"
     assert [entry["kind"] for entry in answer(world.url, "credits", "history", client)] == ["debit", "grant"]
     assert [found["id"] for found in answer(world.url, "sessions", "--user", client)] == [session["id"]]

@@ -30,6 +30,8 @@ def test_book_series_prints_what_it_skipped(world: World) -> None:
     told = done(world.url, *command[:8], "15:30", *command[9:], "--skip").stdout
     assert "booking_conflict" in told
     assert f"{LATER + WEEK}" in told
+    # The next free time is the therapist's local one, as `book` says it.
+    assert f"{LATER + WEEK} 16:00 UTC" in told
     require_sound(world)
 
 
