@@ -4,9 +4,10 @@ from datetime import date, datetime
 
 import click
 
-from bookingdb import Bookings
+from bookingdb import Bookings, InvalidUserId, NotAllowed, UserNotFound
 from bookingdb.cli.console import open_database, print_records, print_value
 from bookingdb.cli.options import MOMENT, PERSON, database_url_option, instants_of, json_option, span_of
+from bookingdb.cli.output import remark, say
 
 
 @click.group("credits")
@@ -52,7 +53,9 @@ def grant_credits(
 ) -> None:
     """Give USER (UUID or e-mail) AMOUNT credits."""
     with open_database(database_url) as connection:
-        grant = Bookings(connection).grant_credits(
+        bookings = Bookings(connection)
+        last = _last_entry(bookings, user)
+        grant = bookings.grant_credits(
             user,
             amount,
             payment_reference=payment_reference,
@@ -62,7 +65,20 @@ def grant_credits(
             priority=priority,
             expires_on=None if isinstance(expires, datetime) else expires,
         )
+        new = _last_entry(bookings, user)
     print_records([grant], as_json, single=True)
+    # Nothing is written where the payment or the key is known.
+    if new is None or new == last:
+        what = "This payment" if payment_reference else "This"
+        (remark if as_json else say)(f"{what} was granted before: nothing was added.")
+
+
+def _last_entry(bookings: Bookings, user: str) -> int | None:
+    """Return the number of the client's last entry in the ledger; None where there is none, or no such client."""
+    try:
+        return next((entry.id for entry in bookings.get_credit_history(user, limit=1)), None)
+    except (UserNotFound, NotAllowed, InvalidUserId):
+        return None
 
 
 @credits_group.command("balance")
@@ -83,12 +99,13 @@ def credit_balance(user: str, database_url: str | None, as_json: bool) -> None:
 @database_url_option
 @json_option
 def credit_history(user: str, limit: int, before: date | None, database_url: str | None, as_json: bool) -> None:
-    """Print the ledger of USER (UUID or e-mail), newest entry first. Dates are those of the default policy's zone."""
+    """Print the ledger of USER (UUID or e-mail), newest entry first, in the default policy's zone."""
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         until, _ = instants_of(bookings, None, before, None)
         entries = bookings.get_credit_history(user, limit=limit, before=until)
-    print_records(entries, as_json)
+        time_zone = bookings.get_policy().time_zone
+    print_records(entries, as_json, time_zone=time_zone)
 
 
 # A negative amount looks like an option, which click must let pass.
@@ -153,10 +170,11 @@ def expire_credits(database_url: str | None, as_json: bool) -> None:
 def credit_statement(user: str, from_: date, to: date, database_url: str | None, as_json: bool) -> None:
     """Print a statement of USER (UUID or e-mail): the balance before, every movement, the balance after.
 
-    Dates are those of the default policy's zone.
+    Dates and times are those of the default policy's zone.
     """
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
-        begin, end = span_of(bookings.get_policy(), from_, to)
+        policy = bookings.get_policy()
+        begin, end = span_of(policy, from_, to)
         lines = bookings.get_credit_statement(user, begin, end)
-    print_records(lines, as_json)
+    print_records(lines, as_json, time_zone=policy.time_zone)

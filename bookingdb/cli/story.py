@@ -1,7 +1,7 @@
 """The steps of a session as a story: one sentence after the other, in the local time of the session's zone.
 
 Names, addresses, reasons and payment references, which people chose, stand in quotation marks, so that no text of
-theirs passes for a sentence of ours. Ids and names of database roles stand without.
+theirs passes for a sentence of ours. Ids and names of database roles stand without; a role is called a login.
 """
 
 import re
@@ -30,7 +30,8 @@ _OVER: Final = ("completed", "no_show", "cancelled")
 _IN_HINDSIGHT: Final = "in_past"
 # Each ends a quotation, or looks like the end of one.
 _QUOTATION_MARKS: Final = re.compile('["\u201c-\u201f\u2033\u2036\u3003\u301d-\u301f\uff02\\\\]')
-_MOVEMENT: Final = {"debit": "It took", "refund": "It gave back", "goodwill": "As goodwill it gave back"}
+_MOVEMENT: Final = {"debit": "took", "refund": "gave back", "goodwill": "gave back, as goodwill,"}
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass
@@ -41,13 +42,20 @@ class Line:
     sentences: list[str] = field(default_factory=list)
 
 
-def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
-    """Return the zone of the story, None for UTC, and its lines in the order of time."""
-    zone = _zone_of(steps)
+def tell(steps: Sequence[SessionStep], time_zone: str = "UTC") -> tuple[ZoneInfo | None, list[Line]]:
+    """Return the zone of the story, None for UTC, and its lines in the order of time.
+
+    Args:
+        steps: all that is on record.
+        time_zone: the zone where the records have none.
+    """
+    zone = _zone_of(steps, time_zone)
     lines: list[Line] = []
     charges: list[SessionStep] = []
     overridden: list[str] = []
+    terms = _Terms()
     for step in steps:
+        terms.follow(step)
         match step.source:
             case "ledger" if step.details.get("reason"):
                 lines.append(Line(step.at, [_charge(step, by_itself=True)]))
@@ -58,7 +66,7 @@ def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
                 lines += [Line(charge.at, [_charge(charge, by_itself=True)]) for charge in late]
                 own = [_charge(charge) for charge in charges if charge not in late]
                 overridden = _overridden(step, overridden)
-                lines.append(Line(step.at, [*_change(step, zone, overridden), *own]))
+                lines.append(Line(step.at, [*_change(step, zone, overridden), *own, *terms.kept(step, zone)]))
                 charges = []
             case "hold":
                 lines.append(Line(step.at, [_hold(step, zone)]))
@@ -74,6 +82,31 @@ def tell(steps: Sequence[SessionStep]) -> tuple[ZoneInfo | None, list[Line]]:
     return zone, lines
 
 
+@dataclass
+class _Terms:
+    """The cost of a session so far, and the end of its free cancellation."""
+
+    spent: int = 0
+    until: str | None = None
+
+    def follow(self, step: SessionStep) -> None:
+        """Take in the next step."""
+        if step.source == "ledger":
+            self.spent -= step.details["amount"]
+        elif step.source == "audit":
+            changes = step.details.get("changes", {})
+            self.until = step.details.get("free_cancellation_until", self.until)
+            self.until = changes.get("free_cancellation_until", {}).get("new", self.until)
+
+    def kept(self, step: SessionStep, zone: ZoneInfo | None) -> Iterator[str]:
+        """Say that a cancellation gave nothing back, and whether it was late."""
+        if step.details.get("new_status") != "cancelled" or step.what != "status_changed" or self.spent <= 0:
+            return
+        if self.until and datetime.fromisoformat(self.until) < step.at:
+            yield f"That was late: cancelling was free until {local(self.until, zone)}."
+        yield "The credit was kept." if self.spent == 1 else f"The {self.spent} credits were kept."
+
+
 def local(instant: datetime | str, zone: ZoneInfo | None) -> str:
     """Write an instant as a reader says it: ``Mon 7 Jan 2030 10:00``."""
     moment = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
@@ -81,11 +114,11 @@ def local(instant: datetime | str, zone: ZoneInfo | None) -> str:
     return f"{shown:%a} {shown.day} {shown:%b %Y %H:%M}"
 
 
-def _zone_of(steps: Sequence[SessionStep]) -> ZoneInfo | None:
-    """Return the session's own zone as it is now, where this machine knows it."""
+def _zone_of(steps: Sequence[SessionStep], time_zone: str) -> ZoneInfo | None:
+    """Return the session's own zone as it is now, else `time_zone`, where this machine knows it."""
     names = [step.details.get("time_zone") for step in steps if step.source in ("audit", "hold")]
     names += [step.details.get("changes", {}).get("time_zone", {}).get("new") for step in steps]
-    for name in reversed([name for name in names if name]):
+    for name in (*reversed([name for name in names if name]), time_zone):
         try:
             return ZoneInfo(name)
         except (LookupError, ValueError, OSError):
@@ -108,7 +141,8 @@ def person(name: str | None, other: str | None) -> str | None:
 
 
 def _who(step: SessionStep) -> str:
-    return person(step.actor_name or step.actor_email, step.actor) or "Somebody"
+    login = step.actor if step.actor is None or _UUID.fullmatch(step.actor) else f"The login {step.actor}"
+    return person(step.actor_name or step.actor_email, login) or "Somebody"
 
 
 def _overridden(step: SessionStep, before: list[str]) -> list[str]:
@@ -186,9 +220,9 @@ def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
     credits_ = f"{amount} credit{'' if amount == 1 else 's'}"
     way = "from" if details["amount"] < 0 else "to"
     payment = f" (payment {_quoted(details['payment_reference'])})" if details.get("payment_reference") else ""
-    by = f"{_who(step)}: " if by_itself else ""
-    verb = _MOVEMENT.get(step.what, f"{step.what.capitalize()}:")
-    return f"{by}{verb} {credits_} {way} lot {details['lot_id']}{payment}{_because(details.get('reason'))}"
+    by = _who(step) if by_itself else "It"
+    movement = _MOVEMENT.get(step.what, f"entered, as {step.what},")
+    return f"{by} {movement} {credits_} {way} lot {details['lot_id']}{payment}{_because(details.get('reason'))}"
 
 
 def _hold(step: SessionStep, zone: ZoneInfo | None) -> str:

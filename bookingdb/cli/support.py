@@ -2,21 +2,26 @@
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Final
 
 import click
 
-from bookingdb import Bookings, NotAllowed
-from bookingdb.cli.console import open_database, print_records, print_table
+from bookingdb import Bookings, NotAllowed, SessionStep, TherapistNotFound
+from bookingdb.cli.console import minute_in_words, open_database, print_records, print_table
 from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
 from bookingdb.cli.output import say
 from bookingdb.cli.story import local, person, tell
 from bookingdb.text import printable
 
 _WIDTH: Final = 80
+_MOMENTS: Final = ("start_time", "next_free")
 _INDENT: Final = "  "
+_NOT_RECORDED: Final = (
+    "Refusals are not recorded, unless a therapist's own policy asks for it:"
+    " `bookingdb policy set --record-refusals yes` turns it on."
+)
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -26,17 +31,28 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def explain(session: str, database_url: str | None, as_json: bool) -> None:
     """Tell the story of SESSION (a UUID): who booked, moved and cancelled it, and where its credits went.
 
-    Times are those of the session's zone. A session that was deleted still has its story.
+    Times are those of the session's zone. A session that was deleted still has its story, in the
+    therapist's zone where its own is gone.
     """
     with open_database(database_url) as connection:
-        steps = Bookings(connection).explain_session(session)
+        bookings = Bookings(connection)
+        steps = bookings.explain_session(session)
+        time_zone = "" if as_json else _time_zone(bookings, steps)
     if as_json:
         print_records(steps, as_json)
         return
-    zone, lines = tell(steps)
+    zone, lines = tell(steps, time_zone)
     say(f"Session {session}, times in {zone.key if zone else 'UTC'}")
     for line in lines:
         say("", local(line.at, zone), *_wrapped(printable(" ".join(line.sentences))))
+
+
+def _time_zone(bookings: Bookings, steps: Sequence[SessionStep]) -> str:
+    """Return the zone of a session whose row is gone: its therapist's today, else the default policy's."""
+    therapists = [step.details.get("therapist_id") for step in steps]
+    with contextlib.suppress(TherapistNotFound):
+        return bookings.get_policy(next(filter(None, therapists), None)).time_zone
+    return bookings.get_policy().time_zone
 
 
 def _wrapped(text: str) -> Iterator[str]:
@@ -85,14 +101,15 @@ def refusals(
     user's own login, who may report what never was.
 
     There is something where the policy asks for it: `bookingdb policy set --record-refusals yes`. Dates are those of
-    the default policy's zone.
+    the default policy's zone, and so are times, beside those of the call itself.
     """
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         begin: datetime | None = None
         end: datetime | None = None
+        policy = bookings.get_policy()
         if from_ or to:
-            begin, end = span_of(bookings.get_policy(), from_ or date(1970, 1, 1), to)
+            begin, end = span_of(policy, from_ or date(1970, 1, 1), to)
         found = bookings.list_refusals(user, begin, end if to else None, limit=limit)
         names = {} if as_json else _names(bookings, {refusal.actor for refusal in found})
     if as_json:
@@ -101,7 +118,7 @@ def refusals(
     print_table(
         [
             {
-                "refused at": f"{refusal.refused_at:%Y-%m-%d %H:%M}Z",
+                "refused at": minute_in_words(refusal.refused_at, policy.time_zone),
                 "actor": person(names.get(refusal.actor), refusal.actor),
                 "claimed": "yes" if refusal.is_claim else "no",
                 "call": refusal.function_name,
@@ -110,7 +127,8 @@ def refusals(
                 "about": _about(refusal.context),
             }
             for refusal in found
-        ]
+        ],
+        nothing="None." if policy.record_refusals else f"None. {_NOT_RECORDED}",
     )
 
 
@@ -130,4 +148,13 @@ def _about(context: dict[str, object]) -> list[str]:
         "session_date", "session_time", "time_zone", "start_time", "next_free", "detail_time_zone", "session_id",
         "detail_session_id", "hold_id", "detail_hold_id", "therapist_id",
     )  # fmt: skip
-    return [f"{name}: {context[name]}" for name in known if name in context]
+    time_zone = str(context.get("detail_time_zone") or context.get("time_zone") or "UTC")
+    return [
+        f"{name}: {_moment(context[name], time_zone) if name in _MOMENTS else context[name]}"
+        for name in known
+        if name in context
+    ]
+
+
+def _moment(instant: object, time_zone: str) -> str | None:
+    return None if instant is None else minute_in_words(datetime.fromisoformat(str(instant)), time_zone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from rich.cells import cell_len
 from bookingdb.cli.options import PERSON
 from tests.support import TOMORROW, World
 from tests.support.commands import COMMANDS, answer, bookingdb, done
-from tests.support.life import begin
+from tests.support.life import begin, close_window
 
 PEOPLE = ("user", "therapist", "therapist_ids")
 
@@ -96,6 +97,41 @@ def test_id_costs_no_look_up(clean_world: World, people: dict[str, UUID], monkey
     assert bookingdb(clean_world.url, "credits", "balance", "ada").exit_code == 1
 
 
+def test_address_that_is_not_found_says_whose_it_is(clean_world: World, people: dict[str, UUID]) -> None:
+    slot = ("--date", TOMORROW, "--time", "10:00")
+    therapist = bookingdb(clean_world.url, "credits", "balance", "grace@example.com")
+    assert "grace@example.com is the address of a therapist." in therapist.stderr
+    client = bookingdb(clean_world.url, "slots", "ada@example.com", "--json")
+    assert json.loads(client.stdout)["error"]["hint"] == "ada@example.com is the address of a client."
+    for kind, address in (("client", "ada@example.com"), ("therapist", "grace@example.com")):
+        done(clean_world.url, "deactivate", kind, address)
+        book = ("book", "--user", "ada@example.com", "--therapist", "grace@example.com", *slot)
+        told = bookingdb(clean_world.url, *book).stderr
+        assert f"{address} is a {kind} who was deactivated: `bookingdb activate {kind} {address}`" in told
+        done(clean_world.url, "activate", kind, address)
+
+
+def test_no_id_and_no_address_says_that_both_will_do(clean_world: World) -> None:
+    given = ("book", "--user", "ada", "--therapist", UUID(int=1), "--date", TOMORROW, "--time", "10:00")
+    assert "Give an id, a UUID, or an e-mail address." in bookingdb(clean_world.url, *given).stderr
+
+
+def test_grant_says_that_it_was_made_before(clean_world: World, people: dict[str, UUID]) -> None:
+    grant = ("credits", "grant", "ada@example.com")
+    for given, first in (
+        (("--payment-reference", "pi_3"), False), (("--idempotency-key", "a"), True), ((), True),
+    ):  # fmt: skip
+        for is_new in (first, not given):
+            told = done(clean_world.url, *grant, 3, *given).stdout
+            assert ("granted before: nothing was added." in told) is not is_new
+    again = done(clean_world.url, *grant, 3, "--payment-reference", "pi_3", "--json")
+    assert json.loads(again.stdout)["lot_balance"] == 3
+    assert "This payment was granted before" in again.stderr
+    other = bookingdb(clean_world.url, *grant, 4, "--payment-reference", "pi_3").stderr
+    assert "granted before, with another amount or to another client" in other
+    assert "Idempotency key" not in other
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # Stories
 # ----------------------------------------------------------------------------------------------------------------------
@@ -142,7 +178,7 @@ def test_refund_is_part_of_the_story(clean_world: World, people: dict[str, UUID]
     assert (refunded["status"], refunded["refunded"], refunded["credits_balance"]) == ("no_show", True, 3)
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
     assert "owner said that the client did not come." in told
-    assert "owner: As goodwill it gave back 1 credit to lot" in told
+    assert "The login owner gave back, as goodwill, 1 credit to lot" in told
     assert '"Her train was late."' in told
     done(clean_world.url, "reopen", session, "--reason", "She was there.")
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
@@ -159,6 +195,54 @@ def test_story_of_a_deleted_session_is_told(clean_world: World, people: dict[str
     told = " ".join(done(clean_world.url, "explain", session).stdout.split())
     assert "owner deleted it." in told
     assert 'with "Grace Hopper"' in told
+    # The time is the session's still, and the therapist's where no event says which that was.
+    assert "times in Europe/Berlin" in told
+    clean_world.run("delete from bookingdb.outbox")
+    assert "times in UTC" in " ".join(done(clean_world.url, "explain", session).stdout.split())
+    clean_world.run("""select set_policy('{"time_zone": "Europe/Paris"}')""")
+    assert "times in Europe/Paris" in " ".join(done(clean_world.url, "explain", session).stdout.split())
+
+
+@pytest.mark.parametrize("refund", [False, True])
+def test_story_says_what_a_cancellation_cost(clean_world: World, people: dict[str, UUID], refund: bool) -> None:
+    session = booked(clean_world, people)
+    if not refund:
+        close_window(clean_world.connection, session)
+    done(clean_world.url, "--as", people["ada"], "cancel", session)
+    told = story(clean_world, session)
+    assert ("That was late: cancelling was free until" in told) is not refund
+    assert ("The credit was kept." in told) is not refund
+    assert ("cancelled it. It gave back 1 credit to lot" in told) is refund
+    if not refund:
+        done(clean_world.url, "refund", session, "--reason", "ill")
+        assert "The login owner gave back 1 credit to lot" in story(clean_world, session)
+
+
+def test_answers_show_one_clock(clean_world: World, people: dict[str, UUID]) -> None:
+    """Times for people are local, to the minute, and name their zone; JSON is exact."""
+    world = clean_world
+    done(world.url, "policy", "set", "--time-zone", "Europe/Berlin", "--record-refusals", "yes")
+    done(world.url, "hours", "set", "grace@example.com", "mon-sun 12:00-20:00")
+    slot = ("--user", people["ada"], "--therapist", people["grace"], "--date", TOMORROW, "--time", "10:00")
+    assert bookingdb(world.url, "book", *slot).exit_code == 1
+    span = ("--from", "2020-01-01", "--to", "2999-01-01")
+    for words in (("history",), ("statement", *span)):
+        printed = done(world.url, "credits", words[0], people["ada"], *words[1:]).stdout
+        assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d Europe/Berlin ", printed)
+        assert not re.search(r"\d\.\d|\d[+]00:00", printed)
+    assert "+00:00" in answer(world.url, "credits", "history", people["ada"])[0]["created_at"]
+    printed = done(world.url, "refusals", people["ada"]).stdout
+    assert f"next_free: {TOMORROW} 12:00 Europe/Berlin" in printed
+    assert f"start_time: {TOMORROW} 10:00 Europe/Berlin" in printed
+    assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d Europe/Berlin +owner ", printed)
+
+
+def test_refusals_say_where_none_are_recorded(clean_world: World, people: dict[str, UUID]) -> None:
+    none = done(clean_world.url, "refusals", people["ada"]).stdout
+    assert "None. Refusals are not recorded" in none
+    assert "policy set --record-refusals yes" in none
+    done(clean_world.url, "policy", "set", "--record-refusals", "yes")
+    assert done(clean_world.url, "refusals", people["ada"]).stdout == "None.\n"
 
 
 def story(world: World, session: UUID) -> str:
@@ -191,7 +275,7 @@ def test_story_leaves_quoted_words_as_they_are(clean_world: World, people: dict[
     for words, end in (("...", '"..."'), ("She asked to", '"She asked to".'), ("one  two.", '"one  two."')):
         done(clean_world.url, "cancel", session, "--refund", "--reason", words)
         printed = done(clean_world.url, "explain", session).stdout
-        assert f"owner cancelled it: {end} It gave back" in printed.replace("\n  ", " ")
+        assert f"login owner cancelled it: {end} It gave back" in printed.replace("\n  ", " ")
         done(clean_world.url, "reopen", session)
 
 
@@ -241,7 +325,7 @@ def test_story_names_who_was_refused(clean_world: World, people: dict[str, UUID]
     assert '"Grace Hopper" was refused complete_session, by their own account: invalid' in story(world, session)
 
     printed = done(world.url, "refusals", "ada@example.com").stdout
-    assert [line.split()[2:5] for line in printed.splitlines() if "refund" in line] == [
+    assert [line.split()[3:6] for line in printed.splitlines() if "refund" in line] == [
         ["owner", "yes", "refund_session"]
     ]
 
