@@ -41,7 +41,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "check": (
         "sessions:check",
-        "Say whether a therapist is free; exit 1 when not.",
+        "Say whether a therapist is free, and if not, whether the time is taken or off; exit 1 when not.",
     ),
     "complete": (
         "sessions:complete",

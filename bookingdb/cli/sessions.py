@@ -1,13 +1,14 @@
 """The commands about sessions, from the hold to the no-show."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
 
 import click
 
-from bookingdb import BookedSession, Bookings, ChangedSession, ListedSession, Session
+from bookingdb import BookedSession, BookingError, Bookings, ChangedSession, ListedSession, Session
 from bookingdb.cli import REFUSED
 from bookingdb.cli.console import minute_in_words, open_database, print_records, print_table, print_value
 from bookingdb.cli.options import (
@@ -277,15 +278,40 @@ def list_holds(
 @click.option("--exclude", "exclude_session_id", metavar="UUID", help="A session that does not count.")
 @database_options
 def check(therapist: str, database_url: str | None, as_json: bool, **options: Any) -> None:
-    """Say whether a therapist is free; exit 1 when not."""
+    """Say whether a therapist is free, and if not, whether the time is taken or off; exit 1 when not."""
     with open_database(database_url) as connection:
-        taken = Bookings(connection).check_booking_conflict(therapist_id=therapist, **options)
+        bookings = Bookings(connection)
+        is_busy = bookings.check_booking_conflict(therapist_id=therapist, **options)
+        state, next_free = _why_busy(bookings, therapist, options) if is_busy else ("free", None)
     if as_json:
-        print_json({"conflict": taken})
+        print_json({"conflict": is_busy, "state": state})
+    elif is_busy:
+        why = f": {_STATES[state]}" if state else ""
+        say(f"not free{why}{f'; next free: {next_free}' if next_free else ''}")
     else:
-        say("not free" if taken else "free")
-    if taken:
+        say("free")
+    if is_busy:
         sys.exit(REFUSED)
+
+
+_STATES: Final = {"taken": "taken", "off": "outside of hours or of the booking window, or in time off"}
+
+
+def _why_busy(bookings: Bookings, therapist: str, asked: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return whether a time is taken or off, and the next free start; None where no slot has this time or length."""
+    start, end = (time.fromisoformat(asked[name]) for name in ("start_time", "end_time"))
+    minutes = (end.hour - start.hour) * 60 + end.minute - start.minute
+    day, rest = asked["session_date"], {"exclude_session_id": asked["exclude_session_id"]}
+    rest["duration_minutes"] = minutes if minutes > 0 else minutes + 24 * 60
+    with contextlib.suppress(BookingError):
+        # A clock that goes back shows a time twice: a call means the first.
+        states = bookings.list_slot_states(therapist, day, day, time_zone=asked["time_zone"], step_minutes=1, **rest)
+        found = next((slot for slot in states if slot.local_time == start and slot.state in _STATES), None)
+        if found is not None:
+            later = bookings.next_available_slot(therapist, after=found.start_time, **rest)
+            zone = bookings.get_policy(therapist).time_zone
+            return found.state, minute_in_words(later.start_time, zone) if later else None
+    return None, None
 
 
 @click.command("hold")

@@ -18,7 +18,7 @@ from bookingdb.cli import main as cli
 from bookingdb.cli.options import DURATION
 from bookingdb.policy import DEFAULTS, Policy
 from tests.support import TOMORROW, World, connect, run
-from tests.support.commands import answer, bookingdb
+from tests.support.commands import answer, bookingdb, done
 
 
 def test_migrate_says_what_it_applied_and_then_nothing(owned_database: str) -> None:
@@ -140,11 +140,32 @@ def test_from_registering_to_booking(world: World) -> None:
     assert session["credits_balance"] == 1
 
     taken = bookingdb(world.url, "check", *slot, "--from", "10:30", "--to", "11:30")
-    assert (taken.exit_code, taken.stdout) == (1, "not free\n")
+    assert (taken.exit_code, taken.stdout) == (1, f"not free: taken; next free: {TOMORROW} 11:00 Europe/Berlin\n")
     assert bookingdb(world.url, "credits", "balance", client).stdout == "1\n"
     assert [entry["kind"] for entry in answer(world.url, "credits", "history", client)] == ["debit", "grant"]
     assert [found["id"] for found in answer(world.url, "sessions", "--user", client)] == [session["id"]]
     assert session["id"] in bookingdb(world.url, "sessions", "--therapist", therapist).stdout
+
+
+def test_check_tells_a_time_that_is_taken_from_one_that_is_off(world: World) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    done(world.url, "hours", "set", therapist, "mon-sun 09:00-12:00")
+    world.book(client, therapist, "10:00")
+    asked = ("check", "--therapist", therapist, "--date", TOMORROW)
+    for start, end, state, why, free in (
+        ("10:07", "11:07", "taken", "taken", "11:00"),
+        ("08:30", "09:30", "off", "outside of hours or of the booking window, or in time off", "09:00"),
+        ("23:30", "00:30", "off", "outside of hours or of the booking window, or in time off", None),
+    ):
+        told = bookingdb(world.url, *asked, "--from", start, "--to", end)
+        day, time = (TOMORROW, free) if free else (TOMORROW + dt.timedelta(days=1), "09:00")
+        assert (told.exit_code, told.stdout) == (1, f"not free: {why}; next free: {day} {time} UTC\n")
+        told = bookingdb(world.url, *asked, "--from", start, "--to", end, "--json")
+        assert json.loads(told.stdout) == {"conflict": True, "state": state}
+    # The grid of slots has no such length.
+    told = bookingdb(world.url, *asked, "--from", "08:00", "--to", "18:00")
+    assert (told.exit_code, told.stdout) == (1, "not free\n")
+    assert answer(world.url, *asked, "--from", "09:00", "--to", "10:00") == {"conflict": False, "state": "free"}
 
 
 def test_a_session_from_the_hold_to_its_end(world: World) -> None:
