@@ -107,9 +107,9 @@ def acting_user() -> str | None:
     return None if named is None else str(named)
 
 
-def minute_in_words(instant: datetime, time_zone: str) -> str:
-    """Return an instant as people are shown it: to the minute, in a zone that it names."""
-    return instant_in_words(instant.replace(second=0, microsecond=0), time_zone)
+def moment_in_words(instant: datetime, time_zone: str | None) -> str:
+    """Return an instant as people are shown it: to the second, in a zone that it names."""
+    return instant_in_words(instant.replace(microsecond=0), time_zone)
 
 
 def print_value(name: str, value: Any, as_json: bool) -> None:
@@ -121,19 +121,24 @@ def print_value(name: str, value: Any, as_json: bool) -> None:
 
 
 def print_records(
-    records: Sequence[Record], as_json: bool, *, single: bool = False, time_zone: str | None = None
+    records: Sequence[Record],
+    as_json: bool,
+    *,
+    single: bool = False,
+    time_zone: str | None = None,
+    without: Sequence[str] = (),
 ) -> None:
     """Print records as JSON (one object if `single`, else a list) or as a table; one record as its fields.
 
-    In a table, times are those of `time_zone` to the minute, where one is given.
+    In a table, instants are in `time_zone`; without one in that of the record, such as a session's, else in UTC.
     """
-    rows = [record.to_dict() for record in records]
-    if time_zone is not None and not as_json:
+    rows = [{name: value for name, value in record.to_dict().items() if name not in without} for record in records]
+    if not as_json:
         for record, row in zip(records, rows, strict=True):
             for name in row:
                 moment = getattr(record, name, None)
                 if isinstance(moment, datetime):
-                    row[name] = minute_in_words(moment, time_zone)
+                    row[name] = moment_in_words(moment, time_zone or getattr(record, "time_zone", None))
     if as_json:
         print_json(rows[0] if single else rows)
     elif single:

@@ -10,7 +10,7 @@ import click
 
 from bookingdb import BookedSession, BookingError, Bookings, ChangedSession, ListedSession, Session
 from bookingdb.cli import REFUSED
-from bookingdb.cli.console import minute_in_words, open_database, print_records, print_table, print_value
+from bookingdb.cli.console import moment_in_words, open_database, print_records, print_table, print_value
 from bookingdb.cli.options import (
     DURATION,
     INSTANT,
@@ -167,7 +167,7 @@ def book_series(user: str, therapist: str, skip: bool, database_url: str | None,
 def _next_free(error: dict[str, Any]) -> str | None:
     """Return the next free start that DETAIL has, in the therapist's time."""
     start = error.get("next_free")
-    return minute_in_words(datetime.fromisoformat(start), error.get("time_zone", "UTC")) if start else None
+    return moment_in_words(datetime.fromisoformat(start), error.get("time_zone", "UTC")) if start else None
 
 
 @click.command("sessions")
@@ -219,11 +219,8 @@ def get_session(session: str, database_url: str | None, as_json: bool) -> None:
     """Show SESSION (a UUID), and what may be done with it next."""
     with open_database(database_url) as connection:
         found = Bookings(connection).get_session(session)
-    if as_json:
-        print_records([found], as_json, single=True)
-    else:
-        fields = {name: value for name, value in found.to_dict().items() if name != "cursor"}
-        print_table([{"": name, " ": value} for name, value in fields.items()])
+    # The cursor is for a list's next page.
+    print_records([found], as_json, single=True, without=() if as_json else ("cursor",))
 
 
 @click.command("holds")
@@ -250,7 +247,7 @@ def list_holds(
                 "id": hold.id,
                 "start": f"{hold.scheduled_date} {hold.scheduled_time:%H:%M}",
                 "zone": hold.time_zone,
-                "until": hold.expires_at.strftime("%H:%M:%S UTC"),
+                "until": moment_in_words(hold.expires_at, hold.time_zone),
                 "client": hold.client_name,
                 "therapist": hold.therapist_name,
             }
@@ -260,7 +257,7 @@ def list_holds(
             {
                 "hold": [str(hold.id), _both(hold.client_name, hold.therapist_name)],
                 "start": [f"{hold.scheduled_date} {hold.scheduled_time:%H:%M}", hold.time_zone],
-                "until": hold.expires_at.strftime("%H:%M:%S UTC"),
+                "until": moment_in_words(hold.expires_at, hold.time_zone),
             }
             for hold in holds
         ],
@@ -310,7 +307,7 @@ def _why_busy(bookings: Bookings, therapist: str, asked: dict[str, Any]) -> tupl
         if found is not None:
             later = bookings.next_available_slot(therapist, after=found.start_time, **rest)
             zone = bookings.get_policy(therapist).time_zone
-            return found.state, minute_in_words(later.start_time, zone) if later else None
+            return found.state, moment_in_words(later.start_time, zone) if later else None
     return None, None
 
 

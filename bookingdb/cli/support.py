@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from bookingdb import Bookings, NotAllowed, SessionStep, TherapistNotFound
-from bookingdb.cli.console import minute_in_words, open_database, print_records, print_table
+from bookingdb.cli.console import moment_in_words, open_database, print_records, print_table
 from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
 from bookingdb.cli.output import say
 from bookingdb.cli.story import local, person, tell
@@ -118,7 +118,7 @@ def refusals(
     print_table(
         [
             {
-                "refused at": minute_in_words(refusal.refused_at, policy.time_zone),
+                "refused at": moment_in_words(refusal.refused_at, policy.time_zone),
                 "actor": person(names.get(refusal.actor), refusal.actor),
                 "claimed": "yes" if refusal.is_claim else "no",
                 "call": refusal.function_name,
@@ -157,4 +157,4 @@ def _about(context: dict[str, object]) -> list[str]:
 
 
 def _moment(instant: object, time_zone: str) -> str | None:
-    return None if instant is None else minute_in_words(datetime.fromisoformat(str(instant)), time_zone)
+    return None if instant is None else moment_in_words(datetime.fromisoformat(str(instant)), time_zone)

@@ -228,13 +228,22 @@ def test_answers_show_one_clock(clean_world: World, people: dict[str, UUID]) -> 
     span = ("--from", "2020-01-01", "--to", "2999-01-01")
     for words in (("history",), ("statement", *span)):
         printed = done(world.url, "credits", words[0], people["ada"], *words[1:]).stdout
-        assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d Europe/Berlin ", printed)
+        assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)? Europe/Berlin ", printed)
         assert not re.search(r"\d\.\d|\d[+]00:00", printed)
     assert "+00:00" in answer(world.url, "credits", "history", people["ada"])[0]["created_at"]
+    held = ("--time", "13:00", "--user", "ada@example.com", "--therapist", "grace@example.com", "--date", TOMORROW)
+    session = answer(world.url, "book", *held[:1], "14:00", *held[2:])["id"]
+    done(world.url, "hold", *held)
+    shows: list[tuple[object, ...]] = [("holds",), ("session", session)]
+    for command in shows:
+        printed = done(world.url, *command).stdout
+        assert f"{TOMORROW} 1" in printed
+        assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)? Europe/Berlin", printed)
+        assert not re.search(r"\d\.\d|\d[+]00:00", printed)
     printed = done(world.url, "refusals", people["ada"]).stdout
     assert f"next_free: {TOMORROW} 12:00 Europe/Berlin" in printed
     assert f"start_time: {TOMORROW} 10:00 Europe/Berlin" in printed
-    assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d Europe/Berlin +owner ", printed)
+    assert re.search(r" 20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)? Europe/Berlin +owner ", printed)
 
 
 def test_refusals_say_where_none_are_recorded(clean_world: World, people: dict[str, UUID]) -> None:
