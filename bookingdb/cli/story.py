@@ -169,9 +169,8 @@ def _change(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str])
         case "created":
             yield _created(step, zone, overridden)
         case "moved":
-            old, new = (changes.get("start_time", {}).get(which) for which in ("old", "new"))
-            moved = f" from {local(old, zone)} to {local(new, zone)}" if old and new else ""
-            yield f"{_who(step)} moved it{moved or ': ' + _changed(changes)}{_regardless(overridden)}."
+            moved = ",".join(_moved(changes, zone)) or f": {_changed(changes)}"
+            yield f"{_who(step)} moved it{moved}{_regardless(overridden)}."
         case "transferred":
             therapist = person(details.get("therapist_name"), changes["therapist_id"].get("new"))
             yield f"{_who(step)} gave it to {therapist}{_regardless(overridden)}{_because(details.get('reason'))}"
@@ -189,6 +188,23 @@ def _change(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str])
     until = changes.get("free_cancellation_until", {}).get("new")
     if until:
         yield f"Cancelling is free until {local(until, zone)}."
+
+
+def _moved(changes: dict[str, Any], zone: ZoneInfo | None) -> Iterator[str]:
+    """Return the parts of a sentence about a move: from when to when, how long it is now, and in which zone."""
+
+    def change(name: str) -> tuple[Any, Any] | None:
+        old, new = (changes.get(name, {}).get(which) for which in ("old", "new"))
+        return (old, new) if old and new else None
+
+    if start := change("start_time"):
+        yield f" from {local(start[0], zone)} to {local(start[1], zone)}"
+    if minutes := change("duration_minutes"):
+        yield f" with {minutes[1]} minutes instead of {minutes[0]}"
+    elif not start and (end := change("end_time")):
+        yield f" to end at {local(end[1], zone)} instead of {local(end[0], zone)}"
+    if time_zone := change("time_zone"):
+        yield f" in the zone {time_zone[1]} instead of {time_zone[0]}"
 
 
 def _created(step: SessionStep, zone: ZoneInfo | None, overridden: Sequence[str]) -> str:

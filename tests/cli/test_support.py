@@ -162,6 +162,19 @@ def test_explain_tells_the_story_in_local_time(clean_world: World, people: dict[
     assert max(map(len, printed.splitlines())) <= 80
 
 
+def test_explain_says_everything_that_a_move_changed(clean_world: World, people: dict[str, UUID]) -> None:
+    session = booked(clean_world, people)
+    to = ("reschedule", session, "--date", TOMORROW, "--time")
+    for moved in (("14:00", "--duration", 90), ("14:00", "--duration", 30), ("08:00", "--time-zone", "America/New_York")):
+        done(clean_world.url, *to, *moved)
+
+    told = " ".join(done(clean_world.url, "explain", session).stdout.split())
+    day = f"{TOMORROW:%a} {TOMORROW.day} {TOMORROW:%b %Y}"
+    assert f"moved it from {day} 04:00 to {day} 08:00, with 90 minutes instead of 60." in told
+    assert "moved it with 30 minutes instead of 90." in told
+    assert "moved it in the zone America/New_York instead of Europe/Berlin." in told
+
+
 def test_explain_prints_the_steps_as_json(clean_world: World, people: dict[str, UUID]) -> None:
     steps = answer(clean_world.url, "explain", booked(clean_world, people))
     assert {(step["source"], step["what"]) for step in steps} == {
