@@ -158,7 +158,7 @@ def test_every_command_works_through_it(owned_database: str, pooler: Pooler) -> 
     assert booked["credits_balance"] == bookingdb(url, "credits", "balance", client)["credits_balance"] == 1
     assert [entry["amount"] for entry in bookingdb(url, "credits", "history", client)] == [-1, 2]
     free = ["--therapist", therapist, "--date", TOMORROW, "--from", "11:00", "--to", "12:00"]
-    assert bookingdb(url, "check", *free) == {"conflict": False}
+    assert bookingdb(url, "check", *free) == {"conflict": False, "state": "free"}
     assert [session["id"] for session in bookingdb(url, "sessions")] == [booked["id"]]
 
     assert bookingdb(url, "lint") == []

@@ -593,8 +593,8 @@ class Model:
             if session.lot is None:
                 self.pay(session)
             free_until = session.start - self.policy(session.therapist)["cancellation_window"]
-            # What a move granted stays.
-            if session.free_until is None or session.free_until <= free_until:
+            # What a move granted stays, and nothing else.
+            if session.notice is None or session.free_until is None or session.free_until <= free_until:
                 session.free_until, session.notice = free_until, None
 
         self.change(actor, answer, session, "approve_session", idempotency_key, approve)
