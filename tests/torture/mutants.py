@@ -592,8 +592,12 @@ MUTANTS = (
     ),
     Mutant(
         "the rows locked before people by a realignment", _function("realign_sessions"),
-        "        order by s.id\n        for update;", "        order by s.id;",
+        "perform bookingdb.lock_sessions(v_ids);", "null;",
         "test_realignment_waits_for_a_writer_of_the_session",
+    ),
+    Mutant(
+        "the sessions let go before one is waited for", _function("lock_sessions"), "for update nowait;", "for update;",
+        "test_series_waits_while_it_holds_no_session",
     ),
     Mutant(
         "the rules that a session was agreed by", _function("sessions_off_time"),

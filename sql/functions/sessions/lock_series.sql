@@ -8,8 +8,6 @@ as $function$
 declare
     v_session public.sessions;
     v_ids uuid[];
-    v_id uuid;
-    v_lock_timeout text;
 begin
     perform bookingdb.authorise_anyone();
     if p_session_id is null then
@@ -29,19 +27,7 @@ begin
         from (select s.id from public.sessions as s where s.series_id = v_session.series_id offset 0) as i
         order by i.id
     );
-    begin
-        v_lock_timeout := bookingdb.limit_wait();
-        foreach v_id in array v_ids loop
-            perform s.id
-            from public.sessions as s
-            where s.id = v_id
-            for update;
-        end loop;
-        perform set_config('lock_timeout', v_lock_timeout, true);
-    exception
-        when lock_not_available then
-            perform bookingdb.raise_error('busy');
-    end;
+    perform bookingdb.lock_sessions(v_ids);
     select s.*
     into v_session
     from public.sessions as s
@@ -80,4 +66,4 @@ end;
 $function$;
 
 comment on function bookingdb.lock_series(uuid, text) is
-'Locks a session and its series, and returns it with the later ones to which the caller may do the same (p_function_name), by start. Raises: invalid_session_id, session_not_found, busy.';
+'Locks a session and its series, and returns it with the later ones to which the caller may do the same (p_function_name), by start. Raises: invalid_session_id, session_not_found.';

@@ -14,7 +14,6 @@ set jit = off
 as $function$
 declare
     v_ids uuid[];
-    v_lock_timeout text;
     v_sessions bookingdb.realigned_session[];
     v_session bookingdb.realigned_session;
     v_old bookingdb.calendar[];
@@ -32,19 +31,12 @@ begin
     end if;
 
     -- 1. The locks, in everybody's order: sessions by id, then people. What was found without them is asked again.
-    v_ids := array(select f.session_id from bookingdb.sessions_off_time(p_therapist_id) as f);
-    begin
-        v_lock_timeout := bookingdb.limit_wait();
-        perform s.id
-        from public.sessions as s
-        where s.id = any (v_ids)
-        order by s.id
-        for update;
-        perform set_config('lock_timeout', v_lock_timeout, true);
-    exception
-        when lock_not_available then
-            perform bookingdb.raise_error('busy');
-    end;
+    v_ids := array(
+        select f.session_id
+        from bookingdb.sessions_off_time(p_therapist_id) as f
+        order by f.session_id
+    );
+    perform bookingdb.lock_sessions(v_ids);
     perform bookingdb.lock_people(array(
         select p.id
         from public.sessions as s
@@ -128,4 +120,4 @@ end;
 $function$;
 
 comment on function bookingdb.realign_sessions(uuid, boolean) is
-'Moves sessions to come back to their agreed local time where their zone has got other rules since, those of a therapist or (NULL) of all, as one set; returns one row for each. A session whose agreed time is taken, past or skipped by a clock change stays (outcome conflict, with the reason). p_dry_run changes nothing. For trusted callers. Raises: invalid_parameter, busy.';
+'Moves sessions to come back to their agreed local time where their zone has got other rules since, those of a therapist or (NULL) of all, as one set; returns one row for each. A session whose agreed time is taken, past or skipped by a clock change stays (outcome conflict, with the reason). p_dry_run changes nothing. For trusted callers. Raises: invalid_parameter.';

@@ -107,6 +107,33 @@ def test_rest_that_races_its_own_retry_changes_once(world: World) -> None:
     require_sound(world)
 
 
+@pytest.mark.parametrize("change", [cancelling_rest, moving_rest])
+def test_series_waits_while_it_holds_no_session(world: World, change: Callable[[UUID], Call]) -> None:
+    """A statement that changes many sessions comes to them in another order than the series' own."""
+    client, therapist = world.client(credits=3), world.therapist()
+    ids = booked(world, client, therapist)
+    first, *_, last = sorted(ids)
+    touch = "update sessions set description = 'seen' where id = %s"
+    with holding(world) as one, session_of(world) as other:
+        one.execute(touch, [last])
+        answer = waiting(world, change(ids[0]), other)
+        one.execute("set local lock_timeout = '2s'")
+        one.execute(touch, [first])
+        one.execute("commit")
+        assert len(answer.result()) == 3
+    require_sound(world)
+
+
+@pytest.mark.parametrize("timeout", ["lock_timeout", "statement_timeout"])
+def test_series_that_waits_too_long_is_busy(world: World, timeout: str) -> None:
+    ids = booked(world, world.client(credits=3), world.therapist())
+    with holding(world) as one, session_of(world) as other:
+        one.execute("update sessions set description = 'seen' where id = %s", [max(ids)])
+        other.execute(f"set {timeout} = '300ms'".encode())
+        assert outcome(lambda: cancelling_rest(ids[0])(other)) == "busy"
+    require_sound(world)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("function", ["cancel_series", "reschedule_series"])
 def test_old_snapshot_changes_no_series_that_it_does_not_see(world: World, level: str, function: str) -> None:
