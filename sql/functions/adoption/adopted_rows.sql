@@ -27,7 +27,7 @@ begin
     select case
         when p_therapist_id is null then 'true'
         when a.atttypid = 'uuid'::regtype then format('t.%I = $1', a.attname)
-        else format('bookingdb.uuid_of(t.%I::text) = $1', a.attname)
+        else format('bookingdb.uuid_of(btrim(t.%I::text)) = $1', a.attname)
     end
     into v_condition
     from pg_attribute as a
@@ -38,7 +38,7 @@ begin
 
     -- Rows that a row policy hides from the owner raise an error (row_security): they must not look missing.
     return query execute format(
-        'select bookingdb.uuid_of(t.%I::text), %s, to_jsonb(t) from %s as t where %s',
+        'select bookingdb.uuid_of(btrim(t.%I::text)), %s, to_jsonb(t) from %s as t where %s',
         v_therapist, coalesce(v_key, 'to_jsonb(t)'), p_table, v_condition
     ) using p_therapist_id;
 end;

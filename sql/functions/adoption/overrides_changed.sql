@@ -26,7 +26,7 @@ begin
             return null;
     end;
     select
-        array_agg(bookingdb.uuid_of(r.content ->> (v_columns ->> 'therapist')) order by r.number),
+        array_agg(bookingdb.uuid_of(btrim(r.content ->> (v_columns ->> 'therapist'))) order by r.number),
         array_agg(bookingdb.date_of(r.content ->> (v_columns ->> 'date')) order by r.number)
     into v_people, v_dates
     from unnest(v_rows) with ordinality as r (content, number);

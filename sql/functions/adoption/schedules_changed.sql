@@ -12,15 +12,15 @@ declare
 begin
     begin
         if tg_op = 'INSERT' then
-            v_people := array(select bookingdb.uuid_of(to_jsonb(n) ->> v_therapist) from new_rows as n);
+            v_people := array(select bookingdb.uuid_of(btrim(to_jsonb(n) ->> v_therapist)) from new_rows as n);
         elsif tg_op = 'UPDATE' then
             v_people := array(
-                select bookingdb.uuid_of(to_jsonb(n) ->> v_therapist) from new_rows as n
+                select bookingdb.uuid_of(btrim(to_jsonb(n) ->> v_therapist)) from new_rows as n
                 union all
-                select bookingdb.uuid_of(to_jsonb(o) ->> v_therapist) from old_rows as o
+                select bookingdb.uuid_of(btrim(to_jsonb(o) ->> v_therapist)) from old_rows as o
             );
         else
-            v_people := array(select bookingdb.uuid_of(to_jsonb(o) ->> v_therapist) from old_rows as o);
+            v_people := array(select bookingdb.uuid_of(btrim(to_jsonb(o) ->> v_therapist)) from old_rows as o);
         end if;
     exception
         -- A column of type json may hold what jsonb cannot.

@@ -11,7 +11,7 @@ set jit = off
 as $function$
 declare
     v_search constant text := btrim(p_search);
-    v_id constant uuid := bookingdb.uuid_of(p_search);
+    v_id constant uuid := bookingdb.uuid_of(btrim(p_search));
     v_people bookingdb.people[];
 begin
     perform bookingdb.authorise_trusted();

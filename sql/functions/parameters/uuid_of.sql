@@ -7,10 +7,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return case
-        when btrim(p_text) ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then btrim(p_text)::uuid
+        when p_text ~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then p_text::uuid
     end;
 end;
 $function$;
 
 comment on function bookingdb.uuid_of(text) is
-'Reads an id that is written as text. NULL where it is no UUID; white space around it does not count.';
+'Reads an id that is written as text. NULL where it is no UUID.';

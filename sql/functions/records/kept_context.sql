@@ -66,7 +66,7 @@ begin
                 jsonb_extract_path_text(p_context, k.key) as text
         ) as c
         where case k.form
-            when 'id' then bookingdb.uuid_of(c.text)::text = lower(c.text)
+            when 'id' then bookingdb.uuid_of(c.text) is not null
             when 'timestamp' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$'
             when 'date' then c.text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
             when 'time' then c.text ~ '^[0-9]{2}:[0-9]{2}(:00)?$'

@@ -26,14 +26,11 @@ begin
                 )
             )
             and case t.function_name
-                -- The therapist undoes nothing that takes a credit, and nobody a request whose time has come.
+                -- The therapist undoes nothing that takes a credit.
                 when 'reopen_session' then (
                     p_part = 'trusted' or (bookingdb.last_charge(p_session.id)).is_returned is not true
                 )
-                and (
-                    (p_session.start_time > v_now) is not false
-                    or bookingdb.last_active_status(p_session) <> 'pending_approval'
-                )
+                and bookingdb.reopened_status(p_session, bookingdb.last_charge(p_session.id)) is not null
                 when 'refund_session' then (bookingdb.last_charge(p_session.id)).is_returned is false
                 when 'transfer_session' then bookingdb.has_place_in_time(p_session) is true
                 else true

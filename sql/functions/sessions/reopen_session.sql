@@ -43,6 +43,11 @@ begin
     v_charge := bookingdb.last_charge(v_session.id);
     v_reopened := v_session;
     v_reopened.status := bookingdb.reopened_status(v_session, v_charge);
+    if v_reopened.status is null then
+        perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
+            'session_id', v_session.id, 'status', v_session.status, 'asked', bookingdb.last_active_status(v_session)
+        ));
+    end if;
     -- The therapist corrects what they recorded. What was cancelled was promised to the client, and takes their credit.
     if v_part = 'therapist' and (v_session.status = 'cancelled' or coalesce(v_charge.is_returned, false)) then
         perform bookingdb.raise_error('not_allowed', jsonb_build_object('session_id', v_session.id));
@@ -87,4 +92,4 @@ end;
 $function$;
 
 comment on function bookingdb.reopen_session(uuid, text, text) is
-'Undoes a cancellation, a no-show or a completion that was a mistake: the session gets back the status it had, its time if that is still free, and is charged again if its credit had come back. The terms of cancelling stay. A session that a direct UPDATE brought back without its credit is charged. For trusted callers; the therapist undoes no-shows and completions. Raises: not_allowed.';
+'Undoes a cancellation, a no-show or a completion that was a mistake: the session gets back the status it had, its time if that is still free, and is charged again if its credit had come back. The terms of cancelling stay. A session that a direct UPDATE brought back without its credit is charged. For trusted callers; the therapist undoes no-shows and completions. Raises: not_allowed, invalid_transition.';

@@ -19,7 +19,7 @@ begin
                     select l.kind
                     from bookingdb.ledger as l
                     where l.session_id = p_session.id
-                    order by l.id desc
+                    order by l.charge desc, l.part desc, l.kind desc
                     limit 1
                 ) = 'refund'
             )
@@ -27,19 +27,17 @@ begin
         return p_session.status;
     end if;
 
-    if p_session.status in ('cancelled', 'completed', 'no_show') then
-        v_status := bookingdb.last_active_status(p_session);
-        -- A request whose time has come can be approved no more.
-        if v_status <> 'pending_approval' or p_session.start_time > clock_timestamp() then
-            return v_status;
-        end if;
+    if p_session.status not in ('cancelled', 'completed', 'no_show') then
+        return null;
     end if;
-
-    perform bookingdb.raise_error('invalid_transition', jsonb_build_object(
-        'session_id', p_session.id, 'status', p_session.status, 'asked', coalesce(v_status, 'scheduled')
-    ));
+    v_status := bookingdb.last_active_status(p_session);
+    -- A request whose time has come can be approved no more.
+    if v_status = 'pending_approval' and (p_session.start_time > clock_timestamp()) is not true then
+        return null;
+    end if;
+    return v_status;
 end;
 $function$;
 
 comment on function bookingdb.reopened_status(public.sessions, bookingdb.session_charge) is
-'Returns the status that a session gets when its end is undone: the last in which it took place. Caller holds: the lock of the session''s row. Raises: invalid_transition.';
+'Returns the status that a session gets when its end is undone: the last in which it took place; NULL where there is nothing to undo.';

@@ -83,7 +83,7 @@ def test_membership_without_the_privileges_is_no_trust(world: World, people: dic
         "null", "true", "[]", '"text"', "not json", "{'sub': 'x'}", '{"sub": null}', '{"sub": ""}',
         '{"sub": 1}', '{"sub": {}}', '{"sub": "\\u0000"}', '{"sub": "00000000-0000-0000-0000-00000000000"}',
         '{"sub": "{00000000-0000-4000-8000-000000000000}"}', '{"sub": "service_role", "role": "service_role"}',
-        '{"role": "service_role"}',
+        '{"role": "service_role"}', '{"sub": " 00000000-0000-4000-8000-000000000000"}',
     ],
 )  # fmt: skip
 def test_without_good_claims_nobody_is_authenticated(
