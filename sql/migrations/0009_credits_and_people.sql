@@ -1,0 +1,86 @@
+-- Credits and people: money that behaves, a catalogue to sell from, and persons who can leave.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The ledger and the lots
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- What became of a lot is on record, even where no credit moved. The ledger is read once while nobody books
+-- (ACCESS EXCLUSIVE).
+alter table bookingdb.ledger
+add column source_lot_id uuid,
+drop constraint ledger_kind_check,
+add constraint ledger_kind_check check (
+    kind in (
+        'opening', 'grant', 'debit', 'refund', 'goodwill', 'expiry', 'adjustment', 'revocation', 'reinstatement',
+        'transfer', 'extension', 'freeze', 'thaw', 'direct'
+    )
+),
+drop constraint ledger_amount_check,
+add constraint ledger_amount_check check (amount <> 0 or kind in ('extension', 'freeze', 'thaw'));
+
+comment on column bookingdb.ledger.source_lot_id is
+'Of credits that came from another lot (transfer): that lot. A chargeback follows them by it.';
+
+-- The lots that got credits of a lot (revoke_grant). Few entries have one.
+create index ledger_source_lot_id_idx on bookingdb.ledger (source_lot_id) where source_lot_id is not null;
+
+alter table public.user_credits
+add column frozen_at timestamptz,
+add column credits_owed integer not null default 0,
+add column package_id uuid;
+
+comment on column public.user_credits.frozen_at is
+'Since when the lot is frozen (status frozen): it cannot be spent, and its time stands still.';
+comment on column public.user_credits.credits_owed is
+'What a partial revocation could not take, because it had been spent: as much of what comes back is revoked.';
+comment on column public.user_credits.package_id is 'The package that was granted (bookingdb.packages).';
+
+-- A check of an application's that refuses the status lets it in from now on.
+do $block$
+declare
+    v_check record;
+begin
+    for v_check in
+        select c.conname, pg_get_expr(c.conbin, c.conrelid) as condition
+        from pg_constraint as c
+        inner join pg_attribute as a on a.attrelid = c.conrelid and a.attname = 'status'
+        where c.conrelid = 'public.user_credits'::regclass and c.contype = 'c' and c.conkey = array[a.attnum]
+    loop
+        execute format('alter table public.user_credits drop constraint %I', v_check.conname);
+        if v_check.condition = '(status = ANY (ARRAY[''active''::text, ''used''::text, ''expired''::text, '
+            '''refunded''::text, ''revoked''::text]))' then
+            v_check.condition :=
+                'status in (''active'', ''used'', ''frozen'', ''expired'', ''refunded'', ''revoked'')';
+        else
+            v_check.condition := format('%s or status = ''frozen''', v_check.condition);
+        end if;
+        execute format(
+            'alter table public.user_credits add constraint %I check (%s)', v_check.conname, v_check.condition
+        );
+    end loop;
+end;
+$block$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Grants, revocations and payments
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The time of a lot
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Transfers and packages
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- People
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- A therapist who is also a client
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Erasure and export
+-- ---------------------------------------------------------------------------------------------------------------------
