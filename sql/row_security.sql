@@ -65,6 +65,8 @@ alter table bookingdb.idempotency_keys enable row level security;
 
 alter table bookingdb.ledger enable row level security;
 
+alter table bookingdb.merged_people enable row level security;
+
 alter table bookingdb.outbox enable row level security;
 
 alter table bookingdb.overlapping_sessions enable row level security;
@@ -113,6 +115,9 @@ create policy _bookingdb_deny on bookingdb.idempotency_keys for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.ledger for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.merged_people for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.outbox for all to public

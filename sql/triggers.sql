@@ -106,6 +106,9 @@ for each row execute function bookingdb.refuse_change();
 create trigger _bookingdb_append_only after delete or update on bookingdb.rewritten_records
 for each row execute function bookingdb.refuse_change();
 
+create trigger _bookingdb_append_only after delete or update on bookingdb.merged_people
+for each row execute function bookingdb.refuse_change();
+
 create trigger _bookingdb_append_only after delete or update on bookingdb.acknowledgements
 for each row execute function bookingdb.refuse_change();
 
@@ -150,6 +153,9 @@ create trigger _bookingdb_no_truncate before truncate on bookingdb.ledger
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on public.booking_audit_log
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.merged_people
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.rewritten_records

@@ -77,6 +77,27 @@ $block$;
 -- People
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Clients who became one person (merge), and who log in with another id (login). Who was merged once is merged for ever.
+create table bookingdb.merged_people (
+    id bigint generated always as identity,
+    from_user_id uuid not null,
+    into_user_id uuid not null,
+    kind text not null,
+    reason text,
+    actor text not null,
+    created_at timestamptz not null default clock_timestamp(),
+    constraint merged_people_pkey primary key (id),
+    constraint merged_people_from_user_id_key unique (from_user_id),
+    constraint merged_people_kind_check check (kind in ('merge', 'login')),
+    constraint merged_people_into_user_id_check check (into_user_id <> from_user_id)
+);
+
+comment on table bookingdb.merged_people is
+'Append-only: whose sessions and credits passed on to whom (merge_clients, change_login). The reason is a text.';
+
+-- Who a person was before (export and erasure).
+create index merged_people_into_user_id_idx on bookingdb.merged_people (into_user_id);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- A therapist who is also a client
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ EVIDENCE = {
     "bookingdb.ledger": "actor",
     "public.booking_audit_log": "actor",
     "bookingdb.rewritten_records": "rewritten_by",
+    "bookingdb.merged_people": "actor",
     "bookingdb.acknowledgements": "reason",
     "bookingdb.adoption": "object",
     "bookingdb.history": "applied_by",
@@ -59,6 +60,10 @@ def witness(world: World, superuser: Connection) -> World:
     (finding,) = verify.verify(world.connection)
     acknowledgements.acknowledge(world.connection, [finding], "agreed with Ada")
     world.run("insert into bookingdb.adoption (kind, object) values ('row', 'public.sessions')")
+    world.run(
+        "insert into bookingdb.merged_people (from_user_id, into_user_id, kind, actor)"
+        " values (gen_random_uuid(), gen_random_uuid(), 'merge', 'owner')"
+    )
     return world
 
 

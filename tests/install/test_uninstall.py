@@ -21,7 +21,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.date_overrides", "bookingdb.active_statuses", "bookingdb.adoption",
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
-        "bookingdb.former_therapists", "bookingdb.therapists_with_hours"]  # fmt: skip
+        "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.merged_people"]  # fmt: skip
 
 
 @pytest.fixture
@@ -107,6 +107,10 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
         " values (gen_random_uuid(), now(), now() + interval '1 hour', 'booking_conflict')"
     )
     in_use.run("insert into bookingdb.former_therapists select therapist_id, id, start_time, end_time, 1 from sessions")
+    in_use.run(
+        "insert into bookingdb.merged_people (from_user_id, into_user_id, kind, actor)"
+        " values (gen_random_uuid(), gen_random_uuid(), 'merge', 'owner')"
+    )
     before = rows_of(in_use.connection, KEPT)
     assert [table for table, rows in before.items() if not rows] == []
 
