@@ -77,7 +77,7 @@ $block$;
 -- People
 -- ---------------------------------------------------------------------------------------------------------------------
 
--- Clients who became one person (merge), and who log in with another id (login). Who was merged once is merged for ever.
+-- Clients who became one person (merge), and who log in with another id (login). Who was merged is so for ever.
 create table bookingdb.merged_people (
     id bigint generated always as identity,
     from_user_id uuid not null,
