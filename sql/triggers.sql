@@ -103,6 +103,9 @@ for each row execute function bookingdb.refuse_change();
 create trigger _bookingdb_append_only after delete or update on public.booking_audit_log
 for each row execute function bookingdb.refuse_change();
 
+create trigger _bookingdb_append_only after delete or update on bookingdb.texts
+for each row execute function bookingdb.refuse_change();
+
 create trigger _bookingdb_append_only after delete or update on bookingdb.rewritten_records
 for each row execute function bookingdb.refuse_change();
 
@@ -156,6 +159,9 @@ create trigger _bookingdb_no_truncate before truncate on public.booking_audit_lo
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.merged_people
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.texts
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.rewritten_records

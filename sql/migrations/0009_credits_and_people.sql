@@ -105,3 +105,25 @@ create index merged_people_into_user_id_idx on bookingdb.merged_people (into_use
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Erasure and export
 -- ---------------------------------------------------------------------------------------------------------------------
+
+-- The audit log is for ever, and words of people must not be: from now on it refers to them by their id here.
+create table bookingdb.texts (
+    id bigint generated always as identity,
+    session_id uuid not null,
+    user_id uuid,
+    column_name text not null,
+    text text,
+    actor text,
+    created_at timestamptz not null default clock_timestamp(),
+    constraint texts_pkey primary key (id)
+);
+
+comment on table bookingdb.texts is
+'Append-only: the words of sessions that the audit log refers to (old_text_id, new_text_id). An erasure makes them NULL.';
+comment on column bookingdb.texts.user_id is 'The client whose session it was: their erasure takes the words.';
+comment on column bookingdb.texts.actor is 'The person who wrote the words, where that is known.';
+
+-- The words of a session (a change whose old words are here already).
+create index texts_session_id_idx on bookingdb.texts (session_id);
+-- The words of a person (erase_person).
+create index texts_user_id_idx on bookingdb.texts (user_id);

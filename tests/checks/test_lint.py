@@ -804,6 +804,8 @@ WORK = """
     set enable_seqscan = off;
     select r.id from bookingdb.refusals as r where r.user_id = md5('person5')::uuid;
     select r.id from bookingdb.refusals as r where r.session_id = md5('session8')::uuid order by r.id;
+    select t.id from bookingdb.texts as t where t.session_id = md5('session8')::uuid;
+    select t.id from bookingdb.texts as t where t.user_id = md5('person5')::uuid;
     select w.id from bookingdb.weekly_hours as w where w.time_zone = 'Europe/Berlin';
 """
 

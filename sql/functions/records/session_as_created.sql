@@ -38,7 +38,7 @@ begin
     from (
         select distinct on (c.key) c.key, c.value -> 'old' as old
         from public.booking_audit_log as a
-        cross join lateral jsonb_each(a.changes) as c
+        cross join lateral jsonb_each(bookingdb.resolved_changes(a.changes)) as c
         where a.session_id = p_session_id and a.action in ('updated', 'status_changed')
         order by c.key, a.entry
     ) as f;

@@ -27,7 +27,9 @@ begin
         a.actor,
         null::text,
         null::text,
-        jsonb_build_object('old_status', a.old_status, 'new_status', a.new_status, 'changes', a.changes) || case
+        jsonb_build_object(
+            'old_status', a.old_status, 'new_status', a.new_status, 'changes', bookingdb.resolved_changes(a.changes)
+        ) || case
             when a.action = 'created' then bookingdb.session_as_created(p_session_id)
             when a.entry = v_last_reason then jsonb_build_object('reason', (
                 select s.change_reason from public.sessions as s where s.id = p_session_id

@@ -101,7 +101,10 @@ def test_reason_of_a_cancellation_is_in_the_log_once(world: World) -> None:
     call(world.connection, "reopen_session", session_id=session_id)
     world.run("update sessions set status = 'cancelled', cancellation_reason = 'a word of Ada''s'")
     world.run("update sessions set cancellation_reason = 'else'")
-    said = "select changes -> 'cancellation_reason' from booking_audit_log where changes ? 'cancellation_reason'"
+    said = (
+        "select bookingdb.resolved_changes(changes) -> 'cancellation_reason' from booking_audit_log"
+        " where changes ? 'cancellation_reason'"
+    )
     once = {"old": None, "new": "a word of Ada's"}
     assert [reason for (reason,) in world.run(said + " order by entry")] == [once, {}, once, {}]
     require_sound(world)
