@@ -10,7 +10,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_changed constant jsonb := jsonb_build_object('old', to_jsonb(p_old) -> p_column, 'new', to_jsonb(p_new) -> p_column);
+    v_changed constant jsonb := jsonb_build_object(
+        'old', to_jsonb(p_old) -> p_column, 'new', to_jsonb(p_new) -> p_column
+    );
     v_old constant text := v_changed ->> 'old';
     v_new constant text := v_changed ->> 'new';
     v_old_id bigint;
