@@ -312,6 +312,14 @@ class PersonInactive(BookingError):
     message = "Person is not active"
 
 
+class GrantRevoked(BookingError):
+    """The payment was granted, and revoked since; nothing was granted again."""
+
+    code = "grant_revoked"
+    http_status = 409
+    message = "Payment was revoked"
+
+
 class InvalidTransition(BookingError):
     """The session's status (or that it has begun, or not begun yet) does not allow what was asked."""
 
@@ -393,6 +401,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         OutsideAvailability,
         ClientLimit,
         PersonInactive,
+        GrantRevoked,
         InvalidTransition,
         RescheduleRefused,
         HoldExpired,

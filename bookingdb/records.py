@@ -23,7 +23,7 @@ class Record:
 
         Example:
             >>> from uuid import UUID
-            >>> CreditGrant(UUID(int=1), 5, 7).to_dict()
+            >>> CreditGrant(UUID(int=1), 5, 7, True).to_dict()
             {'lot_id': '00000000-0000-0000-0000-000000000001', 'lot_balance': 5, 'credits_balance': 7}
         """
         return {field.name: _jsonable(getattr(self, field.name)) for field in dataclasses.fields(self)}
@@ -295,11 +295,13 @@ class CreditGrant(Record):
         lot_id: the lot (one purchase) that the credits are in; of several the one that was changed last.
         lot_balance: credits left in this lot.
         credits_balance: the client's credits in all lots.
+        is_new: whether this call did it; False for a retry.
     """
 
     lot_id: UUID
     lot_balance: int
     credits_balance: int
+    is_new: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -310,7 +312,7 @@ class CreditEntry(Record):
         id: number of the entry; a later entry has a higher one.
         created_at: when it was written, in UTC.
         kind: ``grant``, ``debit``, ``refund``, ``goodwill`` (returned after the session), ``expiry``,
-            ``adjustment``, ``revocation`` or ``direct`` (the balance was written by other means).
+            ``adjustment``, ``revocation``, ``reinstatement`` or ``direct`` (the balance was written by other means).
         amount: credits added to the lot (positive) or taken from it (negative).
         balance_after: credits in the lot after it.
         lot_id: the lot.
@@ -362,15 +364,34 @@ class RevokedGrant(Record):
     """The outcome of taking a lot of credits back.
 
     Attributes:
-        lot_id: the lot.
+        lot_id: the lot; None where the revocation of a payment to come was remembered.
         credits_revoked: credits that were left in it, and were taken.
         credits_spent: credits that had been spent on sessions before.
         credits_balance: the client's credits after it.
+        credits_owed: credits that could not be taken, and will be when they come back.
+        is_remembered: whether the payment was not granted yet, and is revoked when it is.
     """
 
-    lot_id: UUID
+    lot_id: UUID | None
     credits_revoked: int
     credits_spent: int
+    credits_balance: int
+    credits_owed: int
+    is_remembered: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReinstatedGrant(Record):
+    """The outcome of giving revoked credits back.
+
+    Attributes:
+        lot_id: the lot; None where a revocation was only remembered, and is forgotten now.
+        credits_reinstated: credits that were given back, by this call and by earlier ones.
+        credits_balance: the client's credits after it.
+    """
+
+    lot_id: UUID | None
+    credits_reinstated: int
     credits_balance: int
 
 

@@ -33,6 +33,17 @@ for each row execute function bookingdb.record_session_change();
 create trigger _bookingdb_ledger after insert or delete or update on public.user_credits
 for each row execute function bookingdb.record_balance_change();
 
+-- Each payment is on record, whoever writes its lot. The names sort after that of the ledger's trigger: a revocation
+-- that was remembered takes credits that are in the ledger by then. Credits without a payment pay nothing for it.
+create trigger _bookingdb_payment_insert after insert on public.user_credits
+for each row when ((new.payment_reference is not null)) execute function bookingdb.record_payment();
+
+create trigger _bookingdb_payment_update after update of payment_reference on public.user_credits
+for each row execute function bookingdb.record_payment();
+
+create trigger _bookingdb_payment_delete after delete on public.user_credits
+for each row when ((old.payment_reference is not null)) execute function bookingdb.record_payment();
+
 -- Transactions that keep their snapshot find out that hours, overrides, policies or absences changed. A statement
 -- is judged as a whole, so that one for many therapists takes few locks. Absences have no client; a WHEN clause costs a
 -- booking less than a call would.

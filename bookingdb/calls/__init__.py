@@ -43,6 +43,7 @@ from bookingdb.calls.credits import (
     get_credit_history,
     get_credit_statement,
     grant_credits,
+    reinstate_grant,
     revoke_grant,
 )
 from bookingdb.calls.housekeeping import housekeeping
@@ -140,6 +141,7 @@ __all__ = [
     "refund_session",
     "register_client",
     "register_therapist",
+    "reinstate_grant",
     "release_hold",
     "remove_time_off",
     "reopen_session",

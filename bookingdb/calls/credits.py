@@ -1,12 +1,13 @@
 """Grants of credits, and what became of them."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, many, one, scalar
 from bookingdb.errors import InvalidUserId
-from bookingdb.records import CreditEntry, CreditGrant, ExpiredCredits, RevokedGrant, StatementLine
+from bookingdb.records import CreditEntry, CreditGrant, ExpiredCredits, ReinstatedGrant, RevokedGrant, StatementLine
 
 
 def grant_credits(
@@ -27,7 +28,8 @@ def grant_credits(
         amount: how many credits, 1 to 10000.
         payment_reference: the payment they were bought with; the same payment never grants twice.
         expires_at: the instant from which they cannot be spent any more, a datetime with a time zone.
-        idempotency_key: 1 to 255 characters; the same call with the same key grants nothing again.
+        idempotency_key: 1 to 255 characters; the same call with the same key grants nothing again, whatever the
+            expiry.
         category: ``"paid"`` or ``"promotional"``.
         priority: 0 to 100. Credits of a lower number are spent first; of these the soonest to expire, then
             promotional before paid, then the oldest.
@@ -35,12 +37,13 @@ def grant_credits(
             the zone of the default policy.
 
     Returns:
-        The lot, what is in it, and the client's credits in all lots.
+        The lot, what is in it, the client's credits in all lots, and whether this call granted it.
 
     Raises:
         InvalidUserId, InvalidDate, InvalidTimeZone, InvalidParameter: the request makes no sense.
         UserNotFound: there is no such client.
         IdempotencyKeyReused: key or payment belong to another request.
+        GrantRevoked: the payment was granted, and revoked since.
         NotAuthenticated, NotAllowed: the caller is not trusted.
         Busy, BookingFailed: see there.
 
@@ -113,16 +116,20 @@ def revoke_grant(
     *,
     payment_reference: str | None = None,
     reason: str | None = None,
+    share: Decimal | float = 1,
+    remember: bool = False,
 ) -> Call[RevokedGrant]:
-    """Take back what is left of a lot whose payment was taken back. Done again, it says the same.
+    """Take back the credits of a lot whose payment was taken back. Done again, it says the same.
 
     Args:
         lot_id: the lot, or
         payment_reference: the payment it was bought with.
         reason: why, up to 1000 characters; the ledger keeps it.
+        share: the share of the payment that was refunded so far, in all: over 0, up to 1. It never goes down.
+        remember: whether a payment that was not granted yet is remembered, and revoked when it is granted.
 
     Returns:
-        The credits that were taken, and those that had been spent before.
+        The credits that were taken, those that had been spent before, and those that are owed.
 
     Raises:
         InvalidParameter: the request makes no sense, or does not say in one way which lot.
@@ -140,6 +147,46 @@ def revoke_grant(
     return one(
         "revoke_grant",
         RevokedGrant,
+        p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
+        p_payment_reference=parameters.optional_text("p_payment_reference", payment_reference),
+        p_reason=parameters.optional_text("p_reason", reason),
+        p_share=parameters.share("p_share", share),
+        p_remember=parameters.boolean("p_remember", remember),
+    )
+
+
+def reinstate_grant(
+    lot_id: UUID | str | None = None,
+    *,
+    payment_reference: str | None = None,
+    reason: str | None = None,
+) -> Call[ReinstatedGrant]:
+    """Give back what was revoked of a lot, when a dispute was won. Done again, it says the same.
+
+    Args:
+        lot_id: the lot, or
+        payment_reference: the payment it was bought with.
+        reason: why, up to 1000 characters; the ledger keeps it.
+
+    Returns:
+        The credits that were ever given back.
+
+    Raises:
+        InvalidParameter: the request makes no sense, or does not say in one way which lot.
+        LotNotFound: there is no such lot, and no revocation was remembered.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        given = Bookings(db).reinstate_grant(payment_reference="pi_3Nd2", reason="dispute won")
+        print(given.credits_reinstated, given.credits_balance)
+    """
+    if (lot_id is None) == (payment_reference is None):
+        raise parameters.invalid("p_lot_id", "Give the lot's id or its payment reference, one of the two.")
+    return one(
+        "reinstate_grant",
+        ReinstatedGrant,
         p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
         p_payment_reference=parameters.optional_text("p_payment_reference", payment_reference),
         p_reason=parameters.optional_text("p_reason", reason),

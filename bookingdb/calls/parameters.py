@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -214,6 +215,16 @@ def override(values: Iterable[str] | None) -> Argument:
     if isinstance(values, str) or not all(isinstance(name, str) and _is_sendable(name) for name in names):
         raise invalid("p_override", "Give a list of names of rules, such as ['minimum_notice'].")
     return Argument("text[]", names)
+
+
+def share(parameter: str, value: Decimal | float) -> Argument:
+    """A share: more than 0, and at most 1."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        # As text, because a float has the digits that were meant only there.
+        number = Decimal(str(value))
+        if number.is_finite() and 0 < number <= 1:
+            return Argument("numeric", number)
+    raise invalid(parameter, "Give a number over 0, and at most 1.")
 
 
 def integer(parameter: str, value: int) -> Argument:

@@ -1,13 +1,32 @@
-"""The commands about credits: grant, adjust, revoke, expire, balance, history, statement."""
+"""The commands about credits: grant, adjust, revoke, reinstate, expire, balance, history, statement."""
 
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import click
 
-from bookingdb import Bookings, InvalidUserId, NotAllowed, UserNotFound
+from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
 from bookingdb.cli.options import MOMENT, PERSON, database_url_option, instants_of, json_option, span_of
 from bookingdb.cli.output import remark, say
+
+
+class Share(click.ParamType[Decimal]):
+    """A share as a number or a fraction, which says a third in full."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the share; how large it may be is the database's rule."""
+        part, slash, whole = str(value).partition("/")
+        try:
+            share = Decimal(part) / Decimal(whole) if slash else Decimal(part)
+        except (InvalidOperation, ZeroDivisionError):
+            share = Decimal("NaN")
+        if not share.is_finite():
+            self.fail(f"{value!r} is no share such as 0.5 or 1/3.", param, ctx)
+        return share
 
 
 @click.group("credits")
@@ -54,7 +73,6 @@ def grant_credits(
     """Give USER (UUID or e-mail) AMOUNT credits."""
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
-        last = _last_entry(bookings, user)
         grant = bookings.grant_credits(
             user,
             amount,
@@ -65,20 +83,10 @@ def grant_credits(
             priority=priority,
             expires_on=None if isinstance(expires, datetime) else expires,
         )
-        new = _last_entry(bookings, user)
     print_records([grant], as_json, single=True)
-    # Nothing is written where the payment or the key is known.
-    if new is None or new == last:
+    if not grant.is_new:
         what = "This payment" if payment_reference else "This"
         (remark if as_json else say)(f"{what} was granted before: nothing was added.")
-
-
-def _last_entry(bookings: Bookings, user: str) -> int | None:
-    """Return the number of the client's last entry in the ledger; None where there is none, or no such client."""
-    try:
-        return next((entry.id for entry in bookings.get_credit_history(user, limit=1)), None)
-    except (UserNotFound, NotAllowed, InvalidUserId):
-        return None
 
 
 @credits_group.command("balance")
@@ -134,21 +142,56 @@ def adjust_credits(
             user, amount, reason=reason, lot_id=lot_id, idempotency_key=idempotency_key
         )
     print_records([changed], as_json, single=True)
+    if not changed.is_new:
+        (remark if as_json else say)("This was adjusted before: nothing was changed.")
 
 
 @credits_group.command("revoke")
 @click.argument("lot", required=False)
 @click.option("--payment-reference", metavar="TEXT", help="Instead of LOT: the payment it was bought with.")
 @click.option("--reason", metavar="TEXT", help="Why; the ledger keeps it.")
+@click.option(
+    "--share",
+    type=Share(),
+    default="1",
+    show_default=True,
+    help="The share of the payment that was refunded so far, in all, e.g. 0.5 or 1/3.",
+)
+@click.option("--remember", is_flag=True, help="A payment that was not granted yet is revoked when it is.")
 @database_url_option
 @json_option
 def revoke_grant(
-    lot: str | None, payment_reference: str | None, reason: str | None, database_url: str | None, as_json: bool
+    lot: str | None,
+    payment_reference: str | None,
+    reason: str | None,
+    share: Decimal,
+    remember: bool,
+    database_url: str | None,
+    as_json: bool,
 ) -> None:
     """Take back what is left of LOT (a UUID), and say what had been spent: the payment was taken back."""
     with open_database(database_url) as connection:
-        revoked = Bookings(connection).revoke_grant(lot, payment_reference=payment_reference, reason=reason)
+        revoked = Bookings(connection).revoke_grant(
+            lot, payment_reference=payment_reference, reason=reason, share=share, remember=remember
+        )
     print_records([revoked], as_json, single=True)
+    if revoked.is_remembered:
+        (remark if as_json else say)("This payment was not granted yet: its credits are revoked when it is.")
+
+
+@credits_group.command("reinstate")
+@click.argument("lot", required=False)
+@click.option("--payment-reference", metavar="TEXT", help="Instead of LOT: the payment it was bought with.")
+@click.option("--reason", metavar="TEXT", help="Why; the ledger keeps it.")
+@database_url_option
+@json_option
+def reinstate_grant(
+    lot: str | None, payment_reference: str | None, reason: str | None, database_url: str | None, as_json: bool
+) -> None:
+    """Give back what was revoked of LOT (a UUID): the payment came after all."""
+    with open_database(database_url) as connection:
+        given = Bookings(connection).reinstate_grant(lot, payment_reference=payment_reference, reason=reason)
+    print_records([given], as_json, single=True)
 
 
 @credits_group.command("expire")

@@ -65,6 +65,105 @@ $block$;
 -- Grants, revocations and payments
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- A revocation is on record even where there was nothing to take: a reinstatement moves the expiry by the time since.
+alter table bookingdb.ledger
+drop constraint ledger_amount_check,
+add constraint ledger_amount_check check (
+    amount <> 0 or kind in ('extension', 'freeze', 'thaw', 'revocation', 'reinstatement')
+);
+
+-- Each payment that was granted or revoked. Its key decides between a grant and a revocation that come at once.
+create table bookingdb.payments (
+    payment_reference text not null,
+    lot_id uuid,
+    revoked_share numeric not null default 0,
+    reason text,
+    actor text not null,
+    created_at timestamptz not null default clock_timestamp(),
+    constraint payments_pkey primary key (payment_reference),
+    constraint payments_revoked_share_check check (revoked_share between 0 and 1)
+);
+
+comment on table bookingdb.payments is
+'Each payment that was granted or revoked, whoever wrote the lot.';
+comment on column bookingdb.payments.lot_id is
+'The lot that the payment was granted as; NULL: none yet, or it was deleted.';
+comment on column bookingdb.payments.revoked_share is
+'The share of the payment that was refunded so far, 0 to 1. It applies to the lot that is granted later, too.';
+comment on column bookingdb.payments.reason is 'Why it was revoked last.';
+comment on column bookingdb.payments.actor is 'Who revoked it last, or else who granted it.';
+
+insert into bookingdb.payments (payment_reference, lot_id, created_at, actor, revoked_share)
+select
+    c.payment_reference,
+    c.id,
+    c.created_at,
+    'migration' as actor,
+    case c.status when 'revoked' then 1 else 0 end as revoked_share
+from public.user_credits as c
+where c.payment_reference is not null;
+
+-- The expiry is no part of a grant's fingerprint any more: a retry computes it anew. Keys of grants without one match
+-- as they are; the others are hashed again from what was granted.
+with lots as (
+    select
+        k.function_name,
+        k.user_id,
+        k.key,
+        c.payment_reference,
+        coalesce(g.amount, c.credits_purchased) as amount,
+        case
+            when (c.category, c.priority) = ('paid', 50) then jsonb '[]'
+            else jsonb_build_array(c.category, c.priority)
+        end as spending
+    from bookingdb.idempotency_keys as k
+    inner join public.user_credits as c on k.result_id = c.id
+    left join bookingdb.ledger as g on c.id = g.lot_id and g.kind = 'grant'
+    where k.function_name = 'grant_credits'
+),
+
+requests as (
+    select
+        l.function_name,
+        l.user_id,
+        l.key,
+        l.spending,
+        jsonb_build_array(l.amount, l.payment_reference, null::text) as request
+    from lots as l
+)
+
+update bookingdb.idempotency_keys as k
+set request_hash = sha256(convert_to((r.request || r.spending)::text, 'UTF8'))
+from requests as r
+where
+    k.function_name = r.function_name
+    and k.user_id = r.user_id
+    and k.key = r.key
+    -- Somebody may have changed the lot's category or priority since.
+    and k.request_hash not in (
+        sha256(convert_to((r.request || r.spending)::text, 'UTF8')), sha256(convert_to(r.request::text, 'UTF8'))
+    );
+
+alter type bookingdb.credit_grant add attribute is_new boolean;
+
+alter type bookingdb.revoked_grant
+add attribute credits_owed bigint,
+add attribute is_remembered boolean;
+
+create type bookingdb.reinstated_grant as (
+    lot_id uuid,
+    credits_reinstated bigint,
+    credits_balance integer
+);
+
+-- Their results have columns more, and so they are made anew.
+drop function if exists public.grant_credits(uuid, integer, text, timestamptz, text, text, integer, date);
+drop function if exists public.adjust_credits(uuid, integer, text, uuid, text);
+drop function if exists public.revoke_grant(uuid, text, text);
+
+-- It has parameters more. Calls in flight find the new one by the old arguments.
+drop function if exists bookingdb.revoke_grant(uuid, text, text);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The time of a lot
 -- ---------------------------------------------------------------------------------------------------------------------

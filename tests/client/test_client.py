@@ -142,7 +142,7 @@ async def test_every_method_on_every_kind_of_connection(shared_world: World, kin
         await result_of(database.commit())
 
     assert isinstance(client, UUID)
-    assert granted == CreditGrant(granted.lot_id, 3, 3)
+    assert granted == CreditGrant(granted.lot_id, 3, 3, is_new=True)
     assert type(session) is BookedSession
     assert (session.user_id, session.therapist_id) == (client, therapist)
     assert (session.scheduled_date, session.scheduled_time) == (TOMORROW, dt.time(10))
@@ -279,10 +279,10 @@ async def test_credits_and_policies_on_every_kind_of_connection(shared_world: Wo
     assert shared_world.run("select category, priority from user_credits where id = %s", gift.lot_id) == [
         ("promotional", 7)
     ]
-    assert added == CreditGrant(added.lot_id, 3, 5)
-    assert taken == CreditGrant(added.lot_id, 2, 4)
+    assert added == CreditGrant(added.lot_id, 3, 5, is_new=True)
+    assert taken == CreditGrant(added.lot_id, 2, 4, is_new=True)
     assert expired == ExpiredCredits(1, 4)
-    assert revoked == again == RevokedGrant(bought.lot_id, 5, 0, 4)
+    assert revoked == again == RevokedGrant(bought.lot_id, 5, 0, 4, 0, is_remembered=False)
     assert {type(line) for line in statement} == {StatementLine}
     assert [(line.kind, line.amount, line.balance, line.reason) for line in statement] == [
         ("opening", None, 0, None),

@@ -16,7 +16,7 @@ from tests.support.commands import answer, bookingdb
 from tests.support.interleaving import session_of, waiting
 
 KEPT = ["public.users", "public.sessions", "public.user_credits", "public.booking_audit_log", "bookingdb.ledger",
-        "bookingdb.calendar", "bookingdb.outbox", "bookingdb.policies", "bookingdb.holds",
+        "bookingdb.calendar", "bookingdb.outbox", "bookingdb.payments", "bookingdb.policies", "bookingdb.holds",
         "bookingdb.rewritten_records", "bookingdb.acknowledgements", "bookingdb.weekly_hours",
         "bookingdb.date_overrides", "bookingdb.active_statuses", "bookingdb.adoption",
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
@@ -30,6 +30,7 @@ def in_use(world: World) -> World:
     """A database with a booking, time off and hours."""
     therapist = world.therapist(time_zone="Europe/Berlin")
     world.book(world.client(credits=3), therapist, idempotency_key="booked")
+    world.run("select grant_credits(%s, 1, 'pi_1')", world.client())
     world.run(
         "insert into bookingdb.calendar (kind, therapist_id, period, blocked)"
         " select 'time_off', %s, p, p from tstzrange(now(), now() + interval '1 day') as p",

@@ -8,7 +8,7 @@ select pg_temp.is_declared($$
         p_user_id uuid, p_amount integer, p_reason text, p_lot_id uuid default null,
         p_idempotency_key text default null
     )
-    returns table (lot_id uuid, lot_balance integer, credits_balance integer)
+    returns table (lot_id uuid, lot_balance integer, credits_balance integer, is_new boolean)
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by('adjust_credits', 'authenticated', 'service_role');

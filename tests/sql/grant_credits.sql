@@ -1,7 +1,7 @@
 -- grant_credits(): give a client credits as one lot; the same payment never grants twice.
 begin;
 \ir include/setup.sql
-select plan(8);
+select plan(9);
 
 select pg_temp.is_declared($$
     grant_credits(
@@ -9,7 +9,7 @@ select pg_temp.is_declared($$
         p_expires_at timestamptz default null, p_idempotency_key text default null, p_category text default 'paid',
         p_priority integer default 50, p_expires_on date default null
     )
-    returns table (lot_id uuid, lot_balance integer, credits_balance integer)
+    returns table (lot_id uuid, lot_balance integer, credits_balance integer, is_new boolean)
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by('grant_credits', 'authenticated', 'service_role');
@@ -18,19 +18,19 @@ select pg_temp.is_executed_by('grant_credits', 'authenticated', 'service_role');
 select pg_temp.act_as('service_role');
 select results_eq(
     $$
-        select g.lot_balance, g.credits_balance
+        select g.lot_balance, g.credits_balance, g.is_new
         from public.grant_credits(pg_temp.client(), 3, 'payment 2', pg_temp.at('00:00', 90)) as g
     $$,
-    'values (3, 8)',
+    'values (3, 8, true)',
     'a trusted caller grants 3 credits to a client who has 5'
 );
 select results_eq(
     $$
-        select g.lot_balance, g.credits_balance
-        from public.grant_credits(pg_temp.client(), 3, 'payment 2', pg_temp.at('00:00', 90)) as g
+        select g.lot_balance, g.credits_balance, g.is_new
+        from public.grant_credits(pg_temp.client(), 3, 'payment 2', pg_temp.at('01:00', 90)) as g
     $$,
-    'values (3, 8)',
-    'the same payment again is the same lot'
+    'values (3, 8, false)',
+    'the same payment again is the same lot, whatever its expiry'
 );
 reset role;
 select results_eq(
@@ -66,6 +66,17 @@ select results_eq(
     $$,
     $$ values ('PT422', 'Idempotency key was used with other parameters', 'idempotency_key_reused') $$,
     'the same payment does not grant another amount'
+);
+select pg_temp.act_as('service_role');
+select r.credits_revoked from public.revoke_grant(p_payment_reference => 'payment 2') as r;
+reset role;
+select results_eq(
+    $$
+        select e.sqlstate, e.message, e.detail ->> 'code'
+        from pg_temp.error_of('select public.grant_credits(pg_temp.client(), 3, ''payment 2'')') as e
+    $$,
+    $$ values ('PT409', 'Payment was revoked', 'grant_revoked') $$,
+    'a payment that was revoked does not grant again'
 );
 
 select * from finish();

@@ -4,8 +4,14 @@ begin;
 select plan(8);
 
 select pg_temp.is_declared($$
-    revoke_grant(p_lot_id uuid default null, p_payment_reference text default null, p_reason text default null)
-    returns table (lot_id uuid, credits_revoked bigint, credits_spent bigint, credits_balance integer)
+    revoke_grant(
+        p_lot_id uuid default null, p_payment_reference text default null, p_reason text default null,
+        p_share numeric default 1, p_remember boolean default false
+    )
+    returns table (
+        lot_id uuid, credits_revoked bigint, credits_spent bigint, credits_balance integer, credits_owed bigint,
+        is_remembered boolean
+    )
     language plpgsql volatile security invoker
 $$);
 select pg_temp.is_executed_by('revoke_grant', 'authenticated', 'service_role');
@@ -25,8 +31,8 @@ select results_eq(
 );
 reset role;
 select results_eq(
-    'select c.status, c.credits_balance, c.credits_used from public.user_credits as c',
-    $$ values ('revoked', 0, 1) $$,
+    'select c.status, c.credits_balance, c.credits_used, c.credits_owed from public.user_credits as c',
+    $$ values ('revoked', 0, 1, 1) $$,
     'the lot is revoked, and empty'
 );
 select results_eq(

@@ -40,6 +40,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.calendar;
     delete from bookingdb.ledger;
     delete from bookingdb.outbox;
+    delete from bookingdb.payments;
     delete from bookingdb.idempotency_keys;
     delete from bookingdb.holds;
     delete from bookingdb.former_therapists;

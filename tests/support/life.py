@@ -123,14 +123,14 @@ def require_sound_statement(world: World, client: UUID) -> list[DictRow]:
 UNTOLD = """
     with entries as (
         select l.lot_id, l.user_id, l.session_id, replace(l.kind, 'goodwill', 'refund'), l.amount
-        from bookingdb.ledger as l where l.kind not in ('debit', 'direct', 'opening')
+        from bookingdb.ledger as l where l.kind not in ('debit', 'direct', 'opening') and l.amount <> 0
     ),
     events as (
         select o.subject_id, (o.payload ->> 'user_id')::uuid, (o.payload ->> 'session_id')::uuid,
             case o.event
                 when 'credits.granted' then 'grant' when 'credits.refunded' then 'refund'
                 when 'credits.expired' then 'expiry' when 'credits.adjusted' then 'adjustment'
-                when 'credits.revoked' then 'revocation'
+                when 'credits.revoked' then 'revocation' when 'credits.reinstated' then 'reinstatement'
             end,
             (o.payload ->> 'amount')::integer
         from bookingdb.outbox as o where o.event like 'credits.%' and o.payload ->> 'amount' <> '0'

@@ -154,6 +154,28 @@ begin
     where c.status = case c.credits_balance when 0 then 'active' else 'used' end
         and exists (select from bookingdb.ledger as l where l.lot_id = c.id);
 
+    -- The payments of lots. A revocation that was remembered applies to a lot that was written since.
+    update bookingdb.payments as p
+    set lot_id = null
+    where p.lot_id is not null
+        and not exists (
+            select from public.user_credits as c
+            where c.id = p.lot_id and c.payment_reference = p.payment_reference
+        );
+    for v_row in
+        insert into bookingdb.payments as p (payment_reference, lot_id, actor)
+        select c.payment_reference, c.id, c_actor
+        from public.user_credits as c
+        where c.payment_reference is not null
+        on conflict (payment_reference) do update set lot_id = excluded.lot_id
+        where p.lot_id is null
+        returning p.lot_id, p.revoked_share, p.reason
+    loop
+        if v_row.revoked_share > 0 then
+            perform bookingdb.take_back(v_row.lot_id, array[v_row.lot_id], v_row.revoked_share, v_row.reason);
+        end if;
+    end loop;
+
     -- The calendar. Rows that differ from their session give up their time first.
     v_occupying := bookingdb.occupying_statuses();
     delete from bookingdb.calendar as c

@@ -135,7 +135,8 @@ begin
     v_grant := row(
         v_lot_id,
         coalesce((select c.credits_balance from public.user_credits as c where c.id = v_lot_id), 0),
-        coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id))
+        coalesce(v_answer.credits_balance, bookingdb.credits_balance(p_user_id)),
+        v_answer.result_id is null
     );
     if v_answer.result_id is null then
         perform bookingdb.record_answer(v_answer, v_lot_id, v_grant.credits_balance);

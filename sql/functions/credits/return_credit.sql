@@ -66,16 +66,17 @@ begin
 
         -- The clock is read here, because the lot may have expired during the wait.
         if v_lot.id is null
-            or v_lot.status = 'expired'
+            or (v_lot.status = 'expired' and v_lot.credits_owed = 0)
             or (
                 v_lot.status in ('active', 'used')
                 and (
                     not v_is_theirs
-                    or v_lot.expires_at <= clock_timestamp()
+                    or (v_lot.expires_at <= clock_timestamp() and v_lot.credits_owed = 0)
                     or v_lot.credits_balance > 2147483647 + v_debit.amount
                 )
             ) then
-            -- A lot that was revoked has no grace. A balance that only a direct writer can make has no room for more.
+            -- Neither a lot that was revoked nor credits that are owed have grace. A balance that only a direct writer
+            -- can make has no room for more.
             perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot, p_reason, v_actor);
         else
             insert into bookingdb.ledger (
@@ -88,7 +89,7 @@ begin
             perform bookingdb.write_credits_event(
                 'credits.refunded', v_lot.user_id, v_lot.id, -v_debit.amount, p_session.id
             );
-            if v_lot.status in ('active', 'used') then
+            if v_lot.status in ('active', 'used') and v_lot.credits_owed = 0 then
                 update public.user_credits as c
                 set credits_balance = c.credits_balance - v_debit.amount,
                     status = 'active',
@@ -100,11 +101,15 @@ begin
                 insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
                 values (
                     v_lot.user_id, v_lot.id, 'revocation', v_debit.amount, v_lot.credits_balance, v_actor,
-                    'refund to a lot that is ' || v_lot.status
+                    case
+                        when v_lot.status in ('revoked', 'refunded') then 'refund to a lot that is ' || v_lot.status
+                        else 'refund of what is owed for a payment that was refunded in part'
+                    end
                 );
                 perform bookingdb.write_credits_event('credits.revoked', v_lot.user_id, v_lot.id, v_debit.amount);
                 update public.user_credits as c
-                set credits_used = greatest(c.credits_used, -v_debit.amount) + v_debit.amount,
+                set credits_owed = greatest(c.credits_owed + v_debit.amount, 0),
+                    credits_used = greatest(c.credits_used, -v_debit.amount) + v_debit.amount,
                     updated_at = now()
                 where c.id = v_lot.id;
             end if;

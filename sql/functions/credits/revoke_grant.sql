@@ -2,7 +2,9 @@
 create or replace function bookingdb.revoke_grant(
     p_lot_id uuid default null,
     p_payment_reference text default null,
-    p_reason text default null
+    p_reason text default null,
+    p_share numeric default 1,
+    p_remember boolean default false
 )
 returns bookingdb.revoked_grant
 language plpgsql
@@ -15,111 +17,63 @@ set jit = off
 as $function$
 declare
     v_lot public.user_credits;
-    v_revoked_id uuid;
     v_lot_ids uuid[];
-    v_lock_timeout text;
+    v_share numeric;
     v_revoked bookingdb.revoked_grant;
 begin
     perform bookingdb.authorise_trusted();
-
-    -- Exactly one of the two names the lot.
-    if num_nonnulls(p_lot_id, p_payment_reference) <> 1 then
+    perform bookingdb.require_one_lot(p_lot_id, p_payment_reference);
+    perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
+    -- NaN is more than any number.
+    if p_share is null or p_share <= 0 or p_share > 1 then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_lot_id', 'reason', case when p_lot_id is null then 'missing' else 'given_twice' end
+            'parameter', 'p_share', 'minimum', 0, 'maximum', 1
         ));
     end if;
-    perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
-    perform bookingdb.require_length('p_reason', p_reason, 0, 1000);
-
-    select c.*
-    into v_lot
-    from public.user_credits as c
-    where c.id = p_lot_id or c.payment_reference = p_payment_reference;
-    if not found then
-        perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
+    if p_remember is null or (p_remember and p_payment_reference is null) then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_remember', 'missing', case when p_remember then 'p_payment_reference' end
+        ));
     end if;
-    v_revoked_id := v_lot.id;
 
-    -- Its credits may have come back to a client that had it before.
-    perform bookingdb.lock_people(array(
-        select v_lot.user_id
-        union
-        select l.user_id
-        from bookingdb.ledger as l
-        where l.lot_id = v_lot.id
-    ));
-    -- The grace lots in which its credits came back are revoked, too. The ledger knows them, even where a grace lot
-    -- between was deleted.
-    with recursive family as (
-        select c.id
+    -- 1. Find the lot, or remember the revocation.
+    for v_try in 1 .. 3 loop
+        select c.*
+        into v_lot
         from public.user_credits as c
-        where c.id = v_lot.id
-        union
-        select g.id
-        from family as f
-        cross join lateral (
-            select r.lot_id as id
-            from bookingdb.ledger as d
-            inner join bookingdb.ledger as r
-                on r.session_id = d.session_id
-                and r.charge = d.charge
-                and r.part = d.part
-                and r.kind in ('refund', 'goodwill')
-                and r.lot_id <> d.lot_id
-            where d.lot_id = f.id and d.kind = 'debit'
-            -- Not flattened: a hash join would read the whole ledger.
-            offset 0
-        ) as g
-    )
-    select array_agg(f.id)
-    into v_lot_ids
-    from family as f;
-    if v_lot_ids is null then
-        perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', v_lot.id));
+        where c.id = p_lot_id or c.payment_reference = p_payment_reference;
+        exit when found;
+        if not p_remember then
+            perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
+        end if;
+        if bookingdb.remember_revocation(p_payment_reference, p_share, p_reason) then
+            return row(null, 0, 0, 0, 0, true);
+        end if;
+        -- It was granted meanwhile.
+    end loop;
+    if v_lot.id is null then
+        perform bookingdb.raise_error('busy');
     end if;
 
-    -- Not lock_next_lot(), which locks one lot that can be spent: here all are, even empty, expired and revoked ones.
-    begin
-        v_lock_timeout := bookingdb.limit_wait();
-        for v_lot in
-            select c.*
-            from public.user_credits as c
-            where c.id = any (v_lot_ids)
-            order by c.priority, c.expires_at asc nulls last, c.category desc, c.created_at, c.id
-            for update
-        loop
-            if v_lot.credits_balance > 0 then
-                insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
-                values (
-                    v_lot.user_id, v_lot.id, 'revocation', -v_lot.credits_balance, 0, bookingdb.actor(), p_reason
-                );
-            end if;
-            if v_lot.status <> 'revoked' or v_lot.credits_balance > 0 then
-                update public.user_credits as c
-                set credits_balance = 0,
-                    status = 'revoked',
-                    updated_at = now()
-                where c.id = v_lot.id;
-                if not found then
-                    perform bookingdb.raise_write_swallowed();
-                end if;
-                perform bookingdb.write_credits_event(
-                    'credits.revoked', v_lot.user_id, v_lot.id, -v_lot.credits_balance
-                );
-            end if;
-        end loop;
-        perform set_config('lock_timeout', v_lock_timeout, true);
-    exception
-        when lock_not_available then
-            perform bookingdb.raise_error('busy');
-    end;
+    -- 2. The share that was refunded never goes down.
+    v_lot_ids := bookingdb.lock_family(v_lot.id);
+    v_share := bookingdb.record_revocation(v_lot.id, p_share, p_reason);
+
+    -- 3. Take back what is there, in spending order.
+    perform bookingdb.take_back(v_lot.id, v_lot_ids, v_share, p_reason);
 
     -- The answer comes from the ledger, so that a repeated call says the same.
     select
-        v_revoked_id,
-        -coalesce(sum(l.amount) filter (where l.kind = 'revocation'), 0),
+        v_lot.id,
+        -coalesce(sum(l.amount) filter (where l.kind in ('revocation', 'reinstatement')), 0),
         -coalesce(sum(l.amount) filter (where l.kind in ('debit', 'refund', 'goodwill')), 0),
-        bookingdb.credits_balance(v_lot.user_id)
+        bookingdb.credits_balance(v_lot.user_id),
+        (
+            select coalesce(sum(c.credits_owed), 0)
+            from public.user_credits as c
+            where c.id = any (v_lot_ids)
+        ),
+        false
     into v_revoked
     from bookingdb.ledger as l
     where l.lot_id = any (v_lot_ids);
@@ -127,5 +81,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.revoke_grant(uuid, text, text) is
-'Takes back what is left of a lot, named by its id or its payment reference (for a chargeback), and returns how much that was and how much had been spent. Repeating it is harmless. For trusted callers. Raises: invalid_parameter, lot_not_found, busy.';
+comment on function bookingdb.revoke_grant(uuid, text, text, numeric, boolean) is
+'Takes back the credits of a lot, named by its id or its payment reference, for a refund or a chargeback; returns how many were taken, how many had been spent, and how many are owed. p_share (over 0, up to 1) is the share of the payment that was refunded so far, in all; it never goes down. What is owed is revoked when it comes back. p_remember: a payment that was not granted yet is remembered, and its credits are revoked when it is. Repeating it is harmless. For trusted callers. Raises: invalid_parameter, lot_not_found, busy.';

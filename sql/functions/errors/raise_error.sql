@@ -48,6 +48,8 @@ begin
             'Cancel another session first, or book later; DETAIL has the limit.'),
         ('person_inactive', 'PT409', 'Person is not active',
             'Registering again opens nobody: set_client_active() and set_therapist_active() do.'),
+        ('grant_revoked', 'PT409', 'Payment was revoked',
+            'Nothing was granted. When the payment came after all, reinstate_grant() gives its credits back.'),
         ('invalid_transition', 'PT409', 'Session status does not allow this', 'Look at the session''s status first.'),
         ('reschedule_refused', 'PT409', 'Session can no longer be moved',
             'Ask the therapist to move it, or cancel it.'),

@@ -30,7 +30,9 @@ def test_an_adjustment_takes_from_all_lots_or_from_none(world: World) -> None:
         adjust(amount=-6)
     assert refusal.detail["credits_balance"] == 5
 
-    assert adjust(amount=-4, idempotency_key="key") == adjust(amount=-4, idempotency_key="key")
+    adjusted = adjust(amount=-4, idempotency_key="key")
+    assert adjusted["is_new"]
+    assert adjust(amount=-4, idempotency_key="key") == {**adjusted, "is_new": False}
     assert world.balance(client) == 1
     require_sound(world)
 
@@ -117,12 +119,14 @@ def test_chargeback_takes_the_rest_and_says_what_was_spent(world: World, by: str
 
     revoked = call(world.connection, "revoke_grant", **which, reason="chargeback")
 
-    assert revoked == {"lot_id": lot_id, "credits_revoked": 4, "credits_spent": 1, "credits_balance": 1}
+    assert revoked == {"lot_id": lot_id, "credits_revoked": 4, "credits_spent": 1, "credits_balance": 1,
+                       "credits_owed": 1, "is_remembered": False}  # fmt: skip
     # Done again, it says the same, and the session stands.
     assert call(world.connection, "revoke_grant", **which) == revoked
     assert world.scalar("select status from sessions where id = %s", kept) == "scheduled"
     # The payment does not grant again.
-    call(world.connection, "grant_credits", user_id=client, amount=5, payment_reference="payment")
+    with refused("grant_revoked"):
+        call(world.connection, "grant_credits", user_id=client, amount=5, payment_reference="payment")
     assert world.balance(client) == 1
     require_sound(world)
 

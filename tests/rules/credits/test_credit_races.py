@@ -105,7 +105,7 @@ def test_an_adjustment_that_races_its_own_retry_adjusts_once(world: World, amoun
         first = adjust(one)
         answer = waiting(world, adjust, other)
         one.execute("commit")
-        assert answer.result() == first
+        assert answer.result() == [{**first[0], "is_new": False}]
     assert world.balance(client) == 5 + amount
     assert world.scalar("select count(*) from bookingdb.outbox where event = 'credits.adjusted'") == 1
     require_sound(world)
@@ -278,7 +278,7 @@ def test_adjustment_that_waits_leaves_a_lot_that_ran_out(world: World) -> None:
         answer = waiting(world, adjust, connection)
         holder.execute("select pg_sleep(1)")
         holder.execute("commit")
-        assert answer.result() == [{"lot_id": lasting, "lot_balance": 3, "credits_balance": 3}]
+        assert answer.result() == [{"lot_id": lasting, "lot_balance": 3, "credits_balance": 3, "is_new": True}]
     require_sound(world)
 
 

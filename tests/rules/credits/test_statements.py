@@ -50,7 +50,7 @@ def test_history_pages_lose_nothing_where_times_tie(world: World) -> None:
 
 def test_the_history_tells_session_lot_kind_amount_and_balance(world: World) -> None:
     therapist, client = world.therapist(), world.client()
-    ((lot, _, _),) = world.run("select * from grant_credits(%s, 2)", client)
+    ((lot, *_),) = world.run("select * from grant_credits(%s, 2)", client)
     booked = world.book(client, therapist)
     world.client(credits=7)
 
