@@ -170,6 +170,7 @@ class Bookings:
     list_date_overrides = _method(calls.list_date_overrides)
     list_holds = _method(calls.list_holds)
     list_opening_hours = _method(calls.list_opening_hours)
+    list_packages = _method(calls.list_packages)
     list_refusals = _method(calls.list_refusals)
     list_sessions = _method(calls.list_sessions)
     list_slot_states = _method(calls.list_slot_states)
@@ -193,11 +194,13 @@ class Bookings:
     revoke_grant = _method(calls.revoke_grant)
     set_client_active = _method(calls.set_client_active)
     set_date_override = _method(calls.set_date_override)
+    set_package = _method(calls.set_package)
     set_policy = _method(calls.set_policy)
     set_therapist_active = _method(calls.set_therapist_active)
     set_weekly_hours = _method(calls.set_weekly_hours)
     start_session = _method(calls.start_session)
     sync_external_busy = _method(calls.sync_external_busy)
+    transfer_credits = _method(calls.transfer_credits)
     transfer_session = _method(calls.transfer_session)
 
 
@@ -308,6 +311,7 @@ class AsyncBookings:
     list_date_overrides = _async_method(calls.list_date_overrides)
     list_holds = _async_method(calls.list_holds)
     list_opening_hours = _async_method(calls.list_opening_hours)
+    list_packages = _async_method(calls.list_packages)
     list_refusals = _async_method(calls.list_refusals)
     list_sessions = _async_method(calls.list_sessions)
     list_slot_states = _async_method(calls.list_slot_states)
@@ -331,11 +335,13 @@ class AsyncBookings:
     revoke_grant = _async_method(calls.revoke_grant)
     set_client_active = _async_method(calls.set_client_active)
     set_date_override = _async_method(calls.set_date_override)
+    set_package = _async_method(calls.set_package)
     set_policy = _async_method(calls.set_policy)
     set_therapist_active = _async_method(calls.set_therapist_active)
     set_weekly_hours = _async_method(calls.set_weekly_hours)
     start_session = _async_method(calls.start_session)
     sync_external_busy = _async_method(calls.sync_external_busy)
+    transfer_credits = _async_method(calls.transfer_credits)
     transfer_session = _async_method(calls.transfer_session)
 
 

@@ -260,6 +260,14 @@ class LotNotFound(BookingError):
     message = "Credit grant not found"
 
 
+class PackageNotFound(BookingError):
+    """No package that is sold has this id or price reference."""
+
+    code = "package_not_found"
+    http_status = 404
+    message = "Package not found"
+
+
 class InsufficientCredits(BookingError):
     """The client has no active, unexpired credit left, or fewer than are to be taken."""
 
@@ -395,6 +403,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         HoldNotFound,
         TimeOffNotFound,
         LotNotFound,
+        PackageNotFound,
         InsufficientCredits,
         BookingConflict,
         ClientConflict,

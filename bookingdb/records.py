@@ -312,7 +312,8 @@ class CreditEntry(Record):
         id: number of the entry; a later entry has a higher one.
         created_at: when it was written, in UTC.
         kind: ``grant``, ``debit``, ``refund``, ``goodwill`` (returned after the session), ``expiry``,
-            ``adjustment``, ``revocation``, ``reinstatement`` or ``direct`` (the balance was written by other means).
+            ``adjustment``, ``revocation``, ``reinstatement``, ``transfer`` or ``direct`` (the balance was written by
+            other means).
         amount: credits added to the lot (positive) or taken from it (negative).
         balance_after: credits in the lot after it.
         lot_id: the lot.
@@ -393,6 +394,50 @@ class ReinstatedGrant(Record):
     lot_id: UUID | None
     credits_reinstated: int
     credits_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TransferredCredits(Record):
+    """The outcome of passing credits on from one client to another.
+
+    Attributes:
+        lot_ids: the receiver's new lots, one for each lot that the credits came from, in spending order.
+        amount: how many credits were passed on.
+        from_balance: the giver's credits after it, in all lots.
+        to_balance: the receiver's credits after it, in all lots.
+    """
+
+    lot_ids: tuple[UUID, ...]
+    amount: int
+    from_balance: int
+    to_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Package(Record):
+    """A package that a practice sells.
+
+    Attributes:
+        id: the package's id.
+        name: its name; no other has the same in upper or lower case.
+        credits: how many credits it grants.
+        validity: how long they can be spent, such as ``"30 days"`` or ``"1 month"``; None: without end.
+        price_reference: the price at the payment provider, if any.
+        rollover_cap: how many unspent credits of a client's earlier lots a renewal keeps; None: it touches none.
+        category: of its lots, ``"paid"`` or ``"promotional"``.
+        priority: of its lots, 0 to 100; credits of a lower number are spent first.
+        is_active: whether it is sold.
+    """
+
+    id: UUID
+    name: str
+    credits: int
+    validity: str | None
+    price_reference: str | None
+    rollover_cap: int | None
+    category: str
+    priority: int
+    is_active: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

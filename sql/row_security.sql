@@ -71,6 +71,8 @@ alter table bookingdb.outbox enable row level security;
 
 alter table bookingdb.overlapping_sessions enable row level security;
 
+alter table bookingdb.packages enable row level security;
+
 alter table bookingdb.payments enable row level security;
 
 alter table bookingdb.policies enable row level security;
@@ -128,6 +130,9 @@ create policy _bookingdb_deny on bookingdb.outbox for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.overlapping_sessions for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.packages for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.payments for all to public

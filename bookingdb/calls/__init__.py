@@ -45,8 +45,13 @@ from bookingdb.calls.credits import (
     grant_credits,
     reinstate_grant,
     revoke_grant,
+    transfer_credits,
 )
 from bookingdb.calls.housekeeping import housekeeping
+from bookingdb.calls.packages import (
+    list_packages,
+    set_package,
+)
 from bookingdb.calls.people import (
     find_people,
     list_therapists,
@@ -127,6 +132,7 @@ __all__ = [
     "list_date_overrides",
     "list_holds",
     "list_opening_hours",
+    "list_packages",
     "list_refusals",
     "list_sessions",
     "list_slot_states",
@@ -150,10 +156,12 @@ __all__ = [
     "revoke_grant",
     "set_client_active",
     "set_date_override",
+    "set_package",
     "set_policy",
     "set_therapist_active",
     "set_weekly_hours",
     "start_session",
     "sync_external_busy",
+    "transfer_credits",
     "transfer_session",
 ]

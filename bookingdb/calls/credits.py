@@ -7,7 +7,15 @@ from uuid import UUID
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, many, one, scalar
 from bookingdb.errors import InvalidUserId
-from bookingdb.records import CreditEntry, CreditGrant, ExpiredCredits, ReinstatedGrant, RevokedGrant, StatementLine
+from bookingdb.records import (
+    CreditEntry,
+    CreditGrant,
+    ExpiredCredits,
+    ReinstatedGrant,
+    RevokedGrant,
+    StatementLine,
+    TransferredCredits,
+)
 
 
 def grant_credits(
@@ -190,6 +198,56 @@ def reinstate_grant(
         p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
         p_payment_reference=parameters.optional_text("p_payment_reference", payment_reference),
         p_reason=parameters.optional_text("p_reason", reason),
+    )
+
+
+def transfer_credits(
+    from_user_id: UUID | str,
+    to_user_id: UUID | str,
+    amount: int,
+    *,
+    reason: str,
+    lot_id: UUID | str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[TransferredCredits]:
+    """Pass credits of one client on to another; the ledgers of both keep the reason.
+
+    They stay what they were: same expiry, category, priority and package. When their payment is taken back, they
+    are revoked at the receiver, too.
+
+    Args:
+        from_user_id: the client who gives them.
+        to_user_id: the client who gets them.
+        amount: how many credits, 1 to 10000.
+        reason: why, 1 to 1000 characters.
+        lot_id: the lot to take them from; without it, they are taken in the order in which they would be spent.
+        idempotency_key: 1 to 255 characters; the same call with the same key passes nothing on again.
+
+    Returns:
+        The receiver's new lots, and what both can spend.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is known of the giver, or the receiver is no active client.
+        LotNotFound: the giver has no such lot.
+        InsufficientCredits: there are fewer credits than are to be passed on.
+        IdempotencyKeyReused: the key belongs to another request.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).transfer_credits(client, sister, 3, reason="a present")
+    """
+    return one(
+        "transfer_credits",
+        TransferredCredits,
+        p_from_user_id=parameters.id_(from_user_id, InvalidUserId),
+        p_to_user_id=parameters.id_(to_user_id, InvalidUserId),
+        p_amount=parameters.integer("p_amount", amount),
+        p_reason=parameters.text("p_reason", reason),
+        p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
+        p_idempotency_key=parameters.key(idempotency_key),
     )
 
 

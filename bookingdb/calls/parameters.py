@@ -34,6 +34,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGN
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _EVERY: Final = re.compile(r"[0-9]{1,3} (?:day|week|month|year)s?")
+_VALIDITY: Final = re.compile(r"[0-9]{1,5} (?:day|week|month|year)s?(?: [0-9]{1,5} (?:day|week|month|year)s?)*")
 
 # Postgres has no character 0, and UTF-8 no half of a surrogate pair (json.loads makes those).
 _UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
@@ -156,10 +157,19 @@ def optional_interval(parameter: str, value: timedelta | None) -> Argument:
 
 def every(value: timedelta | str) -> Argument:
     """Accept the time from one session of a series to the next: a timedelta or a text."""
+    return _days("p_every", value, _EVERY)
+
+
+def optional_validity(value: timedelta | str | None) -> Argument:
+    """Accept how long the credits of a package can be spent: a timedelta, a text, or None."""
+    return Argument("text::interval", None) if value is None else _days("p_validity", value, _VALIDITY)
+
+
+def _days(parameter: str, value: timedelta | str, form: re.Pattern[str]) -> Argument:
     if not isinstance(value, str):
-        return interval("p_every", value)
-    if not _EVERY.fullmatch(value):
-        raise invalid("p_every", "Give a timedelta of whole days, or a text such as '1 month'.")
+        return interval(parameter, value)
+    if not form.fullmatch(value):
+        raise invalid(parameter, "Give a timedelta of whole days, or a text such as '1 month'.")
     return Argument("text::interval", value)
 
 

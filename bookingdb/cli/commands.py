@@ -111,6 +111,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "sessions:no_show",
         "Say that the client did not come to SESSION (a UUID).",
     ),
+    "packages": (
+        "packages:packages_group",
+        "Say what the practice sells, and grant it.",
+    ),
     "people": (
         "people:find_people",
         "Find people by id, e-mail address, or a part of their name or address; the best match first.",

@@ -1,4 +1,4 @@
-"""The commands about credits: grant, adjust, revoke, reinstate, expire, balance, history, statement."""
+"""The commands about credits: grant, adjust, transfer, revoke, reinstate, expire, balance, history, statement."""
 
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -144,6 +144,33 @@ def adjust_credits(
     print_records([changed], as_json, single=True)
     if not changed.is_new:
         (remark if as_json else say)("This was adjusted before: nothing was changed.")
+
+
+@credits_group.command("transfer")
+@click.argument("user", type=PERSON)
+@click.argument("receiver", type=PERSON)
+@click.argument("amount", type=int)
+@click.option("--reason", required=True, metavar="TEXT", help="Why; the ledgers of both keep it.")
+@click.option("--lot", "lot_id", metavar="UUID", help="The lot to take them from; default: as a booking would.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key never transfers twice.")
+@database_url_option
+@json_option
+def transfer_credits(
+    user: str,
+    receiver: str,
+    amount: int,
+    reason: str,
+    lot_id: str | None,
+    idempotency_key: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Pass AMOUNT credits of USER on to RECEIVER (each a UUID or e-mail)."""
+    with open_database(database_url) as connection:
+        transferred = Bookings(connection).transfer_credits(
+            user, receiver, amount, reason=reason, lot_id=lot_id, idempotency_key=idempotency_key
+        )
+    print_records([transferred], as_json, single=True)
 
 
 @credits_group.command("revoke")

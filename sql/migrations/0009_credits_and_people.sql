@@ -172,6 +172,61 @@ drop function if exists bookingdb.revoke_grant(uuid, text, text);
 -- Transfers and packages
 -- ---------------------------------------------------------------------------------------------------------------------
 
+create type bookingdb.transferred_credits as (
+    lot_ids uuid [],
+    amount integer,
+    from_balance integer,
+    to_balance integer
+);
+
+-- What a practice sells: so many credits, for so long, at a price that the payment provider knows.
+create table bookingdb.packages (
+    id uuid not null default gen_random_uuid(),
+    name text not null,
+    credits integer not null,
+    validity interval,
+    price_reference text,
+    rollover_cap integer,
+    category text not null default 'paid',
+    priority integer not null default 50,
+    is_active boolean not null default true,
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp(),
+    constraint packages_pkey primary key (id),
+    constraint packages_price_reference_key unique (price_reference),
+    constraint packages_name_check check (name = btrim(name) and char_length(name) between 1 and 200),
+    constraint packages_credits_check check (credits between 1 and 10000),
+    constraint packages_validity_check check (validity between interval '1 day' and interval '100 years'),
+    constraint packages_price_reference_check check (char_length(price_reference) between 1 and 255),
+    constraint packages_rollover_cap_check check (rollover_cap between 0 and 10000),
+    constraint packages_category_check check (category in ('paid', 'promotional')),
+    constraint packages_priority_check check (priority between 0 and 100)
+);
+
+-- A name is one package's, in upper and lower case (set_package).
+create unique index packages_name_key on bookingdb.packages (lower(name));
+
+comment on table bookingdb.packages is
+'What a practice sells (set_package, grant_package). A lot that was granted keeps what the package said then.';
+comment on column bookingdb.packages.validity is
+'How long its credits can be spent, from the day of the grant to the end of a day; NULL: without end.';
+comment on column bookingdb.packages.price_reference is
+'The price at the payment provider, by which a payment handler names the package.';
+comment on column bookingdb.packages.rollover_cap is
+'How many unspent credits of the client''s earlier lots a renewal keeps, the rest expires; NULL: it touches none.';
+
+create type bookingdb.package as (
+    id uuid,
+    name text,
+    credits integer,
+    validity text,
+    price_reference text,
+    rollover_cap integer,
+    category text,
+    priority integer,
+    is_active boolean
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- People
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -308,6 +308,28 @@ def test_credits_are_corrected_revoked_and_expired(world: World) -> None:
     assert world.violations() == []
 
 
+def test_credits_are_passed_on(world: World) -> None:
+    giver, receiver = world.client(credits=3), world.client()
+    passed_on = answer(world.url, "credits", "transfer", giver, receiver, 2, "--reason", "a present")
+    assert (passed_on["amount"], passed_on["from_balance"], passed_on["to_balance"]) == (2, 1, 2)
+    assert answer(world.url, "credits", "history", receiver)[0]["kind"] == "transfer"
+    assert world.violations() == []
+
+
+def test_packages_are_set_and_listed(world: World) -> None:
+    package = answer(
+        world.url, "packages", "set", "Monthly", 4, "--validity", "1 month", "--price", "price_4", "--rollover-cap", 2
+    )
+    assert package == {
+        "id": package["id"], "name": "Monthly", "credits": 4, "validity": "1 month", "price_reference": "price_4",
+        "rollover_cap": 2, "category": "paid", "priority": 50, "is_active": True,
+    }  # fmt: skip
+    assert answer(world.url, "packages", "list") == [package]
+    answer(world.url, "packages", "set", "Four", 4, "--inactive", "--id", package["id"])
+    assert answer(world.url, "packages", "list") == []
+    assert [listed["name"] for listed in answer(world.url, "packages", "list", "--all")] == ["Four"]
+
+
 def test_a_policy_is_shown_set_and_set_back(world: World) -> None:
     therapist = str(world.therapist(None))
     for_therapist = ("--therapist", therapist)
@@ -415,6 +437,9 @@ def test_reschedule_without_a_time_is_wrong_usage() -> None:
         (["credits", "revoke", uuid4()], "lot_not_found"),
         (["credits", "revoke"], "invalid_parameter"),
         (["credits", "adjust", uuid4(), "-1", "--reason", "r"], "user_not_found"),
+        (["credits", "transfer", uuid4(), uuid4(), "1", "--reason", "r"], "user_not_found"),
+        (["packages", "set", "Ten", "10", "--id", uuid4()], "package_not_found"),
+        (["packages", "set", "Ten", "0"], "invalid_parameter"),
         (["policy", "show", "--therapist", uuid4()], "therapist_not_found"),
         (["policy", "set", "--time-zone", "Mars"], "invalid_time_zone"),
     ],

@@ -53,6 +53,8 @@ from bookingdb import (
     NotAllowed,
     OpeningPeriod,
     OutsideAvailability,
+    Package,
+    PackageNotFound,
     Policy,
     RejectedEvent,
     RevokedGrant,
@@ -65,6 +67,7 @@ from bookingdb import (
     TimeOffNotFound,
     TooFar,
     TooSoon,
+    TransferredCredits,
     UserNotFound,
     WeeklyWindow,
     book_session,
@@ -244,6 +247,26 @@ async def test_the_life_of_a_session_on_every_kind_of_connection(shared_world: W
     assert (completed.id, completed.status, completed.free_cancellation_until) == (over, "completed", None)
     assert (no_show.id, no_show.status) == (missed, "no_show")
     assert shared_world.violations() == []
+
+
+@pytest.mark.parametrize("kind", OURS + CALLERS)
+async def test_transfers_and_packages_on_every_kind_of_connection(shared_world: World, kind: str) -> None:
+    giver, receiver = shared_world.client(credits=4), shared_world.client()
+    name = f"Ten {giver}"
+
+    async with opened(shared_world, kind) as database:
+        bookings = database.bookings
+        passed_on = await result_of(bookings.transfer_credits(giver, receiver, 3, reason="a present"))
+        package = await result_of(bookings.set_package(name, 10, validity="1 month", rollover_cap=2))
+        weeks = await result_of(bookings.set_package(name.upper(), 9, validity=dt.timedelta(weeks=2)))
+        listed = await result_of(bookings.list_packages())
+
+    (lot_id,) = passed_on.lot_ids
+    assert isinstance(lot_id, UUID)
+    assert passed_on == TransferredCredits((lot_id,), 3, 1, 3)
+    assert package == Package(package.id, name, 10, "1 month", None, 2, "paid", 50, True)
+    assert (weeks.id, weeks.credits, weeks.validity, weeks.rollover_cap) == (package.id, 9, "14 days", None)
+    assert weeks in listed
 
 
 @pytest.mark.parametrize("kind", OURS + CALLERS)
@@ -1195,6 +1218,10 @@ def test_refusals_of_credits_and_policies_have_their_class(world: World) -> None
         bookings.revoke_grant(nothing)
     with pytest.raises(LotNotFound):
         bookings.revoke_grant(payment_reference="pi_0")
+    with pytest.raises(PackageNotFound):
+        bookings.set_package("Ten", 10, package_id=nothing)
+    with pytest.raises(InsufficientCredits):
+        bookings.transfer_credits(client, world.client(), 3, reason="r")
     with pytest.raises(InsufficientCredits) as poor:
         bookings.adjust_credits(client, -3, reason="r")
     assert poor.value.detail["credits_balance"] == 2

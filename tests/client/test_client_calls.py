@@ -273,6 +273,18 @@ def test_distances_between_the_sessions_of_a_series(value: str) -> None:
     assert calls.book_series(**BOOKING, occurrences=2, every=value).parameters["p_every"] == value
 
 
+@pytest.mark.parametrize(
+    "value", ["", "month", "1month", "-1 month", "1.5 days", "1 day\n", "1 hour", "1 year,1 day", 30]
+)
+def test_wrong_validity_of_a_package_is_refused(value: Any) -> None:
+    assert refusal(calls.set_package, validity=value).detail["parameter"] == "p_validity"
+
+
+@pytest.mark.parametrize("value", [None, "1 month", "1 year 6 months", "36500 days"])
+def test_validities_of_a_package(value: str | None) -> None:
+    assert calls.set_package("Ten", 10, validity=value).parameters["p_validity"] == value
+
+
 @given(value=st.timedeltas())
 def test_any_duration_of_time_is_exact(value: dt.timedelta) -> None:
     text = calls.hold_slot(**BOOKING, ttl=value).parameters["p_ttl"]

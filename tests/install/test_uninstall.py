@@ -22,7 +22,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
         "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.merged_people",
-        "bookingdb.texts"]  # fmt: skip
+        "bookingdb.texts", "bookingdb.packages"]  # fmt: skip
 
 
 @pytest.fixture
@@ -98,6 +98,7 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
     in_use.run(
         "insert into bookingdb.acknowledgements (finding_group, object, problem, reason) values ('a', 'b', 'c', 'd')"
     )
+    in_use.run("select set_package('Ten', 10)")
     in_use.run("insert into bookingdb.active_statuses values ('tentative')")
     in_use.run(
         "insert into bookingdb.refusals (user_id, function_name, code, actor, is_claim)"

@@ -54,6 +54,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.weekly_hours;
     delete from bookingdb.therapists_with_hours;
     delete from bookingdb.date_overrides;
+    delete from bookingdb.packages;
     delete from bookingdb.policies where therapist_id is not null;
     update bookingdb.policies set {", ".join(f"{setting.name} = {literal(setting.default)}" for setting in SETTINGS)};
 """

@@ -131,6 +131,7 @@ UNTOLD = """
                 when 'credits.granted' then 'grant' when 'credits.refunded' then 'refund'
                 when 'credits.expired' then 'expiry' when 'credits.adjusted' then 'adjustment'
                 when 'credits.revoked' then 'revocation' when 'credits.reinstated' then 'reinstatement'
+                when 'credits.transferred' then 'transfer'
             end,
             (o.payload ->> 'amount')::integer
         from bookingdb.outbox as o where o.event like 'credits.%' and o.payload ->> 'amount' <> '0'

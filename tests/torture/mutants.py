@@ -336,7 +336,8 @@ MUTANTS = (
         "test_key_goes_when_it_is_old_and_its_session_over",
     ),
     Mutant(
-        "the keys of credits that no payment guards", _function("keys_over"), "k.function_name <> 'grant_credits'",
+        "the keys of credits that no payment guards", _function("keys_over"),
+        "k.function_name not in ('grant_credits', 'grant_package')",
         "true", "test_key_of_credits_stays_unless_its_payment_guards_it",
     ),
     Mutant(

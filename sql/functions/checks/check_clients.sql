@@ -70,7 +70,9 @@ begin
         select i.function_name, i.user_id, i.result_id, s.id as session_id
         from bookingdb.idempotency_keys as i
         inner join public.sessions as s on s.id = i.result_id
-        where i.function_name not in ('grant_credits', 'adjust_credits', 'hold_slot', 'book_series')
+        where i.function_name not in (
+                'grant_credits', 'grant_package', 'adjust_credits', 'transfer_credits', 'hold_slot', 'book_series'
+            )
             and i.user_id is distinct from s.user_id
             and i.user_id <> s.id
         union all
@@ -89,7 +91,7 @@ begin
     )
     from bookingdb.idempotency_keys as i
     inner join public.user_credits as c on c.id = i.result_id
-    where i.function_name in ('grant_credits', 'adjust_credits')
+    where i.function_name in ('grant_credits', 'grant_package', 'adjust_credits', 'transfer_credits')
         and i.user_id <> c.user_id
         and not exists (select from bookingdb.ledger as l where l.lot_id = i.result_id and l.user_id = i.user_id);
 end;

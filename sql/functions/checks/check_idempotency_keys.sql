@@ -19,7 +19,9 @@ begin
     from (
         select i.function_name, i.user_id, i.result_id
         from bookingdb.idempotency_keys as i
-        where i.function_name not in ('grant_credits', 'adjust_credits', 'hold_slot', 'book_series')
+        where i.function_name not in (
+                'grant_credits', 'grant_package', 'adjust_credits', 'transfer_credits', 'hold_slot', 'book_series'
+            )
             and not exists (select from public.sessions as s where s.id = i.result_id)
             and not exists (
                 select from public.booking_audit_log as a
@@ -37,7 +39,7 @@ begin
         union all
         select i.function_name, i.user_id, i.result_id
         from bookingdb.idempotency_keys as i
-        where i.function_name in ('grant_credits', 'adjust_credits')
+        where i.function_name in ('grant_credits', 'grant_package', 'adjust_credits', 'transfer_credits')
             and not exists (select from public.user_credits as c where c.id = i.result_id)
             and not exists (
                 select from bookingdb.ledger as l

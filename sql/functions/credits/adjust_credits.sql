@@ -21,7 +21,6 @@ declare
     v_part integer;
     v_lot public.user_credits;
     v_lot_id uuid;
-    v_status text;
     v_grant bookingdb.credit_grant;
     v_lock_timeout text;
 begin
@@ -35,9 +34,7 @@ begin
             'parameter', 'p_amount', 'minimum', -10000, 'maximum', 10000
         ));
     end if;
-    perform bookingdb.require_length('p_reason', coalesce(p_reason, ''), 1, 1000);
-    -- A reason of white space only counts as missing.
-    perform bookingdb.require_length('p_reason', btrim(p_reason, e' \t\r\n'), 1, 1000);
+    perform bookingdb.require_credit_reason(p_reason);
     perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     perform bookingdb.lock_people(array[p_user_id]);
@@ -49,12 +46,7 @@ begin
 
     if v_lot_id is null then
         perform bookingdb.require_credit_account(p_user_id);
-        if p_lot_id is not null and not exists (
-            select from public.user_credits as c
-            where c.id = p_lot_id and c.user_id = p_user_id and c.user_type = 'user'
-        ) then
-            perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
-        end if;
+        perform bookingdb.require_own_lot(p_user_id, p_lot_id);
 
         if p_amount > 0 and p_lot_id is null then
             v_lot_id := gen_random_uuid();
@@ -112,22 +104,7 @@ begin
                     perform bookingdb.raise_error('busy');
             end;
             if v_left <> 0 then
-                -- An expired or revoked lot cannot be adjusted, whatever its balance.
-                select case when c.status in ('active', 'used') then 'expired' else c.status end
-                into v_status
-                from public.user_credits as c
-                where c.id = p_lot_id
-                    and (c.status not in ('active', 'used') or c.expires_at <= clock_timestamp());
-                if found then
-                    perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-                        'parameter', 'p_lot_id', 'lot_id', p_lot_id, 'status', v_status
-                    ));
-                end if;
-                -- The balance before this call: the error undoes what was taken above.
-                perform bookingdb.raise_error('insufficient_credits', jsonb_build_object(
-                    'credits_balance', bookingdb.credits_balance(p_user_id)::bigint + v_left - p_amount,
-                    'lot_id', p_lot_id
-                ));
+                perform bookingdb.refuse_missing_credits(p_user_id, p_lot_id, v_left - p_amount);
             end if;
         end if;
     end if;
@@ -146,4 +123,4 @@ end;
 $function$;
 
 comment on function bookingdb.adjust_credits(uuid, integer, text, uuid, text) is
-'Adds p_amount credits (-10000 to 10000, not 0) to a client''s lot (without p_lot_id to a new one) or, when it is negative, takes them away (without p_lot_id in spending order). The ledger keeps p_reason (1 to 1000 characters). For trusted callers. Raises: invalid_user_id, invalid_parameter, lot_not_found, busy, insufficient_credits.';
+'Adds p_amount credits (-10000 to 10000, not 0) to a client''s lot (without p_lot_id to a new one) or, when it is negative, takes them away (without p_lot_id in spending order). The ledger keeps p_reason (1 to 1000 characters). For trusted callers. Raises: invalid_user_id, invalid_parameter, busy.';

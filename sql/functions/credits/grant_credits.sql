@@ -33,16 +33,7 @@ begin
     end if;
     perform bookingdb.require_length('p_payment_reference', p_payment_reference, 1, 255);
     perform bookingdb.require_idempotency_key(p_idempotency_key);
-    if p_category is null or p_category not in ('paid', 'promotional') then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_category', 'allowed', jsonb_build_array('paid', 'promotional')
-        ));
-    end if;
-    if p_priority is null or p_priority not between 0 and 100 then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_priority', 'minimum', 0, 'maximum', 100
-        ));
-    end if;
+    perform bookingdb.require_category_and_priority(p_category, p_priority);
     if p_expires_on is not null then
         v_expires_at := bookingdb.end_of_date('p_expires_on', p_expires_on);
         if p_expires_at is not null then

@@ -38,6 +38,8 @@ begin
         ('hold_not_found', 'PT404', 'Hold not found', 'No hold has this id.'),
         ('time_off_not_found', 'PT404', 'Time off not found', 'No time off has this id.'),
         ('lot_not_found', 'PT404', 'Credit grant not found', 'No grant of credits has this id or payment reference.'),
+        ('package_not_found', 'PT404', 'Package not found',
+            'No package that is sold has this id or price reference.'),
         ('insufficient_credits', 'PT402', 'Insufficient credits: purchase credits first',
             'Purchase credits, then try again.'),
         ('booking_conflict', 'PT409', 'Booking conflict: time slot unavailable', 'Choose another time.'),

@@ -14,9 +14,9 @@ begin
     where k.created_at < p_before
         -- A repeated payment would grant again: such a key stays as long as the ledger, unless the payment's reference
         -- guards the lot, too. (offset 0 makes each of these a look-up for one key.)
-        and k.function_name <> 'adjust_credits'
+        and k.function_name not in ('adjust_credits', 'transfer_credits')
         and (
-            k.function_name <> 'grant_credits'
+            k.function_name not in ('grant_credits', 'grant_package')
             or exists (
                 select from public.user_credits as c
                 where c.id = k.result_id and c.payment_reference is not null

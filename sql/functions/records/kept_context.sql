@@ -18,6 +18,7 @@ begin
             ('hold_id', 'id'),
             ('detail_hold_id', 'id'),
             ('lot_id', 'id'),
+            ('package_id', 'id'),
             ('time_off_id', 'id'),
             ('series_id', 'id'),
             ('start_time', 'timestamp'),

@@ -160,6 +160,10 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
         "p_end_time": "11:00",
         "p_email": "me@example.com",
         "p_amount": "1",
+        "p_from_user_id": str(client),
+        "p_to_user_id": str(world.client()),
+        "p_name": "Ten",
+        "p_credits": "10",
         "p_active": "true",
     }
     arguments["p_people"] = f"{{{arguments['p_user_id']}}}"

@@ -34,6 +34,7 @@ class Desk:
     client: UUID
     therapist: UUID
     other: UUID
+    receiver: UUID
 
     def session(self, hour: int) -> UUID:
         """Return a session in the state in which the function takes it."""
@@ -70,6 +71,9 @@ class Desk:
             "book_series": {**slot, "occurrences": 3, "every": "30 days"},
             "hold_slot": slot,
             "adjust_credits": {"user_id": self.client, "amount": 3, "reason": "why"},
+            "transfer_credits": {
+                "from_user_id": self.client, "to_user_id": self.receiver, "amount": 3, "reason": "why",
+            },
             "grant_credits": {"user_id": self.client, "amount": 3, "expires_at": "2100-02-01 00:00+00"},
         }
         if self.function in requests:
@@ -102,6 +106,9 @@ class Desk:
             ],
             "hold_slot": [*slot, {"ttl": "5 minutes"}],
             "adjust_credits": [{"amount": 2}, {"reason": "why not"}, {"lot_id": self.lot()}],
+            "transfer_credits": [
+                {"amount": 2}, {"reason": "why not"}, {"lot_id": self.lot()}, {"to_user_id": self.world.client()},
+            ],
             "grant_credits": [
                 {"amount": 4}, {"category": "promotional"}, {"priority": 49}, {"expires_at": "2100-02-02 00:00+00"},
                 {"payment_reference": "payment"}, {"expires_at": None, "expires_on": dt.date(2100, 1, 31)},
@@ -140,14 +147,14 @@ class Desk:
 FUNCTIONS = [
     "create_session_with_credit_deduction", "book_session_with_override", "record_session", "book_series", "hold_slot",
     "book_hold",
-    *OF_SESSIONS, "adjust_credits", "grant_credits",
+    *OF_SESSIONS, "adjust_credits", "transfer_credits", "grant_credits",
 ]  # fmt: skip
 
 
 @pytest.fixture(params=FUNCTIONS)
 def desk(clean_world: World, request: pytest.FixtureRequest) -> Desk:
     world = clean_world
-    return Desk(world, request.param, world.client(credits=20), world.therapist(), world.therapist())
+    return Desk(world, request.param, world.client(credits=20), world.therapist(), world.therapist(), world.client())
 
 
 def test_every_function_with_a_key_is_here(clean_world: World) -> None:
@@ -201,7 +208,7 @@ def test_another_key_is_another_request(desk: Desk) -> None:
         request = {**request, **other, **({"session_time": "15:00"} if "session_time" in request else {})}
     answer = desk.ask(request, "another key")
     assert answer
-    assert desk.world.scalar("select count(distinct result_id) from bookingdb.idempotency_keys") == 2
+    assert desk.world.scalar("select count(distinct (result_id, result)) from bookingdb.idempotency_keys") == 2
 
 
 def test_a_default_that_is_said_is_no_other_request(clean_world: World) -> None:
@@ -216,7 +223,7 @@ def test_a_default_that_is_said_is_no_other_request(clean_world: World) -> None:
 )
 def test_a_key_whose_session_is_gone_says_so(clean_world: World, function: str) -> None:
     world = clean_world
-    desk = Desk(world, function, world.client(credits=5), world.therapist(), world.therapist())
+    desk = Desk(world, function, world.client(credits=5), world.therapist(), world.therapist(), world.client())
     request = desk.request()
     desk.ask(request)
     world.run("delete from sessions")
@@ -264,7 +271,7 @@ def test_a_replayed_move_does_not_move_the_session_back(clean_world: World) -> N
 
 def test_a_replayed_series_shows_its_sessions_where_they_are(clean_world: World) -> None:
     world = clean_world
-    desk = Desk(world, "book_series", world.client(credits=5), world.therapist(), world.therapist())
+    desk = Desk(world, "book_series", world.client(credits=5), world.therapist(), world.therapist(), world.client())
     request = desk.request()
     first = desk.ask(request)
     moved = call(
@@ -278,7 +285,7 @@ def test_a_replayed_series_shows_its_sessions_where_they_are(clean_world: World)
 
 def test_a_replayed_hold_does_not_come_back(clean_world: World) -> None:
     world = clean_world
-    desk = Desk(world, "hold_slot", world.client(), world.therapist(), world.therapist())
+    desk = Desk(world, "hold_slot", world.client(), world.therapist(), world.therapist(), world.client())
     request = desk.request()
     first = desk.ask(request)
     call(world.connection, "hold_slot", **{**request, "session_time": "15:00"})
@@ -290,7 +297,7 @@ def test_a_replayed_hold_does_not_come_back(clean_world: World) -> None:
 
 def test_a_hold_is_booked_once_by_whatever_key(clean_world: World) -> None:
     world = clean_world
-    desk = Desk(world, "book_hold", world.client(credits=2), world.therapist(), world.therapist())
+    desk = Desk(world, "book_hold", world.client(credits=2), world.therapist(), world.therapist(), world.client())
     request = desk.request()
     first = desk.ask(request)
     with nothing_written(world), refused("hold_expired") as refusal:

@@ -58,6 +58,7 @@ def scene(clean_world: World) -> dict[str, Any]:
         CLIENT: client, THERAPIST: therapist, SESSION: session, "begun": begun, "missed": missed,
         "colleague": world.therapist(), "asked for": asked_for, "lot": lot, "hold": hold, "time off": time_off,
         "other's lot": other_lot(world),
+        "receiver": world.client(),
     }  # fmt: skip
 
 
@@ -220,6 +221,31 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             code("lot_not_found", lot_id="other's lot", amount=-1),
         ],
     ),
+    "transfer_credits": (
+        {"from_user_id": CLIENT, "to_user_id": "receiver", "amount": 1, "reason": "r"},
+        [
+            code("invalid_user_id", from_user_id=None), code("invalid_user_id", to_user_id=None),
+            code("user_not_found", from_user_id=NOBODY), code("user_not_found", to_user_id=NOBODY),
+            code("user_not_found", to_user_id=THERAPIST), invalid("to_user_id", to_user_id=CLIENT),
+            *each("amount", None, 0, -1, 10_001), *each("reason", None, "", " \n\t", "r" * 1001), *KEYS,
+            code("lot_not_found", lot_id=NOBODY), code("lot_not_found", lot_id="other's lot"),
+            code("insufficient_credits", amount=10_000),
+        ],
+    ),
+    "set_package": (
+        {"name": "Ten", "credits": 10},
+        [
+            *each("name", None, "", " \n", "n" * 201), *each("credits", None, 0, -1, 10_001),
+            *each(
+                "validity", "0 days", "12 hours", "1 day 1 hour", "24 hours", "-1 day", "1 month -1 day", "101 years",
+                "1 year 1 microsecond",
+            ),
+            *each("price_reference", "", "p" * 256), *each("rollover_cap", -1, 10_001),
+            *each("category", None, "gift", "Paid"), *each("priority", None, -1, 101), *each("active", None),
+            code("package_not_found", package_id=NOBODY),
+        ],
+    ),
+    "list_packages": ({}, each("include_inactive", None)),
     "revoke_grant": (
         {"payment_reference": "payment"},
         [

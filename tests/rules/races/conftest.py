@@ -30,6 +30,7 @@ def scene(world: World) -> dict[str, Any]:
     return {
         "client": client,
         "therapist": therapist,
+        "receiver": world.client(credits=1),
         "lot": lot_id,
         "session": world.book(client, therapist, "08:00")["id"],
         "begun": begun,

@@ -56,6 +56,10 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
         ),
         "grant_credits": calling("grant_credits", user_id=client, amount=1),
         "adjust_credits": calling("adjust_credits", user_id=client, amount=-1, reason="a mistake"),
+        "transfer_credits": calling(
+            "transfer_credits", from_user_id=client, to_user_id=scene["receiver"], amount=1, reason="a present"
+        ),
+        "set_package": calling("set_package", name="Ten", credits=10),
         "revoke_grant": calling("revoke_grant", lot_id=scene["lot"]),
         "set_policy": setting(therapist, cancellation_window="2 hours"),
         "expire_credits": calling("expire_credits"),
@@ -77,7 +81,7 @@ BOOKINGS = [
     "book_series",
     "set_policy",
 ]
-CREDITS = ["grant_credits", "adjust_credits", "revoke_grant"]
+CREDITS = ["grant_credits", "adjust_credits", "transfer_credits", "revoke_grant"]
 # What is held, and who has to wait for it.
 HELD = {
     "the client": ("select lock_for_booking(array[%(client)s]::uuid[])", [
@@ -88,9 +92,10 @@ HELD = {
     "the sessions": ("select from sessions for update", SESSIONS),
     "the lots": ("select from user_credits for update", [
         "cancel_session", "cancel_series", "reopen_session", "approve_session", "book_hold", "book_series",
-        "adjust_credits", "revoke_grant",
+        "adjust_credits", "transfer_credits", "revoke_grant",
     ]),
     "the people's rows": ("select from users for no key update", []),
+    "the packages": ("lock table bookingdb.packages in share mode", ["set_package"]),
     "the policies": ("update bookingdb.policies set time_zone = time_zone", BOOKINGS),
 }  # fmt: skip
 
@@ -114,6 +119,9 @@ def test_new_lot_waits_for_the_clients_row(world: World, scene: dict[str, Any]) 
     calls = {
         "a grant": calling("grant_credits", user_id=scene["client"], amount=1),
         "an adjustment": calling("adjust_credits", user_id=scene["client"], amount=1, reason="a mistake"),
+        "a transfer": calling(
+            "transfer_credits", from_user_id=scene["receiver"], to_user_id=scene["client"], amount=1, reason="a present"
+        ),
         "a grace lot": calling("cancel_session", session_id=scene["session"]),
     }
     with holding(world) as holder, session_of(world) as connection:
