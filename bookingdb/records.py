@@ -441,6 +441,23 @@ class Package(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MergedClient(Record):
+    """The client to whom passed on what another one had.
+
+    Attributes:
+        user_id: the client.
+        sessions: how many sessions passed on.
+        credits: how many credits passed on.
+        credits_balance: the credits they can spend now.
+    """
+
+    user_id: UUID
+    sessions: int
+    credits: int
+    credits_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ExpiredCredits(Record):
     """The credits that were posted to the ledger as expired.
 

@@ -53,8 +53,11 @@ from bookingdb.calls.packages import (
     set_package,
 )
 from bookingdb.calls.people import (
+    change_email,
+    change_login,
     find_people,
     list_therapists,
+    merge_clients,
     register_client,
     register_therapist,
     set_client_active,
@@ -108,6 +111,8 @@ __all__ = [
     "book_session_with_override",
     "cancel_series",
     "cancel_session",
+    "change_email",
+    "change_login",
     "check_booking_conflict",
     "complete_session",
     "confirm_session",
@@ -140,6 +145,7 @@ __all__ = [
     "list_time_off",
     "lock_for_booking",
     "mark_no_show",
+    "merge_clients",
     "next_available_slot",
     "realign_sessions",
     "record_refusal",

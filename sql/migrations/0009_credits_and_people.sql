@@ -252,6 +252,14 @@ comment on table bookingdb.merged_people is
 -- Who a person was before (export and erasure).
 create index merged_people_into_user_id_idx on bookingdb.merged_people (into_user_id);
 
+-- What passed on to a client by merge_clients and change_login, and what they can spend now.
+create type bookingdb.merged_client as (
+    user_id uuid,
+    sessions integer,
+    credits integer,
+    credits_balance integer
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- A therapist who is also a client
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -82,6 +82,9 @@ CALLS = {
         Allowed.TRUSTED,
     ),
     "transfer_session": Call("%(session)s, %(colleague)s, 'ill', null, null", Allowed.TRUSTED),
+    "change_email": Call("%(client)s, 'somebody@example.org'", Allowed.TRUSTED),
+    "change_login": Call("%(client)s, gen_random_uuid()", Allowed.TRUSTED),
+    "merge_clients": Call("%(client)s, %(receiver)s, 'a reason'", Allowed.TRUSTED),
     "record_session": Call(
         "%(client)s, %(therapist)s, current_date - 3, '20:00', 60, 'video', '', 'A title', null, 'completed', null",
         Allowed.TRUSTED,

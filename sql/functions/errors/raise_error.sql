@@ -63,7 +63,7 @@ begin
     where e.code = p_code;
 
     -- The others are spared the call.
-    if p_code in ('insufficient_credits', 'idempotency_key_reused', 'invalid_transition') then
+    if p_code in ('insufficient_credits', 'idempotency_key_reused', 'invalid_parameter', 'invalid_transition') then
         v_hint := coalesce(bookingdb.choose_hint(p_code, p_context), v_hint);
     end if;
     raise exception using
