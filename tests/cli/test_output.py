@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 import pytest
@@ -135,7 +136,10 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("no-show",): [(begun[1],)],
         ("packages", "list"): [(), ("--all",)],
         ("packages", "set"): [(POISON, 10, "--price", POISON), ("Ten", 10, "--validity", POISON)],
-        ("people",): [(client,), (POISON,), ("client",)],
+        ("people", "find"): [(client,), (POISON,), ("client",)],
+        ("people", "change-email"): [(world.client(), "poison3@example.com"), (world.client(), "--none")],
+        ("people", "change-login"): [(world.client(), uuid4())],
+        ("people", "merge"): [(world.client(credits=2), world.client(), "--reason", POISON)],
         ("policy", "set"): [("--time-zone", POISON), ("--refund-grace", "40d")],
         ("policy", "show"): [()],
         ("record",): [(*people, "--date", TOMORROW - dt.timedelta(days=9), "--time", "10:00", *texts)],

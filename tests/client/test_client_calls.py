@@ -131,6 +131,7 @@ def test_ids(value: Any) -> None:
     with pytest.raises(InvalidParameter):
         calls.lock_for_booking([SOMEBODY, value])
     errors = {"user_id": InvalidUserId, "therapist_id": InvalidTherapistId, "session_id": InvalidSessionId}
+    errors |= dict.fromkeys(("new_user_id", "from_user_id", "into_user_id"), InvalidUserId)
     errors["exclude_session_id"] = InvalidSessionId
     for parameter, error in errors.items():
         for builder in builders_with(parameter):

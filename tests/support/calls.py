@@ -186,7 +186,7 @@ def a_refusal() -> BookingError:
 # A value that will do in Python, for each parameter that has no default, by its name.
 VALUES: dict[str, Any] = {
     **dict.fromkeys(("user_id", "therapist_id", "session_id", "hold_id", "time_off_id"), SOMEBODY),
-    **dict.fromkeys(("from_user_id", "to_user_id"), SOMEBODY),
+    **dict.fromkeys(("new_user_id", "from_user_id", "into_user_id", "to_user_id"), SOMEBODY),
     "active": True,
     "amount": 1,
     "credits": 10,
