@@ -268,7 +268,15 @@ def test_every_id_is_whole_at_80_columns(
             assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{0,4}|-[0-9a-f]{4}-[0-9a-f]{0,4}\b", rest), (command, shown)
             if command[0] in ("people", "session", "sessions", "holds", "therapists", "find", "time-off"):
                 assert max(map(len, shown.splitlines()), default=0) <= 80, (command, shown)
-    assert {("sessions",), ("session",), ("holds",), ("people", "find"), ("therapists",), ("book",), ("find",)} <= with_ids
+    assert {
+        ("sessions",),
+        ("session",),
+        ("holds",),
+        ("people", "find"),
+        ("therapists",),
+        ("book",),
+        ("find",),
+    } <= with_ids
     assert {("credits", "statement"), ("book-series",), ("time-off", "list")} <= with_tables
 
 

@@ -136,7 +136,6 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
     arguments = {
         "p_user_id": str(client),
         "p_new_user_id": str(uuid4()),
-        "p_from_user_id": str(world.client()),
         "p_into_user_id": str(world.client()),
         "p_therapist_id": str(therapist),
         "p_session_id": str(world.book(client, therapist, "18:00")["id"]),
