@@ -39,12 +39,16 @@ from bookingdb.calls.call import Call
 from bookingdb.calls.credits import (
     adjust_credits,
     expire_credits,
+    extend_lot,
+    freeze_lot,
     get_credit_balance,
     get_credit_history,
     get_credit_statement,
     grant_credits,
+    list_lots,
     reinstate_grant,
     revoke_grant,
+    thaw_lot,
     transfer_credits,
 )
 from bookingdb.calls.housekeeping import housekeeping
@@ -118,8 +122,10 @@ __all__ = [
     "confirm_session",
     "expire_credits",
     "explain_session",
+    "extend_lot",
     "find_available_therapists",
     "find_people",
+    "freeze_lot",
     "get_credit_balance",
     "get_credit_history",
     "get_credit_statement",
@@ -136,6 +142,7 @@ __all__ = [
     "list_calendar_changes",
     "list_date_overrides",
     "list_holds",
+    "list_lots",
     "list_opening_hours",
     "list_packages",
     "list_refusals",
@@ -168,6 +175,7 @@ __all__ = [
     "set_weekly_hours",
     "start_session",
     "sync_external_busy",
+    "thaw_lot",
     "transfer_credits",
     "transfer_session",
 ]

@@ -168,6 +168,53 @@ drop function if exists bookingdb.revoke_grant(uuid, text, text);
 -- The time of a lot
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Of a return that nobody could spend. Of all other entries it is null, and takes no room.
+alter table bookingdb.ledger add column is_forfeited boolean;
+
+comment on column bookingdb.ledger.is_forfeited is
+'True for a return that expired or was revoked in the same call (refund, goodwill): nothing came back.';
+
+alter type bookingdb.session_charge add attribute is_refunded boolean;
+
+alter table bookingdb.policies
+add column credits_valid_on text,
+add constraint policies_credits_valid_on_check check (credits_valid_on in ('booking', 'session'));
+
+update bookingdb.policies set credits_valid_on = 'booking' where therapist_id is null;
+
+alter table bookingdb.policies
+add constraint policies_default_has_credits_valid_on check (
+    therapist_id is not null or credits_valid_on is not null
+);
+
+alter type bookingdb.effective_policy add attribute credits_valid_on text;
+
+-- Their result has a column more, and so they are made anew.
+drop function if exists public.get_policy(uuid);
+drop function if exists public.set_policy(jsonb, uuid);
+
+-- They have a parameter more. Calls in flight find the new functions by the old arguments.
+drop function if exists bookingdb.take_credit(uuid, uuid, integer, boolean);
+drop function if exists bookingdb.lock_next_lot(uuid, uuid, boolean);
+drop function if exists bookingdb.require_move_allowed(public.sessions, bookingdb.effective_policy);
+
+create type bookingdb.lot as (
+    lot_id uuid,
+    user_id uuid,
+    state text,
+    lot_balance integer,
+    credits_purchased integer,
+    credits_owed integer,
+    category text,
+    priority integer,
+    expires_at timestamptz,
+    frozen_at timestamptz,
+    payment_reference text,
+    package_id uuid,
+    grace_for_lot_id uuid,
+    created_at timestamptz
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Transfers and packages
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
     off = rows(world.connection, "add_time_off", therapist_id=therapist, start=dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
                end=dt.datetime(2031, 1, 2, tzinfo=dt.UTC), reason=POISON)[0]["id"]  # fmt: skip
     lot = call(world.connection, "grant_credits", user_id=client, amount=1, payment_reference=POISON)["lot_id"]
+    ending = call(world.connection, "grant_credits", user_id=client, amount=1, expires_on="2980-01-01")["lot_id"]
     request = world.scalar(
         "insert into sessions (user_id, therapist_id, start_time, end_time, status, title)"
         " values (%s, %s, %s, %s, 'pending_approval', %s) returning id",
@@ -110,6 +111,10 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("credits", "adjust"): [(client, 1, "--reason", POISON)],
         ("credits", "balance"): [(client,)],
         ("credits", "expire"): [()],
+        ("credits", "extend"): [(ending, "--expires", "2990-01-01", "--reason", POISON)],
+        ("credits", "freeze"): [(lot, "--reason", POISON)],
+        ("credits", "lots"): [(client, "--all")],
+        ("credits", "thaw"): [(lot, "--reason", POISON)],
         ("credits", "grant"): [(client, 1, "--payment-reference", POISON + "2")],
         ("credits", "history"): [(client,)],
         ("credits", "revoke"): [(lot, "--reason", POISON)],

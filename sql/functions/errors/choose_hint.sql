@@ -7,6 +7,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return case
+        when p_code = 'insufficient_credits' and p_context ->> 'reason' = 'end_too_early' then
+            'Choose an earlier start, or purchase credits that are still valid then.'
         when p_code = 'insufficient_credits' and p_context ? 'lot_id' then
             case
                 when p_context ->> 'lot_id' is null then 'Take no more credits than the client has.'
