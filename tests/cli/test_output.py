@@ -117,6 +117,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("credits", "thaw"): [(lot, "--reason", POISON)],
         ("credits", "grant"): [(client, 1, "--payment-reference", POISON + "2")],
         ("credits", "history"): [(client,)],
+        ("credits", "reinstate"): [(lot, "--reason", POISON)],
         ("credits", "revoke"): [(lot, "--reason", POISON)],
         ("credits", "statement"): [(client, "--from", "2000-01-01T00:00Z", "--to", "2900-01-01T00:00Z")],
         ("credits", "transfer"): [(client, world.client(), 1, "--reason", POISON)],
