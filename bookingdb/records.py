@@ -566,6 +566,23 @@ class Refusal(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ErasedPerson(Record):
+    """Somebody whose name, addresses and words are gone.
+
+    Attributes:
+        person_id: the person, under the id they have now.
+        kept: the kinds of data that were kept: ``identity``, ``payments``, ``records``.
+        erased_at: when the last erasure went on record, in UTC.
+        left_over: columns of the application's own that may hold words; it erases those itself.
+    """
+
+    person_id: UUID
+    kept: tuple[str, ...]
+    erased_at: datetime
+    left_over: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionStep(Record):
     """A step of the story of a session.
 

@@ -55,6 +55,8 @@ alter table bookingdb.calendar enable row level security;
 
 alter table bookingdb.date_overrides enable row level security;
 
+alter table bookingdb.erasures enable row level security;
+
 alter table bookingdb.history enable row level security;
 
 alter table bookingdb.former_therapists enable row level security;
@@ -106,6 +108,9 @@ create policy _bookingdb_deny on bookingdb.calendar for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.date_overrides for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.erasures for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.former_therapists for all to public

@@ -114,6 +114,13 @@ for each row execute function bookingdb.refuse_change();
 create trigger _bookingdb_append_only after delete or update on public.booking_audit_log
 for each row execute function bookingdb.refuse_change();
 
+create trigger _bookingdb_append_only after delete or update on bookingdb.erasures
+for each row execute function bookingdb.refuse_change();
+
+-- An erasure on record is done, whoever wrote it down.
+create trigger _bookingdb_erase after insert on bookingdb.erasures
+for each row execute function bookingdb.person_erased();
+
 create trigger _bookingdb_append_only after delete or update on bookingdb.texts
 for each row execute function bookingdb.refuse_change();
 
@@ -170,6 +177,9 @@ create trigger _bookingdb_no_truncate before truncate on public.booking_audit_lo
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.merged_people
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.erasures
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.texts

@@ -1,11 +1,13 @@
 """Registering and finding clients and therapists."""
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, many, nothing, one, scalar
+from bookingdb.calls.call import Call, json_object, many, nothing, one, scalar
 from bookingdb.errors import InvalidTherapistId, InvalidUserId
-from bookingdb.records import ListedTherapist, MergedClient, Person
+from bookingdb.records import ErasedPerson, ListedTherapist, MergedClient, Person
 
 
 def register_client(email: str, *, full_name: str | None = None, user_id: UUID | str | None = None) -> Call[UUID]:
@@ -241,6 +243,57 @@ def merge_clients(
         p_from_user_id=parameters.id_(from_user_id, InvalidUserId),
         p_into_user_id=parameters.id_(into_user_id, InvalidUserId),
         p_reason=parameters.optional_text("p_reason", reason),
+    )
+
+
+def export_person(user_id: UUID | str) -> Call[dict[str, Any]]:
+    """Return everything that is held of a person, a list of rows for each table that has some.
+
+    Args:
+        user_id: the person.
+
+    Returns:
+        The rows by table; ``ids`` are the ids that they had, ``people`` is who they are.
+
+    Raises:
+        InvalidUserId: the request makes no sense.
+        UserNotFound: nothing is held of anybody with this id.
+        NotAuthenticated, NotAllowed: the caller may not act for this person.
+        BookingFailed: see there.
+
+    Example::
+
+        Path("ada.json").write_text(json.dumps(Bookings(db).export_person(client)))
+    """
+    return json_object("export_person", p_user_id=parameters.id_(user_id, InvalidUserId))
+
+
+def erase_person(user_id: UUID | str, *, keep: Iterable[str] = ()) -> Call[ErasedPerson]:
+    """Take the name, the addresses and the words of a person from every table, and deactivate them.
+
+    Args:
+        user_id: the person, client or therapist.
+        keep: what the law makes you keep: ``identity``, ``payments``, ``records``. A later call can keep less.
+
+    Returns:
+        The person, what was kept, and columns of the application's own that are left to it.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is held of anybody with this id.
+        PersonInUse: they have sessions to come, or a hold.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).erase_person(client, keep=["payments"])
+    """
+    return one(
+        "erase_person",
+        ErasedPerson,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_keep=parameters.texts("p_keep", keep),
     )
 
 

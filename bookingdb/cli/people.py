@@ -120,6 +120,32 @@ def merge_clients(from_user: str, into_user: str, reason: str | None, database_u
     print_records([merged], as_json, single=True)
 
 
+@people_group.command("export")
+@click.argument("user", type=PERSON)
+@database_url_option
+def export_person(user: str, database_url: str | None) -> None:
+    """Print everything that is held of USER (UUID or e-mail), as JSON."""
+    with open_database(database_url) as connection:
+        held = Bookings(connection).export_person(user)
+    print_json(held)
+
+
+@people_group.command("erase")
+@click.argument("user", type=PERSON)
+@click.option(
+    "--keep",
+    multiple=True,
+    type=click.Choice(["identity", "payments", "records"]),
+    help="What the law makes you keep; as often as needed.",
+)
+@database_options
+def erase_person(user: str, keep: tuple[str, ...], database_url: str | None, as_json: bool) -> None:
+    """Take name, addresses and words of USER (UUID or e-mail) from every table, and deactivate them."""
+    with open_database(database_url) as connection:
+        erased = Bookings(connection).erase_person(user, keep=keep)
+    print_records([erased], as_json, single=True)
+
+
 @click.group()
 def activate() -> None:
     """Let clients book again, and therapists be booked."""

@@ -336,3 +336,35 @@ comment on column bookingdb.texts.actor is 'The person who wrote the words, wher
 create index texts_session_id_idx on bookingdb.texts (session_id);
 -- The words of a person (erase_person).
 create index texts_user_id_idx on bookingdb.texts (user_id);
+
+create table bookingdb.erasures (
+    id bigint generated always as identity,
+    person_id uuid not null,
+    kept text[] not null default '{}',
+    actor text not null,
+    created_at timestamptz not null default clock_timestamp(),
+    constraint erasures_pkey primary key (id),
+    constraint erasures_kept_check check (kept <@ array['identity', 'payments', 'records'])
+);
+
+comment on table bookingdb.erasures is
+'Append-only: whose words and addresses were erased, when, by whom, and which kinds of them were kept. A row erases when it is written.';
+
+-- Every change of append-only rows asks for it (keeps_evidence).
+create index erasures_person_id_idx on bookingdb.erasures (person_id);
+
+-- What is held of people, a row a column (personal_data).
+create type bookingdb.personal_column as (
+    table_name text,
+    condition text,
+    column_name text,
+    kind text,
+    erasure text
+);
+
+create type bookingdb.erased_person as (
+    person_id uuid,
+    kept text [],
+    erased_at timestamptz,
+    left_over text []
+);

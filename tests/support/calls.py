@@ -79,6 +79,8 @@ CALLS = {
     "expire_credits": Call("", Allowed.TRUSTED),
     "housekeeping": Call("10, false", Allowed.TRUSTED),
     "get_credit_statement": Call("%(client)s, '2000-01-01', '2100-01-01'", Allowed.CLIENT),
+    "export_person": Call("%(client)s", Allowed.CLIENT),
+    "erase_person": Call("%(leaver)s, '{payments}'", Allowed.TRUSTED),
     "get_policy": Call("%(therapist)s", Allowed.ANYBODY),
     "set_policy": Call("""'{"refund_grace": "60 days"}', %(therapist)s""", Allowed.TRUSTED),
     "book_session_with_override": Call(
@@ -136,6 +138,7 @@ def make_scene(world: World) -> dict[str, Any]:
         "therapist": therapist,
         "colleague": world.therapist(),
         "receiver": world.client(),
+        "leaver": world.client(credits=1),
         "lot": lot_id,
         "ending": world.scalar(
             "select lot_id from grant_credits(%s, 1, p_expires_on => current_date + 30, p_priority => 100)", client
