@@ -5,6 +5,7 @@ import click
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
 from bookingdb.cli.options import PERSON, Command, database_options, database_url_option, json_option
+from bookingdb.cli.output import print_json
 
 
 @click.group()

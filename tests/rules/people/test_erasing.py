@@ -15,6 +15,7 @@ from tests.support.life import call, require_sound, rows
 from tests.support.refusals import refused
 from tests.support.words import WORDS, dump, found, live
 
+
 def erase(world: World, person: UUID, *kept: str) -> Any:
     return call(world.connection, "erase_person", user_id=person, keep=list(kept))
 
