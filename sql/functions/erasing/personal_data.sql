@@ -120,6 +120,7 @@ begin
         ('bookingdb.therapists_with_hours', 't.therapist_id = any ($1)', null, 'hours', 'deleted'),
         ('bookingdb.policies', 't.therapist_id = any ($1)', 'time_zone', 'hours', 'deleted'),
         ('bookingdb.policies', null, 'slot_anchor', 'none', 'a word of ours'),
+        ('bookingdb.policies', null, 'credits_valid_on', 'none', 'a word of ours'),
         ('bookingdb.former_therapists', 't.therapist_id = any ($1)', null, 'hours', 'deleted'),
         ('bookingdb.holds', 't.user_id = any ($1) or t.therapist_id = any ($1)', null, 'none', 'times'),
         ('bookingdb.holds', null, 'time_zone', 'none', 'an IANA name'),
