@@ -293,9 +293,9 @@ def test_other_peoples_changes_cost_no_retry(world: World, level: str) -> None:
 
 
 def test_booking_in_read_committed_leaves_no_mark(world: World) -> None:
-    therapist, client = world.therapist(), world.client(credits=1)
+    therapist = world.therapist()
     marks = world.run("select * from bookingdb.rule_changes")
 
-    world.book(client, therapist)
+    world.book(world.client(credits=1), therapist)
 
     assert world.run("select * from bookingdb.rule_changes") == marks
