@@ -328,6 +328,14 @@ class GrantRevoked(BookingError):
     message = "Payment was revoked"
 
 
+class PersonInUse(BookingError):
+    """Somebody who is to be erased still has sessions to come, or a hold."""
+
+    code = "person_in_use"
+    http_status = 409
+    message = "Person still has sessions to come"
+
+
 class InvalidTransition(BookingError):
     """The session's status (or that it has begun, or not begun yet) does not allow what was asked."""
 
@@ -411,6 +419,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         ClientLimit,
         PersonInactive,
         GrantRevoked,
+        PersonInUse,
         InvalidTransition,
         RescheduleRefused,
         HoldExpired,

@@ -20,8 +20,8 @@ class Policy(Record):
         maximum_duration_minutes: A session lasts at most this long. Range: 15 to 180 minutes.
         cancellation_window: A client who cancels within this time before the start does not get the credit back. Range:
             0 to 365 days.
-        refund_grace: A credit that is returned after its lot has expired can be spent for this long. Range: 1 day to
-            3650 days.
+        refund_grace: A credit that is returned after its lot has expired can be spent for this long, once; 0: not at
+            all. Range: 0 to 3650 days.
         hold_lifetime: A hold lasts this long, unless the call gives another time. Range: 10 seconds to 1 hour.
         buffer_before_minutes: A therapist has no other session this long before a session; the buffer after that one
             adds to it. Range: 0 to 720 minutes.
@@ -53,6 +53,8 @@ class Policy(Record):
         approval_lifetime: A session that waits for approval longer than this lapses. Range: 1 minute to 3650 days.
         slot_anchor: The grid of listed slots begins with each window of the hours, or at the therapist's midnight.
             Range: window or midnight.
+        credits_valid_on: Credits must be valid when they are taken or, with session, at the session's start, too.
+            Range: booking or session.
     """
 
     therapist_id: UUID | None
@@ -80,6 +82,7 @@ class Policy(Record):
     maximum_client_sessions_per_week: int
     approval_lifetime: timedelta
     slot_anchor: Literal["window", "midnight"]
+    credits_valid_on: Literal["booking", "session"]
 
 
 class PolicySettings(TypedDict, total=False):
@@ -109,6 +112,7 @@ class PolicySettings(TypedDict, total=False):
     maximum_client_sessions_per_week: int | None
     approval_lifetime: timedelta | None
     slot_anchor: Literal["window", "midnight"] | None
+    credits_valid_on: Literal["booking", "session"] | None
 
 
 # In a new installation.
@@ -137,6 +141,7 @@ DEFAULTS: Final[PolicySettings] = {
     "maximum_client_sessions_per_week": 1000,
     "approval_lifetime": timedelta(days=3650),
     "slot_anchor": "window",
+    "credits_valid_on": "booking",
 }
 
 SETTINGS: Final = (
@@ -175,9 +180,9 @@ SETTINGS: Final = (
     Setting(
         "refund_grace",
         "interval",
-        sentence="A credit that is returned after its lot has expired can be spent for this long.",
+        sentence="A credit that is returned after its lot has expired can be spent for this long, once; 0: not at all.",
         default="30 days",
-        minimum="1 day",
+        minimum="0",
         maximum="3650 days",
     ),
     Setting(
@@ -336,5 +341,12 @@ SETTINGS: Final = (
         sentence="The grid of listed slots begins with each window of the hours, or at the therapist's midnight.",
         default="window",
         choices=("window", "midnight"),
+    ),
+    Setting(
+        "credits_valid_on",
+        "choice",
+        sentence="Credits must be valid when they are taken or, with session, at the session's start, too.",
+        default="booking",
+        choices=("booking", "session"),
     ),
 )

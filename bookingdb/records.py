@@ -169,7 +169,7 @@ class ChangedSession(Session):
         credits_balance: the client's credits after it; None where the therapist asks, whom they do not concern.
         free_cancellation_until: until this instant, in UTC, the client's own cancellation returns the credit;
             None in a session that was not booked by bookingdb.
-        refunded: whether its credit was returned.
+        refunded: whether its credit was returned, and could be spent again.
     """
 
     credits_balance: int | None
@@ -312,9 +312,9 @@ class CreditEntry(Record):
         id: number of the entry; a later entry has a higher one.
         created_at: when it was written, in UTC.
         kind: ``grant``, ``debit``, ``refund``, ``goodwill`` (returned after the session), ``expiry``,
-            ``adjustment``, ``revocation``, ``reinstatement``, ``transfer`` or ``direct`` (the balance was written by
-            other means).
-        amount: credits added to the lot (positive) or taken from it (negative).
+            ``adjustment``, ``revocation``, ``reinstatement``, ``transfer``, ``extension`` (the lot expires later; what
+            had expired came back), ``freeze``, ``thaw`` or ``direct`` (the balance was written by other means).
+        amount: credits added to the lot (positive) or taken from it (negative); 0 where only its time changed.
         balance_after: credits in the lot after it.
         lot_id: the lot.
         session_id: the session it paid for or gave back, if any.
@@ -329,6 +329,43 @@ class CreditEntry(Record):
     lot_id: UUID
     session_id: UUID | None
     actor: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lot(Record):
+    """One purchase, gift or return of credits, and what is left of it.
+
+    Attributes:
+        lot_id: the lot.
+        user_id: the client.
+        state: ``active``, ``used`` (nothing is left), ``frozen``, ``expired`` or ``revoked``.
+        lot_balance: credits left in it. Those of an expired lot cannot be spent; the ledger posts them later.
+        credits_purchased: credits that were granted with it.
+        credits_owed: credits of a refunded part of the payment that had been spent: so many are revoked on return.
+        category: ``paid`` or ``promotional``.
+        priority: 0 to 100; lots of a lower number are spent first.
+        expires_at: the instant from which it cannot be spent, in UTC; None: never.
+        frozen_at: since when it is frozen, in UTC; None where it is not.
+        payment_reference: the payment it was bought with, if any.
+        package_id: the package that was granted, if any.
+        grace_for_lot_id: of a return to a lot that had expired: that lot.
+        created_at: when it was made, in UTC.
+    """
+
+    lot_id: UUID
+    user_id: UUID
+    state: str
+    lot_balance: int
+    credits_purchased: int
+    credits_owed: int
+    category: str
+    priority: int
+    expires_at: datetime | None
+    frozen_at: datetime | None
+    payment_reference: str | None
+    package_id: UUID | None
+    grace_for_lot_id: UUID | None
+    created_at: datetime
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -441,6 +478,23 @@ class Package(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MergedClient(Record):
+    """The client to whom passed on what another one had.
+
+    Attributes:
+        user_id: the client.
+        sessions: how many sessions passed on.
+        credits: how many credits passed on.
+        credits_balance: the credits they can spend now.
+    """
+
+    user_id: UUID
+    sessions: int
+    credits: int
+    credits_balance: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ExpiredCredits(Record):
     """The credits that were posted to the ledger as expired.
 
@@ -509,6 +563,23 @@ class Refusal(Record):
     context: dict[str, Any]
     actor: str
     is_claim: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ErasedPerson(Record):
+    """Somebody whose name, addresses and words are gone.
+
+    Attributes:
+        person_id: the person, under the id they have now.
+        kept: the kinds of data that were kept: ``identity``, ``payments``, ``records``.
+        erased_at: when the last erasure went on record, in UTC.
+        left_over: columns of the application's own that may hold words; it erases those itself.
+    """
+
+    person_id: UUID
+    kept: tuple[str, ...]
+    erased_at: datetime
+    left_over: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

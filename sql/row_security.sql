@@ -55,6 +55,8 @@ alter table bookingdb.calendar enable row level security;
 
 alter table bookingdb.date_overrides enable row level security;
 
+alter table bookingdb.erasures enable row level security;
+
 alter table bookingdb.history enable row level security;
 
 alter table bookingdb.former_therapists enable row level security;
@@ -85,8 +87,6 @@ alter table bookingdb.rule_changes enable row level security;
 
 alter table bookingdb.texts enable row level security;
 
-alter table bookingdb.therapist_clients enable row level security;
-
 alter table bookingdb.therapists_with_hours enable row level security;
 
 alter table bookingdb.time_zone_rules enable row level security;
@@ -108,6 +108,9 @@ create policy _bookingdb_deny on bookingdb.calendar for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.date_overrides for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.erasures for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.former_therapists for all to public
@@ -153,9 +156,6 @@ create policy _bookingdb_deny on bookingdb.rule_changes for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.texts for all to public
-using (false) with check (false);
-
-create policy _bookingdb_deny on bookingdb.therapist_clients for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.therapists_with_hours for all to public

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,17 @@ def nothing(function: str, *, needs_transaction: bool = False, **arguments: Argu
     """Return the call of a function without a result."""
     statement = f"select {_invocation(function, arguments)}"
     return Call(statement, values(arguments), lambda _: None, needs_transaction)
+
+
+def json_object(function: str, **arguments: Argument) -> Call[dict[str, Any]]:
+    """Return the call of a function whose result is a JSON object."""
+
+    def read(rows: Rows) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(rows[0][0])
+        return found
+
+    # Drivers read jsonb in their own ways, and asyncpg reads none.
+    return Call(f"select {_invocation(function, arguments)}::text", values(arguments), read)
 
 
 def one(function: str, model: type[R], **arguments: Argument) -> Call[R]:

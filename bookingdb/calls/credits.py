@@ -11,6 +11,7 @@ from bookingdb.records import (
     CreditEntry,
     CreditGrant,
     ExpiredCredits,
+    Lot,
     ReinstatedGrant,
     RevokedGrant,
     StatementLine,
@@ -248,6 +249,131 @@ def transfer_credits(
         p_reason=parameters.text("p_reason", reason),
         p_lot_id=parameters.optional_other_id("p_lot_id", lot_id),
         p_idempotency_key=parameters.key(idempotency_key),
+    )
+
+
+def extend_lot(
+    lot_id: UUID | str,
+    expires_at: datetime | None = None,
+    expires_on: date | str | None = None,
+    *,
+    reason: str,
+) -> Call[Lot]:
+    """Let a lot expire later. Credits that expired in it come back.
+
+    Args:
+        lot_id: the lot.
+        expires_at: the instant from which it cannot be spent any more, a datetime with a time zone, or
+        expires_on: the last day on which it can be spent, a date or ``"YYYY-MM-DD"``, in the zone of the default
+            policy. Either must be later than now, and than the end that the lot has.
+        reason: why, 1 to 1000 characters; the ledger keeps it.
+
+    Returns:
+        The lot as it is now.
+
+    Raises:
+        InvalidDate, InvalidParameter: the request makes no sense, or the lot never expires or was revoked.
+        LotNotFound: there is no such lot.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        lot = Bookings(db).extend_lot(lot_id, expires_on="2031-03-31", reason="ill for two months")
+        print(lot.lot_balance, lot.expires_at)
+    """
+    return one(
+        "extend_lot",
+        Lot,
+        p_lot_id=parameters.other_id("p_lot_id", lot_id),
+        p_expires_at=parameters.optional_instant("p_expires_at", expires_at),
+        p_expires_on=parameters.optional_date(expires_on),
+        p_reason=parameters.text("p_reason", reason),
+    )
+
+
+def freeze_lot(lot_id: UUID | str, *, reason: str) -> Call[Lot]:
+    """Freeze a lot: its credits cannot be spent, and do not expire, until it is thawed. Repeating it is harmless.
+
+    Args:
+        lot_id: the lot.
+        reason: why, 1 to 1000 characters; the ledger keeps it.
+
+    Returns:
+        The lot as it is now.
+
+    Raises:
+        InvalidParameter: the request makes no sense, or the lot has expired or was revoked.
+        LotNotFound: there is no such lot.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        print(Bookings(db).freeze_lot(lot_id, reason="parental leave").frozen_at)
+    """
+    return one(
+        "freeze_lot",
+        Lot,
+        p_lot_id=parameters.other_id("p_lot_id", lot_id),
+        p_reason=parameters.text("p_reason", reason),
+    )
+
+
+def thaw_lot(lot_id: UUID | str, *, reason: str) -> Call[Lot]:
+    """Thaw a frozen lot: it expires later by the time for which it was frozen. Repeating it is harmless.
+
+    Args:
+        lot_id: the lot.
+        reason: why, 1 to 1000 characters; the ledger keeps it.
+
+    Returns:
+        The lot as it is now.
+
+    Raises:
+        InvalidParameter: the request makes no sense.
+        LotNotFound: there is no such lot.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        print(Bookings(db).thaw_lot(lot_id, reason="back again").expires_at)
+    """
+    return one(
+        "thaw_lot",
+        Lot,
+        p_lot_id=parameters.other_id("p_lot_id", lot_id),
+        p_reason=parameters.text("p_reason", reason),
+    )
+
+
+def list_lots(user_id: UUID | str, *, include_empty: bool = False) -> Call[list[Lot]]:
+    """List a client's lots in the order in which they are spent.
+
+    Args:
+        user_id: the client.
+        include_empty: also those in which nothing is left to spend: used, expired and revoked ones.
+
+    Returns:
+        The lots that have credits to spend, frozen ones too; or all.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is known of this user.
+        NotAuthenticated, NotAllowed: the caller may not ask for this client.
+        BookingFailed: see there.
+
+    Example::
+
+        for lot in Bookings(db).list_lots(client):
+            print(lot.lot_balance, lot.state, lot.expires_at)
+    """
+    return many(
+        "list_lots",
+        Lot,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_include_empty=parameters.boolean("p_include_empty", include_empty),
     )
 
 

@@ -267,9 +267,12 @@ def optional_text(parameter: str, value: str | None) -> Argument:
 
 def optional_texts(parameter: str, values: Iterable[str] | None) -> Argument:
     """Any number of texts that Postgres can keep, or None."""
-    if values is None:
-        return Argument("text[]", None)
-    if isinstance(values, str):
+    return Argument("text[]", None) if values is None else texts(parameter, values)
+
+
+def texts(parameter: str, values: Iterable[str]) -> Argument:
+    """Any number of texts that Postgres can keep."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
         raise invalid(parameter, "Give a list of texts.")
     return Argument("text[]", [text(parameter, value).value for value in values])
 

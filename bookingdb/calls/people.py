@@ -1,11 +1,13 @@
 """Registering and finding clients and therapists."""
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from bookingdb.calls import parameters
-from bookingdb.calls.call import Call, many, nothing, scalar
+from bookingdb.calls.call import Call, json_object, many, nothing, one, scalar
 from bookingdb.errors import InvalidTherapistId, InvalidUserId
-from bookingdb.records import ListedTherapist, Person
+from bookingdb.records import ErasedPerson, ListedTherapist, MergedClient, Person
 
 
 def register_client(email: str, *, full_name: str | None = None, user_id: UUID | str | None = None) -> Call[UUID]:
@@ -152,6 +154,146 @@ def set_client_active(user_id: UUID | str, active: bool) -> Call[None]:
         "set_client_active",
         p_user_id=parameters.id_(user_id, InvalidUserId),
         p_active=parameters.boolean("p_active", active),
+    )
+
+
+def change_email(user_id: UUID | str, email: str | None) -> Call[None]:
+    """Give a person another e-mail address, or none, which frees it for somebody else.
+
+    Args:
+        user_id: the person.
+        email: the address; None for none.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense, or somebody else has the address.
+        UserNotFound: there is no such person.
+        NotAuthenticated, NotAllowed: the caller may not give this person this address.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).change_email(client, "ada@example.org")
+    """
+    return nothing(
+        "change_email",
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_email=parameters.optional_text("p_email", email),
+    )
+
+
+def change_login(user_id: UUID | str, new_user_id: UUID | str) -> Call[MergedClient]:
+    """Let a client log in with another id: everything passes on to it, name and e-mail address too.
+
+    Args:
+        user_id: the client.
+        new_user_id: the id they log in with from now on; made if nobody has it.
+
+    Returns:
+        The client, and what passed on.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: there is no such client.
+        PersonInactive: the client is active, and who has the new id is not.
+        ClientConflict: both have a session at the same time.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).change_login(client, "0b8f9c52-9c1e-4d55-8f0a-2f8f6f0e7a10")
+    """
+    return one(
+        "change_login",
+        MergedClient,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_new_user_id=parameters.id_(new_user_id, InvalidUserId),
+    )
+
+
+def merge_clients(
+    from_user_id: UUID | str, into_user_id: UUID | str, *, reason: str | None = None
+) -> Call[MergedClient]:
+    """Make two clients one: sessions and credits of the first pass on to the second; the first is deactivated.
+
+    Args:
+        from_user_id: the client who is no client any more.
+        into_user_id: the client who stays.
+        reason: why; the ledger keeps it.
+
+    Returns:
+        The client who stays, and what passed on.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: one of them is not there.
+        PersonInactive: the first is active, and the second is not.
+        ClientConflict: both have a session at the same time.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        other = Bookings(db).register_client("a.lovelace@example.com")
+        print(Bookings(db).merge_clients(other, client, reason="registered twice").credits_balance)
+    """
+    return one(
+        "merge_clients",
+        MergedClient,
+        p_from_user_id=parameters.id_(from_user_id, InvalidUserId),
+        p_into_user_id=parameters.id_(into_user_id, InvalidUserId),
+        p_reason=parameters.optional_text("p_reason", reason),
+    )
+
+
+def export_person(user_id: UUID | str) -> Call[dict[str, Any]]:
+    """Return everything that is held of a person, a list of rows for each table that has some.
+
+    Args:
+        user_id: the person.
+
+    Returns:
+        The rows by table; ``ids`` are the ids that they had, ``people`` is who they are.
+
+    Raises:
+        InvalidUserId: the request makes no sense.
+        UserNotFound: nothing is held of anybody with this id.
+        NotAuthenticated, NotAllowed: the caller may not act for this person.
+        BookingFailed: see there.
+
+    Example::
+
+        Path("ada.json").write_text(json.dumps(Bookings(db).export_person(client)))
+    """
+    return json_object("export_person", p_user_id=parameters.id_(user_id, InvalidUserId))
+
+
+def erase_person(user_id: UUID | str, *, keep: Iterable[str] = ()) -> Call[ErasedPerson]:
+    """Take the name, the addresses and the words of a person from every table, and deactivate them.
+
+    Args:
+        user_id: the person, client or therapist.
+        keep: what the law makes you keep: ``identity``, ``payments``, ``records``. A later call can keep less.
+
+    Returns:
+        The person, what was kept, and columns of the application's own that are left to it.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense.
+        UserNotFound: nothing is held of anybody with this id.
+        PersonInUse: they have sessions to come, or a hold.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).erase_person(client, keep=["payments"])
+    """
+    return one(
+        "erase_person",
+        ErasedPerson,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_keep=parameters.texts("p_keep", keep),
     )
 
 

@@ -116,8 +116,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Say what the practice sells, and grant it.",
     ),
     "people": (
-        "people:find_people",
-        "Find people by id, e-mail address, or a part of their name or address; the best match first.",
+        "people:people_group",
+        "Find people (`people SEARCH`), change their address or login, and make two clients one.",
     ),
     "policy": (
         "policy:policy",

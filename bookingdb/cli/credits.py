@@ -1,4 +1,4 @@
-"""The commands about credits: grant, adjust, transfer, revoke, reinstate, expire, balance, history, statement."""
+"""The commands about credits: how they are granted, corrected, and given more time, and what became of them."""
 
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -219,6 +219,76 @@ def reinstate_grant(
     with open_database(database_url) as connection:
         given = Bookings(connection).reinstate_grant(lot, payment_reference=payment_reference, reason=reason)
     print_records([given], as_json, single=True)
+
+
+@credits_group.command("lots")
+@click.argument("user", type=PERSON)
+@click.option("--all", "include_empty", is_flag=True, help="Also those with nothing left to spend.")
+@database_url_option
+@json_option
+def list_lots(user: str, include_empty: bool, database_url: str | None, as_json: bool) -> None:
+    """List the lots of USER (UUID or e-mail) that have credits, in the order in which they are spent."""
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        lots = bookings.list_lots(user, include_empty=include_empty)
+        time_zone = bookings.get_policy().time_zone
+    print_records(lots, as_json, time_zone=time_zone)
+
+
+_reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why; the ledger keeps it.")
+
+
+@credits_group.command("extend")
+@click.argument("lot", metavar="LOT")
+@click.option(
+    "--expires",
+    required=True,
+    type=MOMENT,
+    help="The last day on which it can be spent, e.g. 2030-12-31, or the instant at which it ends.",
+)
+@_reason_option
+@database_url_option
+@json_option
+def extend_lot(lot: str, expires: date, reason: str, database_url: str | None, as_json: bool) -> None:
+    """Let LOT (a UUID) expire later; what had expired in it comes back."""
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        extended = bookings.extend_lot(
+            lot,
+            expires if isinstance(expires, datetime) else None,
+            None if isinstance(expires, datetime) else expires,
+            reason=reason,
+        )
+        time_zone = bookings.get_policy().time_zone
+    print_records([extended], as_json, single=True, time_zone=time_zone)
+
+
+@credits_group.command("freeze")
+@click.argument("lot", metavar="LOT")
+@_reason_option
+@database_url_option
+@json_option
+def freeze_lot(lot: str, reason: str, database_url: str | None, as_json: bool) -> None:
+    """Freeze LOT (a UUID): until it is thawed, it cannot be spent and does not expire."""
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        frozen = bookings.freeze_lot(lot, reason=reason)
+        time_zone = bookings.get_policy().time_zone
+    print_records([frozen], as_json, single=True, time_zone=time_zone)
+
+
+@credits_group.command("thaw")
+@click.argument("lot", metavar="LOT")
+@_reason_option
+@database_url_option
+@json_option
+def thaw_lot(lot: str, reason: str, database_url: str | None, as_json: bool) -> None:
+    """Thaw LOT (a UUID): it expires later by the time for which it was frozen."""
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        thawed = bookings.thaw_lot(lot, reason=reason)
+        time_zone = bookings.get_policy().time_zone
+    print_records([thawed], as_json, single=True, time_zone=time_zone)
 
 
 @credits_group.command("expire")

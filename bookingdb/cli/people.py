@@ -1,10 +1,11 @@
-"""The commands about people: people, therapists, register, activate, deactivate."""
+"""The commands about people: people and its parts, therapists, register, activate, deactivate."""
 
 import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records, print_value
 from bookingdb.cli.options import PERSON, Command, database_options, database_url_option, json_option
+from bookingdb.cli.output import print_json
 
 
 @click.group()
@@ -57,7 +58,22 @@ def register_therapist(
     print_value("id", therapist, as_json)
 
 
-@click.command("people")
+class People(click.Group):
+    """A group whose first word is what to look for, unless it is one of its commands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take what is no command, nor a call for help, for the arguments of `people find`."""
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["find", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("people", cls=People)
+def people_group() -> None:
+    """Find people (`people SEARCH`), change their address or login, and make two clients one."""
+
+
+@people_group.command("find")
 @click.argument("search")
 @click.option("--limit", type=int, default=20, show_default=True, help="How many at most.")
 @database_options
@@ -66,6 +82,69 @@ def find_people(search: str, limit: int, database_url: str | None, as_json: bool
     with open_database(database_url) as connection:
         people = Bookings(connection).find_people(search, limit=limit)
     print_records(people, as_json)
+
+
+@people_group.command("change-email")
+@click.argument("user", type=PERSON)
+@click.argument("email", required=False)
+@click.option("--none", "no_address", is_flag=True, help="No address: it is free for somebody else.")
+@database_options
+def change_email(user: str, email: str | None, no_address: bool, database_url: str | None, as_json: bool) -> None:
+    """Give USER (UUID or e-mail) the address EMAIL, or none. Prints the id."""
+    if (email is None) is not no_address:
+        raise click.UsageError("Give either EMAIL or --none.")
+    with open_database(database_url) as connection:
+        Bookings(connection).change_email(user, email)
+    print_value("changed", user, as_json)
+
+
+@people_group.command("change-login")
+@click.argument("user", type=PERSON)
+@click.argument("new_user_id", metavar="UUID")
+@database_options
+def change_login(user: str, new_user_id: str, database_url: str | None, as_json: bool) -> None:
+    """Let USER (a client: UUID or e-mail) log in with the id UUID; everything passes on to it."""
+    with open_database(database_url) as connection:
+        merged = Bookings(connection).change_login(user, new_user_id)
+    print_records([merged], as_json, single=True)
+
+
+@people_group.command("merge")
+@click.argument("from_user", metavar="FROM", type=PERSON)
+@click.argument("into_user", metavar="INTO", type=PERSON)
+@click.option("--reason", metavar="TEXT", help="Why; the ledger keeps it.")
+@database_options
+def merge_clients(from_user: str, into_user: str, reason: str | None, database_url: str | None, as_json: bool) -> None:
+    """Make the clients FROM and INTO (UUID or e-mail) one: what FROM has passes on to INTO, and FROM is deactivated."""
+    with open_database(database_url) as connection:
+        merged = Bookings(connection).merge_clients(from_user, into_user, reason=reason)
+    print_records([merged], as_json, single=True)
+
+
+@people_group.command("export")
+@click.argument("user", type=PERSON)
+@database_url_option
+def export_person(user: str, database_url: str | None) -> None:
+    """Print everything that is held of USER (UUID or e-mail), as JSON."""
+    with open_database(database_url) as connection:
+        held = Bookings(connection).export_person(user)
+    print_json(held)
+
+
+@people_group.command("erase")
+@click.argument("user", type=PERSON)
+@click.option(
+    "--keep",
+    multiple=True,
+    type=click.Choice(["identity", "payments", "records"]),
+    help="What the law makes you keep; as often as needed.",
+)
+@database_options
+def erase_person(user: str, keep: tuple[str, ...], database_url: str | None, as_json: bool) -> None:
+    """Take name, addresses and words of USER (UUID or e-mail) from every table, and deactivate them."""
+    with open_database(database_url) as connection:
+        erased = Bookings(connection).erase_person(user, keep=keep)
+    print_records([erased], as_json, single=True)
 
 
 @click.group()

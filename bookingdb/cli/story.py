@@ -238,7 +238,8 @@ def _charge(step: SessionStep, *, by_itself: bool = False) -> str:
     payment = f" (payment {_quoted(details['payment_reference'])})" if details.get("payment_reference") else ""
     by = _who(step) if by_itself else "It"
     movement = _MOVEMENT.get(step.what, f"entered, as {step.what},")
-    return f"{by} {movement} {credits_} {way} lot {details['lot_id']}{payment}{_because(details.get('reason'))}"
+    over = ", which was over: nothing can be spent" if details.get("is_forfeited") else ""
+    return f"{by} {movement} {credits_} {way} lot {details['lot_id']}{payment}{over}{_because(details.get('reason'))}"
 
 
 def _hold(step: SessionStep, zone: ZoneInfo | None) -> str:

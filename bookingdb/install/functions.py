@@ -18,8 +18,9 @@ from pathlib import PurePosixPath
 
 # The rooms of sql/functions, from the bottom up: a function calls its own room and those before it.
 ROOMS = (
-    "errors", "parameters", "access", "locks", "time", "idempotency", "people", "policy", "availability", "credits",
-    "calendar", "booking", "sessions", "finding", "records", "adoption", "checks", "housekeeping",
+    "errors", "parameters", "evidence", "access", "locks", "time", "idempotency", "people", "policy", "availability",
+    "credits", "calendar", "booking", "sessions", "merging", "finding", "records", "adoption", "erasing", "checks",
+    "housekeeping",
     "outgoing",
 )  # fmt: skip
 

@@ -168,6 +168,53 @@ drop function if exists bookingdb.revoke_grant(uuid, text, text);
 -- The time of a lot
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Of a return that nobody could spend. Of all other entries it is null, and takes no room.
+alter table bookingdb.ledger add column is_forfeited boolean;
+
+comment on column bookingdb.ledger.is_forfeited is
+'True for a return that expired or was revoked in the same call (refund, goodwill): nothing came back.';
+
+alter type bookingdb.session_charge add attribute is_refunded boolean;
+
+alter table bookingdb.policies
+add column credits_valid_on text,
+add constraint policies_credits_valid_on_check check (credits_valid_on in ('booking', 'session'));
+
+update bookingdb.policies set credits_valid_on = 'booking' where therapist_id is null;
+
+alter table bookingdb.policies
+add constraint policies_default_has_credits_valid_on check (
+    therapist_id is not null or credits_valid_on is not null
+);
+
+alter type bookingdb.effective_policy add attribute credits_valid_on text;
+
+-- Their result has a column more, and so they are made anew.
+drop function if exists public.get_policy(uuid);
+drop function if exists public.set_policy(jsonb, uuid);
+
+-- They have a parameter more. Calls in flight find the new functions by the old arguments.
+drop function if exists bookingdb.take_credit(uuid, uuid, integer, boolean);
+drop function if exists bookingdb.lock_next_lot(uuid, uuid, boolean);
+drop function if exists bookingdb.require_move_allowed(public.sessions, bookingdb.effective_policy);
+
+create type bookingdb.lot as (
+    lot_id uuid,
+    user_id uuid,
+    state text,
+    lot_balance integer,
+    credits_purchased integer,
+    credits_owed integer,
+    category text,
+    priority integer,
+    expires_at timestamptz,
+    frozen_at timestamptz,
+    payment_reference text,
+    package_id uuid,
+    grace_for_lot_id uuid,
+    created_at timestamptz
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Transfers and packages
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -252,33 +299,17 @@ comment on table bookingdb.merged_people is
 -- Who a person was before (export and erasure).
 create index merged_people_into_user_id_idx on bookingdb.merged_people (into_user_id);
 
+-- What passed on to a client by merge_clients and change_login, and what they can spend now.
+create type bookingdb.merged_client as (
+    user_id uuid,
+    sessions integer,
+    credits integer,
+    credits_balance integer
+);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- A therapist who is also a client
 -- ---------------------------------------------------------------------------------------------------------------------
-
--- The therapists who book as clients, too (register_client). No foreign key: an adapter says where therapists are.
-create table bookingdb.therapist_clients (
-    therapist_id uuid not null,
-    is_active boolean not null default true,
-    created_at timestamptz not null default now(),
-    constraint therapist_clients_pkey primary key (therapist_id)
-);
-
-comment on table bookingdb.therapist_clients is
-'The therapists who are clients as well, and whether they can book.';
-
--- The time of one person is one. A session of a therapist who is its client has a second row in the calendar, which
--- keeps the time in that therapist's own calendar: the constraint on a therapist's time arbitrates.
-alter table bookingdb.calendar
-add column mirror_of uuid,
-add column mirror_ids uuid[];
-
-comment on column bookingdb.calendar.mirror_of is
-'Of a row that keeps the time of a person in their other part, as therapist or as client: the session or hold.';
-comment on column bookingdb.calendar.mirror_ids is 'The rows that keep this time in the other part of its people.';
-
--- Its new form has a parameter more.
-drop function if exists bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz, text);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Erasure and export
@@ -305,3 +336,35 @@ comment on column bookingdb.texts.actor is 'The person who wrote the words, wher
 create index texts_session_id_idx on bookingdb.texts (session_id);
 -- The words of a person (erase_person).
 create index texts_user_id_idx on bookingdb.texts (user_id);
+
+create table bookingdb.erasures (
+    id bigint generated always as identity,
+    person_id uuid not null,
+    kept text[] not null default '{}',
+    actor text not null,
+    created_at timestamptz not null default clock_timestamp(),
+    constraint erasures_pkey primary key (id),
+    constraint erasures_kept_check check (kept <@ array['identity', 'payments', 'records'])
+);
+
+comment on table bookingdb.erasures is
+'Append-only: whose words and addresses were erased, when, by whom, and which kinds of them were kept. A row erases when it is written.';
+
+-- Every change of append-only rows asks for it (keeps_evidence).
+create index erasures_person_id_idx on bookingdb.erasures (person_id);
+
+-- What is held of people, a row a column (personal_data).
+create type bookingdb.personal_column as (
+    table_name text,
+    condition text,
+    column_name text,
+    kind text,
+    erasure text
+);
+
+create type bookingdb.erased_person as (
+    person_id uuid,
+    kept text [],
+    erased_at timestamptz,
+    left_over text []
+);

@@ -369,3 +369,63 @@ def test_a_trigger_without_arguments_looks_at_every_column(application: Applicat
         changing.execute("commit")
         assert answer.result()["status"] == "scheduled"
     world.run("update users set full_name = full_name")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# People who leave
+# ----------------------------------------------------------------------------------------------------------------------
+
+OWN = """
+    select count(*) from (
+        select therapist_id from bookingdb.weekly_hours
+        union all select therapist_id from bookingdb.therapists_with_hours
+        union all select therapist_id from bookingdb.policies
+        union all select therapist_id from bookingdb.calendar
+        union all select therapist_id from bookingdb.holds
+    ) as o
+    where o.therapist_id = %s
+"""
+
+
+@of_each(
+    enrollments=["delete from users where id = %(person)s"],
+    therapists=DELETIONS["therapists"],
+    profiles=DELETIONS["profiles"],
+)
+def test_deletion_takes_what_was_the_therapists(application: Application, statement: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    world.run("select id from hold_slot(%s, %s, current_date + 9, '10:00')", client, therapist)
+    world.run("select add_time_off(%s, now(), now() + interval '1 hour', 'a word')", therapist)
+    world.run("select set_policy('{\"slot_step_minutes\": 20}', %s)", therapist)
+    monday = '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'
+    world.run("select set_weekly_hours(%s, %s)", therapist, monday)
+    assert world.scalar(OWN, therapist) == 6
+
+    with connect(application.accounts if "auth.users" in statement else world.url) as connection:
+        change(connection, statement, therapist)
+
+    assert world.scalar(OWN, therapist) == 0
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, indirect=True)
+def test_erased_people_are_in_no_table(application: Application) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    session = world.book(client, therapist, title="Zwergspitzmaus")["id"]
+    world.run("update sessions set title = 'Nacktmull' where id = %s", session)
+    world.run("select cancel_session(%s)", session)
+    for person in (client, therapist):
+        world.run("select erase_person(%s)", person)
+
+    people = "select is_active, email from bookingdb.people"
+    # Accounts are Supabase's, where their addresses are deleted.
+    kept = application.adapter == "profiles"
+    assert [(is_active, email is not None) for is_active, email in world.run(people)] == [(False, kept)] * 2
+    words = ["Zwergspitzmaus", "Nacktmull", "@example.com"]
+    tables = ["users", "sessions", "bookingdb.texts", "booking_audit_log"]
+    tables += [table for table in ("therapist_enrollments", "therapists") if table.endswith(application.adapter)]
+    text = " ".join(str(world.run(f"select t::text from {table} as t")) for table in tables).replace(
+        "EXAMPLE", "example"
+    )
+    assert [word for word in words if word in text] == []
+    assert world.violations() == []

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 import pytest
@@ -74,6 +75,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
     off = rows(world.connection, "add_time_off", therapist_id=therapist, start=dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
                end=dt.datetime(2031, 1, 2, tzinfo=dt.UTC), reason=POISON)[0]["id"]  # fmt: skip
     lot = call(world.connection, "grant_credits", user_id=client, amount=1, payment_reference=POISON)["lot_id"]
+    ending = call(world.connection, "grant_credits", user_id=client, amount=1, expires_on="2980-01-01")["lot_id"]
     request = world.scalar(
         "insert into sessions (user_id, therapist_id, start_time, end_time, status, title)"
         " values (%s, %s, %s, %s, 'pending_approval', %s) returning id",
@@ -109,8 +111,13 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("credits", "adjust"): [(client, 1, "--reason", POISON)],
         ("credits", "balance"): [(client,)],
         ("credits", "expire"): [()],
+        ("credits", "extend"): [(ending, "--expires", "2990-01-01", "--reason", POISON)],
+        ("credits", "freeze"): [(lot, "--reason", POISON)],
+        ("credits", "lots"): [(client, "--all")],
+        ("credits", "thaw"): [(lot, "--reason", POISON)],
         ("credits", "grant"): [(client, 1, "--payment-reference", POISON + "2")],
         ("credits", "history"): [(client,)],
+        ("credits", "reinstate"): [(lot, "--reason", POISON)],
         ("credits", "revoke"): [(lot, "--reason", POISON)],
         ("credits", "statement"): [(client, "--from", "2000-01-01T00:00Z", "--to", "2900-01-01T00:00Z")],
         ("credits", "transfer"): [(client, world.client(), 1, "--reason", POISON)],
@@ -135,7 +142,12 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("no-show",): [(begun[1],)],
         ("packages", "list"): [(), ("--all",)],
         ("packages", "set"): [(POISON, 10, "--price", POISON), ("Ten", 10, "--validity", POISON)],
-        ("people",): [(client,), (POISON,), ("client",)],
+        ("people", "find"): [(client,), (POISON,), ("client",)],
+        ("people", "change-email"): [(world.client(), "poison3@example.com"), (world.client(), "--none")],
+        ("people", "change-login"): [(world.client(), uuid4())],
+        ("people", "merge"): [(world.client(credits=2), world.client(), "--reason", POISON)],
+        ("people", "erase"): [(world.client(), "--keep", "payments")],
+        ("people", "export"): [(client,)],
         ("policy", "set"): [("--time-zone", POISON), ("--refund-grace", "40d")],
         ("policy", "show"): [()],
         ("record",): [(*people, "--date", TOMORROW - dt.timedelta(days=9), "--time", "10:00", *texts)],
@@ -262,9 +274,20 @@ def test_every_id_is_whole_at_80_columns(
                 with_ids.add(command)
             rest = WHOLE_ID.sub("", shown)
             assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{0,4}|-[0-9a-f]{4}-[0-9a-f]{0,4}\b", rest), (command, shown)
-            if command[0] in ("people", "session", "sessions", "holds", "therapists", "find", "time-off"):
+            # An export is JSON.
+            if command != ("people", "export") and command[0] in (
+                "people", "session", "sessions", "holds", "therapists", "find", "time-off"
+            ):  # fmt: skip
                 assert max(map(len, shown.splitlines()), default=0) <= 80, (command, shown)
-    assert {("sessions",), ("session",), ("holds",), ("people",), ("therapists",), ("book",), ("find",)} <= with_ids
+    assert {
+        ("sessions",),
+        ("session",),
+        ("holds",),
+        ("people", "find"),
+        ("therapists",),
+        ("book",),
+        ("find",),
+    } <= with_ids
     assert {("credits", "statement"), ("book-series",), ("time-off", "list")} <= with_tables
 
 

@@ -1236,7 +1236,7 @@ def test_refusals_of_credits_and_policies_have_their_class(world: World) -> None
             client, dt.datetime(2031, 1, 1, tzinfo=UTC), dt.datetime(2030, 1, 1, tzinfo=UTC)
         ),
         lambda: bookings.set_policy(hold_lifetime=None),
-        lambda: bookings.set_policy(refund_grace=dt.timedelta(hours=23)),
+        lambda: bookings.set_policy(refund_grace=dt.timedelta(days=3651)),
         lambda: bookings.set_policy(minimum_duration_minutes=181),
     ):
         with pytest.raises(InvalidParameter):

@@ -62,7 +62,7 @@ BUILDERS: list[Callable[..., calls.Call[Any]]] = [
 ]
 WILL_DO = {builder: will_do(builder) for builder in BUILDERS}
 # One of its two parameters is needed, whichever.
-WILL_DO[calls.revoke_grant] = {"lot_id": SOMEBODY}
+WILL_DO[calls.revoke_grant] = WILL_DO[calls.reinstate_grant] = {"lot_id": SOMEBODY}
 
 
 def builders_with(parameter: str) -> list[Callable[..., calls.Call[Any]]]:
@@ -131,6 +131,7 @@ def test_ids(value: Any) -> None:
     with pytest.raises(InvalidParameter):
         calls.lock_for_booking([SOMEBODY, value])
     errors = {"user_id": InvalidUserId, "therapist_id": InvalidTherapistId, "session_id": InvalidSessionId}
+    errors |= dict.fromkeys(("new_user_id", "from_user_id", "into_user_id"), InvalidUserId)
     errors["exclude_session_id"] = InvalidSessionId
     for parameter, error in errors.items():
         for builder in builders_with(parameter):

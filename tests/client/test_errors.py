@@ -58,6 +58,7 @@ TABLE = [
     ("client_limit", "PT409", "Booking conflict: too many sessions"),
     ("person_inactive", "PT409", "Person is not active"),
     ("grant_revoked", "PT409", "Payment was revoked"),
+    ("person_in_use", "PT409", "Person still has sessions to come"),
     ("invalid_transition", "PT409", "Session status does not allow this"),
     ("reschedule_refused", "PT409", "Session can no longer be moved"),
     ("hold_expired", "PT410", "Hold expired"),

@@ -140,7 +140,7 @@ def test_sql_python_and_docs_have_the_same_errors() -> None:
 
 
 def test_messages_are_ascii_and_only_conflicts_say_conflict() -> None:
-    other = {"grant_revoked", "invalid_transition", "person_inactive", "reschedule_refused"}
+    other = {"grant_revoked", "invalid_transition", "person_inactive", "person_in_use", "reschedule_refused"}
     for code, (sqlstate, message) in errors_of_sql().items():
         assert re.fullmatch(r"[A-Z][A-Za-z0-9 :,-]+[a-z]", message), code
         assert ("conflict" in message) == (sqlstate == "PT409" and code not in other), code

@@ -200,6 +200,8 @@ def lines(text: str) -> list[str]:
 # What the table says of a logged-in user, by who may make the call.
 SAID_OF_USERS = {
     "for itself": {Allowed.CLIENT},
+    # The example's address is no token's.
+    "itself, with its own address": {Allowed.TRUSTED},
     "its own sessions; a therapist hers": {Allowed.BOTH},
     "those in which it has a part": {Allowed.ANYBODY},
     "a therapist her own": {Allowed.THERAPIST, Allowed.THERAPISTS_TIME},

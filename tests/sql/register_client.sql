@@ -36,7 +36,10 @@ select results_eq(
     $$
         values (
             'PT400', 'Invalid parameter',
-            jsonb '{"code": "invalid_parameter", "parameter": "p_email", "reason": "of_another"}'
+            jsonb_build_object(
+                'code', 'invalid_parameter', 'parameter', 'p_email', 'reason', 'of_another',
+                'user_id', pg_temp.therapist()
+            )
         )
     $$,
     'a therapist does not become a client'

@@ -72,9 +72,15 @@ CALLS = {
     "revoke_grant": Call("%(lot)s, null, 'a reason', 0.5, false", Allowed.TRUSTED),
     "reinstate_grant": Call("%(lot)s, null, 'a reason'", Allowed.TRUSTED),
     "realign_sessions": Call("%(therapist)s, true", Allowed.TRUSTED),
+    "list_lots": Call("%(client)s, true", Allowed.CLIENT),
+    "extend_lot": Call("%(ending)s, null, current_date + 60, 'a reason'", Allowed.TRUSTED),
+    "freeze_lot": Call("%(lot)s, 'a reason'", Allowed.TRUSTED),
+    "thaw_lot": Call("%(lot)s, 'a reason'", Allowed.TRUSTED),
     "expire_credits": Call("", Allowed.TRUSTED),
     "housekeeping": Call("10, false", Allowed.TRUSTED),
     "get_credit_statement": Call("%(client)s, '2000-01-01', '2100-01-01'", Allowed.CLIENT),
+    "export_person": Call("%(client)s", Allowed.CLIENT),
+    "erase_person": Call("%(leaver)s, '{payments}'", Allowed.TRUSTED),
     "get_policy": Call("%(therapist)s", Allowed.ANYBODY),
     "set_policy": Call("""'{"refund_grace": "60 days"}', %(therapist)s""", Allowed.TRUSTED),
     "book_session_with_override": Call(
@@ -82,6 +88,9 @@ CALLS = {
         Allowed.TRUSTED,
     ),
     "transfer_session": Call("%(session)s, %(colleague)s, 'ill', null, null", Allowed.TRUSTED),
+    "change_email": Call("%(client)s, 'somebody@example.org'", Allowed.TRUSTED),
+    "change_login": Call("%(client)s, gen_random_uuid()", Allowed.TRUSTED),
+    "merge_clients": Call("%(client)s, %(receiver)s, 'a reason'", Allowed.TRUSTED),
     "record_session": Call(
         "%(client)s, %(therapist)s, current_date - 3, '20:00', 60, 'video', '', 'A title', null, 'completed', null",
         Allowed.TRUSTED,
@@ -129,7 +138,11 @@ def make_scene(world: World) -> dict[str, Any]:
         "therapist": therapist,
         "colleague": world.therapist(),
         "receiver": world.client(),
+        "leaver": world.client(credits=1),
         "lot": lot_id,
+        "ending": world.scalar(
+            "select lot_id from grant_credits(%s, 1, p_expires_on => current_date + 30, p_priority => 100)", client
+        ),
         "date": TOMORROW,
         "session": world.book(client, therapist, "08:00")["id"],
         "begun": begun,
@@ -182,8 +195,8 @@ def a_refusal() -> BookingError:
 
 # A value that will do in Python, for each parameter that has no default, by its name.
 VALUES: dict[str, Any] = {
-    **dict.fromkeys(("user_id", "therapist_id", "session_id", "hold_id", "time_off_id"), SOMEBODY),
-    **dict.fromkeys(("from_user_id", "to_user_id"), SOMEBODY),
+    **dict.fromkeys(("user_id", "therapist_id", "session_id", "hold_id", "time_off_id", "lot_id"), SOMEBODY),
+    **dict.fromkeys(("new_user_id", "from_user_id", "into_user_id", "to_user_id"), SOMEBODY),
     "active": True,
     "amount": 1,
     "credits": 10,

@@ -46,8 +46,8 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.former_therapists;
     delete from bookingdb.refusals;
     delete from bookingdb.merged_people;
-    delete from bookingdb.therapist_clients;
     delete from bookingdb.texts;
+    delete from bookingdb.erasures;
     delete from bookingdb.rewritten_records;
     delete from bookingdb.acknowledgements;
     delete from bookingdb.adoption;

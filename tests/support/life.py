@@ -118,12 +118,11 @@ def require_sound_statement(world: World, client: UUID) -> list[DictRow]:
 
 
 # Entries of the ledger that no event tells of, and events that tell of no entry. What was booked is told by the
-# session's event, what was written directly or there before by none; of a lot that was empty when it was revoked there
-# is no entry.
+# session's event, what was written directly or there before by none.
 UNTOLD = """
     with entries as (
         select l.lot_id, l.user_id, l.session_id, replace(l.kind, 'goodwill', 'refund'), l.amount
-        from bookingdb.ledger as l where l.kind not in ('debit', 'direct', 'opening') and l.amount <> 0
+        from bookingdb.ledger as l where l.kind not in ('debit', 'direct', 'opening')
     ),
     events as (
         select o.subject_id, (o.payload ->> 'user_id')::uuid, (o.payload ->> 'session_id')::uuid,
@@ -132,9 +131,11 @@ UNTOLD = """
                 when 'credits.expired' then 'expiry' when 'credits.adjusted' then 'adjustment'
                 when 'credits.revoked' then 'revocation' when 'credits.reinstated' then 'reinstatement'
                 when 'credits.transferred' then 'transfer'
+                when 'credits.extended' then 'extension'
+                when 'credits.frozen' then 'freeze' when 'credits.thawed' then 'thaw'
             end,
             (o.payload ->> 'amount')::integer
-        from bookingdb.outbox as o where o.event like 'credits.%' and o.payload ->> 'amount' <> '0'
+        from bookingdb.outbox as o where o.event like 'credits.%'
     )
     (select * from entries except all select * from events)
     union all

@@ -45,6 +45,7 @@ PROMISED = {
     "reschedule_refused": ("PT409", "Session can no longer be moved"),
     "person_inactive": ("PT409", "Person is not active"),
     "grant_revoked": ("PT409", "Payment was revoked"),
+    "person_in_use": ("PT409", "Person still has sessions to come"),
     "invalid_transition": ("PT409", "Session status does not allow this"),
     "hold_expired": ("PT410", "Hold expired"),
     "idempotency_key_reused": ("PT422", "Idempotency key was used with other parameters"),

@@ -150,7 +150,6 @@ begin
             );
         end if;
     end loop;
-    perform bookingdb.mirror_all_times();
     return v_placed;
 end;
 $function$;

@@ -27,6 +27,7 @@ declare
     v_answer bookingdb.idempotency_keys;
     v_local bookingdb.local_start;
     v_series_id uuid;
+    v_client_id uuid := p_user_id;
     v_balance integer;
     -- What became of each occurrence.
     v_outcomes jsonb;
@@ -68,6 +69,9 @@ begin
     v_series_id := v_answer.result_id;
     v_balance := v_answer.credits_balance;
     v_outcomes := v_answer.result;
+    if v_series_id is not null then
+        v_client_id := coalesce(bookingdb.merged_into(p_user_id), p_user_id);
+    end if;
 
     if v_series_id is null then
         if p_on_conflict = 'skip' and coalesce(p_time_zone, '') !~ '^(Z$|[+-])' then
@@ -118,7 +122,7 @@ begin
     cross join lateral (
         select s.id
         from public.sessions as s
-        where s.id = o.session_id and s.user_id = p_user_id
+        where s.id = o.session_id and s.user_id = v_client_id
     ) as n
     cross join lateral bookingdb.booked_session(n.id, o.balance, p_user_id) as b
     union all

@@ -20,6 +20,9 @@ begin
     -- A direct writer may have given it to another client since: it is theirs, as one that was deleted is nobody's.
     where s.id = p_session_id and s.user_id = coalesce(p_user_id, s.user_id);
     if not found then
+        if bookingdb.merged_into(p_user_id) is not null then
+            return bookingdb.booked_session(p_session_id, p_credits_balance, bookingdb.merged_into(p_user_id));
+        end if;
         perform bookingdb.raise_error('session_not_found', jsonb_build_object('session_id', p_session_id));
     end if;
     return v_booked;
@@ -27,4 +30,4 @@ end;
 $function$;
 
 comment on function bookingdb.booked_session(uuid, integer, uuid) is
-'Returns a session as it stands, in the form in which a booking answers, with the given balance, if it is still p_user_id''s. Caller holds: an authorisation for the client. Raises: session_not_found.';
+'Returns a session as it stands, as a booking answers, with this balance, if it is still that of p_user_id or who they became. Caller holds: an authorisation for the client. Raises: session_not_found.';

@@ -23,7 +23,11 @@ as $function$
 declare
     v_booked bookingdb.booked_session;
 begin
-    perform bookingdb.take_credit(p_user_id, p_session_id);
+    if p_policy.credits_valid_on = 'session' then
+        perform bookingdb.take_credit(p_user_id, p_session_id, p_valid_at => lower(p_period));
+    else
+        perform bookingdb.take_credit(p_user_id, p_session_id);
+    end if;
 
     -- The session's triggers find the calendar in step, and write the audit row and the event.
     insert into public.sessions as s (

@@ -93,7 +93,9 @@ begin
     inner join public.user_credits as c on c.id = i.result_id
     where i.function_name in ('grant_credits', 'grant_package', 'adjust_credits', 'transfer_credits')
         and i.user_id <> c.user_id
-        and not exists (select from bookingdb.ledger as l where l.lot_id = i.result_id and l.user_id = i.user_id);
+        and not exists (select from bookingdb.ledger as l where l.lot_id = i.result_id and l.user_id = i.user_id)
+        -- An empty lot passes on without an entry.
+        and not exists (select from bookingdb.merged_people as m where m.from_user_id = i.user_id);
 end;
 $function$;
 

@@ -14,7 +14,8 @@ begin
     where c.payment_reference = p_payment_reference;
 
     -- The expiry is not compared, because a retry computes it anew.
-    if v_lot.user_id <> p_user_id or v_lot.credits_purchased <> p_amount then
+    if (v_lot.user_id <> p_user_id and v_lot.user_id is distinct from bookingdb.merged_into(p_user_id))
+        or v_lot.credits_purchased <> p_amount then
         perform bookingdb.raise_error('idempotency_key_reused', jsonb_build_object('parameter', 'p_payment_reference'));
     end if;
     if v_lot.status = 'revoked' then

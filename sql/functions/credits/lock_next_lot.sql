@@ -1,7 +1,8 @@
 create or replace function bookingdb.lock_next_lot(
     p_user_id uuid,
     p_lot_id uuid default null,
-    p_empty_too boolean default false
+    p_empty_too boolean default false,
+    p_valid_at timestamptz default null
 )
 returns public.user_credits
 language plpgsql
@@ -34,7 +35,7 @@ begin
                 and l.user_type = 'user'
                 and l.status = 'active'
                 and l.credits_balance > 0
-                and (l.expires_at is null or l.expires_at > clock_timestamp())
+                and (l.expires_at is null or l.expires_at > greatest(clock_timestamp(), p_valid_at))
                 and (l.id = p_lot_id or p_lot_id is null)
             order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
             limit 1
@@ -50,5 +51,5 @@ exception
 end;
 $function$;
 
-comment on function bookingdb.lock_next_lot(uuid, uuid, boolean) is
-'Returns the client''s lot that is spent next, locked, or NULLs. p_lot_id: only this one, with p_empty_too even without credits. Caller holds: the client''s lock. Raises: busy.';
+comment on function bookingdb.lock_next_lot(uuid, uuid, boolean, timestamptz) is
+'Returns the client''s lot that is spent next (valid at p_valid_at, too), locked, or NULLs. p_lot_id: only this one, with p_empty_too even empty. Caller holds: the client''s lock. Raises: busy.';

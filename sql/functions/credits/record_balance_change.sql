@@ -36,9 +36,18 @@ begin
     order by l.id desc
     limit 1;
 
-    -- A function of bookingdb wrote the ledger first: nothing is left to do.
+    -- A function of bookingdb wrote the ledger first: nothing is left to do, unless the lot is frozen.
     if v_posted = new.credits_balance and v_posted_user_id = new.user_id
-        and (new.status <> 'used' or new.credits_balance = 0) then
+        and (new.status <> 'used' or new.credits_balance = 0)
+        and new.status <> 'frozen'
+        and new.frozen_at is null then
+        -- A client who is merged in an older snapshot would leave this lot behind, or get it after they were merged.
+        if tg_op = 'INSERT' then
+            if current_setting('transaction_isolation') <> 'read committed' then
+                perform bookingdb.require_current_rules(array[new.user_id]);
+            end if;
+            perform bookingdb.mark_rules_changed(array[new.user_id]);
+        end if;
         return null;
     end if;
 
@@ -77,9 +86,26 @@ begin
             and c.status = case c.credits_balance when 0 then 'active' else 'used' end
             and (c.credits_balance > 0 or tg_op = 'UPDATE');
     end if;
+
+    -- The time of a lot stands still while it is frozen, also by a direct writer (freeze_lot, thaw_lot).
+    if new.status = 'frozen' and new.frozen_at is null then
+        update public.user_credits as c
+        set frozen_at = clock_timestamp()
+        where c.id = v_lot_id and c.status = 'frozen' and c.frozen_at is null;
+    elsif new.status not in ('frozen', 'revoked') and new.frozen_at is not null then
+        -- (One that was revoked meanwhile is frozen again when it is reinstated.)
+        update public.user_credits as c
+        set frozen_at = null,
+            expires_at = case
+                when tg_op = 'UPDATE' and old.expires_at = c.expires_at
+                    then bookingdb.thawed_end(c)
+                else c.expires_at
+            end
+        where c.id = v_lot_id and c.status not in ('frozen', 'revoked') and c.frozen_at is not null;
+    end if;
     return null;
 end;
 $function$;
 
 comment on function bookingdb.record_balance_change() is
-'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct, and the lot its status.';
+'Trigger on public.user_credits, per row: gives a balance that was written directly its ledger entry, of kind direct, and the lot its status; stops and moves on its time where it was frozen.';

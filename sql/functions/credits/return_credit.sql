@@ -68,10 +68,15 @@ begin
         if v_lot.id is null
             or (v_lot.status = 'expired' and v_lot.credits_owed = 0)
             or (
-                v_lot.status in ('active', 'used')
+                v_lot.status in ('active', 'used', 'frozen')
                 and (
                     not v_is_theirs
-                    or (v_lot.expires_at <= clock_timestamp() and v_lot.credits_owed = 0)
+                    -- The time of a frozen lot stands still.
+                    or (
+                        v_lot.status <> 'frozen'
+                        and v_lot.expires_at <= clock_timestamp()
+                        and v_lot.credits_owed = 0
+                    )
                     or v_lot.credits_balance > 2147483647 + v_debit.amount
                 )
             ) then
@@ -80,19 +85,20 @@ begin
             perform bookingdb.open_grace_lot(p_session, v_debit, v_kind, v_lot, p_reason, v_actor);
         else
             insert into bookingdb.ledger (
-                user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason
+                user_id, lot_id, session_id, kind, amount, balance_after, actor, charge, part, reason, is_forfeited
             )
             values (
                 v_lot.user_id, v_lot.id, p_session.id, v_kind, -v_debit.amount, v_lot.credits_balance - v_debit.amount,
-                v_actor, v_debit.charge, v_debit.part, p_reason
+                v_actor, v_debit.charge, v_debit.part, p_reason,
+                nullif(v_lot.credits_owed > 0 or v_lot.status not in ('active', 'used', 'frozen'), false)
             );
             perform bookingdb.write_credits_event(
                 'credits.refunded', v_lot.user_id, v_lot.id, -v_debit.amount, p_session.id
             );
-            if v_lot.status in ('active', 'used') and v_lot.credits_owed = 0 then
+            if v_lot.status in ('active', 'used', 'frozen') and v_lot.credits_owed = 0 then
                 update public.user_credits as c
                 set credits_balance = c.credits_balance - v_debit.amount,
-                    status = 'active',
+                    status = case c.status when 'frozen' then 'frozen' else 'active' end,
                     credits_used = greatest(c.credits_used, -v_debit.amount) + v_debit.amount,
                     updated_at = now()
                 where c.id = v_lot.id;

@@ -2,7 +2,8 @@ create or replace function bookingdb.take_credit(
     p_user_id uuid,
     p_session_id uuid,
     p_part integer default 1,
-    p_is_new boolean default true
+    p_is_new boolean default true,
+    p_valid_at timestamptz default null
 )
 returns void
 language plpgsql
@@ -11,7 +12,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_now constant timestamptz := clock_timestamp();
+    -- A policy may want lots that are valid at the session's start (credits_valid_on).
+    v_valid_at constant timestamptz := greatest(clock_timestamp(), p_valid_at);
     v_actor constant text := bookingdb.actor();
     v_lot_id uuid;
     v_balance integer;
@@ -38,7 +40,7 @@ begin
             and l.user_type = 'user'
             and l.status = 'active'
             and l.credits_balance > 0
-            and (l.expires_at is null or l.expires_at > v_now)
+            and (l.expires_at is null or l.expires_at > v_valid_at)
         order by l.priority, l.expires_at asc nulls last, l.category desc, l.created_at, l.id
         limit 1
     ) as f
@@ -47,18 +49,28 @@ begin
         and c.user_type = 'user'
         and c.status = 'active'
         and c.credits_balance > 0
-        and (c.expires_at is null or c.expires_at > v_now)
+        and (c.expires_at is null or c.expires_at > v_valid_at)
     for update of c skip locked;
 
     -- Somebody else holds the lock of the lot.
     if v_lot_id is null and bookingdb.credits_balance(p_user_id) > 0 then
         select l.id, l.credits_balance
         into v_lot_id, v_balance
-        from bookingdb.lock_next_lot(p_user_id) as l;
+        from bookingdb.lock_next_lot(p_user_id, p_valid_at => p_valid_at) as l;
+        if v_lot_id is null and p_valid_at is not null then
+            v_balance := bookingdb.credits_balance(p_user_id);
+        end if;
     end if;
 
     if v_lot_id is null then
-        perform bookingdb.raise_error('insufficient_credits', jsonb_build_object('credits_balance', 0));
+        -- All credits that there are end too early.
+        perform bookingdb.raise_error('insufficient_credits', case
+            when v_balance > 0 then jsonb_build_object(
+                'credits_balance', v_balance, 'reason', 'end_too_early',
+                'start_time', bookingdb.iso_utc(p_valid_at)
+            )
+            else jsonb_build_object('credits_balance', 0)
+        end);
     end if;
 
     -- One statement, so that the trigger on user_credits, which fires after it, finds the entry.
@@ -83,5 +95,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.take_credit(uuid, uuid, integer, boolean) is
-'Takes one credit of one lot, as part p_part of a session''s charge. p_is_new false: it may have been charged before. Caller holds: the client''s lock. Raises: insufficient_credits.';
+comment on function bookingdb.take_credit(uuid, uuid, integer, boolean, timestamptz) is
+'Takes a credit of a lot, valid at p_valid_at, too, as part p_part of a session''s charge. p_is_new false: it may have been charged before. Caller holds: the client''s lock. Raises: insufficient_credits.';

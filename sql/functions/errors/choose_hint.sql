@@ -7,6 +7,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return case
+        when p_code = 'insufficient_credits' and p_context ->> 'reason' = 'end_too_early' then
+            'Choose an earlier start, or purchase credits that are still valid then.'
         when p_code = 'insufficient_credits' and p_context ? 'lot_id' then
             case
                 when p_context ->> 'lot_id' is null then 'Take no more credits than the client has.'
@@ -14,6 +16,14 @@ begin
             end
         when p_code = 'idempotency_key_reused' and p_context ->> 'parameter' = 'p_payment_reference' then
             'This payment was granted before, with another amount or to another client.'
+        when p_code = 'invalid_parameter' then
+            case p_context ->> 'reason'
+                when 'of_another' then
+                    'Somebody else has it: the practice frees it with change_email(), or lets its owner log in with '
+                    'another id by change_login().'
+                when 'kept_elsewhere' then 'The application keeps this itself: change it there.'
+                when 'merged' then 'This client became somebody else: DETAIL has their id.'
+            end
         when p_code = 'invalid_transition' then
             case
                 when p_context ->> 'reason' = 'refunded' and p_context ->> 'asked' = 'refunded' then

@@ -52,6 +52,8 @@ begin
             'Registering again opens nobody: set_client_active() and set_therapist_active() do.'),
         ('grant_revoked', 'PT409', 'Payment was revoked',
             'Nothing was granted. When the payment came after all, reinstate_grant() gives its credits back.'),
+        ('person_in_use', 'PT409', 'Person still has sessions to come',
+            'Cancel their sessions to come and release their holds first.'),
         ('invalid_transition', 'PT409', 'Session status does not allow this', 'Look at the session''s status first.'),
         ('reschedule_refused', 'PT409', 'Session can no longer be moved',
             'Ask the therapist to move it, or cancel it.'),
@@ -63,7 +65,7 @@ begin
     where e.code = p_code;
 
     -- The others are spared the call.
-    if p_code in ('insufficient_credits', 'idempotency_key_reused', 'invalid_transition') then
+    if p_code in ('insufficient_credits', 'idempotency_key_reused', 'invalid_parameter', 'invalid_transition') then
         v_hint := coalesce(bookingdb.choose_hint(p_code, p_context), v_hint);
     end if;
     raise exception using

@@ -60,6 +60,9 @@ begin
         -- Deletions and changes of the id do not wait. A booking that holds the person's lock goes on to read this row
         -- by its foreign key, and the row is locked here already: the two would deadlock.
         perform bookingdb.lock_people(v_people, p_wait => v_wait);
+        if tg_op = 'DELETE' then
+            perform bookingdb.forget_deleted_people(v_people);
+        end if;
         perform bookingdb.mark_rules_changed(v_people);
     end if;
     return null;

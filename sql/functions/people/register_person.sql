@@ -16,11 +16,7 @@ declare
     v_person public.users;
     v_lock_timeout text;
 begin
-    if v_email is null or char_length(v_email) > 320 or v_email !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_email', 'reason', 'no_address'
-        ));
-    end if;
+    perform bookingdb.require_address('p_email', v_email);
     perform bookingdb.require_length('p_full_name', p_full_name, 0, 255);
 
     -- This waits for no booking, only for somebody who registers the same person at this moment.
@@ -50,11 +46,13 @@ begin
         -- The person was deleted since the INSERT.
         perform bookingdb.raise_error('busy');
     end if;
-    if v_person.id <> p_user_id or (v_person.user_type = 'therapist') <> (p_user_type = 'therapist') then
+    if v_person.id = p_user_id and (v_person.user_type = 'therapist') <> (p_user_type = 'therapist') then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', case when v_person.id = p_user_id then 'p_user_id' else 'p_email' end,
-            'reason', case when v_person.id = p_user_id then 'of_another_kind' else 'of_another' end
+            'parameter', 'p_user_id', 'reason', 'of_another_kind'
         ));
+    end if;
+    if v_person.id <> p_user_id or (v_person.user_type = 'therapist') <> (p_user_type = 'therapist') then
+        perform bookingdb.raise_address_taken(v_person.id);
     end if;
 
     -- A closed person stays closed, and the caller is told. A client can book without being verified.
@@ -82,8 +80,8 @@ begin
         perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when unique_violation then
-            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-                'parameter', 'p_email', 'reason', 'of_another'
+            perform bookingdb.raise_address_taken((
+                select u.id from public.users as u where lower(u.email) = lower(v_email) and u.id <> v_person.id
             ));
         when lock_not_available then
             perform bookingdb.raise_error('busy');

@@ -15,6 +15,7 @@ begin
             ('therapist_id', 'id'),
             ('session_id', 'id'),
             ('detail_session_id', 'id'),
+            ('other_session_id', 'id'),
             ('hold_id', 'id'),
             ('detail_hold_id', 'id'),
             ('lot_id', 'id'),

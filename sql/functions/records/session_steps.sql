@@ -46,7 +46,7 @@ begin
         'reason', l.reason, 'charge', l.charge, 'part', l.part, 'payment_reference', (
             select c.payment_reference from public.user_credits as c where c.id = l.lot_id
         )
-    )
+    ) || case when l.is_forfeited then jsonb '{"is_forfeited": true}' else '{}' end
     from bookingdb.ledger as l
     where l.session_id = p_session_id
     order by l.id;

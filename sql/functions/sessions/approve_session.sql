@@ -13,6 +13,7 @@ declare
     v_session public.sessions;
     v_answer bookingdb.idempotency_keys;
     v_charge bookingdb.session_charge;
+    v_policy bookingdb.effective_policy;
     v_free_until timestamptz;
     v_balance integer;
 begin
@@ -56,8 +57,12 @@ begin
     perform bookingdb.require_to_come(v_session.start_time);
 
     -- The credit is taken now, unless the session was charged already.
+    v_policy := bookingdb.policy_of(v_session.therapist_id);
     if v_charge.charge is null then
-        perform bookingdb.take_credit(v_session.user_id, v_session.id);
+        perform bookingdb.take_credit(
+            v_session.user_id, v_session.id,
+            p_valid_at => case v_policy.credits_valid_on when 'session' then v_session.start_time end
+        );
     end if;
     if v_session.approval_until is not null then
         update bookingdb.calendar as c
@@ -65,9 +70,7 @@ begin
         where c.id = v_session.id and c.kind = 'session';
     end if;
     -- What a move or a transfer by the practice granted meanwhile is not taken back.
-    v_free_until := bookingdb.free_cancellation_until(
-        bookingdb.policy_of(v_session.therapist_id), v_session.start_time
-    );
+    v_free_until := bookingdb.free_cancellation_until(v_policy, v_session.start_time);
     if v_session.cancellation_notice is not null and v_session.free_cancellation_until > v_free_until then
         v_free_until := v_session.free_cancellation_until;
     else

@@ -22,7 +22,7 @@ begin
         -- The therapist does not see the client's credits.
         case when bookingdb.authorise_for_session(v_session) <> 'therapist' then p_credits_balance end,
         v_session.free_cancellation_until,
-        coalesce((bookingdb.last_charge(p_session_id)).is_returned, false)
+        coalesce((bookingdb.last_charge(p_session_id)).is_refunded, false)
     );
     return v_changed;
 end;

@@ -35,7 +35,7 @@ begin
     perform bookingdb.require_people(p_session.therapist_id, p_session.user_id);
     v_policy := bookingdb.policy_of(p_session.therapist_id);
     if p_part = 'client' then
-        perform bookingdb.require_move_allowed(p_session, v_policy);
+        perform bookingdb.require_move_allowed(p_session, v_policy, p_start);
     end if;
     perform bookingdb.require_duration(p_minutes, v_policy);
     v_period := tstzrange(p_start, p_start + make_interval(mins => p_minutes));

@@ -20,9 +20,7 @@ declare
     v_balance integer;
 begin
     perform bookingdb.authorise_trusted();
-    perform bookingdb.require_length('p_reason', coalesce(p_reason, ''), 1, 1000);
-    -- A reason of white space only counts as missing.
-    perform bookingdb.require_length('p_reason', btrim(p_reason, e' \t\r\n'), 1, 1000);
+    perform bookingdb.require_credit_reason(p_reason);
     perform bookingdb.require_idempotency_key(p_idempotency_key);
 
     v_session := bookingdb.lock_session(p_session_id);

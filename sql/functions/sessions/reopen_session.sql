@@ -67,7 +67,12 @@ begin
     if v_charge.is_returned then
         v_reopened.credits_charged := greatest(v_session.credits_charged, 1);
         for v_credit_part in 1 .. v_reopened.credits_charged loop
-            perform bookingdb.take_credit(v_session.user_id, v_session.id, v_credit_part, false);
+            perform bookingdb.take_credit(
+                v_session.user_id, v_session.id, v_credit_part, false,
+                case (bookingdb.policy_of(v_session.therapist_id)).credits_valid_on
+                    when 'session' then v_session.start_time
+                end
+            );
         end loop;
     end if;
     if p_reason = v_session.change_reason then

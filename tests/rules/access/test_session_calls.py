@@ -169,7 +169,8 @@ def test_audit_log_has_actor_and_reason(hosted_world: World, scene: dict[str, An
 
     entries = hosted_world.run(
         "select actor, action, old_status, new_status, changes -> 'start_time',"
-        " bookingdb.resolved_changes(changes) -> 'cancellation_reason' ->> 'new', created_at > now() - interval '1 minute'"
+        " bookingdb.resolved_changes(changes) -> 'cancellation_reason' ->> 'new',"
+        " created_at > now() - interval '1 minute'"
         " from booking_audit_log where session_id = %s order by id",
         scene["session"],
     )

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -134,6 +135,8 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
     hold = "select id from hold_slot(%s, %s, %s, '20:00', p_ttl => '1 hour')"
     arguments = {
         "p_user_id": str(client),
+        "p_new_user_id": str(uuid4()),
+        "p_into_user_id": str(world.client()),
         "p_therapist_id": str(therapist),
         "p_session_id": str(world.book(client, therapist, "18:00")["id"]),
         "p_hold_id": str(world.scalar(hold, client, therapist, TOMORROW)),

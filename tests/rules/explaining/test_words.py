@@ -25,7 +25,7 @@ def test_audit_log_refers_to_words(world: World) -> None:
     assert changes[2] == {"title": {"old": "About my mother", "new": "About my father"}}
     assert changes[3]["cancellation_reason"] == {"old": None, "new": "I am ill"}
     # Words are kept once, with whose session it was.
-    kept = world.run("select text, user_id from bookingdb.texts order by text collate \"C\"")
+    kept = world.run('select text, user_id from bookingdb.texts order by text collate "C"')
     client = world.scalar("select user_id from sessions")
     said = ["About my father", "About my mother", "I am ill", "Therapy Session", "a secret kind", "video"]
     assert kept == [(text, client) for text in said]

@@ -59,7 +59,7 @@ def test_no_therapist_ends_up_with_a_minimum_above_the_maximum(world: World) -> 
         # Hours are meant, and Postgres would read seconds.
         {"cancellation_window": 48}, {"cancellation_window": "48"}, {"minimum_notice": 1.5},
         {"minimum_notice": "1e3"}, {"cancellation_window": " 48 "},
-        {"refund_grace": "23 hours"}, {"refund_grace": "3651 days"}, {"hold_lifetime": "9 seconds"},
+        {"refund_grace": "-1 second"}, {"refund_grace": "3651 days"}, {"hold_lifetime": "9 seconds"},
         {"hold_lifetime": "61 minutes"}, {"minimum_duration_minutes": 14}, {"maximum_duration_minutes": 181},
         {"minimum_duration_minutes": 15.5}, {"minimum_duration_minutes": "1e2"}, {"minimum_duration_minutes": -30},
         {"minimum_duration_minutes": [30]}, {"minimum_duration_minutes": True}, {"minimum_duration_minutes": ""},

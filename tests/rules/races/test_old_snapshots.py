@@ -293,9 +293,9 @@ def test_other_peoples_changes_cost_no_retry(world: World, level: str) -> None:
 
 
 def test_booking_in_read_committed_leaves_no_mark(world: World) -> None:
-    therapist = world.therapist()
+    therapist, client = world.therapist(), world.client(credits=1)
     marks = world.run("select * from bookingdb.rule_changes")
 
-    world.book(world.client(credits=1), therapist)
+    world.book(client, therapist)
 
     assert world.run("select * from bookingdb.rule_changes") == marks

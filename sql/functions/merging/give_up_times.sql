@@ -1,0 +1,70 @@
+create or replace function bookingdb.give_up_times(p_from_id uuid, p_into_id uuid)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_now constant timestamptz := clock_timestamp();
+    v_hold_ids uuid[];
+    v_hold_id uuid;
+    v_lock_timeout text;
+begin
+    -- Requests whose time has come are nobody's any more.
+    perform bookingdb.lapse_sessions(array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id in (p_from_id, p_into_id)
+            and c.kind in ('session', 'hold')
+            and c.kind = 'session'
+            and c.expires_at <= v_now
+    ), true);
+
+    -- A booking with the same therapist may remove expired holds at this moment, so all lock in one order.
+    begin
+        v_lock_timeout := bookingdb.limit_wait();
+        select array_agg(h.id)
+        into v_hold_ids
+        from (
+            select c.id
+            from bookingdb.calendar as c
+            where c.kind = 'hold'
+                and (
+                    c.client_id = p_from_id
+                    or (c.client_id = p_into_id and exists (
+                        select from bookingdb.calendar as s
+                        where s.client_id = p_from_id and s.period && c.period and s.kind in ('session', 'hold')
+                    ))
+                )
+            order by lower(c.period), c.id
+            for update
+        ) as h;
+        perform set_config('lock_timeout', v_lock_timeout, true);
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+    delete from bookingdb.calendar as c
+    where c.id = any (v_hold_ids) and c.kind = 'hold';
+    foreach v_hold_id in array coalesce(v_hold_ids, '{}') loop
+        update bookingdb.holds as h
+        set released_at = v_now
+        where h.id = v_hold_id and h.released_at is null and h.expires_at > v_now;
+        if found then
+            perform bookingdb.write_hold_event('hold.released', v_hold_id);
+        end if;
+    end loop;
+
+    -- The two may have had two sessions at a time that is over: as after housekeeping(), it is in no calendar.
+    delete from bookingdb.calendar as c
+    where c.client_id = p_from_id
+        and c.kind in ('session', 'hold')
+        and c.kind = 'session'
+        and c.expires_at is null
+        and upper(c.blocked) <= v_now;
+end;
+$function$;
+
+comment on function bookingdb.give_up_times(uuid, uuid) is
+'Releases the holds of a client who is merged, and those of the other one that are in the way; times that are over leave the calendar. Caller holds: the locks of both people. Raises: busy.';

@@ -1,0 +1,33 @@
+create or replace function bookingdb.require_one_place(p_from_id uuid, p_into_id uuid)
+returns void
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_other record;
+begin
+    -- Sessions, and stand-ins of sessions that overlapped in an adopted database.
+    select f.therapist_id, f.period, f.id as session_id, i.id as other_id
+    into v_other
+    from bookingdb.calendar as f
+    inner join bookingdb.calendar as i on i.client_id = p_into_id and i.period && f.period
+    where f.client_id = p_from_id
+        and upper(f.period) > clock_timestamp()
+        and f.kind in ('session', 'external')
+        and i.kind in ('session', 'external')
+    order by lower(f.period), f.id, i.id
+    limit 1;
+    if found then
+        perform bookingdb.raise_error('client_conflict', bookingdb.period_context(
+            v_other.therapist_id, v_other.period
+        ) || jsonb_build_object(
+            'rule', 'session', 'session_id', v_other.session_id, 'other_session_id', v_other.other_id
+        ));
+    end if;
+end;
+$function$;
+
+comment on function bookingdb.require_one_place(uuid, uuid) is
+'Refuses to make two clients one who have sessions at the same time, which is not over. Caller holds: the locks of both. Raises: client_conflict.';

@@ -1,0 +1,42 @@
+create or replace function bookingdb.forget_deleted_people(p_people uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    v_gone constant uuid[] := array(
+        select i.id
+        from unnest(p_people) as i (id)
+        -- offset 0: look-ups by id, whatever the statistics say.
+        where not exists (select from bookingdb.people as p where p.id = i.id offset 0)
+    );
+begin
+    if v_gone = '{}' then
+        return;
+    end if;
+    delete from bookingdb.weekly_hours as w where w.therapist_id = any (v_gone);
+    delete from bookingdb.therapists_with_hours as h where h.therapist_id = any (v_gone);
+    delete from bookingdb.date_overrides as d where d.therapist_id = any (v_gone);
+    delete from bookingdb.policies as p where p.therapist_id = any (v_gone);
+    delete from bookingdb.former_therapists as f where f.therapist_id = any (v_gone);
+    delete from bookingdb.holds as h
+    where h.id in (
+        select c.id
+        from bookingdb.calendar as c
+        where c.kind = 'hold' and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone))
+    )
+        or h.therapist_id = any (v_gone);
+    delete from bookingdb.calendar as c
+    where c.kind = 'hold' and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone));
+    -- A session that overlapped others when the database was adopted has an external appointment in its place.
+    delete from bookingdb.calendar as c
+    where c.therapist_id = any (v_gone)
+        and c.kind in ('time_off', 'external')
+        and c.external_source is distinct from 'adoption';
+end;
+$function$;
+
+comment on function bookingdb.forget_deleted_people(uuid[]) is
+'Removes what was a person''s alone, of those of these people who are deleted: hours, overrides, policy, time off, external appointments, holds. Caller holds: their locks.';

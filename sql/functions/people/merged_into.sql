@@ -1,0 +1,29 @@
+create or replace function bookingdb.merged_into(p_user_id uuid)
+returns uuid
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $function$
+begin
+    return (
+        with recursive later as (
+            select m.into_user_id, 1 as place
+            from bookingdb.merged_people as m
+            where m.from_user_id = p_user_id
+            union all
+            select m.into_user_id, l.place + 1
+            from later as l
+            inner join bookingdb.merged_people as m on m.from_user_id = l.into_user_id
+        )
+
+        select l.into_user_id
+        from later as l
+        order by l.place desc
+        limit 1
+    );
+end;
+$function$;
+
+comment on function bookingdb.merged_into(uuid) is
+'Returns who somebody is now, whose sessions and credits passed on; NULL for everybody else.';

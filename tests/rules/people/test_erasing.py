@@ -1,0 +1,302 @@
+"""Erasing a person: their words are in no table any more, and everything else still holds."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from bookingdb.checks import verify
+from tests.support import TOMORROW, World, run
+from tests.support.interleaving import holding, session_of, waiting
+from tests.support.life import call, require_sound, rows
+from tests.support.refusals import refused
+from tests.support.words import WORDS, dump, found, live
+
+
+def erase(world: World, person: UUID, *kept: str) -> Any:
+    return call(world.connection, "erase_person", user_id=person, keep=list(kept))
+
+
+def test_no_word_of_an_erased_person_is_in_a_dump(world: World) -> None:
+    client = live(world)
+    copies = world.count("bookingdb.rewritten_records")
+    before = world.run("select id, kind, amount, balance_after from bookingdb.ledger order by id")
+    erased = erase(world, client)
+
+    assert found(world) == set()
+    assert (erased["person_id"], erased["kept"], erased["left_over"]) == (client, [], [])
+    assert world.run("select id, kind, amount, balance_after from bookingdb.ledger order by id") == before
+    require_sound(world)
+    # The superuser's change was on record before, and nothing new is.
+    assert [finding.group for finding in verify.verify(world.connection)] == ["rewritten records"]
+    assert world.count("bookingdb.rewritten_records") == copies
+    assert world.run("select is_active, email, full_name from users where id = %s", client) == [(False, None, None)]
+    assert world.run("select payload from bookingdb.outbox where event = 'person.erased'") == [
+        ({"person_id": str(client), "kept": []},)
+    ]
+    # The reference is still there, and leads to no words.
+    session = world.scalar("select id from sessions")
+    steps = rows(world.connection, "explain_session", session_id=session)
+    changes = [step["details"]["changes"] for step in steps if step["source"] == "audit"]
+    assert {"title": {"old": None, "new": None}} in changes
+    assert changes[0] == {}
+
+
+def test_superuser_erases_without_a_copy(world: World) -> None:
+    client = live(world)
+    copies = world.count("bookingdb.rewritten_records")
+    with world.connect(user=world.superuser) as superuser:
+        run(superuser, "select erase_person(%s)", client)
+    assert found(world) == set()
+    assert world.count("bookingdb.rewritten_records") == copies
+
+
+@pytest.mark.parametrize(
+    ("kept", "stays"),
+    [
+        (["identity"], {"name", "email"}),
+        (["payments"], {"adjusted", "payment", "rewritten"}),
+        (["records"], {"title", "old_title", "notes", "type", "cancelled", "reopened", "legacy", "adopted"}),
+        (["records", "identity", "payments"], set(WORDS) - {"key", "event"}),
+    ],
+)
+def test_kinds_of_data_that_are_kept_stay(world: World, kept: list[str], stays: set[str]) -> None:
+    client = live(world)
+    assert erase(world, client, *kept)["kept"] == sorted(kept)
+    assert found(world) == stays
+    require_sound(world)
+    # A later call keeps less, and never more.
+    assert erase(world, client, "identity")["kept"] == (["identity"] if "identity" in kept else [])
+    assert erase(world, client, *kept)["kept"] == (["identity"] if "identity" in kept else [])
+    assert found(world) == ({"name", "email"} if "identity" in kept else set())
+    erase(world, client)
+    assert found(world) == set()
+    require_sound(world)
+
+
+def test_erasing_again_is_harmless(world: World) -> None:
+    client = live(world)
+    first = erase(world, client)
+    before = dump(world)
+    assert erase(world, client) == first
+    assert dump(world) == before
+    # Words that came since go, too.
+    call(world.connection, "adjust_credits", user_id=client, amount=-1, reason=WORDS["adjusted"])
+    assert found(world) == {"adjusted"}
+    erase(world, client)
+    assert found(world) == set()
+
+
+def test_words_of_others_stay(world: World) -> None:
+    client, other = live(world), world.client(credits=3)
+    session = world.book(other, world.therapist(), title="Flusspferd", notes="Gnu")["id"]
+    world.run("update sessions set title = 'Elch' where id = %s", session)
+    call(world.connection, "adjust_credits", user_id=other, amount=1, reason="Lemur")
+    erase(world, client)
+    others = {word: word for word in ("Flusspferd", "Gnu", "Elch", "Lemur")}
+    assert found(world, others) == set(others)
+
+
+def test_merged_ids_are_erased_with_the_person(world: World) -> None:
+    client, into = live(world), world.client()
+    world.run(
+        "insert into bookingdb.merged_people (from_user_id, into_user_id, kind, reason, actor)"
+        " values (%s, %s, 'merge', 'Marabu', 'owner')", client, into,
+    )  # fmt: skip
+    assert erase(world, client)["person_id"] == into
+    assert found(world, {**WORDS, "merged": "Marabu"}) == set()
+    assert world.run("select person_id from bookingdb.erasures order by 1") == sorted([(client,), (into,)])
+
+
+def test_person_with_sessions_to_come_or_holds_is_in_use(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    session = world.book(client, therapist)["id"]
+    for person in (client, therapist):
+        with refused("person_in_use") as refusal:
+            erase(world, person)
+        assert refusal.detail["session_id"] == str(session)
+    call(world.connection, "cancel_session", session_id=session)
+    hold = call(world.connection, "hold_slot", user_id=client, therapist_id=therapist, session_date=TOMORROW,
+                session_time="12:00")["id"]  # fmt: skip
+    with refused("person_in_use") as refusal:
+        erase(world, client)
+    assert refusal.detail["hold_id"] == str(hold)
+    call(world.connection, "release_hold", hold_id=hold)
+    erase(world, client)
+    erase(world, therapist)
+    require_sound(world)
+
+
+def test_nobody_is_not_found(world: World) -> None:
+    for function in ("erase_person", "export_person"):
+        with refused("user_not_found"):
+            call(world.connection, function, user_id=uuid4())
+    with refused("invalid_parameter") as refusal:
+        erase(world, world.client(), "everything")
+    assert refusal.detail["choices"] == ["identity", "payments", "records"]
+
+
+def test_therapist_is_erased_and_their_clients_words_stay(world: World) -> None:
+    therapist = world.scalar("select register_therapist('grace@example.org', 'Grace Quoll')")
+    client = world.client(credits=2)
+    session = world.book(client, therapist, notes="Zwergspitzmaus")["id"]
+    call(world.connection, "cancel_session", session_id=session)
+    other = world.book(client, therapist, "12:00")["id"]
+    with world.connection.transaction():
+        world.run("select act_as(%s)", therapist)
+        world.run("select cancel_session(%s, 'Dugong')", other)
+    monday = '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'
+    world.run("select set_weekly_hours(%s, %s)", therapist, monday)
+    world.run("select set_policy('{\"slot_step_minutes\": 20}', %s)", therapist)
+    world.run("select add_time_off(%s, now(), now() + interval '1 day', 'Numbat')", therapist)
+    erase(world, therapist)
+
+    words = {word: word for word in ("Quoll", "grace@example.org", "Numbat", "Dugong", "Zwergspitzmaus")}
+    assert found(world, words) == {"Zwergspitzmaus"}
+    for table in ("weekly_hours", "therapists_with_hours"):
+        assert world.count(f"bookingdb.{table}") == 0
+    assert world.scalar("select count(*) from bookingdb.policies where therapist_id is not null") == 0
+    require_sound(world)
+    assert verify.verify(world.connection) == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Evidence
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update bookingdb.ledger set reason = null where reason is not null",
+        "update bookingdb.texts set text = null",
+        "update booking_audit_log set changes = '{}' where changes <> '{}'",
+        "delete from bookingdb.texts",
+    ],
+)
+def test_owner_blanks_no_evidence_without_an_erasure(world: World, statement: str) -> None:
+    live(world)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is refused"):
+        world.run(statement)
+
+
+def test_erasure_opens_nothing_but_what_it_takes(world: World) -> None:
+    client = live(world)
+    erase(world, client)
+    call(world.connection, "adjust_credits", user_id=client, amount=1, reason="a word")
+    for statement in (
+        "update bookingdb.ledger set reason = 'another' where reason = 'a word'",
+        "update bookingdb.ledger set reason = null, amount = 2 where reason = 'a word'",
+        "update booking_audit_log set actor = 'somebody'",
+        "update booking_audit_log set changes = '{}' where changes <> '{}'",
+        "update bookingdb.texts set column_name = 'x'",
+        "delete from bookingdb.ledger",
+        "update bookingdb.erasures set kept = '{records}'",
+        "delete from bookingdb.erasures",
+        "truncate bookingdb.erasures",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is refused"):
+            world.run(statement)
+    world.run("update bookingdb.ledger set reason = null where reason = 'a word'")
+
+
+def test_erasure_that_is_planted_is_done(world: World) -> None:
+    client = live(world)
+    world.run("insert into bookingdb.erasures (person_id, actor) values (%s, 'nobody')", client)
+    assert found(world) == set()
+    other = world.client(credits=1)
+    world.book(other, world.therapist())
+    with refused("person_in_use"):
+        world.run("insert into bookingdb.erasures (person_id, actor) values (%s, 'nobody')", other)
+
+
+def problems(world: World) -> list[str]:
+    return [finding.problem for finding in verify.verify(world.connection) if finding.group == "contents"]
+
+
+def test_verify_finds_words_of_the_erased(world: World) -> None:
+    client = live(world)
+    erase(world, client)
+    assert problems(world) == []
+    call(world.connection, "adjust_credits", user_id=client, amount=1, reason="a word")
+    assert problems(world) == ["has people whose name, address or words are in tables all the same"]
+    erase(world, client)
+    assert problems(world) == []
+    world.run("update users set full_name = 'Quoll' where id = %s", client)
+    assert problems(world) == ["has people whose name, address or words are in tables all the same"]
+
+
+@pytest.mark.parametrize(
+    "statement", ["update bookingdb.texts set text = null", "delete from bookingdb.texts where text = 'Nacktmull'"]
+)
+def test_verify_finds_words_that_went_without_an_erasure(world: World, statement: str) -> None:
+    """A row of evidence that was changed while no trigger looked; with one it is refused, or on record."""
+    live(world)
+    assert problems(world) == []
+    with world.connect(user=world.superuser) as superuser:
+        run(superuser, "set session_replication_role = replica")
+        run(superuser, statement)
+    assert problems(world) == ["lacks words that the audit log refers to, and no erasure that took them is on record"]
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Others at the same moment
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_erasure_with_an_old_snapshot_is_busy(world: World, level: str) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    with world.connect() as one:
+        with one.transaction():
+            run(one, f"set transaction isolation level {level}")
+            run(one, "select 1 from users")
+            session = world.book(client, therapist)["id"]
+            with refused("busy"), one.transaction():
+                run(one, "select erase_person(%s)", client)
+        call(world.connection, "cancel_session", session_id=session)
+        with one.transaction():
+            run(one, f"set transaction isolation level {level}")
+            run(one, "select erase_person(%s)", client)
+    require_sound(world)
+
+
+BOOK = "select id from create_session_with_credit_deduction(%s, %s, %s, '10:00')"
+ERASE = "select erase_person(%s)"
+
+
+def test_erasure_waits_for_a_booking_and_is_refused(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    with holding(world) as one, session_of(world) as two:
+        run(one, BOOK, client, therapist, TOMORROW)
+        erasure = waiting(world, lambda connection: run(connection, ERASE, client), two)
+        one.execute("commit")
+        with refused("person_in_use"):
+            erasure.result()
+    require_sound(world)
+
+
+def test_booking_waits_for_an_erasure_and_is_refused(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    with holding(world) as one, session_of(world) as two:
+        run(one, ERASE, client)
+        booking = waiting(world, lambda connection: run(connection, BOOK, client, therapist, TOMORROW), two)
+        one.execute("commit")
+        with refused("user_not_found"):
+            booking.result()
+    require_sound(world)
+
+
+def test_erasure_waits_for_a_cancellation_and_takes_its_words(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    session = world.book(client, therapist)["id"]
+    with holding(world) as one, session_of(world) as two:
+        run(one, "select cancel_session(%s, 'Nacktmull')", session)
+        erasure = waiting(world, lambda connection: run(connection, ERASE, client), two)
+        one.execute("commit")
+        erasure.result()
+    assert found(world, {"cancelled": "Nacktmull"}) == set()
+    require_sound(world)
