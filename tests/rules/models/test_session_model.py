@@ -118,6 +118,9 @@ class Lot:
     grace_for: UUID | None = None
     revoked: int = 0
     spent: int = 0
+    frozen_at: dt.datetime | None = None
+    # When credits expired in it, and how many; negative where they came back.
+    expiries: tuple[tuple[dt.datetime, int], ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -139,6 +142,8 @@ class Session:
     # The lot that paid, once it was paid.
     lot: UUID | None = None
     refunded: bool = False
+    # Whether what came back can be spent again.
+    came_back: bool = False
     free_until: dt.datetime | None = None
     # How long before its start was agreed, where a move made it later.
     notice: dt.timedelta | None = None
@@ -313,7 +318,17 @@ class Model:
             return
         session.refunded = True
         lot = self.lots[session.lot]
+        session.came_back = lot.status != "revoked"
         if lot.status == "expired" or (lot.status in ("active", "used") and lot.is_over):
+            if lot.grace_for is not None or not self.policy(session.therapist)["refund_grace"]:
+                # Grace is given once, if at all.
+                session.came_back = False
+                self.post(lot, "refund", 1, session.id)
+                lot.spent -= 1
+                self.lapse(lot, 1)
+                if not lot.balance:
+                    lot.status = "expired"
+                return
             grace_id = next(
                 (id_ for id_, row in self.seen.lots.items() if row["grace_for"] == lot.id and id_ not in self.lots),
                 uuid4(),
@@ -334,6 +349,10 @@ class Model:
             self.post(lot, "revocation", -1)
             lot.revoked += 1
 
+    def lapse(self, lot: Lot, amount: int) -> None:
+        lot.expiries += ((now(), amount),)
+        self.post(lot, "expiry", -amount)
+
     def put(self, session: Session) -> None:
         """Book: the rules, the conflicts, the credit."""
         self.require_rules(session.therapist, session.start, session.minutes)
@@ -349,7 +368,8 @@ class Model:
             "credits_balance": balance,
         }  # fmt: skip
         if full:
-            expected |= {"refunded": session.refunded, "free_cancellation_until": session.free_until}
+            expected["refunded"] = session.refunded and session.came_back
+            expected["free_cancellation_until"] = session.free_until
         self.answers_row(answer, **expected)
 
     def answers_row(self, answer: Answer, **expected: Any) -> None:
@@ -651,7 +671,8 @@ class Model:
         priority: int, idempotency_key: str | None,
     ) -> None:  # fmt: skip
         self.require(actor == TRUSTED, "not_allowed")
-        request = (amount, expires_at, category, priority)
+        # A retry computes the expiry anew.
+        request = (amount, category, priority)
         known = self.known("grant_credits", user_id, idempotency_key, request)
         if known is None:
             lot = Lot(self.new_id(answer, "lot_id"), user_id, 0, expires_at, category, priority)
@@ -706,7 +727,7 @@ class Model:
         while more := {id_: lot for id_, lot in self.lots.items() if lot.grace_for in family and id_ not in family}:
             family |= more
         for lot in family.values():
-            if lot.balance:
+            if lot.balance or lot.status != "revoked":
                 lot.revoked += lot.balance
                 self.post(lot, "revocation", -lot.balance)
             lot.status = "revoked"
@@ -727,7 +748,47 @@ class Model:
         for lot in lots:
             lot.status = "expired"
             if lot.balance:
-                self.post(lot, "expiry", -lot.balance)
+                self.lapse(lot, lot.balance)
+
+    def extend_lot(self, actor: Actor, answer: Answer, lot_id: UUID, expires_at: dt.datetime, reason: str) -> None:
+        self.require(actor == TRUSTED, "not_allowed")
+        lot = self.lots[lot_id]
+        is_over = lot.status == "expired" or (lot.status in ("active", "used") and lot.is_over)
+        self.require(lot.status != "revoked" and lot.expires_at is not None, "invalid_parameter")
+        assert lot.expires_at is not None
+        if is_over or expires_at != lot.expires_at:
+            self.require(expires_at > max(now(), lot.expires_at), "invalid_parameter")
+            since = lot.expires_at
+            back = max(0, sum(amount for at, amount in lot.expiries if at >= since)) if is_over else 0
+            lot.expiries += ((now(), -back),)
+            lot.expires_at = expires_at
+            if lot.status != "frozen":
+                lot.status = "active"
+            self.post(lot, "extension", back)
+        self.answers_row(answer, lot_id=lot.id, lot_balance=lot.balance, state=lot.status)
+
+    def freeze_lot(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str) -> None:
+        self.require(actor == TRUSTED, "not_allowed")
+        lot = self.lots[lot_id]
+        if lot.status != "frozen":
+            self.require(lot.is_usable, "invalid_parameter")
+            self.post(lot, "freeze", 0)
+            lot.status, lot.frozen_at = "frozen", now()
+        self.answers_row(answer, lot_id=lot.id, lot_balance=lot.balance, state="frozen")
+
+    def thaw_lot(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str) -> None:
+        self.require(actor == TRUSTED, "not_allowed")
+        lot = self.lots[lot_id]
+        if lot.status == "frozen":
+            lot.status = "active"
+            if lot.expires_at is not None:
+                assert lot.frozen_at is not None
+                lot.expires_at += now() - lot.frozen_at
+                seen = self.seen.lots[lot_id]["expires_at"]
+                if seen is not None and abs(seen - lot.expires_at) < MINUTE:
+                    lot.expires_at = seen
+            self.post(lot, "thaw", 0)
+        self.answers_row(answer, lot_id=lot.id, lot_balance=lot.balance)
 
     # Policies and people
 
@@ -863,12 +924,15 @@ ASKED: dict[str, dict[str, Sequence[Any]]] = {
     },
     "revoke_grant": {"lot": NUMBERS},
     "expire_credits": {},
+    "extend_lot": {"lot": NUMBERS, "days": (1, 2, 3, 4)},
+    "freeze_lot": {"lot": NUMBERS},
+    "thaw_lot": {"lot": NUMBERS},
     "set_policy": {
         "whose": (None, *PEOPLE),
         "minimum_duration_minutes": (..., ..., 15, 30, None),
         "maximum_duration_minutes": (..., ..., 60, 180, 15, None),
         "cancellation_window": (..., "0 seconds", "3600 seconds", "9000000 seconds", None),
-        "refund_grace": (..., ..., "86400 seconds", "864000 seconds", None),
+        "refund_grace": (..., ..., "0 seconds", "86400 seconds", "864000 seconds", None),
         "hold_lifetime": (..., ..., "3600 seconds", "1800 seconds", None),
     },
     "set_therapist_active": {"therapist": PEOPLE, "active": (True, True, False)},
@@ -1087,6 +1151,11 @@ class Life(RuleBasedStateMachine):
         match function:
             case "book_series":
                 made["every"] = DAY
+            case "freeze_lot" | "thaw_lot":
+                made["reason"] = "on leave"
+            case "extend_lot":
+                made["expires_at"] = dt.datetime.combine(FIRST_DAY + chosen["days"] * DAY, dt.time(), dt.UTC)
+                made["reason"] = "ill"
             case "grant_credits":
                 days = chosen["days"]
                 made["expires_at"] = days and dt.datetime.combine(FIRST_DAY + days * DAY, dt.time(), dt.UTC)
