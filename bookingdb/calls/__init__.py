@@ -53,6 +53,7 @@ from bookingdb.calls.credits import (
 )
 from bookingdb.calls.housekeeping import housekeeping
 from bookingdb.calls.packages import (
+    grant_package,
     list_packages,
     set_package,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "get_session",
     "get_weekly_hours",
     "grant_credits",
+    "grant_package",
     "hold_slot",
     "housekeeping",
     "is_bookable_any_time",

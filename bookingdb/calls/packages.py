@@ -5,7 +5,8 @@ from uuid import UUID
 
 from bookingdb.calls import parameters
 from bookingdb.calls.call import Call, many, one
-from bookingdb.records import Package
+from bookingdb.errors import InvalidUserId
+from bookingdb.records import CreditGrant, Package
 
 
 def set_package(
@@ -86,4 +87,51 @@ def list_packages(*, include_inactive: bool = False) -> Call[list[Package]]:
         "list_packages",
         Package,
         p_include_inactive=parameters.boolean("p_include_inactive", include_inactive),
+    )
+
+
+def grant_package(
+    user_id: UUID | str,
+    package_id: UUID | str | None = None,
+    *,
+    price_reference: str | None = None,
+    payment_reference: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[CreditGrant]:
+    """Give a client the credits of a package, as one lot. A monthly package renews the lots before it.
+
+    Args:
+        user_id: the client.
+        package_id: the package, or
+        price_reference: the price at the payment provider that it has.
+        payment_reference: the payment it was bought with; the same payment never grants twice.
+        idempotency_key: 1 to 255 characters; the same call with the same key grants nothing again.
+
+    Returns:
+        The lot, what is in it, the client's credits in all lots, and whether this call granted it. A retry has the same
+        lot, also when the package was changed since.
+
+    Raises:
+        InvalidUserId, InvalidParameter: the request makes no sense, or does not say in one way which package.
+        UserNotFound: there is no such client.
+        PackageNotFound: no package that is sold has this id or price.
+        IdempotencyKeyReused: key or payment belong to another request.
+        GrantRevoked: the payment was taken back.
+        NotAuthenticated, NotAllowed: the caller is not trusted.
+        Busy, BookingFailed: see there.
+
+    Example::
+
+        Bookings(db).grant_package(client, price_reference="price_10", payment_reference="pi_3Nd2")
+    """
+    if (package_id is None) == (price_reference is None):
+        raise parameters.invalid("p_package_id", "Give the package's id or its price reference, one of the two.")
+    return one(
+        "grant_package",
+        CreditGrant,
+        p_user_id=parameters.id_(user_id, InvalidUserId),
+        p_package_id=parameters.optional_other_id("p_package_id", package_id),
+        p_price_reference=parameters.optional_text("p_price_reference", price_reference),
+        p_payment_reference=parameters.optional_text("p_payment_reference", payment_reference),
+        p_idempotency_key=parameters.key(idempotency_key),
     )

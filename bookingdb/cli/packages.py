@@ -1,10 +1,11 @@
-"""The commands about packages: set, list."""
+"""The commands about packages: set, list, grant."""
 
 import click
 
 from bookingdb import Bookings
 from bookingdb.cli.console import open_database, print_records
-from bookingdb.cli.options import database_options, database_url_option, json_option
+from bookingdb.cli.options import PERSON, database_options, database_url_option, json_option
+from bookingdb.cli.output import remark, say
 
 
 @click.group("packages")
@@ -78,3 +79,34 @@ def list_packages(include_inactive: bool, database_url: str | None, as_json: boo
     with open_database(database_url) as connection:
         packages = Bookings(connection).list_packages(include_inactive=include_inactive)
     print_records(packages, as_json)
+
+
+@packages_group.command("grant")
+@click.argument("user", type=PERSON)
+@click.argument("package", required=False)
+@click.option("--price", "price_reference", metavar="TEXT", help="Instead of PACKAGE: the price that it has.")
+@click.option("--payment-reference", metavar="TEXT", help="The payment; the same one never grants twice.")
+@click.option("--idempotency-key", metavar="KEY", help="The same key never grants twice.")
+@database_url_option
+@json_option
+def grant_package(
+    user: str,
+    package: str | None,
+    price_reference: str | None,
+    payment_reference: str | None,
+    idempotency_key: str | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Give USER (UUID or e-mail) the credits of PACKAGE (a UUID); a monthly package renews the lots before it."""
+    with open_database(database_url) as connection:
+        grant = Bookings(connection).grant_package(
+            user,
+            package,
+            price_reference=price_reference,
+            payment_reference=payment_reference,
+            idempotency_key=idempotency_key,
+        )
+    print_records([grant], as_json, single=True)
+    if not grant.is_new:
+        (remark if as_json else say)("This was granted before: nothing was added.")

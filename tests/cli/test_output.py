@@ -76,6 +76,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
                end=dt.datetime(2031, 1, 2, tzinfo=dt.UTC), reason=POISON)[0]["id"]  # fmt: skip
     lot = call(world.connection, "grant_credits", user_id=client, amount=1, payment_reference=POISON)["lot_id"]
     ending = call(world.connection, "grant_credits", user_id=client, amount=1, expires_on="2980-01-01")["lot_id"]
+    package = call(world.connection, "set_package", name="Five", credits=5)["id"]
     request = world.scalar(
         "insert into sessions (user_id, therapist_id, start_time, end_time, status, title)"
         " values (%s, %s, %s, %s, 'pending_approval', %s) returning id",
@@ -140,6 +141,7 @@ def printed_by(world: World, folder: Path) -> dict[tuple[str, ...], list[tuple[o
         ("migrate",): [("--dry-run",), ("--reapply",)],
         ("next",): [(therapist,)],
         ("no-show",): [(begun[1],)],
+        ("packages", "grant"): [(client, package), (client, "--price", POISON, "--payment-reference", POISON + "3")],
         ("packages", "list"): [(), ("--all",)],
         ("packages", "set"): [(POISON, 10, "--price", POISON), ("Ten", 10, "--validity", POISON)],
         ("people", "find"): [(client,), (POISON,), ("client",)],

@@ -63,6 +63,7 @@ BUILDERS: list[Callable[..., calls.Call[Any]]] = [
 WILL_DO = {builder: will_do(builder) for builder in BUILDERS}
 # One of its two parameters is needed, whichever.
 WILL_DO[calls.revoke_grant] = WILL_DO[calls.reinstate_grant] = {"lot_id": SOMEBODY}
+WILL_DO[calls.grant_package] = {"user_id": SOMEBODY, "package_id": SOMEBODY}
 
 
 def builders_with(parameter: str) -> list[Callable[..., calls.Call[Any]]]:

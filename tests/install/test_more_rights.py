@@ -219,6 +219,7 @@ OTHERS: dict[tuple[str, ...], list[list[str]]] = {
     ("hold",): [["--date", "2030-01-07", "--time", "10:00"]],
     ("reschedule",): [["--date", "2030-01-07", "--time", "10:00"]],
     ("credits", "revoke"): [["--payment-reference", "pi_1"]],
+    ("packages", "grant"): [["--price", "price_10"]],
     ("policy", "set"): [["--minimum-notice", "1h"]],
     ("time-off", "add"): [["--days", "2030-01-07"]],
     ("register", "therapist"): [["--time-zone", "UTC"]],

@@ -136,7 +136,7 @@ def head_of(page: str) -> str:
 
 def test_pages_make_their_databases_alike() -> None:
     assert "bookingdb migrate" in head_of("sessions")
-    assert head_of("sessions") == head_of("availability") == head_of("support")
+    assert head_of("sessions") == head_of("availability") == head_of("support") == head_of("credits")
 
 
 @pytest.mark.slow

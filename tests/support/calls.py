@@ -68,6 +68,7 @@ CALLS = {
     "adjust_credits": Call("%(client)s, 1, 'a reason', null, null", Allowed.TRUSTED),
     "transfer_credits": Call("%(client)s, %(receiver)s, 1, 'a reason', null, null", Allowed.TRUSTED),
     "set_package": Call("'Ten', 10, '1 month', 'price_10', 2, 'paid', 50, true, null", Allowed.TRUSTED),
+    "grant_package": Call("%(client)s, %(package)s, null, 'a payment', null", Allowed.TRUSTED),
     "list_packages": Call("false", Allowed.ANYBODY),
     "revoke_grant": Call("%(lot)s, null, 'a reason', 0.5, false", Allowed.TRUSTED),
     "reinstate_grant": Call("%(lot)s, null, 'a reason'", Allowed.TRUSTED),
@@ -139,6 +140,7 @@ def make_scene(world: World) -> dict[str, Any]:
         "colleague": world.therapist(),
         "receiver": world.client(),
         "leaver": world.client(credits=1),
+        "package": world.scalar("select id from set_package('Five', 5)"),
         "lot": lot_id,
         "ending": world.scalar(
             "select lot_id from grant_credits(%s, 1, p_expires_on => current_date + 30, p_priority => 100)", client

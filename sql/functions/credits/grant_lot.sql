@@ -36,6 +36,9 @@ begin
     end if;
 
     if v_lot_id is null then
+        if p_amount is null then
+            perform bookingdb.raise_error('package_not_found', jsonb_build_object('package_id', p_package_id));
+        end if;
         -- Only a new grant can be too late: a retry is answered above.
         if p_expires_at <= clock_timestamp() or p_expires_at >= timestamptz '3000-01-01 00:00:00+00' then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
@@ -84,6 +87,18 @@ begin
         end;
     end if;
 
+    if p_package_id is not null then
+        if v_is_new then
+            perform bookingdb.renew_package(v_lot_id);
+        elsif v_answer.result_id is null and exists (
+            select from public.user_credits as c where c.id = v_lot_id and c.package_id is distinct from p_package_id
+        ) then
+            perform bookingdb.raise_error('idempotency_key_reused', jsonb_build_object(
+                'parameter', 'p_payment_reference'
+            ));
+        end if;
+    end if;
+
     -- A lot that was deleted since has a balance of 0.
     v_grant := row(
         v_lot_id,
@@ -102,4 +117,4 @@ $function$;
 comment on function bookingdb.grant_lot(
     text, uuid, integer, text, timestamptz, text, jsonb, text, integer, uuid, text
 ) is
-'Grants credits as one lot, once per payment and per key. p_request: what a retry says again. Raises: invalid_parameter, user_not_found, busy.';
+'Grants credits as one lot, once per payment and key. p_amount NULL: only answers retries. Raises: package_not_found, invalid_parameter, user_not_found, busy, idempotency_key_reused.';

@@ -1,21 +1,26 @@
-"""Packages: what the practice sells."""
+"""Packages: what the practice sells, and what becomes of it."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.support import Connection, World
 from tests.support.connections import LEVELS, in_level
-from tests.support.life import call, rows
-from tests.support.races import calling, race
+from tests.support.life import call, expire_lot, require_sound, rows
+from tests.support.races import booking, calling, race
 from tests.support.refusals import nothing_written, refused
 
 
 def set_package(connection: Connection, name: str, credits: int = 10, **settings: Any) -> Any:
     return call(connection, "set_package", name=name, credits=credits, **settings)
+
+
+def grant(world: World, client: UUID, **options: Any) -> Any:
+    return call(world.connection, "grant_package", user_id=client, **options)
 
 
 def test_package_is_what_the_last_call_said(world: World) -> None:
@@ -60,6 +65,169 @@ def test_validity_is_shown_as_it_is_taken(world: World, validity: str, shown: st
         world.run("select set_config('intervalstyle', %s, false)", style)
         assert set_package(world.connection, "Ten", validity=validity)["validity"] == shown
         assert set_package(world.connection, "Ten", validity=shown)["validity"] == shown
+
+
+def test_grant_is_what_the_package_says_now(world: World) -> None:
+    client = world.client()
+    package = set_package(world.connection, "Ten", 10, price_reference="price_10", category="promotional", priority=7)
+    first = grant(world, client, package_id=package["id"], payment_reference="pi_1", idempotency_key="key")
+    assert (first["lot_balance"], first["is_new"]) == (10, True)
+    columns = "category, priority, package_id, expires_at, credits_purchased"
+    assert world.run(f"select {columns} from user_credits where user_id = %s", client) == [
+        ("promotional", 7, package["id"], None, 10)
+    ]
+    # A retry is the same lot, whatever became of the package.
+    set_package(world.connection, "Ten", 5, price_reference="price_10")
+    for active in (True, False):
+        set_package(world.connection, "Ten", 5, active=active)
+        with nothing_written(world):
+            again = grant(world, client, package_id=package["id"], payment_reference="pi_1", idempotency_key="key")
+            by_payment = grant(world, client, price_reference="price_10", payment_reference="pi_1")
+        assert (again["lot_id"], again["is_new"]) == (by_payment["lot_id"], by_payment["is_new"])
+        assert (again["lot_id"], again["is_new"]) == (first["lot_id"], False)
+    with nothing_written(world), refused("package_not_found"):
+        grant(world, client, package_id=package["id"])
+    require_sound(world)
+
+
+def test_payment_is_of_one_package_and_client(world: World) -> None:
+    client = world.client()
+    ten, five = (set_package(world.connection, name)["id"] for name in ("Ten", "Five"))
+    grant(world, client, package_id=ten, payment_reference="pi_1")
+    for wrong in ({"package_id": five}, {"package_id": ten, "user_id": world.client()}):
+        with nothing_written(world), refused("idempotency_key_reused"):
+            call(world.connection, "grant_package", **{"user_id": client, "payment_reference": "pi_1", **wrong})
+    call(world.connection, "revoke_grant", payment_reference="pi_1")
+    with nothing_written(world), refused("grant_revoked"):
+        grant(world, client, package_id=ten, payment_reference="pi_1")
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "Pacific/Honolulu"])
+def test_validity_ends_with_a_local_day(world: World, zone: str) -> None:
+    world.run("select set_policy(jsonb_build_object('time_zone', %s::text))", zone)
+    package = set_package(world.connection, "Ten", validity="1 month")["id"]
+    client = world.client()
+    grant(world, client, package_id=package)
+    day = "((now() at time zone %s)::date + interval '1 month')::date + 1"
+    assert world.scalar(
+        f"select (expires_at at time zone %s) = {day} from user_credits where user_id = %s", zone, zone, client
+    )
+
+
+def test_payment_that_was_taken_back_first_renews_nothing(world: World) -> None:
+    client = world.client()
+    package = set_package(world.connection, "Monthly", 4, rollover_cap=0)["id"]
+    grant(world, client, package_id=package)
+    call(world.connection, "revoke_grant", payment_reference="pi_2", remember=True)
+    grant(world, client, package_id=package, payment_reference="pi_2")
+    assert world.balance(client) == 4
+    require_sound(world)
+
+
+@pytest.mark.parametrize(
+    ("cap", "left"), [(None, [4, 4, 4, 4]), (0, [0, 0, 0, 4]), (3, [0, 0, 3, 4]), (5, [0, 1, 4, 4]), (99, [4] * 4)]
+)
+def test_renewal_keeps_the_newest_up_to_the_cap(world: World, cap: int | None, left: list[int]) -> None:
+    client, other = world.client(credits=7), world.client()
+    package = set_package(world.connection, "Monthly", 4, validity="1 month")["id"]
+    for _ in range(3):
+        grant(world, client, package_id=package)
+        grant(world, other, package_id=package)
+    world.run("update user_credits set expires_at = expires_at - interval '3 days' where package_id = %s", package)
+    set_package(world.connection, "Monthly", 4, validity="1 month", rollover_cap=cap)
+
+    for _ in range(2):  # a retry renews nothing again
+        renewed = grant(world, client, package_id=package, payment_reference="pi_4", idempotency_key="key")
+        assert renewed["credits_balance"] == sum(left) + 7
+        lots = world.run(
+            "select credits_balance, status, expires_at = max(expires_at) over () from user_credits"
+            " where user_id = %s and package_id = %s order by created_at",
+            client, package,
+        )  # fmt: skip
+        assert [balance for balance, _, _ in lots] == left
+        assert [status for _, status, _ in lots] == ["active" if balance else "expired" for balance in left]
+        if cap is not None:
+            assert [is_last for _, _, is_last in lots] == [balance > 0 for balance in left]
+    assert world.balance(other) == 12
+    require_sound(world)
+
+
+def test_credits_that_stay_do_not_end_earlier(world: World) -> None:
+    client = world.client()
+    package = set_package(world.connection, "Monthly", 4, rollover_cap=4)["id"]
+    grant(world, client, package_id=package)
+    set_package(world.connection, "Monthly", 4, validity="1 month", rollover_cap=99)
+    grant(world, client, package_id=package)
+    ends = "select expires_at is null from user_credits where user_id = %s order by created_at"
+    assert world.run(ends, client) == [(True,), (False,)]
+    require_sound(world)
+
+
+def test_renewal_leaves_what_is_over_or_frozen(world: World) -> None:
+    client = world.client()
+    package = set_package(world.connection, "Monthly", 4, rollover_cap=9)["id"]
+    lots = [grant(world, client, package_id=package)["lot_id"] for _ in range(3)]
+    expire_lot(world.connection, lots[0])
+    world.run("update user_credits set status = 'frozen' where id = %s", lots[1])
+    call(world.connection, "revoke_grant", lot_id=lots[2])
+    set_package(world.connection, "Monthly", 4, rollover_cap=0)
+    assert grant(world, client, package_id=package)["credits_balance"] == 4
+    assert world.scalar("select credits_balance from user_credits where id = %s", lots[1]) == 4
+    require_sound(world)
+
+
+def test_credits_that_stay_are_their_payments(world: World) -> None:
+    client = world.client()
+    package = set_package(world.connection, "Monthly", 4, rollover_cap=3)["id"]
+    for payment in ("pi_1", "pi_2"):
+        grant(world, client, package_id=package, payment_reference=payment)
+    assert call(world.connection, "revoke_grant", payment_reference="pi_1")["credits_revoked"] == 3
+    assert world.balance(client) == 4
+    require_sound(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("has_lot", [True, False])
+def test_two_renewals_at_once_are_one_after_the_other(world: World, level: str, has_lot: bool) -> None:
+    client = world.client()
+    package = set_package(world.connection, "Monthly", 4, rollover_cap=1)["id"]
+    if has_lot:
+        grant(world, client, package_id=package)
+    renew = calling("grant_package", user_id=client, package_id=package)
+    ends = race(world, renew, partial(in_level, level, renew))
+    assert ends[0] == "done"
+    assert ends[1] == ("done" if level == "read committed" else "40001")
+    assert world.balance(client) == 5 if ends[1] == "done" or has_lot else 4
+    require_sound(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("first", ["renewal", "other"])
+@pytest.mark.parametrize("what", ["booking", "transfer", "revocation", "adjustment", "the same payment"])
+def test_renewal_and_what_else_comes_at_once(world: World, level: str, first: str, what: str) -> None:
+    client, receiver, therapist = world.client(), world.client(), world.therapist()
+    package = set_package(world.connection, "Monthly", 4, rollover_cap=1)["id"]
+    lot = grant(world, client, package_id=package)["lot_id"]
+    renew = calling("grant_package", user_id=client, package_id=package, payment_reference="pi_2")
+    others = {
+        "booking": booking(client, therapist),
+        "transfer": calling(
+            "transfer_credits", from_user_id=client, to_user_id=receiver, amount=4, reason="a present", lot_id=lot
+        ),
+        "revocation": calling("revoke_grant", lot_id=lot),
+        "adjustment": calling("adjust_credits", user_id=client, amount=-4, reason="a mistake", lot_id=lot),
+        "the same payment": renew,
+    }
+    calls = [renew, others[what]]
+    if first == "other":
+        calls.reverse()
+    ends = race(world, calls[0], partial(in_level, level, calls[1]))
+    assert ends[0] == "done"
+    allowed = ["done", "insufficient_credits", *([] if level == "read committed" else ["40001", "busy"])]
+    assert ends[1] in allowed
+    given = world.scalar("select coalesce(sum(amount), 0) from bookingdb.ledger where kind = 'grant'")
+    assert given == (8 if ends[1] == "done" or first == "renewal" or what == "the same payment" else 4)
+    require_sound(world)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -74,6 +74,7 @@ class Desk:
             "transfer_credits": {
                 "from_user_id": self.client, "to_user_id": self.receiver, "amount": 3, "reason": "why",
             },
+            "grant_package": {"user_id": self.client, "price_reference": self.price("price_10")},
             "grant_credits": {"user_id": self.client, "amount": 3, "expires_at": "2100-02-01 00:00+00"},
         }
         if self.function in requests:
@@ -109,6 +110,7 @@ class Desk:
             "transfer_credits": [
                 {"amount": 2}, {"reason": "why not"}, {"lot_id": self.lot()}, {"to_user_id": self.world.client()},
             ],
+            "grant_package": [{"price_reference": self.price("price_5")}, {"payment_reference": "payment"}],
             "grant_credits": [
                 {"amount": 4}, {"category": "promotional"}, {"priority": 49}, {"expires_at": "2100-02-02 00:00+00"},
                 {"payment_reference": "payment"}, {"expires_at": None, "expires_on": dt.date(2100, 1, 31)},
@@ -135,6 +137,10 @@ class Desk:
             return [*moves, {"override": ["limits"]}] if self.function == "reschedule_session" else moves
         return [*session, *more.get(self.function, [])]
 
+    def price(self, price: str) -> str:
+        call(self.world.connection, "set_package", name=price, credits=5, price_reference=price, rollover_cap=0)
+        return price
+
     def lot(self) -> UUID:
         lot = self.world.run("select id from user_credits where user_id = %s order by created_at", self.client)[0][0]
         assert isinstance(lot, UUID)
@@ -147,7 +153,7 @@ class Desk:
 FUNCTIONS = [
     "create_session_with_credit_deduction", "book_session_with_override", "record_session", "book_series", "hold_slot",
     "book_hold",
-    *OF_SESSIONS, "adjust_credits", "transfer_credits", "grant_credits",
+    *OF_SESSIONS, "adjust_credits", "transfer_credits", "grant_credits", "grant_package",
 ]  # fmt: skip
 
 

@@ -59,6 +59,7 @@ def scene(clean_world: World) -> dict[str, Any]:
         "colleague": world.therapist(), "asked for": asked_for, "lot": lot, "hold": hold, "time off": time_off,
         "other's lot": other_lot(world),
         "receiver": world.client(),
+        "package": world.scalar("select id from set_package('Five', 5, null, 'price_5')"),
     }  # fmt: skip
 
 
@@ -243,6 +244,17 @@ FUNCTIONS: dict[str, tuple[dict[str, Any], list[Case]]] = {
             *each("price_reference", "", "p" * 256), *each("rollover_cap", -1, 10_001),
             *each("category", None, "gift", "Paid"), *each("priority", None, -1, 101), *each("active", None),
             code("package_not_found", package_id=NOBODY),
+        ],
+    ),
+    "grant_package": (
+        {"user_id": CLIENT, "package_id": "package"},
+        [
+            code("invalid_user_id", user_id=None), code("user_not_found", user_id=NOBODY),
+            code("user_not_found", user_id=THERAPIST), *each("package_id", None, reason="missing"),
+            invalid("package_id", price_reference="price_5"), code("package_not_found", package_id=NOBODY),
+            code("package_not_found", package_id=None, price_reference="Price_5"),
+            invalid("price_reference", package_id=None, price_reference=""),
+            *each("payment_reference", "", "p" * 256), *KEYS,
         ],
     ),
     "list_packages": ({}, each("include_inactive", None)),

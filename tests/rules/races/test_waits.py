@@ -59,6 +59,7 @@ def life(scene: dict[str, Any]) -> dict[str, Call]:
         "transfer_credits": calling(
             "transfer_credits", from_user_id=client, to_user_id=scene["receiver"], amount=1, reason="a present"
         ),
+        "grant_package": calling("grant_package", user_id=client, package_id=scene["package"]),
         "set_package": calling("set_package", name="Ten", credits=10),
         "revoke_grant": calling("revoke_grant", lot_id=scene["lot"]),
         "set_policy": setting(therapist, cancellation_window="2 hours"),
@@ -81,7 +82,7 @@ BOOKINGS = [
     "book_series",
     "set_policy",
 ]
-CREDITS = ["grant_credits", "adjust_credits", "transfer_credits", "revoke_grant"]
+CREDITS = ["grant_credits", "grant_package", "adjust_credits", "transfer_credits", "revoke_grant"]
 # What is held, and who has to wait for it.
 HELD = {
     "the client": ("select lock_for_booking(array[%(client)s]::uuid[])", [
@@ -92,7 +93,7 @@ HELD = {
     "the sessions": ("select from sessions for update", SESSIONS),
     "the lots": ("select from user_credits for update", [
         "cancel_session", "cancel_series", "reopen_session", "approve_session", "book_hold", "book_series",
-        "adjust_credits", "transfer_credits", "revoke_grant",
+        "adjust_credits", "transfer_credits", "grant_package", "revoke_grant",
     ]),
     "the people's rows": ("select from users for no key update", []),
     "the packages": ("lock table bookingdb.packages in share mode", ["set_package"]),
