@@ -23,7 +23,7 @@ def scene(world: World) -> dict[str, Any]:
     """Somebody with a session that is paid, one that has begun, one that waits for approval, a hold, and credits."""
     client, therapist = world.client(), world.therapist()
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
-    package = world.scalar("select id from set_package('Monthly', 4, '1 month', p_rollover_cap => 2)")
+    package = world.scalar("select id from set_package('Monthly', 4, '1 month', p_rollover_cap => 2, p_priority => 90)")
     call(world.connection, "grant_package", user_id=client, package_id=package)
     begun = world.book(client, therapist, "06:00")["id"]
     begin(world.connection, begun)
