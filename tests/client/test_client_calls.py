@@ -213,7 +213,7 @@ def test_texts(value: Any, parameter: str) -> None:
     for builder in builders:
         if value is None and inspect.signature(builder).parameters[parameter].default is None:
             continue
-        changes = {"lot_id": None} if parameter == "payment_reference" and builder is calls.revoke_grant else {}
+        changes = {"lot_id": None} if parameter == "payment_reference" and "lot_id" in WILL_DO[builder] else {}
         error = refusal(builder, **{parameter: value, **changes})
         assert error.detail == {"code": "invalid_parameter", "parameter": f"p_{parameter}"}
 
