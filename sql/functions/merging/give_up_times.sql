@@ -14,32 +14,40 @@ begin
     -- Requests whose time has come are nobody's any more.
     perform bookingdb.lapse_sessions(array(
         select c.id
-        from bookingdb.calendar as c
-        where c.client_id in (p_from_id, p_into_id)
-            and c.kind in ('session', 'hold')
-            and c.kind = 'session'
-            and c.expires_at <= v_now
+        from unnest(array[p_from_id, p_into_id]) as p (id)
+        -- offset 0 makes each a look-up, whatever the statistics say.
+        cross join lateral (
+            select k.id
+            from bookingdb.calendar as k
+            where k.client_id = p.id and k.kind in ('session', 'hold') and k.kind = 'session' and k.expires_at <= v_now
+            offset 0
+        ) as c
     ), true);
+    v_hold_ids := array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_from_id and c.therapist_id is not null and c.kind = 'hold'
+    ) || array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_into_id
+            and c.therapist_id is not null
+            and c.kind = 'hold'
+            and exists (
+                select from bookingdb.calendar as s
+                where s.client_id = p_from_id and s.period && c.period and s.kind in ('session', 'hold')
+                offset 0
+            )
+    );
 
     -- A booking with the same therapist may remove expired holds at this moment, so all lock in one order.
     begin
         v_lock_timeout := bookingdb.limit_wait();
-        select array_agg(h.id)
-        into v_hold_ids
-        from (
-            select c.id
-            from bookingdb.calendar as c
-            where c.kind = 'hold'
-                and (
-                    c.client_id = p_from_id
-                    or (c.client_id = p_into_id and exists (
-                        select from bookingdb.calendar as s
-                        where s.client_id = p_from_id and s.period && c.period and s.kind in ('session', 'hold')
-                    ))
-                )
-            order by lower(c.period), c.id
-            for update
-        ) as h;
+        perform c.id
+        from bookingdb.calendar as c
+        where c.id = any (v_hold_ids) and c.kind = 'hold'
+        order by lower(c.period), c.id
+        for update;
         perform set_config('lock_timeout', v_lock_timeout, true);
     exception
         when lock_not_available then
@@ -47,7 +55,7 @@ begin
     end;
     delete from bookingdb.calendar as c
     where c.id = any (v_hold_ids) and c.kind = 'hold';
-    foreach v_hold_id in array coalesce(v_hold_ids, '{}') loop
+    foreach v_hold_id in array v_hold_ids loop
         update bookingdb.holds as h
         set released_at = v_now
         where h.id = v_hold_id and h.released_at is null and h.expires_at > v_now;

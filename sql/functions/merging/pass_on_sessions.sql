@@ -6,7 +6,6 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_now constant timestamptz := clock_timestamp();
     v_session_ids uuid[];
     v_expected integer;
     v_passed integer;
@@ -25,16 +24,16 @@ begin
     perform bookingdb.give_up_times(p_from_id, p_into_id);
     perform bookingdb.require_one_place(p_from_id, p_into_id);
 
+    v_session_ids := array(select s.id from public.sessions as s where s.user_id = p_from_id);
+    v_expected := cardinality(v_session_ids);
     -- The calendar first, as every function of bookingdb: the therapists keep their times as they are.
     update bookingdb.calendar as c
     set client_id = p_into_id
-    where c.client_id = p_from_id
+    where c.id = any (v_session_ids)
         and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
     update bookingdb.overlapping_sessions as o
     set user_id = p_into_id
-    where o.user_id = p_from_id;
-    v_session_ids := array(select s.id from public.sessions as s where s.user_id = p_from_id);
-    v_expected := cardinality(v_session_ids);
+    where o.session_id = any (v_session_ids);
     update public.sessions as s
     set user_id = p_into_id,
         updated_at = now()

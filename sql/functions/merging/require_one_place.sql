@@ -6,17 +6,41 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_ids constant uuid[] := array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_from_id and c.kind in ('session', 'hold') and c.kind = 'session'
+    ) || array(
+        select c.id
+        from bookingdb.calendar as c
+        where c.client_id = p_from_id and c.external_source = 'adoption'
+    );
     v_other record;
 begin
     -- Sessions, and stand-ins of sessions that overlapped in an adopted database.
     select f.therapist_id, f.period, f.id as session_id, i.id as other_id
     into v_other
     from bookingdb.calendar as f
-    inner join bookingdb.calendar as i on i.client_id = p_into_id and i.period && f.period
-    where f.client_id = p_from_id
-        and upper(f.period) > clock_timestamp()
-        and f.kind in ('session', 'external')
-        and i.kind in ('session', 'external')
+    -- offset 0 makes it two look-ups, because two indexes cover them.
+    cross join lateral (
+        (
+            select c.id
+            from bookingdb.calendar as c
+            where c.client_id = p_into_id
+                and c.period && f.period
+                and c.kind in ('session', 'hold')
+                and c.kind = 'session'
+            offset 0
+        )
+        union all
+        (
+            select c.id
+            from bookingdb.calendar as c
+            where c.client_id = p_into_id and c.period && f.period and c.external_source = 'adoption'
+            offset 0
+        )
+    ) as i
+    where f.id = any (v_ids) and upper(f.period) > clock_timestamp()
     order by lower(f.period), f.id, i.id
     limit 1;
     if found then

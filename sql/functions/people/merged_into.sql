@@ -14,7 +14,13 @@ begin
             union all
             select m.into_user_id, l.place + 1
             from later as l
-            inner join bookingdb.merged_people as m on m.from_user_id = l.into_user_id
+            -- offset 0 makes it a look-up by id, whatever the statistics say.
+            cross join lateral (
+                select n.into_user_id
+                from bookingdb.merged_people as n
+                where n.from_user_id = l.into_user_id
+                offset 0
+            ) as m
         )
 
         select l.into_user_id
