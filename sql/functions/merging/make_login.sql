@@ -20,10 +20,13 @@ begin
     on conflict do nothing;
     perform set_config('lock_timeout', v_lock_timeout, true);
 exception
+    when foreign_key_violation then
+        -- The application's people have accounts, and nobody has this one.
+        perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_into_id));
     when lock_not_available then
         perform bookingdb.raise_error('busy');
 end;
 $function$;
 
 comment on function bookingdb.make_login(uuid, uuid) is
-'Makes the person with whose id a client logs in from now on, as active and verified as the client, if nobody has it. Raises: busy.';
+'Makes the person with whose id a client logs in from now on, as active and verified as the client, if nobody has it. Raises: user_not_found, busy.';

@@ -7,6 +7,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_lot public.user_credits;
+    -- An application may have made the column a bigint.
+    v_credits integer;
     v_passed bigint := 0;
     v_lock_timeout text;
 begin
@@ -19,17 +21,15 @@ begin
         order by c.priority, c.expires_at asc nulls last, c.category desc, c.created_at, c.id
         for update
     loop
-        if v_lot.credits_balance > 0 then
+        v_credits := v_lot.credits_balance;
+        if v_credits > 0 then
             -- The entries of the first client take all credits out before the other one's bring them back.
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
             values
-            (p_from_id, v_lot.id, 'transfer', -v_lot.credits_balance, 0, bookingdb.actor(), p_reason),
-            (
-                p_into_id, v_lot.id, 'transfer', v_lot.credits_balance, v_lot.credits_balance, bookingdb.actor(),
-                p_reason
-            );
-            perform bookingdb.write_credits_event('credits.transferred', p_from_id, v_lot.id, -v_lot.credits_balance);
-            perform bookingdb.write_credits_event('credits.transferred', p_into_id, v_lot.id, v_lot.credits_balance);
+            (p_from_id, v_lot.id, 'transfer', -v_credits, 0, bookingdb.actor(), p_reason),
+            (p_into_id, v_lot.id, 'transfer', v_credits, v_credits, bookingdb.actor(), p_reason);
+            perform bookingdb.write_credits_event('credits.transferred', p_from_id, v_lot.id, -v_credits);
+            perform bookingdb.write_credits_event('credits.transferred', p_into_id, v_lot.id, v_credits);
         end if;
         update public.user_credits as c
         set user_id = p_into_id,
@@ -38,7 +38,7 @@ begin
         if not found then
             perform bookingdb.raise_write_swallowed();
         end if;
-        v_passed := v_passed + v_lot.credits_balance;
+        v_passed := v_passed + v_credits;
     end loop;
     perform set_config('lock_timeout', v_lock_timeout, true);
     return least(v_passed, 2147483647);
