@@ -180,7 +180,9 @@ alter table bookingdb.policies
 add column credits_valid_on text,
 add constraint policies_credits_valid_on_check check (credits_valid_on in ('booking', 'session'));
 
-update bookingdb.policies set credits_valid_on = 'booking' where therapist_id is null;
+update bookingdb.policies
+set credits_valid_on = 'booking'
+where therapist_id is null;
 
 alter table bookingdb.policies
 add constraint policies_default_has_credits_valid_on check (
