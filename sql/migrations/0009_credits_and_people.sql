@@ -97,7 +97,7 @@ insert into bookingdb.payments (payment_reference, lot_id, created_at, actor, re
 select
     c.payment_reference,
     c.id,
-    c.created_at,
+    coalesce(c.created_at, now()) as created_at,
     'migration' as actor,
     case c.status when 'revoked' then 1 else 0 end as revoked_share
 from public.user_credits as c

@@ -291,18 +291,28 @@ def test_credits_are_corrected_revoked_and_expired(world: World) -> None:
         "lot_id": added["lot_id"],
         "lot_balance": 2,
         "credits_balance": 4,
+        "is_new": True,
     }
     answer(world.url, "credits", "grant", client, 6, "--payment-reference", "pi_1")
     revoked = answer(world.url, "credits", "revoke", "--payment-reference", "pi_1", "--reason", "chargeback")
     assert (revoked["credits_revoked"], revoked["credits_spent"], revoked["credits_balance"]) == (6, 0, 4)
+    given = answer(world.url, "credits", "reinstate", "--payment-reference", "pi_1", "--reason", "won")
+    assert (given["credits_reinstated"], given["credits_balance"]) == (6, 10)
+    half = answer(world.url, "credits", "revoke", "--payment-reference", "pi_1", "--share", "1/2")
+    assert (half["credits_revoked"], half["credits_balance"]) == (3, 7)
+    later = ("credits", "revoke", "--payment-reference", "pi_2")
+    assert bookingdb(world.url, *later).exit_code == 1
+    assert "revoked when it is" in bookingdb(world.url, *later, "--remember").stdout
     assert answer(world.url, "credits", "revoke", gift["lot_id"])["credits_revoked"] == 2
+    for share in ("half", "1/0", "nan", "1/"):
+        assert "is no share" in bookingdb(world.url, *later, "--share", share).stderr
     world.run("update user_credits set expires_at = '2020-01-01' where id = %s", added["lot_id"])
     assert answer(world.url, "credits", "expire") == {"lots": 1, "credits": 2}
 
     period = ("--from", "2020-01-01T00:00Z", "--to", "2900-01-01T00:00Z")
     lines = answer(world.url, "credits", "statement", client, *period)
-    assert [line["amount"] for line in lines] == [None, 2, 5, -3, 6, -6, -2, -2, None]
-    assert (lines[0]["kind"], lines[-1]["kind"], lines[-1]["balance"]) == ("opening", "closing", 0)
+    assert [line["amount"] for line in lines] == [None, 2, 5, -3, 6, -6, 6, -3, -2, -2, None]
+    assert (lines[0]["kind"], lines[-1]["kind"], lines[-1]["balance"]) == ("opening", "closing", 3)
     printed = bookingdb(world.url, "credits", "statement", client, *period).stdout
     assert "chargeback" in printed
     assert world.violations() == []

@@ -253,7 +253,7 @@ def test_the_command_prints_what_it_leaves(in_use: World) -> None:
     assert done.exit_code == 0
     assert "Left in the database:" in done.stdout
     assert "  table public.sessions (1 row)" in done.stdout
-    assert "  table bookingdb.ledger (2 rows)" in done.stdout
+    assert "  table bookingdb.ledger (3 rows)" in done.stdout
 
     again = bookingdb(in_use.url, "uninstall", "--keep-data")
     assert (again.exit_code, again.stderr.splitlines()[-1]) == (

@@ -60,6 +60,7 @@ TABLES = (
     "public.booking_audit_log",
     "bookingdb.calendar",
     "bookingdb.ledger",
+    "bookingdb.payments",
     "bookingdb.outbox",
     "bookingdb.idempotency_keys",
     "bookingdb.policies",

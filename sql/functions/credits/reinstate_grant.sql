@@ -33,7 +33,8 @@ begin
             perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
         end if;
         if bookingdb.remember_revocation(p_payment_reference, 0, p_reason) then
-            return row(null, 0, 0);
+            v_reinstated := row(null, 0, 0);
+            return v_reinstated;
         end if;
         -- It was granted meanwhile.
     end loop;

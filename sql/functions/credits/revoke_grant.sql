@@ -47,7 +47,8 @@ begin
             perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
         end if;
         if bookingdb.remember_revocation(p_payment_reference, p_share, p_reason) then
-            return row(null, 0, 0, 0, 0, true);
+            v_revoked := row(null, 0, 0, 0, 0, true);
+            return v_revoked;
         end if;
         -- It was granted meanwhile.
     end loop;

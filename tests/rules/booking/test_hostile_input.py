@@ -72,6 +72,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "infinity", "-infinity", "4713-01-01 BC", "294276-12-31 23:59:59.999999+00", "1999-12-31 23:59:60+00",
         "2030-03-31 02:30 Europe/Berlin", "now",
     ),
+    "numeric": same("0", "-1", "1", "1.01", "0.5", "NaN", "Infinity", "-Infinity", "1e-16000", "0." + "3" * 16_000),
     "integer": same("0", "-1", "14", "181", "2147483647", "-2147483648"),
     "boolean": same("true", "false"),
     "interval": same(
