@@ -158,7 +158,7 @@ def test_owed_credit_that_comes_back_meanwhile_is_revoked_once(
 
 @in_every_level
 @pytest.mark.parametrize("is_old", [True, False])
-def test_retry_of_a_grant_that_was_revoked_meanwhile_gives_nothing(world: World, level: str, is_old: bool) -> None:
+def test_retry_of_a_grant_revoked_meanwhile_gives_nothing(world: World, level: str, is_old: bool) -> None:
     client = world.client()
     granting(client)(world.connection)
 

@@ -185,7 +185,7 @@ def test_lot_without_a_payment_is_revoked_in_part(world: World) -> None:
     require_sound(world)
 
 
-def test_what_was_added_by_hand_is_no_part_of_a_share(world: World) -> None:
+def test_credits_added_by_hand_are_no_part_of_a_share(world: World) -> None:
     client = world.client()
     lot = grant(world, client, 4)
     book(world, client, 4)
@@ -421,7 +421,7 @@ def test_a_lot_expires_later_by_the_time_it_was_revoked(world: World) -> None:
     require_sound(world)
 
 
-def test_what_was_revoked_by_share_is_spendable_again(world: World) -> None:
+def test_credits_revoked_by_share_are_spendable_again(world: World) -> None:
     client = world.client()
     lot = grant(world, client, 4)
     book(world, client, 3)
