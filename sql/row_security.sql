@@ -87,6 +87,8 @@ alter table bookingdb.rule_changes enable row level security;
 
 alter table bookingdb.texts enable row level security;
 
+alter table bookingdb.therapist_clients enable row level security;
+
 alter table bookingdb.therapists_with_hours enable row level security;
 
 alter table bookingdb.time_zone_rules enable row level security;
@@ -156,6 +158,9 @@ create policy _bookingdb_deny on bookingdb.rule_changes for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.texts for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.therapist_clients for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.therapists_with_hours for all to public

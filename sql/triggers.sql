@@ -45,8 +45,7 @@ create trigger _bookingdb_payment_delete after delete on public.user_credits
 for each row when ((old.payment_reference is not null)) execute function bookingdb.record_payment();
 
 -- Transactions that keep their snapshot find out that hours, overrides, policies or absences changed. A statement
--- is judged as a whole, so that one for many therapists takes few locks. Absences have no client; a WHEN clause costs a
--- booking less than a call would.
+-- is judged as a whole, so that one for many therapists takes few locks.
 create trigger _bookingdb_rules_insert after insert on bookingdb.weekly_hours
 referencing new table as new_rows
 for each statement execute function bookingdb.rules_changed();
@@ -95,16 +94,30 @@ create trigger _bookingdb_rules_delete after delete on bookingdb.policies
 referencing old table as old_rows
 for each statement execute function bookingdb.rules_changed();
 
+create trigger _bookingdb_rules_insert after insert on bookingdb.therapist_clients
+referencing new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_update after update on bookingdb.therapist_clients
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_delete after delete on bookingdb.therapist_clients
+referencing old table as old_rows
+for each statement execute function bookingdb.rules_changed();
+
+-- Absences have no client, and few rows have mirrors. Postgres reads a WHEN clause at each statement, and a longer one
+-- would cost every cancellation.
 create trigger _bookingdb_rules_insert after insert on bookingdb.calendar
-for each row when ((new.client_id is null)) execute function bookingdb.rules_changed();
+for each row when ((new.client_id is null)) execute function bookingdb.calendar_changed();
 
 create trigger _bookingdb_rules_update after update on bookingdb.calendar
-for each row when (((old.client_id is null) or (new.client_id is null))) execute function bookingdb.rules_changed();
+for each row when (((old.client_id is null) or (old.mirror_ids is not null)))
+execute function bookingdb.calendar_changed();
 
--- No booking can want a time that is over, and housekeeping() waits for nobody.
 create trigger _bookingdb_rules_delete after delete on bookingdb.calendar
-for each row when (((old.client_id is null) and (upper(old.blocked) > clock_timestamp())))
-execute function bookingdb.rules_changed();
+for each row when (((old.client_id is null) or (old.mirror_ids is not null)))
+execute function bookingdb.calendar_changed();
 
 -- Evidence is not rewritten. The guard fires after an application's own BEFORE triggers, and so judges what is really
 -- written.

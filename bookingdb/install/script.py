@@ -105,6 +105,7 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
         )
         yield Step("downgrade", drop_newer)
     yield Step("adoption", query("grant_again"))
+    yield Step("therapists who are clients", "select bookingdb.mirror_all_times()")
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")
     if takes_up:

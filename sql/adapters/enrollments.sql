@@ -58,3 +58,6 @@ for each statement execute function bookingdb.people_changed('email', 'status', 
 create trigger _bookingdb_people_delete after delete on public.therapist_enrollments
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('email');
+
+create trigger _bookingdb_people_part after update on public.users
+for each row when ((old.user_type is distinct from new.user_type)) execute function bookingdb.part_changed();

@@ -41,3 +41,6 @@ for each statement execute function bookingdb.people_changed('id', 'role', 'is_a
 create trigger _bookingdb_people_delete after delete on public.profiles
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
+
+create trigger _bookingdb_people_part after update on public.profiles
+for each row when ((old.role is distinct from new.role)) execute function bookingdb.part_changed();

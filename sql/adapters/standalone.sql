@@ -39,3 +39,6 @@ for each statement execute function bookingdb.people_changed('id', 'user_type', 
 create trigger _bookingdb_people_delete after delete on public.users
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
+
+create trigger _bookingdb_people_part after update on public.users
+for each row when ((old.user_type is distinct from new.user_type)) execute function bookingdb.part_changed();

@@ -10,14 +10,21 @@ select
 from public.therapists as t
 where t.is_active and t.is_verified;
 
--- A client is any active user who is called no therapist.
+-- A client is any active user who is called no therapist, and has no therapist's id: one who has both is known as a
+-- client by the view people.
 create or replace view bookingdb.clients as
 select
     u.id,
     u.email,
     u.full_name
 from public.users as u
-where u.user_type is distinct from 'therapist' and u.is_active;
+where
+    u.user_type is distinct from 'therapist' and u.is_active
+    and not exists (
+        select
+        from public.therapists as t
+        where t.id = u.id
+    );
 
 -- Everybody, also who is not active any more. A user who is called a therapist, and is none of that table, cannot be
 -- booked.
@@ -62,3 +69,9 @@ for each statement execute function bookingdb.people_changed('id', 'is_active', 
 create trigger _bookingdb_people_delete after delete on public.therapists
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
+
+create trigger _bookingdb_people_part after update on public.users
+for each row when ((old.user_type is distinct from new.user_type)) execute function bookingdb.part_changed();
+
+create trigger _bookingdb_people_part after insert on public.therapists
+for each row execute function bookingdb.part_changed();

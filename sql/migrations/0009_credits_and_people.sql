@@ -313,6 +313,30 @@ create type bookingdb.merged_client as (
 -- A therapist who is also a client
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- The therapists who book as clients, too (register_client). No foreign key: an adapter says where therapists are.
+create table bookingdb.therapist_clients (
+    therapist_id uuid not null,
+    is_active boolean not null default true,
+    created_at timestamptz not null default now(),
+    constraint therapist_clients_pkey primary key (therapist_id)
+);
+
+comment on table bookingdb.therapist_clients is
+'The therapists who are clients as well, and whether they can book.';
+
+-- The time of one person is one. A session of a therapist who is its client has a second row in the calendar, which
+-- keeps the time in that therapist's own calendar: the constraint on a therapist's time arbitrates.
+alter table bookingdb.calendar
+add column mirror_of uuid,
+add column mirror_ids uuid[];
+
+comment on column bookingdb.calendar.mirror_of is
+'Of a row that keeps the time of a person in their other part, as therapist or as client: the session or hold.';
+comment on column bookingdb.calendar.mirror_ids is 'The rows that keep this time in the other part of its people.';
+
+-- Its new form has a parameter more.
+drop function if exists bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz, text);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Erasure and export
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
         "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.merged_people",
-        "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures"]  # fmt: skip
+        "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures"]  # fmt: skip
 
 
 @pytest.fixture
@@ -116,6 +116,7 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
     )
     in_use.run("update sessions set title = 'Another title'")
     in_use.run("insert into bookingdb.erasures (person_id, actor) values (gen_random_uuid(), 'owner')")
+    in_use.run("insert into bookingdb.therapist_clients select therapist_id from sessions")
     before = rows_of(in_use.connection, KEPT)
     assert [table for table, rows in before.items() if not rows] == []
 

@@ -46,6 +46,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.former_therapists;
     delete from bookingdb.refusals;
     delete from bookingdb.merged_people;
+    delete from bookingdb.therapist_clients;
     delete from bookingdb.texts;
     delete from bookingdb.erasures;
     delete from bookingdb.rewritten_records;

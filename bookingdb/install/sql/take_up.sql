@@ -179,13 +179,15 @@ begin
     -- The calendar. Rows that differ from their session give up their time first.
     v_occupying := bookingdb.occupying_statuses();
     delete from bookingdb.calendar as c
-    -- A session of a hold's id is what became of the hold.
+    -- A session of a hold's id is what became of the hold. Mirrors go with their rows.
     where (
         c.kind = 'hold'
+        and c.mirror_of is null
         and (c.expires_at <= clock_timestamp() or exists (select from public.sessions as s where s.id = c.id))
     )
         or (
             (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+            and c.mirror_of is null
             and not exists (
                 select from public.sessions as s
                 where s.id = c.id

@@ -150,6 +150,7 @@ begin
             );
         end if;
     end loop;
+    perform bookingdb.mirror_all_times();
     return v_placed;
 end;
 $function$;

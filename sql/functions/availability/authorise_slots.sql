@@ -8,7 +8,7 @@ as $function$
 begin
     if p_user_id is not null then
         perform bookingdb.authorise(p_user_id);
-        if not exists (select from bookingdb.clients as c where c.id = p_user_id) then
+        if not bookingdb.is_client(p_user_id) then
             perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
         end if;
     end if;

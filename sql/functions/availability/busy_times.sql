@@ -28,7 +28,7 @@ begin
         and c.kind in ('session', 'hold')
         and (c.expires_at is null or c.expires_at > clock_timestamp())
         -- A client's own hold with the therapist is theirs to book, and another one replaces it.
-        and (c.kind = 'session' or c.client_id is distinct from p_client_id)
+        and (c.kind = 'session' or c.client_id is distinct from p_client_id or c.mirror_of is not null)
         and c.id is distinct from p_except_id
     union all
     select c.kind, c.period, case c.kind
@@ -59,6 +59,16 @@ begin
         where c.client_id = p_client_id
             and c.external_source = 'adoption'
             and c.period && v_period
+            and c.id is distinct from p_except_id
+        union all
+        -- A client who is a therapist is not elsewhere, either. (Mirrors are above.)
+        select c.kind, c.period, tstzrange(lower(c.blocked) - p_length, upper(c.blocked), '()')
+        from bookingdb.calendar as c
+        where c.therapist_id = p_client_id
+            and c.blocked && v_period
+            and c.kind in ('session', 'hold')
+            and c.mirror_of is null
+            and (c.expires_at is null or c.expires_at > clock_timestamp())
             and c.id is distinct from p_except_id;
     end if;
 end;

@@ -33,6 +33,7 @@ begin
             where c.client_id = p_client_id
                 and c.period && tstzrange(v_now, null)
                 and c.kind in ('session', 'hold')
+                and c.mirror_of is null
                 and lower(c.period) > v_now
                 and (c.expires_at is null or c.expires_at > v_now)
             union all
@@ -71,6 +72,7 @@ begin
                 and c.period && v_week
                 and c.kind in ('session', 'hold')
                 and c.kind = 'hold'
+                and c.mirror_of is null
                 and lower(c.period) <@ v_week
                 and c.expires_at > v_now
         ) as o

@@ -41,6 +41,7 @@ begin
                 )
                 and c.kind = 'hold'
                 and c.expires_at > clock_timestamp()
+                and c.mirror_of is null
                 and c.id is distinct from p_except_id
                 and c.client_id is distinct from p_client_id
         ) as a

@@ -29,6 +29,7 @@ begin
                 and c.kind in ('session', 'hold')
                 and (c.expires_at is null or c.expires_at > clock_timestamp())
                 and (p_therapist_id is null or (c.kind = 'hold' and c.therapist_id = p_therapist_id))
+                and c.mirror_of is null
                 and c.id is distinct from p_except_id
             union all
             select c.id, c.kind, c.period
@@ -36,6 +37,16 @@ begin
             where c.client_id = p_client_id
                 and c.external_source = 'adoption'
                 and c.period && p_period
+                and p_therapist_id is null
+                and c.id is distinct from p_except_id
+            union all
+            select c.id, c.kind, c.period
+            from bookingdb.calendar as c
+            where c.therapist_id = p_client_id
+                and c.blocked && p_period
+                and c.kind in ('session', 'hold')
+                and c.mirror_of is null
+                and (c.expires_at is null or c.expires_at > clock_timestamp())
                 and p_therapist_id is null
                 and c.id is distinct from p_except_id
         ) as o

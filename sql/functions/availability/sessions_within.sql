@@ -19,6 +19,7 @@ begin
                     and k.blocked && p.period
                     and k.kind in ('session', 'hold')
                     and k.kind = 'session'
+                    and k.mirror_of is null
                 offset 0
             ) as c
             where c.period && p.period

@@ -38,7 +38,7 @@ begin
     full join (
         select k.id, k.kind, k.therapist_id, k.client_id, k.period, k.blocked, k.expires_at
         from bookingdb.calendar as k
-        where k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption')
+        where (k.kind = 'session' and k.mirror_of is null) or (k.kind = 'external' and k.external_source = 'adoption')
     ) as c on c.id = s.id
     full join bookingdb.overlapping_sessions as o on o.session_id = coalesce(s.id, c.id)
     where s.id is null
@@ -54,6 +54,25 @@ begin
             and (o.therapist_id, o.user_id, o.start_time, o.end_time)
             is distinct from (s.therapist_id, s.user_id, s.start_time, s.end_time)
         );
+
+    -- A person has one time, as therapist and as client.
+    return query
+    select 2, m.mirror_of, 'calendar row of the other part of a person differs from its session or hold',
+        jsonb_build_object('mirror_id', m.id)
+    from bookingdb.calendar as m
+    left join bookingdb.calendar as c on c.id = m.mirror_of
+    where m.mirror_of is not null
+        and (
+            m.id = any (c.mirror_ids)
+            and (m.therapist_id = c.client_id or m.client_id = c.therapist_id)
+            and (m.kind, m.period, m.blocked) = (c.kind, c.period, c.period)
+            and m.expires_at is not distinct from c.expires_at
+        ) is not true;
+    return query
+    select 2, u.id, 'time is not kept in the other part of a person who is therapist and client', jsonb_build_object(
+        'therapist_id', u.therapist_id, 'user_id', u.client_id
+    )
+    from bookingdb.unmirrored_times() as u;
 end;
 $function$;
 

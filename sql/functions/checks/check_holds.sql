@@ -25,7 +25,7 @@ begin
     full join (
         select k.id, k.therapist_id, k.client_id, k.period, k.expires_at
         from bookingdb.calendar as k
-        where k.kind = 'hold'
+        where k.kind = 'hold' and k.mirror_of is null
     ) as c on c.id = h.id
     -- Holds that became sessions.
     left join (select distinct a.session_id from public.booking_audit_log as a) as b on b.session_id = h.id

@@ -46,7 +46,7 @@ begin
                 'reason', case when p_expires_at <= clock_timestamp() then 'past' else 'too_far' end
             ));
         end if;
-        if not exists (select from bookingdb.clients as c where c.id = p_user_id) then
+        if not bookingdb.is_client(p_user_id) then
             perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
         end if;
 

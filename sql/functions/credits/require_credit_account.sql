@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    if not exists (select from bookingdb.clients as c where c.id = p_user_id)
+    if not bookingdb.is_client(p_user_id)
         and not exists (select from public.user_credits as u where u.user_id = p_user_id)
         and not exists (select from bookingdb.ledger as l where l.user_id = p_user_id) then
         perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));

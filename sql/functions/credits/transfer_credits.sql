@@ -57,7 +57,7 @@ begin
     if current_setting('transaction_isolation') <> 'read committed' then
         perform bookingdb.require_current_rules(array[p_to_user_id]);
     end if;
-    if not exists (select from bookingdb.clients as c where c.id = p_to_user_id) then
+    if not bookingdb.is_client(p_to_user_id) then
         perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_to_user_id));
     end if;
     perform bookingdb.require_own_lot(p_from_user_id, p_lot_id);

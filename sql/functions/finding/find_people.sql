@@ -49,11 +49,15 @@ begin
         f.is_active,
         f.is_verified,
         case when f.user_type = 'therapist' then (bookingdb.policy_of(f.id)).time_zone end,
-        case when f.user_type <> 'therapist' then bookingdb.credits_balance(f.id) end
+        case
+            when f.user_type <> 'therapist'
+                or exists (select from bookingdb.therapist_clients as t where t.therapist_id = f.id offset 0)
+                then bookingdb.credits_balance(f.id)
+        end
     from unnest(v_people) with ordinality as f
     order by f.ordinality;
 end;
 $function$;
 
 comment on function bookingdb.find_people(text, integer) is
-'Finds people by their id, their e-mail address, or a part of their name or address, the best match first, at most p_limit (1 to 1000) of them, also those who are not active. With a therapist''s time zone, and the credits that a client can spend. For trusted callers.';
+'Finds people by their id, their e-mail address, or a part of their name or address, the best match first, at most p_limit (1 to 1000) of them, also those who are not active. With a therapist''s time zone, and the credits that a client, or a therapist who is a client as well, can spend. For trusted callers.';

@@ -30,6 +30,8 @@ begin
                 and k.blocked << v_past
                 and k.kind in ('session', 'hold')
                 and k.kind = 'session'
+                -- A mirror goes with its session.
+                and k.mirror_of is null
                 -- What waits for approval lapses first.
                 and k.expires_at is null
             offset 0

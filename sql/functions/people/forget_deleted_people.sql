@@ -18,6 +18,7 @@ begin
     end if;
     delete from bookingdb.weekly_hours as w where w.therapist_id = any (v_gone);
     delete from bookingdb.therapists_with_hours as h where h.therapist_id = any (v_gone);
+    delete from bookingdb.therapist_clients as t where t.therapist_id = any (v_gone);
     delete from bookingdb.date_overrides as d where d.therapist_id = any (v_gone);
     delete from bookingdb.policies as p where p.therapist_id = any (v_gone);
     delete from bookingdb.former_therapists as f where f.therapist_id = any (v_gone);

@@ -16,6 +16,7 @@ as $function$
 declare
     v_trusted constant boolean := bookingdb.caller_is_trusted();
     v_user_id uuid := p_user_id;
+    v_therapist_id uuid;
 begin
     if not v_trusted then
         -- Logged-in users register themselves, under the address that their token proves.
@@ -26,9 +27,19 @@ begin
         end if;
     end if;
 
+    -- A therapist becomes a client, too, and keeps their name.
+    v_therapist_id := bookingdb.therapist_to_register(p_email, v_user_id);
+    if v_therapist_id is not null then
+        if not bookingdb.needs_user_row(v_therapist_id) then
+            perform bookingdb.register_therapist_as_client(v_therapist_id);
+            return v_therapist_id;
+        end if;
+        v_user_id := v_therapist_id;
+    end if;
+
     return bookingdb.register_person(p_email, p_full_name, v_user_id, 'user', v_trusted);
 end;
 $function$;
 
 comment on function bookingdb.register_client(text, text, uuid) is
-'Registers a client, active and verified, and returns their id (p_user_id where it is given); the same person again returns the same id. Somebody who was deactivated stays so: person_inactive. For trusted callers, and for a logged-in user themselves under the e-mail address of their token. Raises: not_allowed.';
+'Registers a client, active and verified, and returns their id (p_user_id where it is given); the same person again returns the same id. A therapist, meant by id and address or by the address alone, becomes a client, too: they book with others, never with themselves, and have one time in both parts. Somebody who was deactivated stays so: person_inactive. For trusted callers, and for a logged-in user themselves under the e-mail address of their token. Raises: not_allowed.';

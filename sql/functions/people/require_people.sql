@@ -15,9 +15,18 @@ begin
         return;
     end if;
     perform bookingdb.require_therapist(p_therapist_id);
+    if bookingdb.is_client(p_user_id) then
+        -- Nobody is their own client.
+        if p_therapist_id = p_user_id then
+            perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+                'parameter', 'p_therapist_id', 'reason', 'same_person'
+            ));
+        end if;
+        return;
+    end if;
     perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
 end;
 $function$;
 
 comment on function bookingdb.require_people(uuid, uuid) is
-'Refuses therapists who cannot be booked and clients who cannot book. Under the locks of both the answer stands until the transaction ends. Raises: user_not_found.';
+'Refuses therapists who cannot be booked and clients who cannot book. Under the locks of both the answer stands until the transaction ends. Raises: user_not_found, invalid_parameter.';

@@ -22,10 +22,12 @@ begin
     end if;
 
     if not bookingdb.set_person_active(p_user_id, false, p_active) then
-        perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
+        if not bookingdb.set_therapist_client_active(p_user_id, p_active) then
+            perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
+        end if;
     end if;
 end;
 $function$;
 
 comment on function bookingdb.set_client_active(uuid, boolean) is
-'Lets a client book (true), or not any more (false). Booked sessions and credits stay. For trusted callers. Raises: invalid_user_id, invalid_parameter, user_not_found.';
+'Lets a client book (true), or not any more (false). Booked sessions and credits stay; a therapist who is a client as well stays a therapist. For trusted callers. Raises: invalid_user_id, invalid_parameter, user_not_found.';

@@ -28,4 +28,4 @@ end;
 $function$;
 
 comment on function bookingdb.set_therapist_active(uuid, boolean) is
-'Opens (true) or closes (false) a therapist for booking; one who is opened is verified. Booked sessions stay. For trusted callers. Raises: invalid_therapist_id, invalid_parameter, therapist_not_found.';
+'Opens (true) or closes (false) a therapist for booking; one who is opened is verified. Booked sessions stay, and a therapist who is a client as well stays a client. For trusted callers. Raises: invalid_therapist_id, invalid_parameter, therapist_not_found.';

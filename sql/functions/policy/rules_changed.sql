@@ -9,17 +9,9 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    v_lock_timeout constant text := current_setting('lock_timeout');
     v_people uuid[];
 begin
-    -- Absences are rows of the calendar, which a booking writes, too: a trigger for each statement would cost it.
-    if tg_level = 'ROW' then
-        v_people := case tg_op
-            when 'INSERT' then array[new.therapist_id]
-            when 'DELETE' then array[old.therapist_id]
-            else array[old.therapist_id, new.therapist_id]
-        end;
-    elsif tg_op = 'INSERT' then
+    if tg_op = 'INSERT' then
         v_people := array(select distinct n.therapist_id from new_rows as n);
     elsif tg_op = 'DELETE' then
         v_people := array(select distinct o.therapist_id from old_rows as o);
@@ -36,14 +28,7 @@ begin
         return null;
     end if;
 
-    -- A booking locks its people before it marks them. A writer who only marked them, and books later, would deadlock
-    -- with it. This statement has locked its row, and functions lock the person before the row: give up with busy
-    -- before Postgres looks for a deadlock and ends that call.
-    perform set_config('lock_timeout', greatest(1, floor(extract(epoch from least(
-        nullif(v_lock_timeout::interval, interval '0'), current_setting('deadlock_timeout')::interval / 2
-    )) * 1000))::text, true);
-    perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE' or bookingdb.are_therapists(v_people));
-    perform set_config('lock_timeout', v_lock_timeout, true);
+    perform bookingdb.change_rules(v_people, tg_op <> 'DELETE' or bookingdb.are_therapists(v_people));
     -- A therapist who gets weekly hours is closed once they are gone. While there are some, nobody takes that back.
     if tg_table_name in ('weekly_hours', 'therapists_with_hours') then
         insert into bookingdb.therapists_with_hours (therapist_id)
@@ -54,10 +39,9 @@ begin
             and not exists (select from bookingdb.therapists_with_hours as h where h.therapist_id = p.id offset 0)
         on conflict do nothing;
     end if;
-    perform bookingdb.mark_rules_changed(v_people);
     return null;
 end;
 $function$;
 
 comment on function bookingdb.rules_changed() is
-'Trigger on hours, overrides, policies and absences: locks and marks the therapists, whoever writes.';
+'Trigger on hours, overrides, policies and clients'' parts of therapists: locks and marks the therapists, whoever writes.';

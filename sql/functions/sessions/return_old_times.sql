@@ -24,6 +24,11 @@ begin
             and (
                 (c.therapist_id = o.therapist_id and c.blocked && o.blocked)
                 or (c.client_id = o.client_id and c.period && o.period)
+                -- A person is one, in whichever part.
+                or (
+                    (c.therapist_id = o.client_id or c.client_id = o.therapist_id)
+                    and c.blocked && o.blocked
+                )
             )
         returning c.id, c.therapist_id = o.therapist_id as is_same_therapist
     )
@@ -37,6 +42,9 @@ begin
     select o.*
     from unnest(p_old) as o
     where o.id = any (p_ids);
+    perform bookingdb.mirror_time(o.id, o.therapist_id, o.client_id)
+    from unnest(p_old) as o
+    where o.id = any (p_ids) and o.mirror_ids is not null;
     return v_in_the_way;
 end;
 $function$;

@@ -39,6 +39,17 @@ begin
     if bookingdb.client_conflict(p_session.user_id, v_period, p_session.session_id) then
         return 'client_conflict';
     end if;
+    -- Where they are the therapist, as mirror_time() looks for it.
+    if exists (
+        select from bookingdb.calendar as c
+        where c.therapist_id = p_session.user_id
+            and c.blocked && v_period
+            and c.kind in ('session', 'hold')
+            and (c.expires_at is null or c.expires_at > clock_timestamp())
+            and c.client_id is distinct from p_session.user_id
+    ) then
+        return 'client_conflict';
+    end if;
     perform bookingdb.occupy_time(
         p_session.session_id, p_session.therapist_id, p_session.user_id, v_period,
         bookingdb.blocked_time(v_policy, v_period), p_old.expires_at, 'session'

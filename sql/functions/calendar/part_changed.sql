@@ -1,0 +1,50 @@
+create or replace function bookingdb.part_changed()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+declare
+    v_to_come constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
+    v_row record;
+begin
+    -- As people_changed(), which comes after this: bookings in flight come first.
+    perform bookingdb.lock_people(array[new.id]);
+    perform bookingdb.mark_rules_changed(array[new.id]);
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        perform bookingdb.require_current_calendar(new.id, null, v_to_come);
+        perform bookingdb.require_current_calendar(null, new.id, v_to_come);
+    end if;
+    for v_row in
+        select c.id, c.therapist_id, c.client_id
+        from (
+            -- Two look-ups, because two indexes cover them.
+            select k.id, k.therapist_id, k.client_id, k.period
+            from bookingdb.calendar as k
+            where k.client_id = new.id
+                and k.period && v_to_come
+                and k.kind in ('session', 'hold')
+                and k.mirror_of is null
+            union
+            select k.id, k.therapist_id, k.client_id, k.period
+            from bookingdb.calendar as k
+            where k.therapist_id = new.id
+                and k.blocked && v_to_come
+                and k.kind in ('session', 'hold')
+                and k.mirror_of is null
+        ) as c
+        where upper(c.period) > clock_timestamp()
+        order by lower(c.period), c.id
+    loop
+        perform bookingdb.mirror_time(v_row.id, v_row.therapist_id, v_row.client_id);
+    end loop;
+    return null;
+end;
+$function$;
+
+comment on function bookingdb.part_changed() is
+'Trigger of the adapters: the sessions of somebody who becomes a therapist, or is none any more, keep their time in both parts.';
