@@ -17,6 +17,10 @@ begin
         using p_people;
     end loop;
 
+    update bookingdb.therapist_clients as t
+    set is_active = false
+    where t.therapist_id = any (p_people) and t.is_active;
+
     for v_part in
         select
             d.table_name,

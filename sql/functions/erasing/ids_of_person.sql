@@ -10,9 +10,12 @@ begin
         with recursive ids as (
             select coalesce(bookingdb.merged_into(p_user_id), p_user_id) as id
             union
-            select m.from_user_id
+            select b.from_user_id
             from ids as i
-            inner join bookingdb.merged_people as m on m.into_user_id = i.id
+            -- offset 0: look-ups by id, whatever the statistics say.
+            cross join lateral (
+                select m.from_user_id from bookingdb.merged_people as m where m.into_user_id = i.id offset 0
+            ) as b
         )
 
         select i.id

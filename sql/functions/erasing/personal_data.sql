@@ -128,6 +128,7 @@ begin
             't.user_id = any ($1) or t.therapist_id = any ($1)',
             null, 'none', 'times'),
         ('bookingdb.overlapping_sessions', null, 'reason', 'none', 'a code of ours'),
+        ('bookingdb.therapist_clients', 't.therapist_id = any ($1)', null, 'none', 'that they are a client, too'),
         ('bookingdb.erasures', 't.person_id = any ($1)', null, 'none', 'the erasures themselves'),
         ('bookingdb.erasures', null, 'kept', 'none', 'kinds of data'),
         ('bookingdb.erasures', null, 'actor', 'none', 'an id or a role'),

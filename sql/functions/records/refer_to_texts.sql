@@ -24,15 +24,18 @@ begin
         return v_changed;
     end if;
     if v_old is not null then
-        select t.id
+        -- An aggregate, because the primary key could answer LIMIT 1 by reading all that came since.
+        select max(k.id)
         into v_old_id
-        from bookingdb.texts as t
-        where t.session_id = p_old.id
-            and t.column_name = p_column
-            and t.user_id is not distinct from p_old.user_id
-            and t.text = v_old
-        order by t.id desc
-        limit 1;
+        from (
+            select t.id
+            from bookingdb.texts as t
+            where t.session_id = p_old.id
+                and t.column_name = p_column
+                and t.user_id is not distinct from p_old.user_id
+                and t.text = v_old
+            offset 0
+        ) as k;
         if v_old_id is null then
             insert into bookingdb.texts (session_id, user_id, column_name, text)
             values (p_old.id, p_old.user_id, p_column, v_old)

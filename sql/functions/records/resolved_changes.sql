@@ -14,12 +14,21 @@ begin
         select coalesce(jsonb_object_agg(c.key, case
             when jsonb_typeof(c.value) = 'object' and c.value ?| array['old_text_id', 'new_text_id'] then
                 jsonb_build_object(
-                    'old', (select t.text from bookingdb.texts as t where t.id = (c.value ->> 'old_text_id')::bigint),
-                    'new', (select t.text from bookingdb.texts as t where t.id = (c.value ->> 'new_text_id')::bigint)
+                    'old', (select t.text from bookingdb.texts as t where t.id = r.old_id),
+                    'new', (select t.text from bookingdb.texts as t where t.id = r.new_id)
                 )
             else c.value
         end), '{}')
         from jsonb_each(p_changes) as c
+        cross join lateral (
+            select
+                jsonb_extract_path_text(c.value, 'old_text_id')::bigint as old_id,
+                jsonb_extract_path_text(c.value, 'new_text_id')::bigint as new_id
+            where jsonb_typeof(c.value) = 'object'
+            union all
+            select null, null
+            where jsonb_typeof(c.value) <> 'object'
+        ) as r
     );
 end;
 $function$;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.support import World
+from tests.support.direct_writes import rolled_back
 from tests.support.life import call, rows
 
 
@@ -33,17 +34,18 @@ def test_audit_log_refers_to_words(world: World) -> None:
 
 def test_words_of_an_applications_column_are_kept_apart(world: World) -> None:
     session = world.book(world.client(credits=1), world.therapist())["id"]
-    world.run("alter table sessions add column remarks text, add column answers jsonb, add column price integer")
-    world.run("update sessions set remarks = 'a word', answers = '{\"pain\": \"strong\"}', price = 80")
+    with rolled_back(world):
+        world.run("alter table sessions add column remarks text, add column answers jsonb, add column price integer")
+        world.run("update sessions set remarks = 'a word', answers = '{\"pain\": \"strong\"}', price = 80")
 
-    (changes,) = (row for (row,) in world.run("select changes from booking_audit_log where action = 'updated'"))
-    assert changes["price"] == {"old": None, "new": 80}
-    assert {key: list(value) for key, value in changes.items() if key != "price"} == {
-        "remarks": ["new_text_id"], "answers": ["new_text_id"],
-    }  # fmt: skip
-    steps = rows(world.connection, "explain_session", session_id=session)
-    (step,) = [step for step in steps if step["what"] == "updated"]
-    assert step["details"]["changes"]["remarks"]["new"] == "a word"
+        (changes,) = (row for (row,) in world.run("select changes from booking_audit_log where action = 'updated'"))
+        assert changes["price"] == {"old": None, "new": 80}
+        assert {key: list(value) for key, value in changes.items() if key != "price"} == {
+            "remarks": ["new_text_id"], "answers": ["new_text_id"],
+        }  # fmt: skip
+        steps = rows(world.connection, "explain_session", session_id=session)
+        (step,) = [step for step in steps if step["what"] == "updated"]
+        assert step["details"]["changes"]["remarks"]["new"] == "a word"
 
 
 def test_cancellation_without_a_reason_keeps_no_words(world: World) -> None:
