@@ -37,6 +37,8 @@ ALLOWED = {
     "idempotency_key_reused", "therapist_not_found", "lot_not_found", "invalid_duration", "invalid_parameter",
     # Also of sessions that series took on and on.
     "in_past", "too_far",
+    # Of payments that were revoked, and of people who were merged or erased meanwhile.
+    "grant_revoked", "user_not_found", "person_in_use",
 }  # fmt: skip
 
 
@@ -52,9 +54,12 @@ class Storm:
     therapists: list[UUID]
     clients: list[UUID]
     choose: random.Random
+    # Some are merged into a client, and some are erased, so that new ones come.
+    guests: list[UUID] = field(default_factory=list)
     sessions: list[UUID] = field(default_factory=list)
     holds: list[UUID] = field(default_factory=list)
     lots: list[UUID] = field(default_factory=list)
+    packages: list[UUID] = field(default_factory=list)
     keyed: dict[tuple[str, str], tuple[dict[str, Any], UUID]] = field(default_factory=dict)
     ended: Counter[tuple[str, str]] = field(default_factory=Counter)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -72,7 +77,19 @@ class Storm:
         }
 
     def people(self) -> dict[str, Any]:
-        return {"user_id": self.choose.choice(self.clients), "therapist_id": self.choose.choice(self.therapists)}
+        return {"user_id": self.client(), "therapist_id": self.choose.choice(self.therapists)}
+
+    def client(self) -> UUID:
+        if self.guests and self.choose.random() < 0.15:
+            return self.choose.choice(self.guests[-4:])
+        return self.choose.choice(self.clients)
+
+    def payment(self) -> str:
+        """One of the latest, or the next: revocations come before their grant, too."""
+        return f"payment {max(0, len(self.lots) // 4 - self.choose.randrange(4))}"
+
+    def guest(self) -> dict[str, Any] | None:
+        return {"user_id": self.choose.choice(self.guests[-4:])} if self.guests else None
 
     def settings(self) -> Jsonb:
         values: dict[str, list[Any]] = {
@@ -91,6 +108,7 @@ class Storm:
 
         choose = self.choose
         session = about(self.sessions, "session_id")
+        lot = about(self.lots, "lot_id")
         return {
             "create_session_with_credit_deduction": lambda: {**self.people(), **self.slot()},
             "book_series": lambda: {**self.people(), **self.slot(), "occurrences": 2, "every": DAY},
@@ -120,7 +138,8 @@ class Storm:
             "complete_session": session,
             "mark_no_show": session,
             "grant_credits": lambda: {
-                "user_id": choose.choice(self.clients), "amount": choose.randint(1, 5),
+                "user_id": self.client(), "amount": choose.randint(1, 5),
+                "payment_reference": choose.choice((None, self.payment())),
                 "expires_at": choose.choice((None, dt.datetime.now(dt.UTC) + DAY * choose.randint(1, 60))),
                 "category": choose.choice(("paid", "promotional")), "priority": choose.choice((10, 50, 50)),
             },
@@ -128,7 +147,39 @@ class Storm:
                 "user_id": choose.choice(self.clients), "amount": choose.choice((-3, -1, 1, 2)), "reason": "a mistake",
                 "lot_id": choose.choice((None, None, self.one_of(self.lots))),
             },
-            "revoke_grant": about(self.lots, "lot_id"),
+            "revoke_grant": lambda: {
+                **choose.choice(({"payment_reference": self.payment(), "remember": True}, (lot() or {}))),
+                "share": choose.choice((0.3, 0.5, 1)),
+            } if self.lots else None,
+            "reinstate_grant": lot,
+            "extend_lot": lambda: {
+                **(lot() or {}), "expires_at": dt.datetime.now(dt.UTC) + DAY * choose.randint(30, 90),
+                "reason": "ill",
+            } if self.lots else None,
+            "freeze_lot": about(self.lots, "lot_id", reason="a pause"),
+            "thaw_lot": about(self.lots, "lot_id", reason="the pause is over"),
+            "list_lots": lambda: {"user_id": self.client(), "include_empty": True},
+            "transfer_credits": lambda: {
+                "from_user_id": self.client(), "to_user_id": self.client(), "amount": choose.randint(1, 3),
+                "reason": "a gift", "lot_id": choose.choice((None, None, self.one_of(self.lots))),
+            },
+            "set_package": lambda: {
+                "name": choose.choice(("ten", "monthly")), "credits": choose.randint(2, 5), "validity": "1 month",
+                "rollover_cap": choose.choice((None, 0, 2)),
+            },
+            "grant_package": lambda: {
+                "user_id": self.client(), "package_id": self.one_of(self.packages),
+                "payment_reference": choose.choice((None, self.payment())),
+            } if self.packages else None,
+            "register_client": lambda: {"email": f"guest{next(self.numbers)}@example.com", "full_name": "A guest"},
+            "merge_clients": lambda: {
+                "from_user_id": self.guests[-1], "into_user_id": self.client(), "reason": "registered twice",
+            } if self.guests else None,
+            "change_email": lambda: {
+                **(self.guest() or {}), "email": f"guest{next(self.numbers)}@example.com",
+            } if self.guests else None,
+            "export_person": self.guest,
+            "erase_person": self.guest,
             "expire_credits": dict,
             "housekeeping": lambda: {"limit": choose.choice((1, 10, 1000))},
             "set_policy": lambda: {
@@ -213,11 +264,17 @@ class Storm:
             self.sessions += [row["id"] for row in found if row["id"] not in self.sessions]
         elif function == "hold_slot" and found[0]["id"] not in self.holds:
             self.holds.append(found[0]["id"])
-        elif function in ("grant_credits", "adjust_credits") and found[0]["lot_id"] not in self.lots:
-            self.lots.append(found[0]["lot_id"])
+        elif function in ("grant_credits", "adjust_credits", "grant_package"):
+            self.lots += {found[0]["lot_id"]} - {*self.lots}
+        elif function == "transfer_credits":
+            self.lots += [lot for lot in found[0]["lot_ids"] if lot not in self.lots]
+        elif function == "set_package" and found[0]["id"] not in self.packages:
+            self.packages.append(found[0]["id"])
+        elif function == "register_client":
+            self.guests.append(found[0]["register_client"])
         key = parameters.get("idempotency_key")
         if key is not None:
-            id_ = found[0].get("id") or found[0]["lot_id"]
+            id_ = found[0].get("id") or found[0].get("lot_id") or found[0]["lot_ids"][0]
             again = (function, key), ({name: parameters[name] for name in parameters}, id_)
             known = self.keyed.setdefault(*again)
             # Keys are a client's: another client's is another one.
@@ -247,13 +304,14 @@ class Storm:
 
 KEYLESS = {
     "release_hold", "revoke_grant", "expire_credits", "set_policy", "set_therapist_active", "get_credit_statement",
-    "housekeeping",
+    "housekeeping", "reinstate_grant", "extend_lot", "freeze_lot", "thaw_lot", "list_lots", "set_package",
+    "register_client", "merge_clients", "change_email", "export_person", "erase_person",
 }  # fmt: skip
 # What opens and closes for everybody is done now and then.
 WEIGHTS = {
     "create_session_with_credit_deduction": 12, "hold_slot": 8, "book_hold": 8, "cancel_session": 8,
     "reschedule_session": 10, "approve_session": 6, "set_policy": 1, "set_therapist_active": 1, "revoke_grant": 1,
-    "grant_credits": 5, "cancel_series": 1,
+    "grant_credits": 5, "cancel_series": 1, "freeze_lot": 1, "merge_clients": 2, "erase_person": 1, "set_package": 1,
 }  # fmt: skip
 BULK = (
     "update sessions set start_time = start_time + make_interval(mins => %s), end_time = end_time +"
