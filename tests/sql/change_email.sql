@@ -18,12 +18,18 @@ select lives_ok(
     $$ select public.change_email(pg_temp.client(), ' Ada@Example.org ') $$, 'a trusted caller changes an address'
 );
 select is(
-    (select u.email from public.users as u where u.id = pg_temp.client()), 'Ada@Example.org',
+    (
+        select u.email from public.users as u
+        where u.id = pg_temp.client()
+    ), 'Ada@Example.org',
     'without the white space around it'
 );
 select lives_ok($$ select public.change_email(pg_temp.client(), null) $$, 'and takes it away');
 reset role;
-select is((select u.email from public.users as u where u.id = pg_temp.client()), null, 'which frees it');
+select is((
+    select u.email from public.users as u
+    where u.id = pg_temp.client()
+), null, 'which frees it');
 
 -- Refusal
 select pg_temp.act_as('authenticated', pg_temp.client());

@@ -22,7 +22,8 @@ create temporary table lot as
 select g.lot_id as id from public.grant_credits(pg_temp.client(), 3, p_expires_on => pg_temp.monday()) as g;
 grant select on lot to authenticated, service_role;
 
-update public.user_credits as c set expires_at = now() - interval '1 second' where c.id = (select id from lot);
+update public.user_credits as c set expires_at = now() - interval '1 second'
+where c.id = (select id from lot);
 select e.lots from public.expire_credits() as e;
 
 -- Example

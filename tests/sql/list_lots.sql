@@ -20,7 +20,8 @@ select g.lot_id as id from public.grant_credits(pg_temp.client(), 3, p_expires_o
 grant select on lot to authenticated, service_role;
 
 select l.state from public.freeze_lot((select id from lot), 'on leave') as l;
-update public.user_credits as c set credits_balance = 0 where c.payment_reference = 'a payment';
+update public.user_credits as c set credits_balance = 0
+where c.payment_reference = 'a payment';
 
 -- Example
 select pg_temp.act_as('authenticated', pg_temp.client());

@@ -20,7 +20,8 @@ select g.lot_id as id from public.grant_credits(pg_temp.client(), 3, p_expires_o
 grant select on lot to authenticated, service_role;
 
 select l.state from public.freeze_lot((select id from lot), 'on leave') as l;
-update public.user_credits as c set frozen_at = now() - interval '48 hours' where c.id = (select id from lot);
+update public.user_credits as c set frozen_at = now() - interval '48 hours'
+where c.id = (select id from lot);
 
 -- Example
 select pg_temp.act_as('service_role');
