@@ -13,6 +13,9 @@ from bookingdb.records import ErasedPerson, ListedTherapist, MergedClient, Perso
 def register_client(email: str, *, full_name: str | None = None, user_id: UUID | str | None = None) -> Call[UUID]:
     """Make sure that there is an active client with this e-mail address.
 
+    A therapist with this address becomes a client, too, and keeps their id and name. They book with others, never with
+    themselves, and have one time: nobody books them where they have a session as a client.
+
     Args:
         email: the address; upper and lower case are the same.
         full_name: the name.
@@ -23,7 +26,7 @@ def register_client(email: str, *, full_name: str | None = None, user_id: UUID |
 
     Raises:
         InvalidUserId, InvalidParameter: the request makes no sense.
-        PersonInactive: there is such a client, who was deactivated, and stays so.
+        PersonInactive: there is such a client, who was deactivated, and stays so (a therapist in this part).
         NotAuthenticated, NotAllowed: the caller may not register this client.
         Busy, BookingFailed: see there.
 
@@ -48,6 +51,9 @@ def register_therapist(
     time_zone: str | None = None,
 ) -> Call[UUID]:
     """Make sure that there is an active, verified therapist with this e-mail address.
+
+    A client with this address does not become one: it is refused. A therapist becomes a client, too, by
+    `register_client`.
 
     Args:
         email: the address; upper and lower case are the same.
@@ -80,6 +86,8 @@ def register_therapist(
 
 def set_therapist_active(therapist_id: UUID | str, active: bool) -> Call[None]:
     """Let a therapist be booked, or not any more. Sessions already booked stay.
+
+    A therapist who is a client as well stays a client: `set_client_active` closes that part.
 
     Args:
         therapist_id: the therapist.
@@ -135,6 +143,8 @@ def find_people(search: str, *, limit: int = 20) -> Call[list[Person]]:
 
 def set_client_active(user_id: UUID | str, active: bool) -> Call[None]:
     """Let a client book, or not any more. Sessions already booked and credits stay.
+
+    A therapist who is a client as well stays a therapist: `set_therapist_active` closes that part.
 
     Args:
         user_id: the client.
@@ -195,7 +205,7 @@ def change_login(user_id: UUID | str, new_user_id: UUID | str) -> Call[MergedCli
         InvalidUserId, InvalidParameter: the request makes no sense.
         UserNotFound: there is no such client.
         PersonInactive: the client is active, and who has the new id is not.
-        ClientConflict: both have a session at the same time.
+        ClientConflict: both have a session at the same time, or one with each other.
         NotAuthenticated, NotAllowed: the caller is not trusted.
         Busy, BookingFailed: see there.
 
@@ -218,7 +228,7 @@ def merge_clients(
 
     Args:
         from_user_id: the client who is no client any more.
-        into_user_id: the client who stays.
+        into_user_id: the client who stays; also a therapist who is a client as well.
         reason: why; the ledger keeps it.
 
     Returns:

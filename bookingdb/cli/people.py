@@ -31,7 +31,7 @@ def person_options(command: Command) -> Command:
 def register_client(
     email: str, full_name: str | None, user_id: str | None, database_url: str | None, as_json: bool
 ) -> None:
-    """Register a client and print the id."""
+    """Register a client and print the id. A therapist becomes a client, too, and keeps their id."""
     with open_database(database_url) as connection:
         client = Bookings(connection).register_client(email, full_name=full_name, user_id=user_id)
     print_value("id", client, as_json)
@@ -161,7 +161,7 @@ def deactivate() -> None:
 @click.argument("user", type=PERSON)
 @database_options
 def activate_client(user: str, database_url: str | None, as_json: bool) -> None:
-    """Let USER (a client: UUID or e-mail) book again. Prints the id."""
+    """Let USER (a client: UUID or e-mail) book again, also a therapist who is a client, too. Prints the id."""
     _set_client_active(user, True, database_url, as_json)
 
 
@@ -169,7 +169,7 @@ def activate_client(user: str, database_url: str | None, as_json: bool) -> None:
 @click.argument("user", type=PERSON)
 @database_options
 def deactivate_client(user: str, database_url: str | None, as_json: bool) -> None:
-    """Let USER (a client: UUID or e-mail) book nothing more. Prints the id."""
+    """Let USER (a client: UUID or e-mail) book nothing more; a therapist stays a therapist. Prints the id."""
     _set_client_active(user, False, database_url, as_json)
 
 
@@ -185,7 +185,7 @@ def activate_therapist(therapist: str, database_url: str | None, as_json: bool) 
 @click.argument("therapist", type=PERSON)
 @database_options
 def deactivate_therapist(therapist: str, database_url: str | None, as_json: bool) -> None:
-    """Let THERAPIST (UUID or e-mail) not be booked any more. Prints the id."""
+    """Let THERAPIST (UUID or e-mail) not be booked any more; their part as a client stays. Prints the id."""
     _set_therapist_active(therapist, False, database_url, as_json)
 
 

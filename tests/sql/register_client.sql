@@ -1,7 +1,7 @@
 -- register_client(): make somebody a client, once.
 begin;
 \ir include/setup.sql
-select plan(7);
+select plan(12);
 
 select pg_temp.is_declared($$
     register_client(p_email text, p_full_name text default null, p_user_id uuid default null) returns uuid
@@ -30,19 +30,68 @@ select results_eq(
 );
 select is(public.get_credit_balance(pg_temp.nobody()), 0, 'and has no credits');
 
+-- A therapist
+select pg_temp.act_as('service_role');
+select is(
+    public.register_client('A@therapist.test', 'Somebody'), pg_temp.therapist(),
+    'a therapist becomes a client, too, under the same id'
+);
+select is(
+    public.register_client('a@therapist.test', null, pg_temp.therapist()), pg_temp.therapist(), 'also by id and address'
+);
+reset role;
+select results_eq(
+    $$
+        select p.user_type, p.full_name <> 'Somebody' or p.full_name is null, t.is_active
+        from bookingdb.people as p
+        inner join bookingdb.therapist_clients as t on p.id = t.therapist_id
+    $$,
+    $$ values ('therapist', true, true) $$,
+    'stays a therapist, and keeps the name'
+);
+
 -- Refusal
+select results_eq(
+    $$
+        select e.*
+        from pg_temp.error_of(format(
+            'select public.create_session_with_credit_deduction(%1$L, %1$L, current_date + 7, ''10:00'')',
+            pg_temp.therapist()
+        )) as e
+    $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb_build_object('code', 'invalid_parameter', 'parameter', 'p_therapist_id', 'reason', 'same_person')
+        )
+    $$,
+    'nobody books with themselves'
+);
+select results_eq(
+    $$
+        select e.*
+        from pg_temp.error_of(format(
+            'select public.register_client(''other@therapist.test'', null, %L)', pg_temp.therapist()
+        )) as e
+    $$,
+    $$
+        values (
+            'PT400', 'Invalid parameter',
+            jsonb_build_object('code', 'invalid_parameter', 'parameter', 'p_user_id', 'reason', 'of_another_kind')
+        )
+    $$,
+    'a therapist is meant by their own address alone'
+);
+select public.set_client_active(pg_temp.therapist(), false);
 select results_eq(
     $$ select e.* from pg_temp.error_of('select public.register_client(''a@therapist.test'')') as e $$,
     $$
         values (
-            'PT400', 'Invalid parameter',
-            jsonb_build_object(
-                'code', 'invalid_parameter', 'parameter', 'p_email', 'reason', 'of_another',
-                'user_id', pg_temp.therapist()
-            )
+            'PT409', 'Person is not active',
+            jsonb_build_object('code', 'person_inactive', 'user_id', pg_temp.therapist())
         )
     $$,
-    'a therapist does not become a client'
+    'whose part as a client is closed stays so'
 );
 
 select * from finish();
