@@ -346,8 +346,9 @@ comment on column bookingdb.calendar.mirror_of is
 'Of a row that keeps the time of a person in their other part, as therapist or as client: the session or hold.';
 comment on column bookingdb.calendar.mirror_ids is 'The rows that keep this time in the other part of its people.';
 
--- Its new form has a parameter more.
+-- Their new forms have a parameter more.
 drop function if exists bookingdb.occupy_time(uuid, uuid, uuid, tstzrange, tstzrange, timestamptz, text);
+drop function if exists bookingdb.authorise_slots(uuid, uuid);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Erasure and export

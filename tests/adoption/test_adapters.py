@@ -372,6 +372,126 @@ def test_a_trigger_without_arguments_looks_at_every_column(application: Applicat
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+# A therapist who is a client as well
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def registered_as_client(application: Application) -> UUID:
+    """A therapist who is a client, too, with two credits."""
+    world, person = application.world, application.therapist()
+    email = world.scalar("select email from bookingdb.therapists where id = %s", person)
+    assert world.scalar("select register_client(%s)", email) == person
+    world.run("select * from grant_credits(%s, 2)", person)
+    return person
+
+
+def require_one_time(application: Application, person: UUID) -> None:
+    """The person books and is booked, never at the same time, nor with themselves."""
+    world, therapist, client = application.world, application.therapist(), application.client()
+    world.book(person, therapist, "10:00")
+    world.book(client, person, "14:00")
+    with refused("booking_conflict"):
+        world.book(client, person, "10:30")
+    with refused("client_conflict"):
+        world.book(person, therapist, "14:30")
+    with refused("invalid_parameter") as refusal:
+        world.book(person, person, "16:00")
+    assert refusal.detail["reason"] == "same_person"
+    assert world.run("select max(credits_balance) from find_people(%s)", str(person)) == [(1,)]
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, indirect=True)
+def test_therapist_who_is_a_client_has_one_time(application: Application) -> None:
+    require_one_time(application, registered_as_client(application))
+
+
+@pytest.mark.parametrize("application", ["therapists"], indirect=True)
+def test_therapist_with_a_users_row_has_one_time(application: Application) -> None:
+    """Where the application's sessions and credits refer to users, a client has to be one."""
+    world = application.world
+    world.run("alter table user_credits add foreign key (user_id) references users")
+    person = registered_as_client(application)
+    assert world.count("bookingdb.therapist_clients") == 0
+    assert world.run("select user_type from users where id = %s", person) == [("user",)]
+    require_one_time(application, person)
+    world.run("select set_client_active(%s, false)", person)
+    with refused("user_not_found"):
+        world.book(person, application.therapist(), "18:00")
+    assert world.book(application.client(), person, "18:00")["status"] == "scheduled"
+
+
+# Who is no therapist any more, but goes on as a client.
+ONE_PART = {
+    "enrollments": [
+        "update users set is_verified = false where id = %(person)s",
+        "update users set user_type = 'user' where id = %(person)s",
+        f"update therapist_enrollments set is_active = false {BY_EMAIL}",
+    ],
+    "therapists": ["update therapists set is_verified = false where id = %(person)s"],
+    "profiles": ["update profiles set role = 'client' where id = %(person)s"],
+}
+
+
+@of_each(**ONE_PART)
+def test_former_therapist_goes_on_as_a_client(application: Application, statement: str) -> None:
+    world, person = application.world, registered_as_client(application)
+    therapist, client = application.therapist(), application.client()
+    world.book(client, person, "14:00")
+    change(world.connection, statement, person)
+    with refused("therapist_not_found"):
+        world.book(client, person, "12:00")
+    with refused("client_conflict"):
+        world.book(person, therapist, "14:30")
+    world.book(person, therapist, "12:00")
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, indirect=True)
+def test_former_client_goes_on_as_a_therapist(application: Application) -> None:
+    world, person = application.world, registered_as_client(application)
+    therapist, client = application.therapist(), application.client()
+    world.book(person, therapist, "10:00")
+    world.run("select set_client_active(%s, false)", person)
+    with refused("user_not_found"):
+        world.book(person, therapist, "12:00")
+    with refused("booking_conflict"):
+        world.book(client, person, "10:30")
+    world.book(client, person, "12:00")
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("application", ["therapists"], indirect=True)
+def test_deleted_therapist_with_a_users_row_keeps_their_time(application: Application) -> None:
+    """Of the two rows with one id, that of the therapist goes: sessions with them stay, and are theirs."""
+    world, person = application.world, application.client()
+    world.run("insert into therapists values (%s, 'both@example.com', 'A', true, true)", person)
+    therapist, client = application.therapist(), application.client()
+    world.book(client, person, "14:00")
+    change(world.connection, "delete from therapists where id = %(person)s", person)
+    assert world.violations() == []
+    with refused("client_conflict"):
+        world.book(person, therapist, "14:30")
+    world.book(person, therapist, "12:00")
+    # A therapist again, whose time as a client is taken, too.
+    world.run("insert into therapists values (%s, 'both@example.com', 'A', true, true)", person)
+    assert world.violations() == []
+    with refused("booking_conflict"):
+        world.book(client, person, "12:30")
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, indirect=True)
+def test_second_account_of_a_therapist_becomes_their_own(application: Application) -> None:
+    world, person = application.world, registered_as_client(application)
+    therapist, second, client = application.therapist(), application.client(), application.client()
+    world.book(second, therapist, "10:00")
+    assert world.run("select sessions, credits from merge_clients(%s, %s)", second, person) == [(1, 1)]
+    with refused("booking_conflict"):
+        world.book(client, person, "10:30")
+    assert world.violations() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
 # People who leave
 # ----------------------------------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ declare
 begin
     perform bookingdb.authorise_anyone();
     if num_nonnulls(p_exclude_session_id, p_user_id) > 0 then
-        perform bookingdb.authorise_slots(p_exclude_session_id, p_user_id);
+        perform bookingdb.authorise_slots(p_exclude_session_id, p_user_id, p_therapist_id);
     end if;
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);

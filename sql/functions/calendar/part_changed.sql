@@ -9,15 +9,16 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_person_id constant uuid := case when tg_op = 'DELETE' then old.id else new.id end;
     v_to_come constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
     v_row record;
 begin
     -- As people_changed(), which comes after this: bookings in flight come first.
-    perform bookingdb.lock_people(array[new.id]);
-    perform bookingdb.mark_rules_changed(array[new.id]);
+    perform bookingdb.lock_people(array[v_person_id]);
+    perform bookingdb.mark_rules_changed(array[v_person_id]);
     if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
-        perform bookingdb.require_current_calendar(new.id, null, v_to_come);
-        perform bookingdb.require_current_calendar(null, new.id, v_to_come);
+        perform bookingdb.require_current_calendar(v_person_id, null, v_to_come);
+        perform bookingdb.require_current_calendar(null, v_person_id, v_to_come);
     end if;
     for v_row in
         select c.id, c.therapist_id, c.client_id
@@ -25,14 +26,14 @@ begin
             -- Two look-ups, because two indexes cover them.
             select k.id, k.therapist_id, k.client_id, k.period
             from bookingdb.calendar as k
-            where k.client_id = new.id
+            where k.client_id = v_person_id
                 and k.period && v_to_come
                 and k.kind in ('session', 'hold')
                 and k.mirror_of is null
             union
             select k.id, k.therapist_id, k.client_id, k.period
             from bookingdb.calendar as k
-            where k.therapist_id = new.id
+            where k.therapist_id = v_person_id
                 and k.blocked && v_to_come
                 and k.kind in ('session', 'hold')
                 and k.mirror_of is null

@@ -13,11 +13,11 @@ declare
 begin
     -- Requests whose time has come are nobody's any more.
     perform bookingdb.lapse_sessions(array(
-        select c.id
+        select distinct c.id
         from unnest(array[p_from_id, p_into_id]) as p (id)
         -- offset 0 makes each a look-up, whatever the statistics say.
         cross join lateral (
-            select k.id
+            select coalesce(k.mirror_of, k.id) as id
             from bookingdb.calendar as k
             where k.client_id = p.id and k.kind in ('session', 'hold') and k.kind = 'session' and k.expires_at <= v_now
             offset 0

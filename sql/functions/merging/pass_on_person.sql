@@ -31,6 +31,9 @@ begin
             null, c.id, tstzrange('1900-01-01 00:00:00+00', '3000-01-01 00:00:00+00')
         )
         from unnest(array[p_from_id, p_into_id]) as c (id);
+        perform bookingdb.require_current_calendar(
+            p_into_id, null, tstzrange('1900-01-01 00:00:00+00', '3000-01-01 00:00:00+00')
+        );
     end if;
     perform bookingdb.require_mergeable(p_from_id, p_into_id, p_kind);
 

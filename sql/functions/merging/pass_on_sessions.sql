@@ -31,6 +31,16 @@ begin
     set client_id = p_into_id
     where c.id = any (v_session_ids)
         and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
+    -- Where the other client is a therapist as well, these sessions keep their time in that part, too.
+    if exists (select from bookingdb.people as p where p.id = p_into_id and p.user_type = 'therapist') then
+        perform bookingdb.mirror_time(c.id, c.therapist_id, c.client_id)
+        from (
+            select k.id, k.therapist_id, k.client_id
+            from bookingdb.calendar as k
+            where k.id = any (v_session_ids) and k.kind = 'session' and upper(k.period) > clock_timestamp()
+            order by lower(k.period), k.id
+        ) as c;
+    end if;
     update bookingdb.overlapping_sessions as o
     set user_id = p_into_id
     where o.session_id = any (v_session_ids);

@@ -16,9 +16,10 @@ begin
         if not exists (select from bookingdb.people as p where p.id = v_ids[v_place]) then
             perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', v_ids[v_place]));
         end if;
+        -- A therapist who is a client as well may have registered a second time, as a client.
         if exists (
             select from bookingdb.people as p where p.id = v_ids[v_place] and p.user_type = 'therapist'
-        ) then
+        ) and not (v_place = 2 and p_kind = 'merge' and bookingdb.has_client_part(p_into_id)) then
             perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
                 'parameter', v_names[v_place], 'reason', 'of_another_kind', 'user_id', v_ids[v_place]
             ));
@@ -35,7 +36,7 @@ begin
         end if;
     end loop;
 
-    if not exists (select from bookingdb.people as p where p.id = p_into_id and p.is_active)
+    if not bookingdb.is_client(p_into_id)
         and exists (select from bookingdb.people as p where p.id = p_from_id and p.is_active) then
         perform bookingdb.raise_error('person_inactive', jsonb_build_object('user_id', p_into_id));
     end if;
@@ -48,4 +49,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_mergeable(uuid, uuid, text) is
-'Refuses therapists, who was merged before, and an active client into one who is not. Caller holds: the locks of both. Raises: user_not_found, invalid_parameter, person_inactive.';
+'Refuses therapists (not into one who is a client), people merged before, and an active client into one who is not. Caller holds: the locks. Raises: user_not_found, invalid_parameter, person_inactive.';

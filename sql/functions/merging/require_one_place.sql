@@ -9,7 +9,7 @@ declare
     v_ids constant uuid[] := array(
         select c.id
         from bookingdb.calendar as c
-        where c.client_id = p_from_id and c.kind in ('session', 'hold') and c.kind = 'session'
+        where c.client_id = p_from_id and c.kind in ('session', 'hold') and c.kind = 'session' and c.mirror_of is null
     ) || array(
         select c.id
         from bookingdb.calendar as c
@@ -21,10 +21,10 @@ begin
     select f.therapist_id, f.period, f.id as session_id, i.id as other_id
     into v_other
     from bookingdb.calendar as f
-    -- offset 0 makes it two look-ups, because two indexes cover them.
+    -- offset 0 makes each a look-up, because three indexes cover them.
     cross join lateral (
         (
-            select c.id
+            select coalesce(c.mirror_of, c.id) as id
             from bookingdb.calendar as c
             where c.client_id = p_into_id
                 and c.period && f.period
@@ -37,6 +37,19 @@ begin
             select c.id
             from bookingdb.calendar as c
             where c.client_id = p_into_id and c.period && f.period and c.external_source = 'adoption'
+            offset 0
+        )
+        union all
+        -- A therapist who is a client as well. One who is their own client would be at two places, too.
+        (
+            select c.id
+            from bookingdb.calendar as c
+            where c.therapist_id = p_into_id
+                and c.blocked && f.period
+                and c.kind in ('session', 'hold')
+                and c.kind = 'session'
+                and c.mirror_of is null
+                and (c.expires_at is null or c.expires_at > clock_timestamp())
             offset 0
         )
     ) as i
@@ -54,4 +67,4 @@ end;
 $function$;
 
 comment on function bookingdb.require_one_place(uuid, uuid) is
-'Refuses to make two clients one who have sessions at the same time, which is not over. Caller holds: the locks of both. Raises: client_conflict.';
+'Refuses to make two clients one who have sessions at the same time, which is not over, in whichever part. Caller holds: the locks of both. Raises: client_conflict.';

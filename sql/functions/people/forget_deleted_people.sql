@@ -22,7 +22,6 @@ begin
     delete from bookingdb.date_overrides as d where d.therapist_id = any (v_gone);
     delete from bookingdb.policies as p where p.therapist_id = any (v_gone);
     delete from bookingdb.former_therapists as f where f.therapist_id = any (v_gone);
-    delete from bookingdb.therapist_clients as t where t.therapist_id = any (v_gone);
     delete from bookingdb.holds as h
     where h.id in (
         select c.id

@@ -13,7 +13,7 @@ import pytest
 from tests.support import TOMORROW, World, run
 from tests.support.connections import LEVELS, in_level
 from tests.support.interleaving import holding, session_of, waiting
-from tests.support.life import expire_hold, require_sound, rows
+from tests.support.life import begin, expire_hold, require_sound, rows
 from tests.support.races import ENDINGS, Call, booking, holding_slot, moving, writing
 from tests.support.refusals import nothing_written, outcome, refused
 
@@ -61,6 +61,7 @@ def as_therapist(both: Both, hour: int = 10, kind: str = "booking") -> Call:
 
 
 KINDS = ["booking", "hold", "direct"]
+CONFLICT = {as_client: "client_conflict", as_therapist: "booking_conflict"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -287,17 +288,143 @@ def test_sessions_of_both_parts_may_swap_in_one_statement(both: Both) -> None:
     assert mirrors(world) == 1
 
 
-def test_recording_looks_at_both_parts(both: Both) -> None:
+@pytest.mark.parametrize("parts", [(as_client, as_therapist), (as_therapist, as_client)])
+def test_recording_looks_at_both_parts(both: Both, parts: tuple[Any, Any]) -> None:
     world, record = both.world, "select * from record_session(%s, %s, current_date - 3, '10:00')"
-    world.run(record, both.client, both.person)
+    people = {as_client: (both.person, both.therapist), as_therapist: (both.client, both.person)}
+    world.run(record, *people[parts[0]])
+    with nothing_written(world), refused(CONFLICT[parts[1]]):
+        world.run(record, *people[parts[1]])
+    with nothing_written(world), refused("invalid_parameter"):
+        world.run(record, both.person, both.person)
+
+
+@pytest.mark.parametrize("parts", [(as_client, as_therapist), (as_therapist, as_client)])
+def test_a_reopened_session_takes_both_parts_again(both: Both, parts: tuple[Any, Any]) -> None:
+    world = both.world
+    session = parts[0](both)(world.connection)["id"]
+    world.run("select * from cancel_session(%s)", session)
+    other = parts[1](both)(world.connection)["id"]
+    with nothing_written(world), refused(CONFLICT[parts[0]]):
+        world.run("select * from reopen_session(%s)", session)
+    world.run("select * from cancel_session(%s)", other)
+    world.run("select * from reopen_session(%s)", session)
+    with nothing_written(world), refused(CONFLICT[parts[1]]):
+        parts[1](both)(world.connection)
+    require_sound(world)
+
+
+@pytest.mark.parametrize("part", [as_client, as_therapist])
+@pytest.mark.parametrize("ending", ["complete_session", "mark_no_show"])
+def test_a_session_that_ended_leaves_both_parts(both: Both, ending: str, part: Any) -> None:
+    world = both.world
+    session = part(both)(world.connection)["id"]
+    begin(world.connection, session, 5)
+    world.run(f"select * from {ending}(%s)", session)
+    assert world.count("bookingdb.calendar") == 0
+    world.run("select * from reopen_session(%s)", session)
+    assert mirrors(world) == (1 if part is as_client else 0)
+    require_sound(world)
+
+
+def test_a_series_moves_in_both_parts(both: Both) -> None:
+    world = both.world
+    first, *_ = rows(
+        world.connection, "book_series", user_id=both.person, therapist_id=both.therapist, session_date=TOMORROW,
+        session_time="10:00", occurrences=3,
+    )  # fmt: skip
+    as_therapist(both, 12)(world.connection)
+    move = "select * from reschedule_series(%s, %s, %s)"
     with nothing_written(world), refused("client_conflict"):
-        world.run(record, both.person, both.therapist)
+        world.run(move, first["id"], TOMORROW, "12:00")
+    # Onto the old times of one another, as far as they overlap.
+    world.run(move, first["id"], TOMORROW, "10:30")
+    world.run(move, first["id"], TOMORROW + dt.timedelta(days=7), "10:30")
+    assert mirrors(world) == 3
+    require_sound(world)
+    world.run("select * from cancel_series(%s)", first["id"])
+    assert mirrors(world) == 0
+
+
+def test_housekeeping_takes_both_parts_away(both: Both) -> None:
+    world = both.world
+    for part, hour in ((as_client, 10), (as_therapist, 13)):
+        expire_hold(world.connection, part(both, hour, "hold")(world.connection)[0]["id"])
+    assert world.scalar("select held_times from housekeeping()") == 2
+    assert world.count("bookingdb.calendar") == 0
+    begin(world.connection, as_client(both)(world.connection)["id"], 100 * 24 * 60)
+    assert mirrors(world) == 1
+    assert world.scalar("select session_times from housekeeping()") == 1
+    assert world.count("bookingdb.calendar") == 0
+    require_sound(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_direct_writers_change_either_part(both: Both, level: str) -> None:
+    world = both.world
+    session = as_client(both)(world.connection)["id"]
+    for change, expected in (
+        ("therapist_id = %(other)s", 1),
+        ("user_id = %(client)s, therapist_id = %(person)s", 0),
+        ("user_id = %(person)s, therapist_id = %(therapist)s", 1),
+        ("user_id = null", 0),
+        ("user_id = %(person)s, therapist_id = null", 1),
+        ("status = 'cancelled'", 0),
+        ("status = 'scheduled'", 1),
+    ):
+        statement = f"update sessions set {change} where id = %(session)s"
+        values = {
+            "session": session, "client": both.client, "person": both.person, "therapist": both.therapist,
+            "other": world.therapist(),
+        }  # fmt: skip
+        in_level(level, lambda c, s=statement, v=values: c.execute(s, v), world.connection)
+        assert mirrors(world) == expected, change
+        require_sound(world)
+    with nothing_written(world), refused("booking_conflict"):
+        in_level(level, as_therapist(both), world.connection)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_session_with_oneself_takes_one_time(both: Both, level: str) -> None:
+    """Only a direct writer writes it."""
+    world = both.world
+    in_level(level, writing(SESSION, uuid4(), both.person, both.person, at(10), at(11)), world.connection)
+    for part in (as_client, as_therapist):
+        with nothing_written(world), refused(CONFLICT[part]):
+            part(both)(world.connection)
+    assert mirrors(world) == 0
+    require_sound(world)
+
+
+def test_a_transferred_session_blocks_its_therapist_as_client(both: Both) -> None:
+    world = both.world
+    as_client(both)(world.connection)
+    session = world.book(both.client, world.therapist(), "10:00")["id"]
+    transfer = "select * from transfer_session(%s, %s)"
+    with nothing_written(world), refused("booking_conflict"):
+        world.run(transfer, session, both.person)
+    moving(session, "12:00")(world.connection)
+    world.run(transfer, session, both.person)
+    with nothing_written(world), refused("client_conflict"):
+        as_client(both, 12)(world.connection)
+    require_sound(world)
 
 
 def test_a_deleted_session_leaves_no_part(both: Both) -> None:
     as_client(both)(both.world.connection)
     both.world.run("delete from sessions")
     assert both.world.count("bookingdb.calendar") == 0
+
+
+def test_an_erased_person_has_no_part(both: Both) -> None:
+    world = both.world
+    as_client(both)(world.connection)
+    with nothing_written(world), refused("person_in_use"):
+        world.run("select * from erase_person(%s)", both.person)
+    world.run("delete from sessions")
+    world.run("select * from erase_person(%s)", both.person)
+    assert world.run("select bookingdb.is_client(%s)", both.person) == [(False,)]
+    require_sound(world)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -310,6 +437,21 @@ def test_nobody_is_their_own_client(both: Both) -> None:
         with nothing_written(both.world), refused("invalid_parameter") as refusal:
             book_self(both.world.connection)
         assert (refusal.detail["parameter"], refusal.detail["reason"]) == ("p_therapist_id", "same_person")
+
+
+FREE = (
+    "list_available_slots(%(person)s, %(day)s, %(day)s, p_user_id => %(person)s)",
+    "list_available_days(%(person)s, %(day)s, %(day)s, p_user_id => %(person)s)",
+    "list_slot_states(%(person)s, %(day)s, %(day)s, p_user_id => %(person)s)",
+    "next_available_slot(%(person)s, p_user_id => %(person)s)",
+)
+
+
+@pytest.mark.parametrize("call", FREE)
+def test_nothing_is_free_with_oneself(both: Both, call: str) -> None:
+    with refused("invalid_parameter") as refusal:
+        both.world.connection.execute(f"select * from {call}", {"person": both.person, "day": TOMORROW})
+    assert (refusal.detail["parameter"], refusal.detail["reason"]) == ("p_therapist_id", "same_person")
 
 
 def test_a_therapist_is_no_client_unasked(world: World) -> None:
@@ -453,3 +595,104 @@ def test_a_person_at_two_places_is_found(both: Both) -> None:
     found = {problem for _, _, problem, _ in world.run("select * from bookingdb.check_invariants()")}
     assert any("overlaps a calendar row in which the" in problem for problem in found)
     assert any("other part of a person" in problem for problem in found)
+
+# ----------------------------------------------------------------------------------------------------------------------
+# A second account
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+MERGE = "select sessions, credits, credits_balance from merge_clients(%s, %s)"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_second_account_merges_into_both_parts(both: Both, level: str) -> None:
+    """They registered once as a client under a private address."""
+    world = both.world
+    world.book(both.client, both.therapist)
+    world.book(both.client, world.therapist(), "14:00")
+    merge = writing(MERGE, both.client, both.person)
+    in_level(level, merge, world.connection)
+    assert world.balance(both.person) == 4
+    assert mirrors(world) == 2
+    other = world.client(credits=1)
+    with nothing_written(world), refused("booking_conflict"):
+        world.book(other, both.person)
+    require_sound(world)
+    with nothing_written(world):
+        assert world.run(MERGE, both.client, both.person) == [(0, 0, 4)]
+
+
+def test_a_second_account_with_themselves_is_refused(both: Both) -> None:
+    world = both.world
+    own = as_therapist(both)(world.connection)["id"]
+    with nothing_written(world), refused("client_conflict") as refusal:
+        world.run(MERGE, both.client, both.person)
+    assert refusal.detail["session_id"] == refusal.detail["other_session_id"] == str(own)
+    world.run("select * from cancel_session(%s)", own)
+    world.run(MERGE, both.client, both.person)
+    require_sound(world)
+
+
+def test_a_second_account_looks_at_the_therapists_times(both: Both) -> None:
+    world, other = both.world, both.world.client(credits=2)
+    passing = world.book(both.client, both.therapist)["id"]
+    taken = world.book(other, both.person, "10:30")["id"]
+    with nothing_written(world), refused("client_conflict") as refusal:
+        world.run(MERGE, both.client, both.person)
+    assert refusal.detail["session_id"] == str(passing)
+    assert refusal.detail["other_session_id"] == str(taken)
+    world.run("select * from cancel_session(%s)", taken)
+    # A hold of somebody else with the therapist stays theirs.
+    hold = holding_slot(other, both.person, "10:30")(world.connection)[0]["id"]
+    with nothing_written(world), refused("client_conflict"):
+        world.run(MERGE, both.client, both.person)
+    expire_hold(world.connection, hold)
+    world.run(MERGE, both.client, both.person)
+    require_sound(world)
+
+
+def test_a_therapists_own_hold_gives_way_to_what_passes_on(both: Both) -> None:
+    world = both.world
+    world.book(both.client, both.therapist)
+    holding_slot(both.person, world.therapist(), "10:30")(world.connection)
+    world.run(MERGE, both.client, both.person)
+    assert world.run("select distinct kind from bookingdb.calendar") == [("session",)]
+    require_sound(world)
+
+
+def test_only_a_client_takes_in_a_second_account(both: Both) -> None:
+    world = both.world
+    therapist = world.therapist()
+    for one, other in ((both.client, therapist), (both.person, both.client), (therapist, both.person)):
+        with nothing_written(world), refused("invalid_parameter") as refusal:
+            world.run(MERGE, one, other)
+        assert refusal.detail["reason"] == "of_another_kind"
+    world.run("select set_client_active(%s, false)", both.person)
+    with nothing_written(world), refused("person_inactive"):
+        world.run(MERGE, both.client, both.person)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_merge_sees_what_was_booked_meanwhile(both: Both, level: str) -> None:
+    world, other = both.world, both.world.client(credits=1)
+    world.book(both.client, both.therapist)
+    with holding(world) as first, session_of(world) as second:
+        booking(other, both.person)(first)
+        answer = waiting(world, partial(in_level, level, writing(MERGE, both.client, both.person)), second)
+        first.execute("commit")
+        ended = outcome(answer.result)
+    assert ended == "client_conflict" or (level != "read committed" and ended == "40001")
+    require_sound(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_booking_sees_what_passed_on_meanwhile(both: Both, level: str) -> None:
+    world, other = both.world, both.world.client(credits=1)
+    world.book(both.client, both.therapist)
+    with holding(world) as first, session_of(world) as second:
+        run(first, MERGE, both.client, both.person)
+        answer = waiting(world, partial(in_level, level, booking(other, both.person)), second)
+        first.execute("commit")
+        ended = outcome(answer.result)
+    assert ended == "booking_conflict" or (level != "read committed" and ended == "40001")
+    require_sound(world)
