@@ -7,30 +7,32 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_lot_ids uuid[];
-    v_people uuid[];
-    v_locked uuid[];
+    v_found uuid[];
+    v_people uuid[] := '{}';
     v_lock_timeout text;
 begin
-    -- Credits pass on to other people until all of them are locked.
+    -- Credits pass on to other people until all of them are locked. Waiting for those while holding the locks of the
+    -- others could be a deadlock, so what is locked is undone, and then all are locked in order.
     loop
-        v_lot_ids := bookingdb.lot_family(p_lot_id);
-        v_people := array(
-            select c.user_id
-            from public.user_credits as c
-            where c.id = any (v_lot_ids)
-            union
-            select l.user_id
-            from bookingdb.ledger as l
-            where l.lot_id = any (v_lot_ids)
-        );
-        exit when v_people <@ v_locked;
-        if v_locked is null then
+        begin
             perform bookingdb.lock_people(v_people);
-        elsif not bookingdb.try_lock_people(v_people || v_locked) then
-            -- Waiting while holding others' locks could be a deadlock.
-            perform bookingdb.raise_error('busy');
-        end if;
-        v_locked := v_people || v_locked;
+            v_lot_ids := bookingdb.lot_family(p_lot_id);
+            v_found := array(
+                select c.user_id
+                from public.user_credits as c
+                where c.id = any (v_lot_ids) and c.user_id is not null
+                union
+                select l.user_id
+                from bookingdb.ledger as l
+                where l.lot_id = any (v_lot_ids) and l.user_id is not null
+            );
+            exit when v_found <@ v_people;
+            v_people := v_people || v_found;
+            raise exception using errcode = 'integrity_constraint_violation';
+        exception
+            when integrity_constraint_violation then
+                continue;
+        end;
     end loop;
 
     -- Not lock_next_lot(), which locks one lot that can be spent: here all are, even empty, expired and revoked ones.

@@ -10,29 +10,32 @@ declare
     v_lot public.user_credits;
     v_lock_timeout text;
 begin
-    select c.user_id
-    into v_user_id
-    from public.user_credits as c
-    where c.id = p_lot_id and c.user_type = 'user';
-    perform bookingdb.lock_people(array[v_user_id]);
-    begin
-        v_lock_timeout := bookingdb.limit_wait();
-        select c.*
-        into v_lot
-        from public.user_credits as c
-        where c.id = p_lot_id and c.user_type = 'user'
-        for update;
-        perform set_config('lock_timeout', v_lock_timeout, true);
-    exception
-        when lock_not_available then
-            perform bookingdb.raise_error('busy');
-    end;
+    -- The lot may pass on to another client, whose lock would be out of order, so that what is locked is undone first.
+    loop
+        begin
+            select c.user_id
+            into v_user_id
+            from public.user_credits as c
+            where c.id = p_lot_id and c.user_type = 'user';
+            perform bookingdb.lock_people(array[v_user_id]);
+            v_lock_timeout := bookingdb.limit_wait();
+            select c.*
+            into v_lot
+            from public.user_credits as c
+            where c.id = p_lot_id and c.user_type = 'user'
+            for update;
+            perform set_config('lock_timeout', v_lock_timeout, true);
+            exit when v_lot.id is null or v_lot.user_id is not distinct from v_user_id;
+            raise exception using errcode = 'integrity_constraint_violation';
+        exception
+            when lock_not_available then
+                perform bookingdb.raise_error('busy');
+            when integrity_constraint_violation then
+                continue;
+        end;
+    end loop;
     if v_lot.id is null then
         perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
-    end if;
-    -- The lot passed on to another client since, whose lock would be out of order now.
-    if v_lot.user_id is distinct from v_user_id then
-        perform bookingdb.raise_error('busy');
     end if;
     return v_lot;
 end;

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support import World
+from tests.support import World, wait_until_blocked
 from tests.support.interleaving import holding, session_of, waiting
 from tests.support.life import call, require_sound
 from tests.support.races import ENDINGS, Call, calling
@@ -168,6 +168,25 @@ def test_retry_of_a_grant_revoked_meanwhile_gives_nothing(world: World, level: s
     assert found == ("grant_revoked" if level == "read committed" else "done")
     assert world.balance(client) == 0
     assert world.count("user_credits") == 1
+    require_sound(world)
+
+
+@pytest.mark.parametrize("asked", [REVOKE, REINSTATE])
+def test_credits_passed_on_meanwhile_are_waited_for(world: World, asked: Call) -> None:
+    giver, receiver = world.client(), world.client()
+    granting(giver)(world.connection)
+
+    with holding(world) as one, holding(world) as another, session_of(world) as other:
+        call(one, "transfer_credits", from_user_id=giver, to_user_id=receiver, amount=1, reason="a present")
+        # The receiver's next caller comes before the revocation, and takes their time.
+        grant = waiting(world, calling("grant_credits", user_id=receiver, amount=1), another)
+        answer = waiting(world, asked, other)
+        one.execute("commit")
+        grant.result()
+        wait_until_blocked(world.connection, other.info.backend_pid)
+        another.execute("commit")
+        assert outcome(answer.result) == "done"
+    assert world.balance(receiver) == (1 if asked is REVOKE else 2)
     require_sound(world)
 
 

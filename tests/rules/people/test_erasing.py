@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from bookingdb.checks import verify
-from tests.support import TOMORROW, World, run
+from tests.support import TOMORROW, World, run, wait_until_blocked
 from tests.support.interleaving import holding, session_of, waiting
 from tests.support.life import call, require_sound, rows
 from tests.support.refusals import refused
@@ -276,6 +276,22 @@ def test_erasure_waits_for_a_booking_and_is_refused(world: World) -> None:
         one.execute("commit")
         with refused("person_in_use"):
             erasure.result()
+    require_sound(world)
+
+
+def test_erasure_waits_for_a_session_that_came_meanwhile(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    with holding(world) as one, holding(world) as another, session_of(world) as two:
+        run(one, "select from users where id = %s for no key update", client)
+        erasure = waiting(world, lambda connection: run(connection, ERASE, client), two)
+        session = world.book(client, therapist)["id"]
+        run(another, "select from sessions where id = %s for update", session)
+        one.execute("commit")
+        wait_until_blocked(world.connection, two.info.backend_pid)
+        run(another, "select cancel_session(%s, 'Nacktmull')", session)
+        another.execute("commit")
+        erasure.result()
+    assert found(world, {"cancelled": "Nacktmull"}) == set()
     require_sound(world)
 
 
