@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import count
 from random import Random
 from typing import Any, cast
@@ -116,7 +117,12 @@ class Lot:
     priority: int = 50
     status: str = "active"
     grace_for: UUID | None = None
+    # The lot that its credits were transferred from.
+    source: UUID | None = None
     revoked: int = 0
+    # When credits were first revoked, since all were given back.
+    revoked_at: dt.datetime | None = None
+    owed: int = 0
     spent: int = 0
     frozen_at: dt.datetime | None = None
     # When credits expired in it, and how many; negative where they came back.
@@ -174,12 +180,13 @@ class Hold:
         return self.start + self.minutes * MINUTE
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "minimum_duration_minutes": 15,
     "maximum_duration_minutes": 180,
     "cancellation_window": dt.timedelta(hours=24),
     "refund_grace": dt.timedelta(days=30),
     "hold_lifetime": dt.timedelta(minutes=5),
+    "credits_valid_on": "booking",
 }
 
 
@@ -194,7 +201,7 @@ class Model:
     sessions: dict[UUID, Session] = field(default_factory=dict)
     holds: dict[UUID, Hold] = field(default_factory=dict)
     # By function, client and key: the request, whose answer it was, the balance that was answered.
-    answers: dict[tuple[str, UUID, str], tuple[Any, UUID, int]] = field(default_factory=dict)
+    answers: dict[tuple[str, UUID, str], tuple[Any, Any, int]] = field(default_factory=dict)
     # Client, kind, amount, lot, session.
     ledger: list[tuple[UUID, str, int, UUID, UUID | None]] = field(default_factory=list)
     seen: Seen = field(default_factory=lambda: Seen({}, {}, {}, []))
@@ -241,16 +248,27 @@ class Model:
     def usable(self, client: UUID) -> list[Lot]:
         """The lots of a client in the order in which they are spent."""
         lots = [lot for lot in self.lots.values() if lot.client == client and lot.is_usable]
-        return sorted(
-            lots,
-            key=lambda lot: (
-                lot.priority,
-                lot.expires_at or FAR,
-                lot.category != "promotional",
-                self.seen.lots[lot.id]["created_at"],
-                lot.id,
-            ),
-        )
+        return sorted(lots, key=self.turn)
+
+    def turn(self, lot: Lot) -> tuple[Any, ...]:
+        created_at = self.seen.lots[lot.id]["created_at"]
+        return lot.priority, lot.expires_at or FAR, lot.category != "promotional", created_at, lot.id
+
+    def family(self, lot_id: UUID) -> list[Lot]:
+        """The lot, the grace lots of what was spent of it, and those that its credits were transferred to."""
+        family = {lot_id: self.lots[lot_id]}
+        while more := {
+            lot.id: lot
+            for lot in self.lots.values()
+            if lot.id not in family and (lot.source or lot.grace_for) in family
+        }:
+            family |= more
+        return sorted(family.values(), key=self.turn)
+
+    def revoke(self, lot: Lot, amount: int) -> None:
+        lot.revoked += amount
+        lot.revoked_at = lot.revoked_at or now()
+        self.post(lot, "revocation", -amount)
 
     def post(self, lot: Lot, kind: str, amount: int, session: UUID | None = None) -> None:
         lot.balance += amount
@@ -274,7 +292,7 @@ class Model:
         self.require(actor in (session.client, session.therapist), "not_allowed")
         return "client" if actor == session.client else "therapist"
 
-    def known(self, function: str, client: UUID, key: str | None, request: Any) -> tuple[UUID, int] | None:
+    def known(self, function: str, client: UUID, key: str | None, request: Any) -> tuple[Any, int] | None:
         """What a key was answered with before."""
         if key is None or (function, client, key) not in self.answers:
             return None
@@ -282,7 +300,7 @@ class Model:
         self.require(first == request, "idempotency_key_reused")
         return result, balance
 
-    def remember(self, function: str, client: UUID, key: str | None, request: Any, result: UUID) -> None:
+    def remember(self, function: str, client: UUID, key: str | None, request: Any, result: Any) -> None:
         if key is not None:
             self.answers[function, client, key] = (request, result, self.balance(client))
 
@@ -304,10 +322,19 @@ class Model:
         self.require(allowed, "invalid_duration")
         self.require(start > now(), "in_past")
 
+    def payer(self, session: Session) -> Lot:
+        """The first lot with credits; a policy may want that they last until the session."""
+        lasts = self.policy(session.therapist)["credits_valid_on"] == "session"
+        for lot in self.usable(session.client):
+            if lot.balance and not (lasts and lot.expires_at and lot.expires_at <= session.start):
+                return lot
+        balance = self.balance(session.client)
+        raise Refused(
+            "insufficient_credits", credits_balance=balance, **({"reason": "end_too_early"} if balance else {})
+        )
+
     def pay(self, session: Session) -> None:
-        lot = next((lot for lot in self.usable(session.client) if lot.balance > 0), None)
-        self.require(lot is not None, "insufficient_credits")
-        assert lot is not None
+        lot = self.payer(session)
         self.post(lot, "debit", -1, session.id)
         lot.spent += 1
         session.lot = lot.id
@@ -318,8 +345,8 @@ class Model:
             return
         session.refunded = True
         lot = self.lots[session.lot]
-        session.came_back = lot.status != "revoked"
-        if lot.status == "expired" or (lot.status in ("active", "used") and lot.is_over):
+        session.came_back = lot.status != "revoked" and not lot.owed
+        if not lot.owed and (lot.status == "expired" or (lot.status in ("active", "used") and lot.is_over)):
             if lot.grace_for is not None or not self.policy(session.therapist)["refund_grace"]:
                 # Grace is given once, if at all.
                 session.came_back = False
@@ -330,7 +357,11 @@ class Model:
                     lot.status = "expired"
                 return
             grace_id = next(
-                (id_ for id_, row in self.seen.lots.items() if row["grace_for"] == lot.id and id_ not in self.lots),
+                (
+                    id_
+                    for id_, row in self.seen.lots.items()
+                    if row["grace_for"] == lot.id and row["source"] is None and id_ not in self.lots
+                ),
                 uuid4(),
             )
             grace = Lot(grace_id, lot.client, 0, None, lot.category, lot.priority, grace_for=lot.id)
@@ -345,9 +376,10 @@ class Model:
             return
         self.post(lot, "refund", 1, session.id)
         lot.spent -= 1
-        if lot.status == "revoked":
-            self.post(lot, "revocation", -1)
-            lot.revoked += 1
+        if not session.came_back:
+            # The payment was taken back meanwhile.
+            self.revoke(lot, 1)
+            lot.owed = max(lot.owed - 1, 0)
 
     def lapse(self, lot: Lot, amount: int) -> None:
         lot.expiries += ((now(), amount),)
@@ -400,7 +432,7 @@ class Model:
         session = Session(UUID(int=0), user_id, therapist_id, start, duration_minutes, "scheduled")
         self.require_rules(therapist_id, start, duration_minutes)
         self.require_free(therapist_id, user_id, start, duration_minutes)
-        self.require(any(lot.balance for lot in self.usable(user_id)), "insufficient_credits")
+        self.payer(session)
         session.id = self.new_id(answer)
         self.put(session)
         self.remember(function, user_id, idempotency_key, request, session.id)
@@ -571,6 +603,9 @@ class Model:
             movable = session.status in ("pending_approval", "scheduled", "confirmed") and session.start > now()
             self.require(movable, "invalid_transition")
             start, minutes = self.instant(session.therapist, **at), duration_minutes or session.minutes
+            self.require(self.active[session.therapist], "therapist_not_found")
+            if part == "client":
+                self.require_lasting(session, start)
             self.require_rules(session.therapist, start, minutes)
             self.require_free(session.therapist, session.client, start, minutes, moved=session)
             if (start, minutes) != (session.start, session.minutes):
@@ -579,6 +614,15 @@ class Model:
             self.remember("reschedule_session", session.client, idempotency_key, request, session_id)
         balance = known[1] if known else self.balance(session.client)
         self.answers_session(answer, session, balance if part != "therapist" else None)
+
+    def require_lasting(self, session: Session, start: dt.datetime) -> None:
+        """What was paid with credits that end is not moved to after their end."""
+        if self.policy(session.therapist)["credits_valid_on"] == "session" and session.lot and start > session.start:
+            lot = self.lots[session.lot]
+            ends_at = lot.expires_at
+            if lot.status == "frozen" and lot.frozen_at and ends_at:
+                ends_at += now() - lot.frozen_at
+            self.require(ends_at is None or ends_at > start, "reschedule_refused", rule="credits_valid_on")
 
     def move_terms(self, session: Session, start: dt.datetime, part: str, answer: Answer) -> None:
         """The limit moves along, but does not open again for a client to whom it had closed.
@@ -720,24 +764,105 @@ class Model:
         assert last is not None
         return last
 
-    def revoke_grant(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str) -> None:
+    def revoke_grant(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str, share: Decimal) -> None:
         self.require(actor == TRUSTED, "not_allowed")
-        # The lot, and those in which its credits came back after it had expired.
-        family = {lot_id: self.lots[lot_id]}
-        while more := {id_: lot for id_, lot in self.lots.items() if lot.grace_for in family and id_ not in family}:
-            family |= more
-        for lot in family.values():
-            if lot.balance or lot.status != "revoked":
-                lot.revoked += lot.balance
-                self.post(lot, "revocation", -lot.balance)
-            lot.status = "revoked"
+        family = self.family(lot_id)
+        if share == 1 or self.lots[lot_id].status == "revoked":
+            for lot in family:
+                lot.owed = self.unreturned(lot)
+                if lot.balance or lot.status != "revoked":
+                    self.revoke(lot, lot.balance)
+                lot.status = "revoked"
+        else:
+            granted = next(amount for _, _, amount, id_, _ in self.ledger if id_ == lot_id)
+            left = max(0, int(granted * share) - sum(lot.revoked + lot.owed for lot in family))
+            there = {lot.id: lot.balance if lot.is_usable or lot.status == "frozen" else 0 for lot in family}
+            # The rest is owed by the lots in which it was spent or expired.
+            owed = max(0, left - sum(there.values()))
+            for lot in family:
+                gone = self.unreturned(lot) + max(0, sum(amount for _, amount in lot.expiries))
+                gone += lot.balance - there[lot.id] - lot.owed
+                taken, owing = min(left, there[lot.id]), max(0, min(owed, gone))
+                if taken:
+                    self.revoke(lot, taken)
+                lot.owed += owing
+                left, owed = left - taken, owed - owing
         self.answers_row(
             answer,
             lot_id=lot_id,
-            credits_revoked=sum(lot.revoked for lot in family.values()),
-            credits_spent=sum(lot.spent for lot in family.values()),
+            credits_revoked=sum(lot.revoked for lot in family),
+            credits_spent=sum(lot.spent for lot in family),
+            credits_owed=sum(lot.owed for lot in family),
             credits_balance=self.balance(self.lots[lot_id].client),
+            is_remembered=False,
         )
+
+    def unreturned(self, lot: Lot) -> int:
+        return sum(session.lot == lot.id and not session.refunded for session in self.sessions.values())
+
+    def reinstate_grant(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str) -> None:
+        self.require(actor == TRUSTED, "not_allowed")
+        family = self.family(lot_id)
+        for lot in family:
+            lot.owed = 0
+            if not lot.revoked and lot.status != "revoked":
+                continue
+            lot.status = "frozen" if lot.frozen_at else "active"
+            self.post(lot, "reinstatement", lot.revoked)
+            if not lot.frozen_at and lot.expires_at:
+                assert lot.revoked_at is not None
+                self.expire_later(lot, now() - lot.revoked_at)
+            lot.revoked, lot.revoked_at = 0, None
+        given = sum(
+            amount
+            for _, kind, amount, id_, _ in self.ledger
+            if kind == "reinstatement" and id_ in [lot.id for lot in family]
+        )
+        self.answers_row(
+            answer, lot_id=lot_id, credits_reinstated=given, credits_balance=self.balance(self.lots[lot_id].client)
+        )
+
+    def expire_later(self, lot: Lot, later: dt.timedelta) -> None:
+        """The clock of the database decides how long it was."""
+        if lot.expires_at is not None:
+            lot.expires_at += later
+            seen = self.seen.lots[lot.id]["expires_at"]
+            if seen is not None and abs(seen - lot.expires_at) < MINUTE:
+                lot.expires_at = seen
+
+    def transfer_credits(
+        self, actor: Actor, answer: Answer, from_user_id: UUID, to_user_id: UUID, amount: int, reason: str,
+        lot_id: UUID | None, idempotency_key: str | None,
+    ) -> None:  # fmt: skip
+        self.require(actor == TRUSTED, "not_allowed")
+        self.require(from_user_id != to_user_id, "invalid_parameter")
+        request = (to_user_id, amount, reason, lot_id)
+        known = self.known("transfer_credits", from_user_id, idempotency_key, request)
+        if known is None:
+            self.require(lot_id is None or self.lots[lot_id].client == from_user_id, "lot_not_found")
+            self.require(lot_id is None or self.lots[lot_id].is_usable, "invalid_parameter")
+            lots = [lot for lot in self.usable(from_user_id) if lot.balance and lot_id in (None, lot.id)]
+            self.require(sum(lot.balance for lot in lots) >= amount, "insufficient_credits")
+            assert answer.code == "done", answer
+            parts = iter(answer.rows[0]["lot_ids"])
+            ids = []
+            while amount:
+                lot = lots.pop(0)
+                part = min(amount, lot.balance)
+                new = Lot(next(parts), to_user_id, 0, lot.expires_at, lot.category, lot.priority)
+                new.grace_for, new.source = lot.grace_for, lot.id
+                self.lots[new.id] = new
+                self.post(lot, "transfer", -part)
+                self.post(new, "transfer", part)
+                ids.append(new.id)
+                amount -= part
+            result = ids, self.balance(to_user_id)
+            self.remember("transfer_credits", from_user_id, idempotency_key, request, result)
+            known = result, self.balance(from_user_id)
+        (ids, to_balance), from_balance = known
+        self.answers_row(
+            answer, lot_ids=ids, amount=request[1], from_balance=from_balance, to_balance=to_balance
+        )  # fmt: skip
 
     def expire_credits(self, actor: Actor, answer: Answer) -> None:
         self.require(actor == TRUSTED, "not_allowed")
@@ -765,6 +890,9 @@ class Model:
             if lot.status != "frozen":
                 lot.status = "active"
             self.post(lot, "extension", back)
+            if again := min(lot.owed, back):
+                lot.owed -= again
+                self.revoke(lot, again)
         self.answers_row(answer, lot_id=lot.id, lot_balance=lot.balance, state=lot.status)
 
     def freeze_lot(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str) -> None:
@@ -781,12 +909,9 @@ class Model:
         lot = self.lots[lot_id]
         if lot.status == "frozen":
             lot.status = "active"
-            if lot.expires_at is not None:
-                assert lot.frozen_at is not None
-                lot.expires_at += now() - lot.frozen_at
-                seen = self.seen.lots[lot_id]["expires_at"]
-                if seen is not None and abs(seen - lot.expires_at) < MINUTE:
-                    lot.expires_at = seen
+            assert lot.frozen_at is not None
+            self.expire_later(lot, now() - lot.frozen_at)
+            lot.frozen_at = None
             self.post(lot, "thaw", 0)
         self.answers_row(answer, lot_id=lot.id, lot_balance=lot.balance)
 
@@ -799,7 +924,8 @@ class Model:
             self.require(value is not None or therapist_id is not None, "invalid_parameter")
             changed.pop(name, None)
             if value is not None:
-                changed[name] = dt.timedelta(seconds=int(value.split()[0])) if isinstance(value, str) else value
+                is_time = isinstance(DEFAULTS[name], dt.timedelta)
+                changed[name] = dt.timedelta(seconds=int(value.split()[0])) if is_time else value
         for whose in list(self.policies):
             policy = self.policy(whose)
             possible = policy["minimum_duration_minutes"] <= policy["maximum_duration_minutes"]
@@ -858,6 +984,7 @@ class Model:
             lot.id: {
                 "user_id": lot.client, "balance": lot.balance, "expires_at": lot.expires_at, "status": lot.status,
                 "category": lot.category, "priority": lot.priority, "grace_for": lot.grace_for,
+                "source": lot.source, "owed": lot.owed,
             }
             for lot in self.lots.values()
         }  # fmt: skip
@@ -922,7 +1049,12 @@ ASKED: dict[str, dict[str, Sequence[Any]]] = {
         "client": PEOPLE, "amount": (-3, -2, -1, -1, 0, 1, 2), "lot": (None, None, *NUMBERS[-4:]), "key": KEYS,
         "fit": FIT,
     },
-    "revoke_grant": {"lot": NUMBERS},
+    "revoke_grant": {"lot": NUMBERS, "share": (Decimal("0.2"), Decimal("0.34"), Decimal("0.5"), Decimal(1))},
+    "reinstate_grant": {"lot": NUMBERS},
+    "transfer_credits": {
+        "client": PEOPLE, "receiver": PEOPLE, "amount": (1, 1, 2, 3), "lot": (None, None, None, *NUMBERS[-4:]),
+        "key": KEYS, "fit": FIT,
+    },
     "expire_credits": {},
     "extend_lot": {"lot": NUMBERS, "days": (1, 2, 3, 4)},
     "freeze_lot": {"lot": NUMBERS},
@@ -934,6 +1066,7 @@ ASKED: dict[str, dict[str, Sequence[Any]]] = {
         "cancellation_window": (..., "0 seconds", "3600 seconds", "9000000 seconds", None),
         "refund_grace": (..., ..., "0 seconds", "86400 seconds", "864000 seconds", None),
         "hold_lifetime": (..., ..., "3600 seconds", "1800 seconds", None),
+        "credits_valid_on": (..., ..., "session", "session", "booking", None),
     },
     "set_therapist_active": {"therapist": PEOPLE, "active": (True, True, False)},
 }  # fmt: skip
@@ -1045,7 +1178,9 @@ class Doors:
             )
             lots = connection.cursor(row_factory=dict_row).execute(
                 "select id, user_id, credits_balance as balance, expires_at, status, category, priority,"
-                " grace_for_lot_id as grace_for, created_at from user_credits"
+                " grace_for_lot_id as grace_for, credits_owed as owed, created_at, (select l.source_lot_id"
+                " from bookingdb.ledger as l where l.lot_id = c.id and l.source_lot_id is not null) as source"
+                " from user_credits as c"
             )
             balances = connection.execute(
                 "select u.id, get_credit_balance(u.id) from unnest(%s::uuid[]) as u (id)", [clients]
@@ -1098,6 +1233,7 @@ class Life(RuleBasedStateMachine):
         chosen = dict(request.chosen)
         things: dict[str, list[Any]] = {
             "client": self.model.clients,
+            "receiver": self.model.clients,
             "therapist": list(self.model.zones),
             "session": list(self.model.sessions.values()),
             "hold": list(self.model.holds.values()),
@@ -1144,7 +1280,7 @@ class Life(RuleBasedStateMachine):
         made = {names[name]: thing and thing.id for name, thing in chosen.items() if name in names}
         names = {"client": "user_id", "therapist": "therapist_id", "key": "idempotency_key"}
         made |= {names[name]: value for name, value in chosen.items() if name in names}
-        same = ("amount", "category", "priority", "refund", "occurrences", "status", "active")
+        same = ("amount", "share", "category", "priority", "refund", "occurrences", "status", "active")
         made |= {name: value for name, value in chosen.items() if name in same}
         if "quarter" in chosen:
             made |= self.time(function, chosen)
@@ -1159,7 +1295,9 @@ class Life(RuleBasedStateMachine):
             case "grant_credits":
                 days = chosen["days"]
                 made["expires_at"] = days and dt.datetime.combine(FIRST_DAY + days * DAY, dt.time(), dt.UTC)
-            case "adjust_credits" | "revoke_grant":
+            case "transfer_credits":
+                made |= {"from_user_id": made.pop("user_id"), "to_user_id": chosen["receiver"], "reason": "a present"}
+            case "adjust_credits" | "revoke_grant" | "reinstate_grant":
                 made["reason"] = "a mistake"
             case "set_policy":
                 whose = chosen["whose"]
