@@ -15,7 +15,7 @@ from bookingdb.adoption.readings import SYNONYMS, readings
 from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.session import Connection, literal, scalar
 
-LOT_STATUSES = ("active", "used", "expired", "refunded", "revoked")
+LOT_STATUSES = ("active", "used", "frozen", "expired", "refunded", "revoked")
 # The keys of repairs that fill a column of ours with what is in the application's begin with this: to bookingdb's
 # reading these change nothing.
 COPIES = "copies."

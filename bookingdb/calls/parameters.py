@@ -233,7 +233,7 @@ def share(parameter: str, value: Decimal | float) -> Argument:
         # As text, because a float has the digits that were meant only there.
         number = Decimal(str(value))
         if number.is_finite() and 0 < number <= 1:
-            return Argument("numeric", number)
+            return Argument("double precision", number)
     raise invalid(parameter, "Give a number over 0, and at most 1.")
 
 

@@ -60,4 +60,4 @@ referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('email');
 
 create trigger _bookingdb_people_part after update on public.users
-for each row when ((old.user_type is distinct from new.user_type)) execute function bookingdb.part_changed();
+for each row execute function bookingdb.part_changed('user_type');

@@ -43,4 +43,4 @@ referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
 
 create trigger _bookingdb_people_part after update on public.profiles
-for each row when ((old.role is distinct from new.role)) execute function bookingdb.part_changed();
+for each row execute function bookingdb.part_changed('role');

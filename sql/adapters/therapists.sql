@@ -71,7 +71,7 @@ referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
 
 create trigger _bookingdb_people_part after update on public.users
-for each row when ((old.user_type is distinct from new.user_type)) execute function bookingdb.part_changed();
+for each row execute function bookingdb.part_changed('user_type');
 
 create trigger _bookingdb_people_part after insert or delete on public.therapists
 for each row execute function bookingdb.part_changed();

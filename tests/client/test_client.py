@@ -674,13 +674,16 @@ def test_defaults_are_the_database_s(world: World) -> None:
         parameters = inspect.signature(builder).parameters
         if function == "record_refusal" and name in ("p_function_name", "p_code", "p_context"):
             continue  # the error that is recorded tells them
+        if (function, name) == ("extend_lot", "p_reason"):
+            continue  # needed, but after two parameters of which one is given
         parameter = parameters.get(name.removeprefix("p_")) or parameters[name.removeprefix("p_") + "_"]
         if "starts_at" in parameters and parameter.name in ("session_date", "session_time"):
             assert (expression, parameter.default) == (None, None)  # one of two ways to say when
         elif expression is None:
             assert parameter.default is parameter.empty, (function, name)
         else:
-            assert parameter.default == world.scalar(f"select {expression}"), (function, name)
+            default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+            assert default == world.scalar(f"select {expression}"), (function, name)
             compared += 1
 
     assert compared > 40

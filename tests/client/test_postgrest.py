@@ -284,7 +284,9 @@ def test_service_role_registers_grants_and_books_for_anyone(scene: Scene) -> Non
     granted = scene.ask(scene.server.service, ("rpc", "grant_credits", {"p_user_id": registered.data, "p_amount": 1}))
     booked = scene.ask(scene.server.service, scene.booking(user_id=registered.data), ("select", "credits_balance"))
 
-    assert granted.data == [{"lot_id": granted.data[0]["lot_id"], "lot_balance": 1, "credits_balance": 1}]
+    assert granted.data == [
+        {"lot_id": granted.data[0]["lot_id"], "lot_balance": 1, "credits_balance": 1, "is_new": True}
+    ]
     assert booked.data == [{"credits_balance": 0}]
     assert scene.world.violations() == []
 

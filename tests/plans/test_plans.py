@@ -199,7 +199,13 @@ def test_new_database_answers_every_public_function_by_index(emptied: World) -> 
     }
     assert (unplanned, unconditional) == (set(), expected)
     reading_all = {"erase_person", "export_person"}
-    assert {function: tables for function, tables in whole.items() if function not in reading_all} == {}
+    # A practice sells few packages. Holds have no index by their people, which would cost every hold: housekeeping
+    # keeps them few, and a merge is rare.
+    small = {
+        "list_packages": {"packages"}, "set_package": {"packages"},
+        "merge_clients": {"holds"}, "change_login": {"holds"},
+    }  # fmt: skip
+    assert {function: tables for function, tables in whole.items() if function not in reading_all} == small
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:

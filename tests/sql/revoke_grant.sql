@@ -6,7 +6,7 @@ select plan(8);
 select pg_temp.is_declared($$
     revoke_grant(
         p_lot_id uuid default null, p_payment_reference text default null, p_reason text default null,
-        p_share numeric default 1, p_remember boolean default false
+        p_share double precision default 1, p_remember boolean default false
     )
     returns table (
         lot_id uuid, credits_revoked bigint, credits_spent bigint, credits_balance integer, credits_owed bigint,

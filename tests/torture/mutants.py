@@ -186,8 +186,8 @@ MUTANTS = (
         "test_booking_does_not_overlook_a_committed_change",
     ),
     Mutant(
-        "the lock before the mark of whoever changes rules", _function("rules_changed"),
-        "lock_people(v_people,", "lock_people(v_people[:0],",
+        "the lock before the mark of whoever changes rules", _function("change_rules"),
+        "lock_people(p_people,", "lock_people(p_people[:0],",
         "test_booking_during_a_change_of_rules_never_deadlocks",
     ),
     Mutant(
@@ -215,7 +215,7 @@ MUTANTS = (
     ),
     Mutant(
         "the new version of a lot that gets a grace lot", _function("open_grace_lot"),
-        "where c.id = p_lot.id;", "where false;",
+        "where c.id = p_lot.id\n    returning", "where false\n    returning",
         "test_revoked_grant_leaves_no_returned_credit",
     ),
     Mutant(
@@ -545,8 +545,41 @@ MUTANTS = (
         "test_a_refunded_expired_or_foreign_credit_is_never_spent",
     ),
     Mutant(
-        "the payment of somebody else", _function("find_granted_lot"), "if v_lot.user_id <> p_user_id or",
-        "if false and v_lot.user_id <> p_user_id or false and", "test_a_payment_or_key_of_something_else_is_refused",
+        "the payment of somebody else", _function("find_granted_lot"), "if (v_lot.user_id <> p_user_id and",
+        "if (false and", "test_a_payment_or_key_of_something_else_is_refused",
+    ),
+    Mutant(
+        "the payment that was revoked", _function("find_granted_lot"), "if v_lot.status = 'revoked' then",
+        "if false then", "test_a_revoked_payment_is_so_after_its_lot_was_deleted",
+    ),
+    Mutant(
+        "the revocation that came before its grant", _function("record_payment"), "if v_payment.revoked_share > 0 then",
+        "if false then", "test_a_revocation_is_remembered_until_the_grant",
+    ),
+    Mutant(
+        "the chargeback that follows credits to another client", _function("lot_family"),
+        "where t.source_lot_id = f.id", "where false", "test_chargeback_follows_transferred_credits",
+    ),
+    Mutant(
+        "what is owed for a refund in part", _function("return_credit"), "v_lot.credits_owed = 0 then", "true then",
+        "test_owed_credits_come_back_to_be_revoked",
+    ),
+    Mutant(
+        "grace, which is given once", _function("open_grace_lot"), "(p_lot.grace_for_lot_id is not null or",
+        "(false or", "test_grace_is_given_once",
+    ),
+    Mutant(
+        "credits that must last until the session", _function("write_session"),
+        "p_policy.credits_valid_on = 'session'", "false", "test_series_ends_where_the_credits_end",
+    ),
+    Mutant(
+        "evidence that goes with an erasure alone", _function("is_erased"),
+        "return exists (", "return true or exists (",
+        "test_owner_blanks_no_evidence_without_an_erasure",
+    ),
+    Mutant(
+        "the one time of a therapist who is a client", _function("mirror_time"), "begin\n", "begin\n    return;\n",
+        "test_time_as_client_is_taken_as_therapist",
     ),
     Mutant(
         "one hold of a client with a therapist", PLANS, "create unique index calendar_hold_key",

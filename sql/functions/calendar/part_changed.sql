@@ -13,6 +13,10 @@ declare
     v_to_come constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
     v_row record;
 begin
+    if tg_op = 'UPDATE' and to_jsonb(new) -> tg_argv[0] = to_jsonb(old) -> tg_argv[0] then
+        return null;
+    end if;
+
     -- As people_changed(), which comes after this: bookings in flight come first.
     perform bookingdb.lock_people(array[v_person_id]);
     perform bookingdb.mark_rules_changed(array[v_person_id]);
@@ -48,4 +52,4 @@ end;
 $function$;
 
 comment on function bookingdb.part_changed() is
-'Trigger of the adapters: the sessions of somebody who becomes a therapist, or is none any more, keep their time in both parts.';
+'Trigger of the adapters, per row: the sessions of somebody who becomes a therapist, or is none any more, keep their time in both parts. Argument: the column that says so.';

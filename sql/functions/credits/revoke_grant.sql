@@ -3,7 +3,7 @@ create or replace function bookingdb.revoke_grant(
     p_lot_id uuid default null,
     p_payment_reference text default null,
     p_reason text default null,
-    p_share numeric default 1,
+    p_share double precision default 1,
     p_remember boolean default false
 )
 returns bookingdb.revoked_grant
@@ -46,7 +46,7 @@ begin
         if not p_remember then
             perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
         end if;
-        if bookingdb.remember_revocation(p_payment_reference, p_share, p_reason) then
+        if bookingdb.remember_revocation(p_payment_reference, p_share::numeric, p_reason) then
             v_revoked := row(null, 0, 0, 0, 0, true);
             return v_revoked;
         end if;
@@ -58,7 +58,7 @@ begin
 
     -- 2. The share that was refunded never goes down.
     v_lot_ids := bookingdb.lock_family(v_lot.id);
-    v_share := bookingdb.record_revocation(v_lot.id, p_share, p_reason);
+    v_share := bookingdb.record_revocation(v_lot.id, p_share::numeric, p_reason);
 
     -- 3. Take back what is there, in spending order.
     perform bookingdb.take_back(v_lot.id, v_lot_ids, v_share, p_reason);
@@ -82,5 +82,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.revoke_grant(uuid, text, text, numeric, boolean) is
+comment on function bookingdb.revoke_grant(uuid, text, text, double precision, boolean) is
 'Takes back the credits of a lot, named by its id or its payment reference, for a refund or a chargeback; returns how many were taken, how many had been spent, and how many are owed. p_share (over 0, up to 1) is the share of the payment that was refunded so far, in all; it never goes down. What is owed is revoked when it comes back. p_remember: a payment that was not granted yet is remembered, and its credits are revoked when it is. Repeating it is harmless. For trusted callers. Raises: invalid_parameter, lot_not_found, busy.';

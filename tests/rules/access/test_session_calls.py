@@ -156,7 +156,7 @@ def test_a_therapist_learns_nothing_of_a_clients_credits(hosted_world: World, sc
     with logged_in(hosted_world, scene["client"]) as connection:
         # Whose key the therapist's is, too, and with it what was answered.
         answer = call(connection, "cancel_session", session_id=scene["session"], idempotency_key="key")
-        assert answer["credits_balance"] == hosted_world.balance(scene["client"]) == 6
+        assert answer["credits_balance"] == hosted_world.balance(scene["client"]) == 7
 
 
 @on_supabase

@@ -72,7 +72,9 @@ VALUES: dict[str, dict[str, Any]] = {
         "infinity", "-infinity", "4713-01-01 BC", "294276-12-31 23:59:59.999999+00", "1999-12-31 23:59:60+00",
         "2030-03-31 02:30 Europe/Berlin", "now",
     ),
-    "numeric": same("0", "-1", "1", "1.01", "0.5", "NaN", "Infinity", "-Infinity", "1e-16000", "0." + "3" * 16_000),
+    "double precision": same(
+        "0", "-1", "1", "1.01", "0.5", "NaN", "Infinity", "-Infinity", "1e-300", "0." + "3" * 16_000,
+    ),
     "integer": same("0", "-1", "14", "181", "2147483647", "-2147483648"),
     "boolean": same("true", "false"),
     "interval": same(
@@ -140,6 +142,7 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
         "p_into_user_id": str(world.client()),
         "p_therapist_id": str(therapist),
         "p_session_id": str(world.book(client, therapist, "18:00")["id"]),
+        "p_lot_id": str(world.scalar("select id from user_credits where user_id = %s", client)),
         "p_hold_id": str(world.scalar(hold, client, therapist, TOMORROW)),
         "p_occurrences": "2",
         "p_reason": "a reason",

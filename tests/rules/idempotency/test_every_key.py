@@ -72,7 +72,10 @@ class Desk:
             "hold_slot": slot,
             "adjust_credits": {"user_id": self.client, "amount": 3, "reason": "why"},
             "transfer_credits": {
-                "from_user_id": self.client, "to_user_id": self.receiver, "amount": 3, "reason": "why",
+                "from_user_id": self.client,
+                "to_user_id": self.receiver,
+                "amount": 3,
+                "reason": "why",
             },
             "grant_package": {"user_id": self.client, "price_reference": self.price("price_10")},
             "grant_credits": {"user_id": self.client, "amount": 3, "expires_at": "2100-02-01 00:00+00"},

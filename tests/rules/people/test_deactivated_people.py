@@ -48,7 +48,7 @@ PREPARES = {
     "set_weekly_hours", "sync_external_busy",
 }  # fmt: skip
 # What gives a client something to book with.
-GIVES = {"grant_credits"}
+GIVES = {"grant_credits", "grant_package"}
 REFUSED = {
     "therapist": dict.fromkeys(BOOKS | OPENS, "therapist_not_found"),
     # Registering again says so, and opens nobody. A therapist who leaves hands their sessions on.

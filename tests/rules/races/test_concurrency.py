@@ -330,7 +330,7 @@ def test_a_wait_for_a_lot_that_a_direct_writer_holds_is_busy(world: World) -> No
 def test_lot_held_by_a_direct_writer_is_waited_for(world: World) -> None:
     """Consumption order holds also while the first lot is locked."""
     therapist, client = world.therapist(), world.client()
-    ((first, _, _),) = world.run("select * from grant_credits(%s, 5)", client)
+    ((first, _, _, _),) = world.run("select * from grant_credits(%s, 5)", client)
     world.run("select * from grant_credits(%s, 5)", client)
     with holding(world) as writer, session_of(world) as connection:
         writer.execute("update user_credits set credits_balance = 4 where id = %s", [first])
