@@ -1326,8 +1326,13 @@ class Life(RuleBasedStateMachine):
 
     # What happens
 
-    @initialize(amounts=st.lists(st.sampled_from([2, 1, 3, 0]), min_size=3, max_size=3))
-    def have_credits(self, amounts: list[int]) -> None:
+    @initialize(
+        amounts=st.lists(st.sampled_from([2, 1, 3, 0]), min_size=3, max_size=3),
+        valid_on=st.sampled_from(["booking", "session"]),
+    )
+    def have_credits(self, amounts: list[int], valid_on: str) -> None:
+        policy = dict.fromkeys(POLICY, ...) | {"whose": None, "credits_valid_on": valid_on}
+        self.one(Request("set_policy", TRUSTED, policy))
         for client, amount in enumerate(amounts):
             for days, category in ((None, "paid"), (1, "paid"), (1, "promotional")):
                 if amount:
