@@ -186,6 +186,37 @@ def test_writes_meanwhile_are_taken_up_as_direct_ones(kept: Kept, take_up: TakeU
 
 
 @by_each_way
+def test_therapists_who_are_clients_are_taken_up_in_both_parts(world: World, take_up: TakeUp) -> None:
+    person, therapist, client = world.therapist(), world.therapist(), world.client(credits=3)
+    world.run("select register_client(email) from users where id = %s", person)
+    world.run("select grant_credits(%s, 3)", person)
+    gone, moved, stays = (world.book(person, therapist, f"{hour}:00")["id"] for hour in (9, 12, 15))
+    uninstall(world.connection, keep_data=True)
+    world.run("delete from sessions where id = %s", gone)
+    move = "update sessions set start_time = %s, end_time = %s, scheduled_time = '18:00' where id = %s"
+    world.run(move, at(18), at(18) + HOUR, moved)
+    # A client who became a therapist meanwhile, with a session at the same time.
+    write = "insert into sessions (user_id, therapist_id, start_time, end_time) values (%s, %s, %s, %s)"
+    world.run(write, client, person, at(20), at(20) + HOUR)
+    world.run("update users set user_type = 'therapist', is_verified = true where id = %s", client)
+
+    take_up(world.connection)
+
+    assert verify.verify(world.connection) == []
+    mirrored = "select mirror_of from bookingdb.calendar where therapist_id = %s and mirror_of is not null"
+    assert {session for (session,) in world.run(mirrored, person)} == {moved, stays}
+    other = world.client(credits=2)
+    for hour in (15, 18):
+        with refused("booking_conflict"):
+            world.book(other, person, f"{hour}:00")
+    with refused("booking_conflict"):
+        world.book(other, client, "20:00")
+    world.book(other, person, "9:00")
+    world.book(other, person, "12:00")
+    require_sound(world)
+
+
+@by_each_way
 def test_sessions_that_clash_by_then_are_listed(kept: Kept, take_up: TakeUp) -> None:
     world = kept.world
     clashing = kept.write(at(12) + HOUR / 2, user_id=None)

@@ -9,6 +9,7 @@ declare
     v_row record;
     v_mirrored integer := 0;
     v_sqlstate text;
+    v_detail text;
 begin
     for v_row in
         select u.id, u.therapist_id, u.client_id
@@ -21,9 +22,9 @@ begin
             v_mirrored := v_mirrored + 1;
         exception
             when others then
-                get stacked diagnostics v_sqlstate = returned_sqlstate;
+                get stacked diagnostics v_sqlstate = returned_sqlstate, v_detail = pg_exception_detail;
                 -- Somebody is at two places already: check_overlaps() reports them.
-                if not starts_with(v_sqlstate, 'PT') then
+                if not starts_with(v_sqlstate, 'PT') or v_detail like '%"busy"%' then
                     raise;
                 end if;
         end;

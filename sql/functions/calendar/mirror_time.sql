@@ -30,10 +30,21 @@ begin
         return;
     end if;
 
-    select c.*
-    into v_row
-    from bookingdb.calendar as c
-    where c.id = p_id;
+    -- A cancellation locks the client only, so that somebody else may be removing the row. Direct writers lock it
+    -- before its people: a wait here could be a deadlock.
+    begin
+        select c.*
+        into v_row
+        from bookingdb.calendar as c
+        where c.id = p_id
+        for update nowait;
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
+    if v_row.id is null then
+        return;
+    end if;
     delete from bookingdb.calendar as c
     where c.id = any (v_row.mirror_ids) and c.mirror_of = p_id;
 
@@ -77,4 +88,4 @@ end;
 $function$;
 
 comment on function bookingdb.mirror_time(uuid, uuid, uuid) is
-'Keeps the time of a calendar row in the other part of its people, where a client is a therapist or a therapist a client. Caller holds: both people''s locks. Raises: client_conflict, booking_conflict.';
+'Keeps a calendar row''s time in the other part of its people, if a client is a therapist or a therapist a client. Caller holds: both people''s locks. Raises: busy, client_conflict, booking_conflict.';

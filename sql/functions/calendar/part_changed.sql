@@ -18,7 +18,7 @@ begin
     end if;
 
     -- As people_changed(), which comes after this: bookings in flight come first.
-    perform bookingdb.lock_people(array[v_person_id]);
+    perform bookingdb.lock_people(array[v_person_id], p_wait => tg_op <> 'DELETE');
     perform bookingdb.mark_rules_changed(array[v_person_id]);
     if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
         perform bookingdb.require_current_calendar(v_person_id, null, v_to_come);

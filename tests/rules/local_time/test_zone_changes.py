@@ -107,6 +107,31 @@ def test_sessions_of_a_client_with_two_therapists_are_one_set(zones_world: Zones
     assert world.violations() == []
 
 
+def test_sessions_of_a_therapist_who_is_a_client_are_one_set(zones_world: ZonesWorld) -> None:
+    world = zones_world
+    person, maria, juan = (world.therapist(MEXICO) for _ in range(3))
+    world.run("select register_client(email) from users where id = %s", person)
+    world.run("select grant_credits(%s, 3)", person)
+    world.book(person, maria, "10:00")
+    world.book(world.client(credits=1), person, "11:00")
+    world.book(person, juan, "12:00")
+    # 13:00, said by somebody in a zone whose rules stay.
+    fixed = world.book(world.client(credits=1), person, "19:00", time_zone="UTC")["id"]
+    calendar = "select therapist_id, client_id, period, mirror_of from bookingdb.calendar order by period, mirror_of"
+    before = world.run(calendar)
+
+    world.gets_rules_of(MEXICO, PHOENIX)
+    for dry_run in (True, False):
+        stays = realign(world.connection, dry_run=dry_run)
+        assert outcomes(stays) == ["client_conflict", "client_conflict", "client_conflict"]
+        assert world.run(calendar) == before
+        assert world.violations() == []
+    world.run("select * from cancel_session(%s)", fixed)
+    assert outcomes(realign(world.connection)) == ["moved"] * 3
+    assert local_times(world)[:3] == at(10, 11, 12)
+    assert world.violations() == []
+
+
 def test_session_stays_where_its_agreed_time_is_taken(zones_world: ZonesWorld) -> None:
     world = zones_world
     maria = world.therapist(MEXICO)

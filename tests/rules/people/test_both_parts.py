@@ -521,6 +521,21 @@ def test_a_change_of_parts_sees_a_booking_in_flight(world: World, level: str) ->
     require_sound(world)
 
 
+def test_a_change_of_parts_waits_for_no_cancellation(world: World) -> None:
+    """A cancellation locks the client only, and the change is of the therapist."""
+    therapist, client = world.therapist(), world.client(credits=1)
+    session = world.book(client, therapist)["id"]
+    change = "update users set user_type = 'user' where id = %s"
+    with holding(world) as first:
+        run(first, "select * from cancel_session(%s)", session)
+        with refused("busy"):
+            world.run(change, therapist)
+        first.execute("commit")
+    world.run(change, therapist)
+    assert world.count("bookingdb.calendar") == 0
+    require_sound(world)
+
+
 def test_either_part_is_closed_by_itself(both: Both) -> None:
     world = both.world
     world.run("select set_client_active(%s, false)", both.person)
