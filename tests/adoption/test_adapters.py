@@ -549,3 +549,67 @@ def test_erased_people_are_in_no_table(application: Application) -> None:
     )
     assert [word for word in words if word in text] == []
     assert world.violations() == []
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Addresses
+# ----------------------------------------------------------------------------------------------------------------------
+
+ENROLLMENTS = "select email, status from therapist_enrollments order by id"
+NEW = "new@example.com"
+
+
+@pytest.mark.parametrize("application", ["enrollments"], indirect=True)
+@pytest.mark.parametrize("unique", [False, True])
+@pytest.mark.parametrize("there", ["approved", "rejected"])
+def test_every_enrollment_follows_an_address(application: Application, unique: bool, there: str) -> None:
+    world, therapist = application.world, application.therapist()
+    email = world.scalar("select email from users where id = %s", therapist)
+    if unique:
+        world.run("create unique index on therapist_enrollments (email)")
+    # One more of theirs, in another spelling, and one of the new address.
+    world.run("insert into therapist_enrollments (email, status, is_active) values (%s, 'pending', true)", email)
+    world.run("insert into therapist_enrollments (email, status, is_active) values (%s, %s, true)", NEW, there)
+    world.run("select change_email(%s, %s)", therapist, NEW)
+    left = [(NEW, "approved")] if unique else [(NEW, "approved"), (NEW, "pending"), (NEW, there)]
+    assert world.run(ENROLLMENTS) == left
+    assert world.scalar("select count(*) from list_therapists() where id = %s", therapist) == 1
+    world.run("select erase_person(%s)", therapist)
+    assert [row for row in world.run(ENROLLMENTS) if "example.com" in (row[0] or "").lower()] == []
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("application", ["enrollments"], indirect=True)
+def test_enrollment_waits_for_the_next_address(application: Application) -> None:
+    world, therapist, other = application.world, application.therapist(), application.client()
+    email = world.scalar("select email from users where id = %s", therapist)
+    world.run("select change_email(%s, null)", therapist)
+    assert world.run("select id from list_therapists()") == []
+    assert world.run(ENROLLMENTS) == [(f"{therapist}@freed.invalid", "approved")]
+    # Who gets the address does not get the enrollment.
+    world.run("select change_email(%s, %s)", other, email)
+    world.run("select change_email(%s, %s)", therapist, NEW)
+    assert world.run(ENROLLMENTS) == [(NEW, "approved")]
+    assert world.run("select id from list_therapists()") == [(therapist,)]
+
+
+@pytest.mark.parametrize("application", ["therapists"], indirect=True)
+def test_an_address_of_either_table_is_taken(application: Application) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    addresses = dict(world.run("select id, email from bookingdb.people"))
+    for who, other in ((client, therapist), (therapist, client)):
+        with refused("invalid_parameter") as refusal:
+            world.run("select change_email(%s, %s)", who, addresses[other].upper())
+        assert (refusal.detail["reason"], refusal.detail["user_id"]) == ("of_another", str(other))
+    assert dict(world.run("select id, email from bookingdb.people")) == addresses
+
+
+@pytest.mark.parametrize("application", ["therapists"], indirect=True)
+def test_two_tables_give_an_address_once(application: Application) -> None:
+    world, change = application.world, "select change_email(%s, 'wanted@example.com')"
+    therapist, client = application.therapist(), application.client()
+    with holding(world) as first, session_of(world) as second:
+        first.execute(change, [therapist])
+        answer = waiting(world, lambda connection: run(connection, change, client), second)
+        first.execute("commit")
+        assert outcome(answer.result) == "invalid_parameter"

@@ -22,7 +22,11 @@ begin
                     'Somebody else has it: the practice frees it with change_email(), or lets its owner log in with '
                     'another id by change_login().'
                 when 'kept_elsewhere' then 'The application keeps this itself: change it there.'
-                when 'merged' then 'This client became somebody else: DETAIL has their id.'
+                when 'merged' then
+                    case
+                        when p_context ? 'user_id' then 'This client became somebody else: DETAIL has their id.'
+                        else 'This client became somebody else: log in as them.'
+                    end
             end
         when p_code = 'invalid_transition' then
             case

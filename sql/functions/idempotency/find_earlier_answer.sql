@@ -26,6 +26,12 @@ begin
     if v_answer.request_hash <> v_request_hash then
         perform bookingdb.raise_error('idempotency_key_reused');
     end if;
+    -- What somebody had who was merged is another person's, and their old login reads none of it.
+    if v_answer.key is not null and not bookingdb.caller_is_trusted() then
+        if exists (select from bookingdb.merged_people as m where m.from_user_id = bookingdb.actor_id()) then
+            perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', bookingdb.actor_id()));
+        end if;
+    end if;
     v_answer.function_name := p_function_name;
     v_answer.user_id := p_user_id;
     v_answer.key := p_key;
@@ -35,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_earlier_answer(text, uuid, text, jsonb) is
-'Returns what was answered to this idempotency key before, or a row of NULLs. Caller holds: the client''s lock, or asks again under it. Raises: idempotency_key_reused.';
+'Returns what was answered to this idempotency key before, or a row of NULLs. Caller holds: the client''s lock, or asks again under it. Raises: idempotency_key_reused, user_not_found (to the login of who was merged).';

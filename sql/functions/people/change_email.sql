@@ -36,6 +36,7 @@ begin
     end if;
 
     perform bookingdb.lock_person_rows(array[p_user_id]);
+    perform bookingdb.refuse_merged_person(p_user_id);
     v_lock_timeout := bookingdb.limit_wait();
     begin
         foreach v_table in array array['users', 'therapists'] loop
@@ -46,11 +47,7 @@ begin
             get diagnostics v_found = row_count;
             continue when v_found = 0 or v_old_email is not distinct from v_email;
 
-            execute format(
-                'select p.id from public.%I as p where lower(p.email) = lower($1) and p.id <> $2 limit 1', v_table
-            )
-            into v_owner_id
-            using v_email, p_user_id;
+            v_owner_id := bookingdb.other_owner_of_address(p_user_id, v_email);
             if v_owner_id is not null then
                 perform bookingdb.raise_address_taken(v_owner_id);
             end if;

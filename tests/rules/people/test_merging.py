@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -197,6 +199,79 @@ def test_earlier_idempotency_keys_still_answer(world: World) -> None:
         assert world.run(series, first, therapist, TOMORROW) == sessions
         assert world.run(cancel, booked["id"]) == cancelled
     assert world.violations() == []
+
+
+KEYED = {
+    "create_session_with_credit_deduction": "%(who)s, %(therapist)s, %(date)s, '10:00', p_idempotency_key => 'k'",
+    "book_series": "%(who)s, %(therapist)s, %(date)s, '12:00', 2, p_idempotency_key => 'k'",
+    "hold_slot": "%(who)s, %(therapist)s, %(date)s, '18:00', p_idempotency_key => 'k'",
+    "book_hold": "%(hold)s, p_idempotency_key => 'k'",
+    "cancel_session": "%(session)s, p_idempotency_key => 'k'",
+    "reschedule_session": "%(other)s, %(date)s, '16:00', p_idempotency_key => 'k'",
+}
+
+
+def test_old_login_gets_no_earlier_answer(world: World) -> None:
+    first, second, therapist = world.client(credits=9), world.client(), world.therapist()
+    values: dict[str, Any] = {"who": first, "therapist": therapist, "date": TOMORROW}
+    values["session"] = world.book(first, therapist, "20:00")["id"]
+    values["other"] = world.book(first, therapist, "22:00")["id"]
+    values["hold"] = world.scalar("select id from hold_slot(%s, %s, %s, '08:00')", first, therapist, TOMORROW)
+    calls = {name: f"select id from {name}({arguments})".encode() for name, arguments in KEYED.items()}
+
+    texts: dict[str, str] = {}
+
+    def answers(who: UUID | None) -> dict[str, Any]:
+        found = {}
+        for name, call in calls.items():
+            with world.connection.transaction():
+                if who is not None:
+                    world.run("select act_as(%s)", who)
+                try:
+                    found[name] = world.connection.execute(call, values).fetchall()
+                except psycopg.Error as error:
+                    texts[name] = f"{error.diag.message_detail} {error.diag.message_hint}"
+                    found[name] = json.loads(error.diag.message_detail or "")["code"]
+                    raise psycopg.Rollback from error
+        return found
+
+    before = answers(first)
+    merge(world, first, second)
+    assert answers(first) == {
+        "create_session_with_credit_deduction": "user_not_found", "book_series": "user_not_found",
+        "hold_slot": "user_not_found", "book_hold": "not_allowed", "cancel_session": "not_allowed",
+        "reschedule_session": "not_allowed",
+    }  # fmt: skip
+    assert [name for name, text in texts.items() if str(second) in text] == []
+    assert answers(None) == before
+    with nothing_written(world), world.connection.transaction():
+        # A key that is new gets no other answer.
+        world.run("select act_as(%s)", first)
+        with refused("user_not_found"), world.connection.transaction():
+            world.book(first, therapist, "16:00", idempotency_key="new")
+
+
+def test_who_was_merged_is_nobody_any_more(world: World, two: tuple[UUID, UUID, UUID]) -> None:
+    first, second, _ = two
+    merge(world, first, second)
+    for call in ("change_email(%s, 'x@y.example')", "change_email(%s, null)", "set_client_active(%s, true)"):
+        with nothing_written(world), refused("invalid_parameter") as refusal:
+            world.run(f"select {call}", first)
+        assert (refusal.detail["reason"], refusal.detail["user_id"]) == ("merged", str(second))
+        assert "DETAIL" in (refusal.hint or "")
+    world.run("select set_client_active(%s, false)", first)
+
+
+@on_todays_supabase
+def test_old_login_takes_no_address_and_learns_of_nobody(hosted_world: World) -> None:
+    world, email = hosted_world, "ada@example.com"
+    first, second = world.scalar("select register_client(%s, 'Ada')", email), world.client()
+    merge(world, first, second)
+    with logged_in(world, first, email=email) as connection, refused("invalid_parameter") as refusal:
+        run(connection, "select change_email(%s, %s)", first, email)
+    assert refusal.detail == {"code": "invalid_parameter", "parameter": "p_user_id", "reason": "merged"}
+    assert "DETAIL" not in (refusal.hint or "")
+    assert person(world, first) == (None, None, False)
 
 
 def test_people_who_cannot_be_merged_are_refused(world: World) -> None:
