@@ -173,6 +173,23 @@ drop function if exists public.grant_credits(uuid, integer, text, timestamptz, t
 drop function if exists public.adjust_credits(uuid, integer, text, uuid, text);
 drop function if exists public.revoke_grant(uuid, text, text);
 
+alter table public.user_credits add column revoked_at timestamptz;
+
+comment on column public.user_credits.revoked_at is
+'Since when the lot is revoked (status revoked): by that time it expires later if it is reinstated.';
+
+update public.user_credits as c
+set revoked_at = r.revoked_at
+from (
+    select
+        l.lot_id,
+        min(l.created_at) as revoked_at
+    from bookingdb.ledger as l
+    where l.kind = 'revocation'
+    group by l.lot_id
+) as r
+where c.id = r.lot_id and c.status = 'revoked';
+
 -- It has parameters more. Calls in flight find the new one by the old arguments.
 drop function if exists bookingdb.revoke_grant(uuid, text, text);
 

@@ -24,23 +24,7 @@ begin
         where c.status = 'active' and c.expires_at <= v_now
         for update skip locked
     loop
-        if v_lot.credits_balance > 0 then
-            insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)
-            values (v_lot.user_id, v_lot.id, 'expiry', -v_lot.credits_balance, 0, bookingdb.actor());
-        end if;
-        update public.user_credits as c
-        set credits_balance = 0,
-            -- Capped at what an integer holds: one lot that was written directly must not stop the run.
-            credits_expired = least(c.credits_expired::bigint + v_lot.credits_balance, 2147483647),
-            status = 'expired',
-            updated_at = now()
-        where c.id = v_lot.id;
-        if not found then
-            perform bookingdb.raise_write_swallowed();
-        end if;
-        if v_lot.credits_balance > 0 then
-            perform bookingdb.write_credits_event('credits.expired', v_lot.user_id, v_lot.id, -v_lot.credits_balance);
-        end if;
+        perform bookingdb.post_expiry(v_lot);
         v_expired := row(v_expired.lots + 1, v_expired.credits + v_lot.credits_balance);
     end loop;
     return v_expired;

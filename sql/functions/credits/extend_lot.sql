@@ -36,6 +36,7 @@ begin
     v_lot := bookingdb.lock_lot(p_lot_id);
 
     -- The clock is read here, because the lot may have expired during the wait.
+    v_lot := bookingdb.post_expiry(v_lot);
     v_state := bookingdb.lot_state(v_lot);
     if v_state not in ('active', 'used', 'frozen', 'expired') or v_lot.expires_at is null then
         perform bookingdb.raise_error('invalid_parameter', jsonb_strip_nulls(jsonb_build_object(

@@ -87,16 +87,8 @@ begin
         end;
     end if;
 
-    if p_package_id is not null then
-        if v_is_new then
-            perform bookingdb.renew_package(v_lot_id);
-        elsif v_answer.result_id is null and exists (
-            select from public.user_credits as c where c.id = v_lot_id and c.package_id is distinct from p_package_id
-        ) then
-            perform bookingdb.raise_error('idempotency_key_reused', jsonb_build_object(
-                'parameter', 'p_payment_reference'
-            ));
-        end if;
+    if p_package_id is not null and v_is_new then
+        perform bookingdb.renew_package(v_lot_id);
     end if;
 
     -- A lot that was deleted since has a balance of 0.
@@ -117,4 +109,4 @@ $function$;
 comment on function bookingdb.grant_lot(
     text, uuid, integer, text, timestamptz, text, jsonb, text, integer, uuid, text
 ) is
-'Grants credits as one lot, once per payment and key. p_amount NULL: only answers retries. Raises: package_not_found, invalid_parameter, user_not_found, busy, idempotency_key_reused.';
+'Grants credits as one lot, once per payment and key. p_amount NULL: only answers retries. Raises: package_not_found, invalid_parameter, user_not_found, busy.';

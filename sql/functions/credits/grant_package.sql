@@ -18,6 +18,7 @@ as $function$
 declare
     v_package bookingdb.packages;
     v_today date;
+    v_grant bookingdb.credit_grant;
 begin
     perform bookingdb.authorise_trusted();
 
@@ -41,7 +42,7 @@ begin
     where p.id = p_package_id or p.price_reference = p_price_reference;
     v_today := (clock_timestamp() at time zone bookingdb.time_zone_of(null))::date;
 
-    return bookingdb.grant_lot(
+    v_grant := bookingdb.grant_lot(
         'grant_package',
         p_user_id,
         -- A package that is not sold any more answers retries alone.
@@ -55,8 +56,18 @@ begin
         coalesce(v_package.id, p_package_id),
         'p_package_id'
     );
+    -- A price may be another package's by now: then the payment says which one was meant.
+    if p_package_id is not null and not v_grant.is_new and exists (
+        select from public.user_credits as c
+        where c.id = v_grant.lot_id and c.package_id is distinct from p_package_id
+    ) then
+        perform bookingdb.raise_error('idempotency_key_reused', jsonb_build_object(
+            'parameter', 'p_payment_reference'
+        ));
+    end if;
+    return v_grant;
 end;
 $function$;
 
 comment on function bookingdb.grant_package(uuid, uuid, text, text, text) is
-'Grants a client the package p_package_id, or the one with the price p_price_reference: as many credits as it says now, which can be spent until its validity is over, counted from today, in the default policy''s zone. A package with a rollover cap renews: of the client''s earlier lots of it, the cap''s number of credits stays, with the new lot''s expiry, and the rest expires. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot, also when the package was changed since. For trusted callers. Raises: invalid_user_id, invalid_parameter.';
+'Grants a client the package p_package_id, or the one with the price p_price_reference: as many credits as it says now, which can be spent until its validity is over, counted from today, in the default policy''s zone. A package with a rollover cap renews: of the client''s earlier lots of it, the cap''s number of credits stays, with the new lot''s expiry, and the rest expires. The same payment reference, or the same idempotency key, never grants twice: it returns the same lot, also when the package was changed since. For trusted callers. Raises: invalid_user_id, invalid_parameter, idempotency_key_reused.';

@@ -57,4 +57,4 @@ end;
 $function$;
 
 comment on function bookingdb.reinstate_grant(uuid, text, text) is
-'Gives back what revoke_grant() took of a lot, named by its id or its payment reference, when a dispute was won; nothing is owed any more. A lot that was revoked expires later by as long as it was. A revocation that was only remembered is forgotten. Returns how many credits were ever given back. Repeating it is harmless. For trusted callers. Raises: lot_not_found, busy.';
+'Gives back what revoke_grant() took of a lot, named by its id or its payment reference, when a dispute was won; nothing is owed any more. A lot whose status was revoked expires later by as long as it was. Credits come back to a lot that is over for the default policy''s refund_grace, or else expire at once. A revocation that was only remembered is forgotten. Returns how many credits were ever given back. Repeating it is harmless. For trusted callers. Raises: lot_not_found, busy.';

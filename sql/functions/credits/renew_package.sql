@@ -75,7 +75,8 @@ begin
         v_ended := v_lot.credits_balance - v_kept;
         v_left := v_left - v_kept;
         v_expires_at := case
-            when v_kept = 0 then v_now
+            -- Its sessions are judged by the end that was sold (credits_valid_on).
+            when v_kept = 0 then v_lot.expires_at
             -- No credit that stays ends earlier than it would have.
             when v_lot.expires_at < v_new.expires_at or v_new.expires_at is null then v_new.expires_at
             else v_lot.expires_at

@@ -11,6 +11,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_now constant timestamptz := clock_timestamp();
     v_is_whole constant boolean := p_share >= 1;
     v_missing bigint;
     v_owing bigint;
@@ -18,8 +19,13 @@ declare
     v_taken integer;
     v_owed bigint;
 begin
-    -- 1. What is to be revoked, and was neither revoked nor noted as owed before. Rounded, because a third of 3 credits
-    -- is one, however many digits the share has. A lot that was written directly may not say what was bought.
+    -- 1. Credits that are over are not there to be taken.
+    perform bookingdb.post_expiry(c)
+    from public.user_credits as c
+    where c.id = any (p_family) and c.status = 'active' and c.expires_at <= v_now;
+
+    -- 2. What is to be revoked, and was not revoked before. Rounded, because a third of 3 credits is one, however many
+    -- digits the share has. A lot that was written directly may not say what was bought.
     select greatest(0, floor(round(greatest(0, coalesce(
         nullif(c.credits_purchased, 0),
         (select l.amount from bookingdb.ledger as l where l.lot_id = c.id order by l.id limit 1)
@@ -27,10 +33,6 @@ begin
         select coalesce(sum(l.amount), 0)
         from bookingdb.ledger as l
         where l.lot_id = any (p_family) and l.kind in ('revocation', 'reinstatement')
-    ) - (
-        select coalesce(sum(f.credits_owed), 0)
-        from public.user_credits as f
-        where f.id = any (p_family)
     ))
     into v_missing
     from public.user_credits as c
@@ -39,15 +41,14 @@ begin
     for v_lot in
         select
             a.*, u.spent, u.expired,
-            -- 2. What cannot be taken, because it was spent or has expired, is owed.
-            greatest(0, v_missing - sum(a.available) over ()) as owing
+            -- 3. What cannot be taken, because it was spent or has expired, is owed. Each call says so anew: what came
+            -- back to another lot since is taken now. A lot that was revoked itself owes what was spent of it anyway.
+            greatest(0, v_missing - sum(a.available + case a.status when 'revoked' then a.credits_owed else 0 end)
+            over ()) as owing
         from (
             select c.*,
                 case
-                    when v_is_whole
-                        or c.status = 'frozen'
-                        or (c.status = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp()))
-                        then c.credits_balance
+                    when v_is_whole or c.status in ('frozen', 'active') then c.credits_balance
                     else 0
                 end as available
             from public.user_credits as c
@@ -78,11 +79,11 @@ begin
         else
             v_taken := least(v_lot.available, v_missing);
             v_missing := v_missing - v_taken;
-            v_owed := greatest(v_lot.credits_owed, least(
-                v_lot.credits_owed + v_owing,
-                v_lot.spent + v_lot.expired + v_lot.credits_balance - v_lot.available
-            ));
-            v_owing := v_owing - (v_owed - v_lot.credits_owed);
+            v_owed := v_lot.credits_owed;
+            if v_lot.status <> 'revoked' then
+                v_owed := least(v_owing, v_lot.spent + v_lot.expired + v_lot.credits_balance - v_lot.available);
+                v_owing := v_owing - v_owed;
+            end if;
         end if;
         v_owed := least(v_owed, 2147483647);
 
@@ -99,6 +100,7 @@ begin
         update public.user_credits as c
         set credits_balance = c.credits_balance - v_taken,
             credits_owed = v_owed,
+            revoked_at = case when v_is_whole and c.status <> 'revoked' then v_now else c.revoked_at end,
             status = case
                 when v_is_whole then 'revoked'
                 when c.status = 'active' and c.credits_balance = v_taken then 'used'

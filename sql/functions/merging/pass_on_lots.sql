@@ -21,6 +21,7 @@ begin
         order by c.priority, c.expires_at asc nulls last, c.category desc, c.created_at, c.id
         for update
     loop
+        v_lot := bookingdb.post_expiry(v_lot);
         v_credits := v_lot.credits_balance;
         if v_credits > 0 then
             -- The entries of the first client take all credits out before the other one's bring them back.

@@ -185,15 +185,16 @@ def test_lot_without_a_payment_is_revoked_in_part(world: World) -> None:
     require_sound(world)
 
 
-def test_credits_added_by_hand_are_no_part_of_a_share(world: World) -> None:
+def test_credits_that_are_there_by_the_next_call_are_taken(world: World) -> None:
     client = world.client()
     lot = grant(world, client, 4)
     book(world, client, 4)
     assert revoke(world, "0.5") == (0, 2, 0)
     call(world.connection, "adjust_credits", user_id=client, amount=5, reason="sorry", lot_id=lot)
+    assert revoke(world, "0.5") == (2, 0, 3)
     with nothing_written(world):
-        assert revoke(world, "0.5") == (0, 2, 5)
-    assert revoke(world, "0.75") == (1, 2, 4)
+        assert revoke(world, "0.5") == (2, 0, 3)
+    assert revoke(world, "0.75") == (3, 0, 2)
     require_sound(world)
 
 
@@ -253,6 +254,40 @@ def test_transferred_credits_that_were_spent_are_owed(world: World) -> None:
     for session in sessions:
         cancel(world, session)
     assert world.balance(friend) == 1
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("who", ["giver", "receiver"])
+def test_credits_that_came_back_elsewhere_are_taken_next(world: World, who: str) -> None:
+    """What is owed stands on one of the lots; a repeated call takes it from whichever has credits by then."""
+    client, friend = world.client(), world.client()
+    lot = grant(world, client, 2)
+    given = transfer(world, lot, friend, 1)
+    sessions = {"giver": book(world, client, 1)[0], "receiver": book(world, friend, 1)[0]}
+    assert revoke(world, "0.5")[:2] == (0, 1)
+
+    cancel(world, sessions[who])
+
+    assert revoke(world, "0.5")[:2] == (1, 0)
+    with nothing_written(world):
+        assert revoke(world, "0.5")[:2] == (1, 0)
+    assert world.balance(client) == world.balance(friend) == 0
+    assert [world.run(LOT, one) for one in (lot, given)] == [[(0, "used", 0)]] * 2
+    cancel(world, sessions["receiver" if who == "giver" else "giver"])
+    assert world.balance(client) + world.balance(friend) == 1
+    assert world.violations() == []
+
+
+def test_lot_revoked_for_itself_stays_owing(world: World) -> None:
+    client, friend = world.client(), world.client()
+    lot = grant(world, client, 4)
+    given = transfer(world, lot, friend, 2)
+    book(world, friend, 2)
+    call(world.connection, "revoke_grant", lot_id=given)
+    assert revoke(world, "0.5") == (2, 2, 0)
+    assert (world.run(LOT, lot), world.run(LOT, given)) == ([(0, "used", 0)], [(0, "revoked", 2)])
+    with nothing_written(world):
+        revoke(world, "0.5")
     assert world.violations() == []
 
 
@@ -390,8 +425,9 @@ def test_reinstating_gives_back_where_it_was_taken(world: World) -> None:
     grace = world.scalar("select id from user_credits where grace_for_lot_id = %s", lot)
     revoke(world)
     cancel(world, other)
-    assert reinstate(world) == (3, 1)
-    assert [world.run(LOT, each) for each in (lot, grace)] == [[(2, "active", 0)], [(1, "active", 0)]]
+    # The credit that had expired before is not revoked, and stays expired.
+    assert reinstate(world) == (2, 2)
+    assert [world.run(LOT, each) for each in (lot, grace)] == [[(1, "active", 0)], [(1, "active", 0)]]
     require_sound(world)
 
 

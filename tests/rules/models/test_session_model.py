@@ -120,7 +120,7 @@ class Lot:
     # The lot that its credits were transferred from.
     source: UUID | None = None
     revoked: int = 0
-    # When credits were first revoked, since all were given back.
+    # When the lot itself was revoked.
     revoked_at: dt.datetime | None = None
     owed: int = 0
     spent: int = 0
@@ -267,7 +267,6 @@ class Model:
 
     def revoke(self, lot: Lot, amount: int) -> None:
         lot.revoked += amount
-        lot.revoked_at = lot.revoked_at or now()
         self.post(lot, "revocation", -amount)
 
     def post(self, lot: Lot, kind: str, amount: int, session: UUID | None = None) -> None:
@@ -384,6 +383,13 @@ class Model:
     def lapse(self, lot: Lot, amount: int) -> None:
         lot.expiries += ((now(), amount),)
         self.post(lot, "expiry", -amount)
+
+    def post_expiry(self, lot: Lot) -> None:
+        """What is over is posted before anything else happens to it."""
+        if lot.status == "active" and lot.is_over:
+            lot.status = "expired"
+            if lot.balance:
+                self.lapse(lot, lot.balance)
 
     def put(self, session: Session) -> None:
         """Book: the rules, the conflicts, the credit."""
@@ -767,26 +773,30 @@ class Model:
     def revoke_grant(self, actor: Actor, answer: Answer, lot_id: UUID, reason: str, share: Decimal) -> None:
         self.require(actor == TRUSTED, "not_allowed")
         family = self.family(lot_id)
+        for lot in family:
+            self.post_expiry(lot)
         if share == 1 or self.lots[lot_id].status == "revoked":
             for lot in family:
                 lot.owed = self.unreturned(lot)
                 if lot.balance or lot.status != "revoked":
                     self.revoke(lot, lot.balance)
-                lot.status = "revoked"
+                if lot.status != "revoked":
+                    lot.status, lot.revoked_at = "revoked", now()
         else:
             granted = next(amount for _, _, amount, id_, _ in self.ledger if id_ == lot_id)
-            left = max(0, int(granted * share) - sum(lot.revoked + lot.owed for lot in family))
-            there = {lot.id: lot.balance if lot.is_usable or lot.status == "frozen" else 0 for lot in family}
-            # The rest is owed by the lots in which it was spent or expired.
-            owed = max(0, left - sum(there.values()))
+            left = max(0, int(granted * share) - sum(lot.revoked for lot in family))
+            there = {lot.id: lot.balance if lot.status in ("active", "frozen") else 0 for lot in family}
+            # The rest is owed by the lots in which it was spent or expired; a revoked lot owes for itself.
+            owed = left - sum(there.values()) - sum(lot.owed for lot in family if lot.status == "revoked")
             for lot in family:
                 gone = self.unreturned(lot) + max(0, sum(amount for _, amount in lot.expiries))
-                gone += lot.balance - there[lot.id] - lot.owed
+                gone += lot.balance - there[lot.id]
                 taken, owing = min(left, there[lot.id]), max(0, min(owed, gone))
                 if taken:
                     self.revoke(lot, taken)
-                lot.owed += owing
-                left, owed = left - taken, owed - owing
+                left -= taken
+                if lot.status != "revoked":
+                    lot.owed, owed = owing, owed - owing
         self.answers_row(
             answer,
             lot_id=lot_id,
@@ -804,14 +814,11 @@ class Model:
         self.require(actor == TRUSTED, "not_allowed")
         family = self.family(lot_id)
         for lot in family:
+            self.post_expiry(lot)
             lot.owed = 0
             if not lot.revoked and lot.status != "revoked":
                 continue
-            lot.status = "frozen" if lot.frozen_at else "active"
-            self.post(lot, "reinstatement", lot.revoked)
-            if not lot.frozen_at and lot.expires_at:
-                assert lot.revoked_at is not None
-                self.expire_later(lot, now() - lot.revoked_at)
+            self.give_back(lot)
             lot.revoked, lot.revoked_at = 0, None
         given = sum(
             amount
@@ -821,6 +828,25 @@ class Model:
         self.answers_row(
             answer, lot_id=lot_id, credits_reinstated=given, credits_balance=self.balance(self.lots[lot_id].client)
         )
+
+    def give_back(self, lot: Lot) -> None:
+        """To a lot that is over, credits come back with grace, once."""
+        if lot.status == "revoked" and not lot.frozen_at and lot.expires_at:
+            assert lot.revoked_at is not None
+            if lot.revoked_at < lot.expires_at:
+                self.expire_later(lot, now() - lot.revoked_at)
+        is_over = not lot.frozen_at and (lot.status == "expired" or lot.is_over)
+        grace = self.policy(None)["refund_grace"]
+        if not is_over:
+            lot.status = "frozen" if lot.frozen_at else "active"
+        elif lot.revoked and lot.grace_for is None and grace:
+            lot.status, lot.expires_at = "active", now()
+            self.expire_later(lot, grace)
+        else:
+            lot.status = "expired"
+        self.post(lot, "reinstatement", lot.revoked)
+        if lot.status == "expired" and lot.revoked:
+            self.lapse(lot, lot.revoked)
 
     def expire_later(self, lot: Lot, later: dt.timedelta) -> None:
         """The clock of the database decides how long it was."""
@@ -883,6 +909,7 @@ class Model:
         assert lot.expires_at is not None
         if is_over or expires_at != lot.expires_at:
             self.require(expires_at > max(now(), lot.expires_at), "invalid_parameter")
+            self.post_expiry(lot)
             since = lot.expires_at
             back = max(0, sum(amount for at, amount in lot.expiries if at >= since)) if is_over else 0
             lot.expiries += ((now(), -back),)
