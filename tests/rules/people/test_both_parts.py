@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,9 +12,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support import TOMORROW, World, run
+from tests.support import TOMORROW, Connection, World, run
 from tests.support.connections import LEVELS, in_level
-from tests.support.interleaving import holding, session_of, waiting
+from tests.support.interleaving import holding, session_of, started, waiting
 from tests.support.life import begin, expire_hold, require_sound, rows
 from tests.support.races import ENDINGS, Call, booking, holding_slot, moving, writing
 from tests.support.refusals import nothing_written, outcome, refused
@@ -533,6 +535,80 @@ def test_a_change_of_parts_waits_for_no_cancellation(world: World) -> None:
         first.execute("commit")
     world.run(change, therapist)
     assert world.count("bookingdb.calendar") == 0
+    require_sound(world)
+
+
+TYPE = "update users set user_type = %s, is_verified = true where id = %s"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("therapist_is_first", [True, False])
+def test_both_people_of_a_session_change_their_part(
+    world: World, level: str, ending: str, therapist_is_first: bool
+) -> None:
+    therapist, client = world.therapist(), world.client(credits=1)
+    world.book(client, therapist)
+    changes = [writing(TYPE, "user", therapist), writing(TYPE, "therapist", client)]
+    one, other = changes if therapist_is_first else changes[::-1]
+    with holding(world) as first, session_of(world) as second:
+        one(first)
+        answer = waiting(world, partial(in_level, level, other), second)
+        first.execute(ending.encode())
+        ended = outcome(answer.result)
+    assert ended == "done" or (ending == "commit" and level != "read committed" and ended == "40001")
+    require_sound(world)
+
+
+@pytest.mark.parametrize("booking_is_first", [True, False])
+def test_a_change_of_parts_meets_a_booking_with_somebody_new(world: World, booking_is_first: bool) -> None:
+    """The change finds the other person only after the booking, and locks both in order."""
+    client, therapists = world.client(credits=9), [world.therapist() for _ in range(4)]
+    world.book(client, therapists[0], "08:00")
+    change = writing(TYPE, "therapist", client)
+    for number, therapist in enumerate(therapists[1:]):
+        calls: list[Call] = [booking(client, therapist, f"{10 + 2 * number}:00"), change]
+        one, other = calls if booking_is_first else calls[::-1]
+        with holding(world) as first, session_of(world) as second:
+            one(first)
+            answer = waiting(world, other, second)
+            first.execute("commit")
+            # Who is a therapist by now is no client any more.
+            assert outcome(answer.result) == ("done" if booking_is_first else "user_not_found")
+        require_sound(world)
+        world.run("update users set user_type = 'user' where id = %s", client)
+    require_sound(world)
+
+
+def test_a_storm_of_parts_moves_and_bookings_leaves_one_time_each(world: World) -> None:
+    people = [world.client(credits=40) for _ in range(4)] + [world.therapist() for _ in range(4)]
+
+    def storm(seed: int, connection: Connection) -> set[str]:
+        choose, ended = random.Random(seed), set()
+        connection.execute("set lock_timeout = '10s'")
+        for _ in range(25):
+            one, other = choose.sample(people, 2)
+            call = choose.choice([
+                writing(TYPE, choose.choice(("user", "therapist")), one),
+                booking(one, other, f"{choose.randrange(6, 22)}:00"),
+                writing(
+                    "select reschedule_session(s.id, %s, %s) from (select id from sessions where user_id = %s"
+                    " order by random() limit 1) as s", TOMORROW, f"{choose.randrange(6, 22)}:30", one,
+                ),
+                writing(
+                    "select cancel_session(s.id) from (select id from sessions where user_id = %s"
+                    " and status = 'scheduled' order by random() limit 1) as s", one,
+                ),
+            ])  # fmt: skip
+            ended.add(outcome(partial(call, connection)))
+        return ended
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(session_of(world)) for _ in range(4)]
+        answers = [started(partial(storm, seed), connection) for seed, connection in enumerate(connections)]
+        ended = set().union(*(answer.result() for answer in answers))
+    assert "done" in ended
+    assert not ended & {"40P01", "40001", "busy", "23505", "23P01"}, ended
     require_sound(world)
 
 
