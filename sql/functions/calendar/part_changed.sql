@@ -19,9 +19,9 @@ begin
         return null;
     end if;
 
-    -- As people_changed(), which comes after this: bookings in flight come first. The others of the person's sessions may
-    -- change their part at this moment, too. Waiting for those found later while holding the locks of the rest could be
-    -- a deadlock, so what is locked is undone, and then all are locked in order.
+    -- As people_changed(), which comes after this: bookings in flight come first. The others of the person's sessions
+    -- may change their part at this moment, too. Waiting for those found later while holding the locks of the rest
+    -- could be a deadlock, so what is locked is undone, and then all are locked in order.
     loop
         begin
             perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE');

@@ -41,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.find_earlier_answer(text, uuid, text, jsonb) is
-'Returns what was answered to this idempotency key before, or a row of NULLs. Caller holds: the client''s lock, or asks again under it. Raises: idempotency_key_reused, user_not_found (to the login of who was merged).';
+'Returns what was answered to this idempotency key before, or a row of NULLs. Caller holds: the client''s lock, or asks again under it. Raises: idempotency_key_reused, user_not_found.';

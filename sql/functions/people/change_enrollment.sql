@@ -28,7 +28,7 @@ begin
             where e.ctid = v_row.place;
         exception
             when unique_violation then
-                -- One address has one row there. Of two the one that enrolls stays, else the one of the new address.
+                -- One address has one row there: the one that enrolls stays, else the one of the new address.
                 continue when not v_is_other;
                 if v_row.enrolls and not exists (
                     select from public.therapist_enrollments as e

@@ -28,4 +28,4 @@ end;
 $function$;
 
 comment on function bookingdb.other_owner_of_address(uuid, text) is
-'Returns somebody else who has this e-mail address, in whichever of the adapter''s tables, or NULL. Changes to the same address wait for one another. Caller holds: the lock of the person''s rows. Raises: busy.';
+'Returns somebody else who has this e-mail address in one of the adapter''s tables, or NULL, and locks the address. Caller holds: the lock of the person''s rows.';
