@@ -131,6 +131,9 @@ create trigger _bookingdb_append_only after delete or update on bookingdb.erasur
 for each row execute function bookingdb.refuse_change();
 
 -- An erasure on record is done, whoever wrote it down.
+create trigger _bookingdb_prepare before insert on bookingdb.erasures
+for each row execute function bookingdb.prepare_erasure();
+
 create trigger _bookingdb_erase after insert on bookingdb.erasures
 for each row execute function bookingdb.person_erased();
 

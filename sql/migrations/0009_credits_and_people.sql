@@ -88,6 +88,7 @@ $block$;
 create table bookingdb.payments (
     payment_reference text not null,
     lot_id uuid,
+    user_id uuid,
     revoked_share numeric not null default 0,
     reason text,
     actor text not null,
@@ -100,15 +101,18 @@ comment on table bookingdb.payments is
 'Each payment that was granted or revoked, whoever wrote the lot.';
 comment on column bookingdb.payments.lot_id is
 'The lot that the payment was granted as; NULL: none yet, or it was deleted.';
+comment on column bookingdb.payments.user_id is
+'Whom it was granted to last; it stays when the lot is deleted. NULL: it was not granted yet.';
 comment on column bookingdb.payments.revoked_share is
 'The share of the payment that was refunded so far, 0 to 1. It applies to the lot that is granted later, too.';
 comment on column bookingdb.payments.reason is 'Why it was revoked last.';
 comment on column bookingdb.payments.actor is 'Who revoked it last, or else who granted it.';
 
-insert into bookingdb.payments (payment_reference, lot_id, created_at, actor, revoked_share)
+insert into bookingdb.payments (payment_reference, lot_id, user_id, created_at, actor, revoked_share)
 select
     c.payment_reference,
     c.id,
+    c.user_id,
     coalesce(c.created_at, now()) as created_at,
     'migration' as actor,
     case c.status when 'revoked' then 1 else 0 end as revoked_share

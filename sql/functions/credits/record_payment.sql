@@ -23,9 +23,9 @@ begin
 
     if tg_op <> 'DELETE' and new.payment_reference is not null then
         -- Not DO NOTHING: the row's lock decides between this grant and a revocation that comes at the same moment.
-        insert into bookingdb.payments as p (payment_reference, lot_id, actor)
-        values (new.payment_reference, new.id, bookingdb.actor())
-        on conflict (payment_reference) do update set lot_id = excluded.lot_id
+        insert into bookingdb.payments as p (payment_reference, lot_id, user_id, actor)
+        values (new.payment_reference, new.id, new.user_id, bookingdb.actor())
+        on conflict (payment_reference) do update set lot_id = excluded.lot_id, user_id = excluded.user_id
         returning p.*
         into v_payment;
         -- The payment was revoked before it was granted.

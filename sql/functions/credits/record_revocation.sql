@@ -20,8 +20,8 @@ begin
 
     begin
         v_lock_timeout := bookingdb.limit_wait();
-        insert into bookingdb.payments as p (payment_reference, lot_id, revoked_share, reason, actor)
-        values (v_lot.payment_reference, v_lot.id, p_share, p_reason, bookingdb.actor())
+        insert into bookingdb.payments as p (payment_reference, lot_id, user_id, revoked_share, reason, actor)
+        values (v_lot.payment_reference, v_lot.id, v_lot.user_id, p_share, p_reason, bookingdb.actor())
         on conflict (payment_reference) do update set
             lot_id = excluded.lot_id,
             revoked_share = excluded.revoked_share,

@@ -12,7 +12,10 @@ begin
         inner join pg_attribute as a on a.attrelid = to_regclass(d.table_name)
         inner join pg_type as t on t.oid = a.atttypid
         where starts_with(d.table_name, 'public.')
-            and d.table_name <> 'public.booking_audit_log'
+            and (
+                d.table_name <> 'public.booking_audit_log'
+                or a.attname <> all (bookingdb.own_columns_of_log())
+            )
             and a.attnum > 0
             and not a.attisdropped
             and (t.typcategory = 'S' or t.typname in ('json', 'jsonb', 'xml', 'bytea', 'hstore') or t.typcategory = 'A')

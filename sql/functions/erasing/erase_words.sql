@@ -1,4 +1,4 @@
-create or replace function bookingdb.erase_words(p_people uuid[])
+create or replace function bookingdb.erase_words(p_people uuid[], p_kept text[], p_is_evidence boolean)
 returns void
 language plpgsql
 volatile
@@ -30,7 +30,8 @@ begin
             array_agg(bookingdb.erasure_of_column(to_regclass(d.table_name), d.column_name) order by d.place) as sets
         from bookingdb.personal_data() with ordinality as d (table_name, condition, column_name, kind, erasure, place)
         where d.kind <> 'none'
-            and (d.kind not in ('identity', 'payments', 'records') or bookingdb.is_erased(p_people, d.kind))
+            and (d.erasure = 'reduced') = p_is_evidence
+            and (p_is_evidence or d.kind <> all (p_kept))
         group by d.table_name, d.condition, d.erasure
         order by min(d.place)
     loop
@@ -74,5 +75,5 @@ exception
 end;
 $function$;
 
-comment on function bookingdb.erase_words(uuid[]) is
-'Deactivates a person and takes their words from every table, as the erasures on record say. Repeating is harmless. Caller holds: all of lock_person_to_erase(). Raises: busy.';
+comment on function bookingdb.erase_words(uuid[], text[], boolean) is
+'Deactivates a person and takes their words, but for kinds that are kept; or those of evidence, as the erasures say. Repeating is harmless. Caller holds: all of lock_person_to_erase(). Raises: busy.';

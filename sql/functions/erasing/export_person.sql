@@ -30,7 +30,9 @@ begin
         order by d.table_name
     loop
         execute format(
-            'select jsonb_agg(bookingdb.shown_record(%1$L, to_jsonb(t), $1)) from %1$s as t where %2$s',
+            'select jsonb_agg(r.shown)'
+            ' from (select bookingdb.shown_record(%1$L, to_jsonb(t), $1) as shown from %1$s as t'
+            ' where %2$s) as r where r.shown is not null',
             v_table.table_name, v_table.condition
         )
         into v_rows

@@ -1,11 +1,12 @@
-create or replace function bookingdb.lock_person_to_erase(p_people uuid[])
-returns void
+create or replace function bookingdb.lock_person_to_erase(p_user_id uuid)
+returns uuid[]
 language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_people uuid[];
     v_locked uuid[];
     v_is_waiting boolean;
     v_lock_timeout text;
@@ -13,34 +14,42 @@ begin
     loop
         begin
             v_is_waiting := true;
-            v_locked := array(
-                select s.id
-                from public.sessions as s
-                where s.user_id = any (p_people) or s.therapist_id = any (p_people)
-                order by s.id
-            );
+            v_people := bookingdb.ids_of_person(p_user_id);
+            v_locked := array(select s.id from bookingdb.sessions_of_person(v_people) as s (id) order by s.id);
             perform bookingdb.lock_sessions(v_locked);
-            perform bookingdb.lock_person_rows(p_people);
-            perform bookingdb.lock_people(p_people);
+            perform bookingdb.lock_person_rows(v_people);
+            perform bookingdb.lock_people(v_people);
             perform bookingdb.require_current_snapshot();
 
-            -- Whoever holds a session that came since may want these people: what is locked is undone first.
+            -- The holder of a session that came since may want these people, so the locks are undone first.
             v_is_waiting := false;
             perform s.id
             from public.sessions as s
-            where (s.user_id = any (p_people) or s.therapist_id = any (p_people)) and s.id <> all (v_locked)
+            where s.id in (select o.id from bookingdb.sessions_of_person(v_people) as o (id))
+                and s.id <> all (v_locked)
             order by s.id
             for update nowait;
+            -- A merge that others finished during the wait has given the person other ids.
+            if bookingdb.ids_of_person(p_user_id) <> v_people then
+                raise lock_not_available;
+            end if;
             v_is_waiting := true;
-            perform bookingdb.require_no_sessions_to_come(p_people);
+            perform bookingdb.lapse_sessions(array(
+                select s.id
+                from public.sessions as s
+                where s.id in (select o.id from bookingdb.sessions_of_person(v_people) as o (id))
+                    and s.status = 'pending_approval'
+                    and s.approval_until <= clock_timestamp()
+            ), true);
+            perform bookingdb.require_no_sessions_to_come(v_people);
             v_lock_timeout := bookingdb.limit_wait();
             perform c.id
             from public.user_credits as c
-            where c.user_id = any (p_people)
+            where c.user_id = any (v_people)
             order by c.user_id, c.priority, c.expires_at asc nulls last, c.category desc, c.created_at, c.id
             for update;
             perform set_config('lock_timeout', v_lock_timeout, true);
-            return;
+            return v_people;
         exception
             when lock_not_available then
                 if v_is_waiting then
@@ -51,5 +60,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.lock_person_to_erase(uuid[]) is
-'Locks all that is a person''s, in the order in which everybody locks: sessions, rows, people, lots. Raises: busy.';
+comment on function bookingdb.lock_person_to_erase(uuid) is
+'Locks all that is a person''s, in the order in which everybody locks (sessions, rows, people, lots), and returns their ids. Requests whose time has come lapse. Raises: busy.';

@@ -29,9 +29,8 @@ begin
         ('public.sessions', 't.user_id = any ($1)', 'cancellation_reason', 'records', 'null'),
         ('public.sessions', 't.user_id = any ($1)', 'change_reason', 'records', 'null'),
         ('public.sessions',
-            't.therapist_id = any ($1) and t.cancellation_reason is not null and exists (select from '
-            || 'public.booking_audit_log as a where a.session_id = t.id and a.changes ? '
-            || '''cancellation_reason'' and a.actor = any ($1::text[]))',
+            't.cancellation_reason is not null and t.id in (select s.id from bookingdb.sessions_of_person($1) '
+            || 'as s (id)) and bookingdb.author_of_reason(t.id) = any ($1::text[])',
             'cancellation_reason', 'records', 'null'),
         ('public.sessions', 't.therapist_id = any ($1)', null, 'none', 'times and statuses'),
         ('public.sessions', null, 'status', 'none', 'a word of the table of transitions'),
@@ -52,10 +51,12 @@ begin
         ('public.booking_audit_log', null, 'new_status', 'none', 'a status'),
         ('public.booking_audit_log', null, 'actor', 'none', 'an id or a role'),
         ('bookingdb.payments',
-            't.lot_id in (select c.id from public.user_credits as c where c.user_id = any ($1))',
+            't.lot_id in (select c.id from public.user_credits as c where c.user_id = any ($1)) or (t.user_id = any '
+            || '($1) and not exists (select from public.user_credits as c where c.id = t.lot_id))',
             'payment_reference', 'payments', 'deleted'),
         ('bookingdb.payments',
-            't.lot_id in (select c.id from public.user_credits as c where c.user_id = any ($1))',
+            't.lot_id in (select c.id from public.user_credits as c where c.user_id = any ($1)) or (t.user_id = any '
+            || '($1) and not exists (select from public.user_credits as c where c.id = t.lot_id))',
             'reason', 'payments', 'deleted'),
         ('bookingdb.payments', null, 'actor', 'none', 'an id or a role'),
         ('public.user_credits', 't.user_id = any ($1)', 'payment_reference', 'payments', 'null'),
@@ -63,6 +64,9 @@ begin
         ('public.user_credits', null, 'status', 'none', 'a word of ours'),
         ('public.user_credits', null, 'category', 'none', 'paid or promotional'),
         ('bookingdb.ledger', 't.user_id = any ($1)', 'reason', 'payments', 'reduced'),
+        ('bookingdb.ledger',
+            't.kind = ''transfer'' and $1 && bookingdb.people_of_record(''bookingdb.ledger'', to_jsonb(t))',
+            'reason', 'payments', 'reduced'),
         ('bookingdb.ledger', null, 'kind', 'none', 'a word of ours'),
         ('bookingdb.ledger', null, 'actor', 'none', 'an id or a role'),
         ('bookingdb.merged_people',

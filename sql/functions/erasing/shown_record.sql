@@ -15,6 +15,22 @@ declare
     v_row jsonb := p_row;
     v_key text;
 begin
+    -- The other half of a transfer is somebody else's.
+    if p_table = 'bookingdb.ledger' and p_row ->> 'user_id' <> all (p_people::text[]) then
+        return null;
+    end if;
+    -- An answer may speak of others, as that of a transfer does; what came of it is in the other tables.
+    if p_table = 'bookingdb.idempotency_keys' then
+        v_row := v_row - 'result';
+    end if;
+    if p_table = 'bookingdb.rewritten_records' then
+        foreach v_key in array array['old_row', 'new_row'] loop
+            v_row := v_row || jsonb_build_object(v_key, case
+                when p_people && bookingdb.people_of_record(p_row ->> 'table_name', nullif(p_row -> v_key, 'null'))
+                    then bookingdb.shown_record(p_row ->> 'table_name', p_row -> v_key, p_people)
+            end);
+        end loop;
+    end if;
     if p_table = 'public.booking_audit_log' then
         v_row := v_row || jsonb_build_object('changes', case
             when v_is_own then bookingdb.resolved_changes(v_row -> 'changes')
@@ -29,13 +45,9 @@ begin
     -- A therapist's sessions, and what they did, are others' affairs, too.
     if p_table = 'public.sessions' and not v_is_own then
         v_row := bookingdb.without_words(v_row) || case
-            when bookingdb.uuid_of(v_row ->> 'therapist_id') <> all (p_people) or not exists (
-                select from public.booking_audit_log as a
-                where a.session_id = (p_row ->> 'id')::uuid
-                    and a.changes ? 'cancellation_reason'
-                    and a.actor = any (p_people::text[])
-            ) then '{}'
-            else jsonb_build_object('cancellation_reason', p_row -> 'cancellation_reason')
+            when bookingdb.author_of_reason((p_row ->> 'id')::uuid) = any (p_people::text[])
+                then jsonb_build_object('cancellation_reason', p_row -> 'cancellation_reason')
+            else '{}'
         end;
     end if;
     foreach v_key in array c_clients loop
@@ -54,4 +66,4 @@ end;
 $function$;
 
 comment on function bookingdb.shown_record(text, jsonb, uuid[]) is
-'Returns a row as a person may see it: words that are theirs, and no other client, nor who else did something.';
+'Returns a row as a person may see it: words that are theirs, and no other client, nor who else did something. NULL: it is nothing of theirs.';

@@ -15,6 +15,12 @@ begin
     case p_table
         when 'bookingdb.ledger' then
             v_people := array[bookingdb.uuid_of(p_row ->> 'user_id')];
+            -- Why credits passed on is the affair of both.
+            if p_row ->> 'kind' = 'transfer' then
+                v_people := v_people || bookingdb.other_of_transfer(
+                    jsonb_populate_record(null::bookingdb.ledger, p_row)
+                );
+            end if;
         when 'bookingdb.texts' then
             v_people := array[bookingdb.uuid_of(p_row ->> 'user_id')];
             -- Why a session was cancelled may be the therapist's own affair.
@@ -38,7 +44,15 @@ begin
                 v_people := array(
                     select s.user_id from public.sessions as s where s.id = v_key
                     union
-                    select a.user_id from public.booking_audit_log as a where a.session_id = v_key
+                    -- An audit row that somebody planted must not open it: a change of the session's client counts.
+                    select bookingdb.uuid_of(a.changes #>> '{user_id,old}')
+                    from public.booking_audit_log as a
+                    where a.session_id = v_key
+                    union
+                    select a.user_id
+                    from public.booking_audit_log as a
+                    where a.session_id = v_key
+                        and not exists (select from public.sessions as s where s.id = v_key)
                 );
             elsif p_row ->> 'kind' = 'row' and p_row ->> 'object' = 'public.user_credits' then
                 v_people := array(

@@ -5,7 +5,9 @@ select
     exists (
         select from bookingdb.texts as t
         where t.text is null
-            and not bookingdb.is_erased(bookingdb.people_of_record('bookingdb.texts', to_jsonb(t)), 'records')
+            and not bookingdb.is_erased(
+                bookingdb.people_of_record('bookingdb.texts', to_jsonb(t)), 'records', t.created_at
+            )
     )
     or exists (
         select from public.booking_audit_log as a
