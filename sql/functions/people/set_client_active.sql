@@ -26,6 +26,10 @@ begin
             perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
         end if;
     end if;
+    -- After the change of the row, which waits for a merge in flight.
+    if p_active then
+        perform bookingdb.refuse_merged_person(p_user_id);
+    end if;
 end;
 $function$;
 

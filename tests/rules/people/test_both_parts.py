@@ -561,7 +561,7 @@ def test_both_people_of_a_session_change_their_part(
 
 
 @pytest.mark.parametrize("booking_is_first", [True, False])
-def test_a_change_of_parts_meets_a_booking_with_somebody_new(world: World, booking_is_first: bool) -> None:
+def test_a_change_of_parts_meets_a_new_booking(world: World, booking_is_first: bool) -> None:
     """The change finds the other person only after the booking, and locks both in order."""
     client, therapists = world.client(credits=9), [world.therapist() for _ in range(4)]
     world.book(client, therapists[0], "08:00")
@@ -580,7 +580,7 @@ def test_a_change_of_parts_meets_a_booking_with_somebody_new(world: World, booki
     require_sound(world)
 
 
-def test_a_storm_of_parts_moves_and_bookings_leaves_one_time_each(world: World) -> None:
+def test_a_storm_of_parts_and_bookings_leaves_one_time(world: World) -> None:
     people = [world.client(credits=40) for _ in range(4)] + [world.therapist() for _ in range(4)]
 
     def storm(seed: int, connection: Connection) -> set[str]:
