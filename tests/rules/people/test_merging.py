@@ -251,7 +251,7 @@ def test_old_login_gets_no_earlier_answer(world: World) -> None:
             world.book(first, therapist, "16:00", idempotency_key="new")
 
 
-def test_who_was_merged_is_nobody_any_more(world: World, two: tuple[UUID, UUID, UUID]) -> None:
+def test_merged_client_is_nobody_any_more(world: World, two: tuple[UUID, UUID, UUID]) -> None:
     first, second, _ = two
     merge(world, first, second)
     for call in ("change_email(%s, 'x@y.example')", "change_email(%s, null)", "set_client_active(%s, true)"):
