@@ -639,7 +639,7 @@ def assert_that_what_can_be_called_in_the_engine_room_is_found(world: World) -> 
     functions = {name for rule, name in found if rule == "authenticated_security_definer_function_executable"}
     assert "bookingdb.get_credit_balance(uuid)" in functions
     # Nobody may call this one.
-    assert "bookingdb.take_credit(uuid,uuid,integer,boolean)" not in functions
+    assert "bookingdb.take_credit(uuid,uuid,integer,boolean,timestamp with time zone)" not in functions
 
 
 def test_a_definer_function_is_told_apart_by_who_may_call_it(supabase_world: World) -> None:
@@ -807,6 +807,10 @@ WORK = """
     select t.id from bookingdb.texts as t where t.session_id = md5('session8')::uuid;
     select t.id from bookingdb.texts as t where t.user_id = md5('person5')::uuid;
     select w.id from bookingdb.weekly_hours as w where w.time_zone = 'Europe/Berlin';
+    select l.id from bookingdb.ledger as l where l.source_lot_id = md5('lot')::uuid;
+    select m.from_user_id from bookingdb.merged_people as m where m.into_user_id = md5('person5')::uuid;
+    select p.id from bookingdb.packages as p where lower(p.name) = 'ten';
+    select e.id from bookingdb.erasures as e where e.person_id = md5('person5')::uuid;
 """
 
 # A damage for each rule that both know (but unused_index, which is another thing there: an index that nobody has used

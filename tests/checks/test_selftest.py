@@ -122,7 +122,7 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         {AUDITED},
     ),
     "sessions on credit": (
-        Rewrite("bookingdb.take_credit", "if v_lot_id is null then\n        perform", "if false then\n        perform"),
+        Rewrite("bookingdb.take_credit", "if v_lot_id is null then\n        -- All", "if false then\n        -- All"),
         {NO_CREDITS, *RACES},
     ),
     "anybody is a therapist": (

@@ -162,9 +162,9 @@ DAMAGES = {
     ),
     # Privileges
     "EXECUTE granted to PUBLIC": (
-        "grant execute on function bookingdb.take_credit(uuid, uuid, integer, boolean) to public",
+        "grant execute on function bookingdb.take_credit(uuid, uuid, integer, boolean, timestamptz) to public",
         "privileges",
-        "function bookingdb.take_credit(uuid,uuid,integer,boolean)",
+        "function bookingdb.take_credit(uuid,uuid,integer,boolean,timestamp with time zone)",
     ),
     "EXECUTE granted to another role": (
         "grant execute on function public.get_credit_balance(uuid) to pg_monitor with grant option",
