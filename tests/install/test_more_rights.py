@@ -221,6 +221,7 @@ OTHERS: dict[tuple[str, ...], list[list[str]]] = {
     ("credits", "revoke"): [["--payment-reference", "pi_1"], ["--payment-reference", "pi_1", "--share", "0.5"]],
     ("credits", "reinstate"): [["--payment-reference", "pi_1"]],
     ("packages", "grant"): [["--price", "price_10"]],
+    ("people", "change-email"): [["ada@example.com"], ["--none"]],
     ("policy", "set"): [["--minimum-notice", "1h"]],
     ("time-off", "add"): [["--days", "2030-01-07"]],
     ("register", "therapist"): [["--time-zone", "UTC"]],
@@ -240,7 +241,7 @@ def example(parameter: click.Parameter) -> str:
         return "10:00"
     if parameter.type in (click.INT,):
         return "1"
-    if parameter.name in ("session_date", "day", "from_", "to"):
+    if parameter.name in ("session_date", "day", "from_", "to", "expires"):
         return "2030-01-07T00:00Z" if "Instant" in str(parameter.type) else "2030-01-07"
     return "ada@example.com" if parameter.name == "email" else UUID
 

@@ -48,6 +48,7 @@ VALUES: dict[str, list[str | None]] = {
         f"{TOMORROW} 10:00+00", f"{TOMORROW} 12:00+00", "2000-01-01 00:00+00", "infinity", "-infinity",
         "294276-12-31 23:59:59+00", "4713-01-01 00:00+00 BC", "3000-01-01 00:00+00", f"{TOMORROW} 10:00:00.5+05:45",
     ],
+    "double precision": ["1", "0.5", "0", "-1", "1.5", "NaN", "Infinity", "1e-300"],
     "interval": [
         "1 hour", "5 minutes", "0", "-1 hour", "1 month", "1 day", "7 days", "178000000 years", "-178000000 years",
         "1 microsecond", "24:00:00",

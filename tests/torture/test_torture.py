@@ -164,8 +164,8 @@ def test_interrupted_calls_leave_nothing_half_done_and_no_lock(own_server: Serve
 
 def test_booking_without_the_lot_it_waited_for_is_found(own_server: Server) -> None:
     given_up = replaced("lock_next_lot", ("perform bookingdb.raise_error('busy');", "return null;"))
-    refusal = "perform bookingdb.raise_error('insufficient_credits', jsonb_build_object('credits_balance', 0));"
-    free_of_charge = given_up + replaced("take_credit", (refusal, "return;"))
+    refusal = "perform bookingdb.raise_error('insufficient_credits', case"
+    free_of_charge = given_up + replaced("take_credit", (refusal, f"return; {refusal}"))
     with sabotaged(own_server, free_of_charge):
         # A second guard, the trigger on sessions, refuses it with an error that is none of the table.
         assert meets(
