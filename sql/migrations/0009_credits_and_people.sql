@@ -160,11 +160,23 @@ where
         sha256(convert_to((r.request || r.spending)::text, 'UTF8')), sha256(convert_to(r.request::text, 'UTF8'))
     );
 
-alter type bookingdb.credit_grant add attribute is_new boolean;
+-- New types instead of more attributes: a call in flight returns the row that its caller expects, of credit_grant or
+-- revoked_grant, which the next version drops.
+create type bookingdb.granted_credits as (
+    lot_id uuid,
+    lot_balance integer,
+    credits_balance integer,
+    is_new boolean
+);
 
-alter type bookingdb.revoked_grant
-add attribute credits_owed bigint,
-add attribute is_remembered boolean;
+create type bookingdb.revoked_credits as (
+    lot_id uuid,
+    credits_revoked bigint,
+    credits_spent bigint,
+    credits_balance integer,
+    credits_owed bigint,
+    is_remembered boolean
+);
 
 create type bookingdb.reinstated_grant as (
     lot_id uuid,
@@ -174,7 +186,9 @@ create type bookingdb.reinstated_grant as (
 
 -- Their results have columns more, and so they are made anew.
 drop function if exists public.grant_credits(uuid, integer, text, timestamptz, text, text, integer, date);
+drop function if exists bookingdb.grant_credits(uuid, integer, text, timestamptz, text, text, integer, date);
 drop function if exists public.adjust_credits(uuid, integer, text, uuid, text);
+drop function if exists bookingdb.adjust_credits(uuid, integer, text, uuid, text);
 drop function if exists public.revoke_grant(uuid, text, text);
 
 alter table public.user_credits add column revoked_at timestamptz;

@@ -6,7 +6,7 @@ create or replace function bookingdb.adjust_credits(
     p_lot_id uuid default null,
     p_idempotency_key text default null
 )
-returns bookingdb.credit_grant
+returns bookingdb.granted_credits
 language plpgsql
 volatile
 security definer
@@ -21,7 +21,7 @@ declare
     v_part integer;
     v_lot public.user_credits;
     v_lot_id uuid;
-    v_grant bookingdb.credit_grant;
+    v_grant bookingdb.granted_credits;
     v_lock_timeout text;
 begin
     perform bookingdb.authorise_trusted();

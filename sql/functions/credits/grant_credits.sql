@@ -9,7 +9,7 @@ create or replace function bookingdb.grant_credits(
     p_priority integer default 50,
     p_expires_on date default null
 )
-returns bookingdb.credit_grant
+returns bookingdb.granted_credits
 language plpgsql
 volatile
 security definer

@@ -11,7 +11,7 @@ create or replace function bookingdb.grant_lot(
     p_package_id uuid default null,
     p_expiry_parameter text default null
 )
-returns bookingdb.credit_grant
+returns bookingdb.granted_credits
 language plpgsql
 volatile
 security definer
@@ -21,7 +21,7 @@ declare
     v_answer bookingdb.idempotency_keys;
     v_lot_id uuid;
     v_is_new boolean := false;
-    v_grant bookingdb.credit_grant;
+    v_grant bookingdb.granted_credits;
     v_constraint text;
     v_lock_timeout text;
     -- A package may contain another number of credits by now.

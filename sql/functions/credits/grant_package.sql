@@ -6,7 +6,7 @@ create or replace function bookingdb.grant_package(
     p_payment_reference text default null,
     p_idempotency_key text default null
 )
-returns bookingdb.credit_grant
+returns bookingdb.granted_credits
 language plpgsql
 volatile
 security definer
@@ -18,7 +18,7 @@ as $function$
 declare
     v_package bookingdb.packages;
     v_today date;
-    v_grant bookingdb.credit_grant;
+    v_grant bookingdb.granted_credits;
 begin
     perform bookingdb.authorise_trusted();
 

@@ -6,7 +6,7 @@ create or replace function bookingdb.revoke_grant(
     p_share double precision default 1,
     p_remember boolean default false
 )
-returns bookingdb.revoked_grant
+returns bookingdb.revoked_credits
 language plpgsql
 volatile
 security definer
@@ -19,7 +19,7 @@ declare
     v_lot public.user_credits;
     v_lot_ids uuid[];
     v_share numeric;
-    v_revoked bookingdb.revoked_grant;
+    v_revoked bookingdb.revoked_credits;
 begin
     perform bookingdb.authorise_trusted();
     perform bookingdb.require_one_lot(p_lot_id, p_payment_reference);
