@@ -128,7 +128,11 @@ def revoke_grant(
     share: Decimal | float = 1,
     remember: bool = False,
 ) -> Call[RevokedGrant]:
-    """Take back the credits of a lot whose payment was taken back. Done again, it says the same.
+    """Take back the credits of a lot whose payment was taken back, in whole or in part.
+
+    What is owed is revoked when it comes back to the lot it was spent from. What came back to another lot of the
+    payment (a grace lot, or one of a client who got the credits) is taken when this is called again. Nothing is
+    taken twice.
 
     Args:
         lot_id: the lot, or

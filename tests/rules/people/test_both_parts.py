@@ -687,6 +687,7 @@ def test_a_person_at_two_places_is_found(both: Both) -> None:
     assert any("overlaps a calendar row in which the" in problem for problem in found)
     assert any("other part of a person" in problem for problem in found)
 
+
 # ----------------------------------------------------------------------------------------------------------------------
 # A second account
 # ----------------------------------------------------------------------------------------------------------------------
