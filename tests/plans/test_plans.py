@@ -191,12 +191,16 @@ def test_new_database_answers_every_public_function_by_index(emptied: World) -> 
                 unconditional[function] = read_without_condition(plans)
 
     # One asks about every hold in the calendar, the other for a page of the sessions without a start. An erasure reads
-    # the audit log once, and whatever else knows people by more than one column.
+    # the audit log once, and whatever else knows people by more than one column; an export, the lots.
     expected = {
-        "erase_person": {"booking_audit_log_session_id_entry_idx", "calendar_absence_idx", "sessions_pkey"},
+        "erase_person": {
+            "booking_audit_log_session_id_entry_idx", "calendar_absence_idx", "erasures_person_id_idx", "sessions_pkey",
+            "sessions_approval_until_idx",
+        },
+        "export_person": {"user_credits_pkey"},
         "housekeeping": {"calendar_hold_key"},
         "list_sessions": {"sessions_undated_idx"},
-    }
+    }  # fmt: skip
     assert (unplanned, unconditional) == (set(), expected)
     reading_all = {"erase_person", "export_person"}
     # A practice sells few packages. Holds have no index by their people, which would cost every hold: housekeeping

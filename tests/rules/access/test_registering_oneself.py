@@ -72,8 +72,9 @@ def test_nobody_lifts_their_deactivation_or_renames_themselves(
 
 
 @on_supabase
-def test_a_therapist_does_not_become_a_client_by_registering(world: World, people: dict[str, Any]) -> None:
+def test_a_therapist_becomes_a_client_by_registering(world: World, people: dict[str, Any]) -> None:
     email = world.scalar("select email from users where id = %s", people["therapist"])
-    therapist = logged_in(world, people["therapist"], email=email)
-    with therapist as connection, nothing_written(world), refused("invalid_parameter"):
-        run(connection, REGISTER, email, None, None)
+    with logged_in(world, people["therapist"], email=email) as connection:
+        assert run(connection, REGISTER, email, None, None) == [(people["therapist"],)]
+    kept = "select user_type from users where id = %s"
+    assert world.scalar(kept, people["therapist"]) == "therapist"

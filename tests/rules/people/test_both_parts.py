@@ -523,17 +523,15 @@ def test_a_change_of_parts_sees_a_booking_in_flight(world: World, level: str) ->
     require_sound(world)
 
 
-def test_a_change_of_parts_waits_for_no_cancellation(world: World) -> None:
-    """A cancellation locks the client only, and the change is of the therapist."""
+def test_a_change_of_parts_waits_for_a_cancellation(world: World) -> None:
+    """A cancellation locks the client only, and the change of the therapist locks both."""
     therapist, client = world.therapist(), world.client(credits=1)
     session = world.book(client, therapist)["id"]
-    change = "update users set user_type = 'user' where id = %s"
-    with holding(world) as first:
+    with holding(world) as first, session_of(world) as second:
         run(first, "select * from cancel_session(%s)", session)
-        with refused("busy"):
-            world.run(change, therapist)
+        answer = waiting(world, writing("update users set user_type = 'user' where id = %s", therapist), second)
         first.execute("commit")
-    world.run(change, therapist)
+        answer.result()
     assert world.count("bookingdb.calendar") == 0
     require_sound(world)
 
