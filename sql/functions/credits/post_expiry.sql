@@ -30,7 +30,9 @@ begin
         perform bookingdb.raise_write_swallowed();
     end if;
     if p_lot.credits_balance > 0 then
-        perform bookingdb.write_credits_event('credits.expired', p_lot.user_id, p_lot.id, -p_lot.credits_balance);
+        perform bookingdb.write_credits_event(
+            'credits.expired', p_lot.user_id, p_lot.id, -p_lot.credits_balance::integer
+        );
     end if;
     return v_lot;
 end;
