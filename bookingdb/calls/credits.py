@@ -130,9 +130,9 @@ def revoke_grant(
 ) -> Call[RevokedGrant]:
     """Take back the credits of a lot whose payment was taken back, in whole or in part.
 
-    What is owed is revoked when it comes back to the lot it was spent from. What came back to another lot of the
-    payment (a grace lot, or one of a client who got the credits) is taken when this is called again. Nothing is
-    taken twice.
+    Credits that are owed are revoked when they come back to the lot they were spent from. Credits that came back to
+    another lot of the payment (a grace lot, or one of a client who got the credits) are taken when this is called
+    again. Nothing is taken twice.
 
     Args:
         lot_id: the lot, or
