@@ -18,7 +18,6 @@ declare
     v_kind constant text := coalesce(p_kind, case when p_expires_at is null then 'session' else 'hold' end);
     v_expired_ids uuid[];
     v_constraint text;
-    v_lock_timeout text;
 begin
     if bookingdb.client_conflict(p_client_id, p_period, p_id) then
         perform bookingdb.raise_error(
@@ -62,21 +61,7 @@ begin
             and c.expires_at <= clock_timestamp()
     );
     if cardinality(v_expired_ids) > 0 then
-        -- A booking that shares only one of a hold's people may remove it at the same time, so all lock in one order.
-        begin
-            v_lock_timeout := bookingdb.limit_wait();
-            perform c.id
-            from bookingdb.calendar as c
-            where c.id = any (v_expired_ids) and c.kind = 'hold'
-            order by lower(c.period), c.id
-            for update;
-            perform set_config('lock_timeout', v_lock_timeout, true);
-        exception
-            when lock_not_available then
-                perform bookingdb.raise_error('busy');
-        end;
-        delete from bookingdb.calendar as c
-        where c.id = any (v_expired_ids) and c.kind = 'hold';
+        perform bookingdb.remove_held_times(v_expired_ids);
     end if;
 
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then

@@ -9,7 +9,6 @@ declare
     v_now constant timestamptz := clock_timestamp();
     v_hold_ids uuid[];
     v_hold_id uuid;
-    v_lock_timeout text;
 begin
     -- Requests whose time has come are nobody's any more.
     perform bookingdb.lapse_sessions(array(
@@ -40,21 +39,7 @@ begin
             )
     );
 
-    -- A booking with the same therapist may remove expired holds at this moment, so all lock in one order.
-    begin
-        v_lock_timeout := bookingdb.limit_wait();
-        perform c.id
-        from bookingdb.calendar as c
-        where c.id = any (v_hold_ids) and c.kind = 'hold'
-        order by lower(c.period), c.id
-        for update;
-        perform set_config('lock_timeout', v_lock_timeout, true);
-    exception
-        when lock_not_available then
-            perform bookingdb.raise_error('busy');
-    end;
-    delete from bookingdb.calendar as c
-    where c.id = any (v_hold_ids) and c.kind = 'hold';
+    perform bookingdb.remove_held_times(v_hold_ids);
     foreach v_hold_id in array v_hold_ids loop
         update bookingdb.holds as h
         set released_at = v_now
@@ -75,4 +60,4 @@ end;
 $function$;
 
 comment on function bookingdb.give_up_times(uuid, uuid) is
-'Releases the holds of a client who is merged, and those of the other one that are in the way; times that are over leave the calendar. Caller holds: the locks of both people. Raises: busy.';
+'Releases the holds of a client who is merged, and those of the other one that are in the way; times that are over leave the calendar. Caller holds: the locks of both people.';
