@@ -8,27 +8,38 @@ as $function$
 declare
     v_people uuid[];
     v_locked uuid[];
+    v_awaited_id uuid;
     v_is_waiting boolean;
     v_lock_timeout text;
 begin
+    -- Rows are locked in this block alone, so that whoever waits for them goes on when it is undone.
     loop
         begin
             v_is_waiting := true;
             v_people := bookingdb.ids_of_person(p_user_id);
             v_locked := array(select s.id from bookingdb.sessions_of_person(v_people) as s (id) order by s.id);
-            perform bookingdb.lock_sessions(v_locked);
+            v_lock_timeout := bookingdb.limit_wait();
+            v_awaited_id := bookingdb.try_lock_sessions(v_locked, v_awaited_id);
+            perform set_config('lock_timeout', v_lock_timeout, true);
+            v_is_waiting := v_awaited_id is null;
+            if not v_is_waiting then
+                raise lock_not_available;
+            end if;
             perform bookingdb.lock_person_rows(v_people);
             perform bookingdb.lock_people(v_people);
             perform bookingdb.require_current_snapshot();
 
             -- The holder of a session that came since may want these people, so the locks are undone first.
             v_is_waiting := false;
-            perform s.id
-            from public.sessions as s
-            where s.id in (select o.id from bookingdb.sessions_of_person(v_people) as o (id))
-                and s.id <> all (v_locked)
-            order by s.id
-            for update nowait;
+            v_awaited_id := bookingdb.try_lock_sessions(array(
+                select s.id
+                from bookingdb.sessions_of_person(v_people) as s (id)
+                where s.id <> all (v_locked)
+                order by s.id
+            ), null);
+            if v_awaited_id is not null then
+                raise lock_not_available;
+            end if;
             -- A merge that others finished during the wait has given the person other ids.
             if bookingdb.ids_of_person(p_user_id) <> v_people then
                 raise lock_not_available;

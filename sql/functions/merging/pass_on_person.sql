@@ -21,7 +21,12 @@ begin
     if p_kind = 'login' then
         perform bookingdb.make_login(p_from_id, p_into_id);
     end if;
-    perform bookingdb.lock_person_rows(array[p_from_id, p_into_id]);
+    begin
+        perform bookingdb.lock_person_rows(array[p_from_id, p_into_id]);
+    exception
+        when lock_not_available then
+            perform bookingdb.raise_error('busy');
+    end;
     perform bookingdb.lock_people(array[p_from_id, p_into_id]);
 
     -- 2. Both people, under the locks.
@@ -62,4 +67,4 @@ end;
 $function$;
 
 comment on function bookingdb.pass_on_person(uuid, uuid, text, text) is
-'Passes on what a client has to another id, for merge_clients (p_kind merge) and change_login (login). Caller holds: an authorisation, and found two different ids.';
+'Passes on what a client has to another id, for merge_clients (p_kind merge) and change_login (login). Caller holds: an authorisation, and found two different ids. Raises: busy.';

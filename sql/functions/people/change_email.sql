@@ -35,10 +35,10 @@ begin
         ));
     end if;
 
-    perform bookingdb.lock_person_rows(array[p_user_id]);
-    perform bookingdb.refuse_merged_person(p_user_id);
     v_lock_timeout := bookingdb.limit_wait();
     begin
+        perform bookingdb.lock_person_rows(array[p_user_id]);
+        perform bookingdb.refuse_merged_person(p_user_id);
         foreach v_table in array array['users', 'therapists'] loop
             continue when not bookingdb.keeps_people(v_table);
             execute format('select p.email::text from public.%I as p where p.id = $1', v_table)

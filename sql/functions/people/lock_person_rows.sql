@@ -17,11 +17,8 @@ begin
         using p_people;
     end loop;
     perform set_config('lock_timeout', v_lock_timeout, true);
-exception
-    when lock_not_available then
-        perform bookingdb.raise_error('busy');
 end;
 $function$;
 
 comment on function bookingdb.lock_person_rows(uuid[]) is
-'Locks the rows of these people in the adapter''s tables until the transaction ends: before the people themselves, as a direct UPDATE and its trigger do. Raises: busy.';
+'Locks the rows of these people in the adapter''s tables until the transaction ends: before the people themselves, as a direct UPDATE and its trigger do. The caller turns lock_not_available into busy.';

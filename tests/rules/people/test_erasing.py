@@ -297,6 +297,27 @@ def test_erasure_waits_for_a_session_that_came_meanwhile(world: World) -> None:
     require_sound(world)
 
 
+@pytest.mark.parametrize("row", ["sessions", "users"])
+def test_erasure_that_starts_over_lets_the_next_one_pass(world: World, row: str) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    ids = {"sessions": world.book(client, therapist)["id"], "users": client}
+    call(world.connection, "cancel_session", session_id=ids["sessions"])
+    with session_of(world) as one, session_of(world) as two, session_of(world) as three, holding(world) as another:
+        run(one, "select pg_advisory_lock(bookingdb.person_key(%s))", client)
+        erasure = waiting(world, lambda connection: run(connection, ERASE, client), two)
+        # The next one waits for what the erasure has locked, and comes first once the erasure lets it go.
+        statement = f"update {row} set updated_at = now() where id = %s"
+        following = waiting(world, lambda connection: run(connection, statement, ids[row]), three)
+        later = run(one, BOOK, client, therapist, TOMORROW)[0][0]
+        run(another, "select from sessions where id = %s for update", later)
+        run(one, "select pg_advisory_unlock(bookingdb.person_key(%s))", client)
+        following.result()
+        run(another, "select cancel_session(%s)", later)
+        another.execute("commit")
+        erasure.result()
+    require_sound(world)
+
+
 def test_booking_waits_for_an_erasure_and_is_refused(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     with holding(world) as one, session_of(world) as two:
