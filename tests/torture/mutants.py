@@ -630,8 +630,8 @@ MUTANTS = (
         "test_realignment_waits_for_a_writer_of_the_session",
     ),
     Mutant(
-        "the sessions let go before one is waited for", _function("lock_sessions"), "for update nowait;", "for update;",
-        "test_series_waits_while_it_holds_no_session",
+        "the sessions let go before one is waited for", _function("try_lock_sessions"), "for update skip locked;",
+        "for update;", "test_series_waits_while_it_holds_no_session",
     ),
     Mutant(
         "the rules that a session was agreed by", _function("sessions_off_time"),
