@@ -33,8 +33,8 @@ def main() -> None:
     show("verify")
 
     title("A therapist, two clients, and three credits for one of them")
-    therapist = show("register therapist grace@example.com --name Grace --time-zone Europe/Berlin")
-    client = show("register client ada@example.com --name Ada")
+    therapist = show("register therapist lise@example.com --name Lise --time-zone Europe/Berlin")
+    client = show("register client emmy@example.com --name Emmy")
     newcomer = show("register client charles@example.com --name Charles")
     show(f"credits grant {client} 3 --payment-reference payment-{uuid.uuid4().hex[:8]}")
 

@@ -139,6 +139,7 @@ def revoke_grant(
         payment_reference: the payment it was bought with.
         reason: why, up to 1000 characters; the ledger keeps it.
         share: the share of the payment that was refunded so far, in all: over 0, up to 1. It never goes down.
+            It takes whole credits, rounded down. A third is ``Decimal(1) / 3``.
         remember: whether a payment that was not granted yet is remembered, and revoked when it is granted.
 
     Returns:

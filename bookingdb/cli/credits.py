@@ -182,7 +182,7 @@ def transfer_credits(
     type=Share(),
     default="1",
     show_default=True,
-    help="The share of the payment that was refunded so far, in all, e.g. 0.5 or 1/3.",
+    help="The share of the payment that was refunded so far, in all, e.g. 0.5 or 1/3; whole credits, rounded down.",
 )
 @click.option("--remember", is_flag=True, help="A payment that was not granted yet is revoked when it is.")
 @database_url_option

@@ -55,7 +55,10 @@ def set_package(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Create the package NAME of CREDITS credits, or change all of it. Lots that were granted stay as they are."""
+    """Create the package NAME of CREDITS credits, or change all of it. Lots that were granted stay as they are.
+
+    An option that is left out is cleared: validity, price and cap are none then, the others have their defaults.
+    """
     with open_database(database_url) as connection:
         package = Bookings(connection).set_package(
             name,

@@ -115,7 +115,10 @@ def change_login(user: str, new_user_id: str, database_url: str | None, as_json:
 @click.option("--reason", metavar="TEXT", help="Why; the ledger keeps it.")
 @database_options
 def merge_clients(from_user: str, into_user: str, reason: str | None, database_url: str | None, as_json: bool) -> None:
-    """Make the clients FROM and INTO (UUID or e-mail) one: what FROM has passes on to INTO, and FROM is deactivated."""
+    """Make the clients FROM and INTO (UUID or e-mail) one: what FROM has passes on to INTO, and FROM is deactivated.
+
+    The address of FROM is free then: a second run needs the id of FROM.
+    """
     with open_database(database_url) as connection:
         merged = Bookings(connection).merge_clients(from_user, into_user, reason=reason)
     print_records([merged], as_json, single=True)
@@ -137,11 +140,14 @@ def export_person(user: str, database_url: str | None) -> None:
     "--keep",
     multiple=True,
     type=click.Choice(["identity", "payments", "records"]),
-    help="What the law makes you keep; as often as needed.",
+    help="What the law makes you keep; repeat it for more: --keep payments --keep records.",
 )
 @database_options
 def erase_person(user: str, keep: tuple[str, ...], database_url: str | None, as_json: bool) -> None:
-    """Take name, addresses and words of USER (UUID or e-mail) from every table, and deactivate them."""
+    """Take name, addresses and words of USER (UUID or e-mail) from every table, and deactivate them.
+
+    The address is free then, unless --keep identity was given: a second run needs the id of USER.
+    """
     with open_database(database_url) as connection:
         erased = Bookings(connection).erase_person(user, keep=keep)
     print_records([erased], as_json, single=True)

@@ -165,6 +165,17 @@ def test_readme_has_every_command() -> None:
     assert [words for words in COMMANDS if not any(set(words) <= row for row in rows)] == []
 
 
+def test_demo_has_other_people_than_the_readme() -> None:
+    """A reader runs the demo first; the README then begins with a client without credits."""
+    in_demo, in_readme = (
+        set(re.findall(r"[\w.]+@example\.com", (ROOT / name).read_text(encoding="utf-8")))
+        for name in ("examples/demo.py", "README.md")
+    )
+    assert in_demo
+    assert in_readme
+    assert in_demo & in_readme == set()
+
+
 def printed_by_javascript(world: World, code: str, by_service: bool) -> str:
     ids: dict[str, UUID] = dict(world.run("select email, id from users"))
     user = {"id": ids.get("ada@example.com", NOT_YET_REGISTERED), "email": "ada@example.com"}
