@@ -59,5 +59,6 @@ create trigger _bookingdb_people_delete after delete on public.therapist_enrollm
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('email');
 
-create trigger _bookingdb_people_part after update on public.users
-for each row execute function bookingdb.part_changed('user_type');
+create trigger _bookingdb_part_update after update on public.users
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.part_changed('user_type');

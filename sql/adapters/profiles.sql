@@ -42,5 +42,6 @@ create trigger _bookingdb_people_delete after delete on public.profiles
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
 
-create trigger _bookingdb_people_part after update on public.profiles
-for each row execute function bookingdb.part_changed('role');
+create trigger _bookingdb_part_update after update on public.profiles
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.part_changed('role');

@@ -70,8 +70,14 @@ create trigger _bookingdb_people_delete after delete on public.therapists
 referencing old table as old_rows
 for each statement execute function bookingdb.people_changed('id');
 
-create trigger _bookingdb_people_part after update on public.users
-for each row execute function bookingdb.part_changed('user_type');
+create trigger _bookingdb_part_update after update on public.users
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.part_changed('user_type');
 
-create trigger _bookingdb_people_part after insert or delete on public.therapists
-for each row execute function bookingdb.part_changed();
+create trigger _bookingdb_part_insert after insert on public.therapists
+referencing new table as new_rows
+for each statement execute function bookingdb.part_changed();
+
+create trigger _bookingdb_part_delete after delete on public.therapists
+referencing old table as old_rows
+for each statement execute function bookingdb.part_changed();

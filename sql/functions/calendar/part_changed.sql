@@ -9,36 +9,40 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    v_person_id constant uuid := case when tg_op = 'DELETE' then old.id else new.id end;
-    v_to_come constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
-    v_people uuid[] := array[v_person_id];
+    v_span constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
+    v_changed uuid[];
+    v_people uuid[];
     v_found uuid[];
     v_row record;
 begin
-    if tg_op = 'UPDATE' and to_jsonb(new) -> tg_argv[0] = to_jsonb(old) -> tg_argv[0] then
+    if tg_op = 'INSERT' then
+        v_changed := array(select n.id from new_rows as n);
+    elsif tg_op = 'DELETE' then
+        v_changed := array(select o.id from old_rows as o);
+    else
+        v_changed := array(
+            select n.id
+            from new_rows as n
+            inner join old_rows as o on o.id = n.id
+            where to_jsonb(n) -> tg_argv[0] is distinct from to_jsonb(o) -> tg_argv[0]
+        );
+    end if;
+    if v_changed = '{}' then
         return null;
     end if;
 
-    -- As people_changed(), which comes after this: bookings in flight come first. The others of the person's sessions
+    -- As people_changed(), which comes after this: bookings in flight come first. The others of these people's sessions
     -- may change their part at this moment, too. Waiting for those found later while holding the locks of the rest
     -- could be a deadlock, so what is locked is undone, and then all are locked in order.
+    v_people := v_changed;
     loop
         begin
             perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE');
             v_found := array(
-                select c.therapist_id
-                from bookingdb.calendar as c
-                where c.client_id = v_person_id
-                    and c.period && v_to_come
-                    and c.kind in ('session', 'hold')
-                    and c.therapist_id is not null
-                union
-                select c.client_id
-                from bookingdb.calendar as c
-                where c.therapist_id = v_person_id
-                    and c.blocked && v_to_come
-                    and c.kind in ('session', 'hold')
-                    and c.client_id is not null
+                select p.id
+                from bookingdb.times_to_come(v_changed) as t
+                cross join lateral unnest(array[t.therapist_id, t.client_id]) as p (id)
+                where p.id is not null
             );
             exit when v_found <@ v_people;
             v_people := v_people || v_found;
@@ -48,31 +52,18 @@ begin
                 continue;
         end;
     end loop;
-    perform bookingdb.mark_rules_changed(array[v_person_id]);
+    perform bookingdb.mark_rules_changed(v_changed);
     if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
-        perform bookingdb.require_current_calendar(v_person_id, null, v_to_come);
-        perform bookingdb.require_current_calendar(null, v_person_id, v_to_come);
+        perform
+            bookingdb.require_current_calendar(p.id, null, v_span),
+            bookingdb.require_current_calendar(null, p.id, v_span)
+        from unnest(v_changed) as p (id)
+        order by p.id;
     end if;
     for v_row in
-        select c.id, c.therapist_id, c.client_id
-        from (
-            -- Two look-ups, because two indexes cover them.
-            select k.id, k.therapist_id, k.client_id, k.period
-            from bookingdb.calendar as k
-            where k.client_id = v_person_id
-                and k.period && v_to_come
-                and k.kind in ('session', 'hold')
-                and k.mirror_of is null
-            union
-            select k.id, k.therapist_id, k.client_id, k.period
-            from bookingdb.calendar as k
-            where k.therapist_id = v_person_id
-                and k.blocked && v_to_come
-                and k.kind in ('session', 'hold')
-                and k.mirror_of is null
-        ) as c
-        where upper(c.period) > clock_timestamp()
-        order by lower(c.period), c.id
+        select distinct t.id, t.therapist_id, t.client_id, lower(t.period) as start_time
+        from bookingdb.times_to_come(v_changed) as t
+        order by start_time, t.id
     loop
         perform bookingdb.mirror_time(v_row.id, v_row.therapist_id, v_row.client_id);
     end loop;
@@ -81,4 +72,4 @@ end;
 $function$;
 
 comment on function bookingdb.part_changed() is
-'Trigger of the adapters, per row: the sessions of somebody who becomes a therapist, or is none any more, keep their time in both parts. Argument: the column that says so.';
+'Trigger of the adapters, per statement: the sessions of somebody who becomes a therapist, or is none any more, keep their time in both parts. Argument: the column that says so.';

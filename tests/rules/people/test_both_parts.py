@@ -7,6 +7,7 @@ import random
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -555,6 +556,28 @@ def test_both_people_of_a_session_change_their_part(
         first.execute(ending.encode())
         ended = outcome(answer.result)
     assert ended == "done" or (ending == "commit" and level != "read committed" and ended == "40001")
+    require_sound(world)
+
+
+def test_parts_that_change_together_are_locked_in_order(world: World) -> None:
+    """A booking of two of the people waits for the statement, and not the statement for it."""
+    people = [world.therapist() if number % 2 else world.client(credits=1) for number in range(24)]
+    keys = [world.scalar("select bookingdb.person_key(%s)", person) for person in people]
+    therapist, last, client = next(
+        (people[one], people[two], people[three])
+        for one, two, three in combinations(range(len(people)), 3)
+        if one % 2 and not three % 2 and keys[two] > keys[one] > keys[three]
+    )
+    change = (
+        "update users set user_type = case user_type when 'user' then 'therapist' else 'user' end where id = any (%s)"
+    )
+    with holding(world) as one, session_of(world) as two, session_of(world) as three:
+        run(one, "select pg_advisory_xact_lock(bookingdb.person_key(%s))", last)
+        changed = waiting(world, writing(change, [therapist, last, client]), two)
+        booked = waiting(world, booking(client, therapist), three)
+        one.execute("commit")
+        changed.result()
+        assert outcome(booked.result) == "therapist_not_found"
     require_sound(world)
 
 
