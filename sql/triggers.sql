@@ -42,7 +42,7 @@ create trigger _bookingdb_payment_update after update of payment_reference on pu
 for each row execute function bookingdb.record_payment();
 
 create trigger _bookingdb_payment_delete after delete on public.user_credits
-for each row when ((old.payment_reference is not null)) execute function bookingdb.record_payment();
+for each row execute function bookingdb.record_payment();
 
 -- Transactions that keep their snapshot find out that hours, overrides, policies or absences changed. A statement
 -- is judged as a whole, so that one for many therapists takes few locks.

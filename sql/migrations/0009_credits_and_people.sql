@@ -86,19 +86,24 @@ $block$;
 
 -- Each payment that was granted or revoked. Its key decides between a grant and a revocation that come at once.
 create table bookingdb.payments (
-    payment_reference text not null,
+    payment_key bytea not null,
+    payment_reference text,
     lot_id uuid,
     user_id uuid,
     revoked_share numeric not null default 0,
     reason text,
     actor text not null,
     created_at timestamptz not null default clock_timestamp(),
-    constraint payments_pkey primary key (payment_reference),
+    constraint payments_pkey primary key (payment_key),
     constraint payments_revoked_share_check check (revoked_share between 0 and 1)
 );
 
 comment on table bookingdb.payments is
 'Each payment that was granted or revoked, whoever wrote the lot.';
+comment on column bookingdb.payments.payment_key is
+'SHA-256 of the reference: it stays when the reference is erased, so that the payment never grants twice.';
+comment on column bookingdb.payments.payment_reference is
+'What the payment is called elsewhere; NULL: it was erased with its client.';
 comment on column bookingdb.payments.lot_id is
 'The lot that the payment was granted as; NULL: none yet, or it was deleted.';
 comment on column bookingdb.payments.user_id is
@@ -108,8 +113,14 @@ comment on column bookingdb.payments.revoked_share is
 comment on column bookingdb.payments.reason is 'Why it was revoked last.';
 comment on column bookingdb.payments.actor is 'Who revoked it last, or else who granted it.';
 
-insert into bookingdb.payments (payment_reference, lot_id, user_id, created_at, actor, revoked_share)
+-- The payment of a lot that is deleted, revoked, or its client's who is erased (record_payment, record_revocation).
+create index payments_lot_id_idx on bookingdb.payments (lot_id);
+
+insert into bookingdb.payments (
+    payment_key, payment_reference, lot_id, user_id, created_at, actor, revoked_share
+)
 select
+    sha256(convert_to(c.payment_reference, 'UTF8')) as payment_key,
     c.payment_reference,
     c.id,
     c.user_id,

@@ -810,6 +810,7 @@ WORK = """
     select l.id from bookingdb.ledger as l where l.source_lot_id = md5('lot')::uuid;
     select m.from_user_id from bookingdb.merged_people as m where m.into_user_id = md5('person5')::uuid;
     select p.id from bookingdb.packages as p where lower(p.name) = 'ten';
+    select p.payment_key from bookingdb.payments as p where p.lot_id = md5('lot')::uuid;
     select e.id from bookingdb.erasures as e where e.person_id = md5('person5')::uuid;
 """
 

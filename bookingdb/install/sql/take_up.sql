@@ -160,14 +160,18 @@ begin
     where p.lot_id is not null
         and not exists (
             select from public.user_credits as c
-            where c.id = p.lot_id and c.payment_reference = p.payment_reference
+            -- A payment whose reference was erased goes on to name its lot.
+            where c.id = p.lot_id and (c.payment_reference = p.payment_reference or p.payment_reference is null)
         );
     for v_row in
-        insert into bookingdb.payments as p (payment_reference, lot_id, user_id, actor)
-        select c.payment_reference, c.id, c.user_id, c_actor
+        insert into bookingdb.payments as p (payment_key, payment_reference, lot_id, user_id, actor)
+        select bookingdb.payment_key(c.payment_reference), c.payment_reference, c.id, c.user_id, c_actor
         from public.user_credits as c
         where c.payment_reference is not null
-        on conflict (payment_reference) do update set lot_id = excluded.lot_id, user_id = excluded.user_id
+        on conflict (payment_key) do update
+        set payment_reference = excluded.payment_reference,
+            lot_id = excluded.lot_id,
+            user_id = excluded.user_id
         where p.lot_id is null
         returning p.lot_id, p.revoked_share, p.reason
     loop

@@ -11,7 +11,7 @@ begin
     select c.*
     into v_lot
     from public.user_credits as c
-    where c.payment_reference = p_payment_reference;
+    where c.id = bookingdb.lot_of_payment(p_payment_reference);
 
     -- The expiry is not compared, because a retry computes it anew.
     if (v_lot.user_id <> p_user_id and v_lot.user_id is distinct from bookingdb.merged_into(p_user_id))

@@ -16,18 +16,31 @@ begin
     end if;
 
     if tg_op <> 'INSERT' then
+        -- A payment whose reference was erased goes on to name its lot.
         update bookingdb.payments as p
         set lot_id = null
-        where p.payment_reference = old.payment_reference and p.lot_id = old.id;
+        where p.lot_id = old.id and (tg_op = 'DELETE' or p.payment_reference is not null);
     end if;
 
     if tg_op <> 'DELETE' and new.payment_reference is not null then
         -- Not DO NOTHING: the row's lock decides between this grant and a revocation that comes at the same moment.
-        insert into bookingdb.payments as p (payment_reference, lot_id, user_id, actor)
-        values (new.payment_reference, new.id, new.user_id, bookingdb.actor())
-        on conflict (payment_reference) do update set lot_id = excluded.lot_id, user_id = excluded.user_id
+        insert into bookingdb.payments as p (payment_key, payment_reference, lot_id, user_id, actor)
+        values (
+            bookingdb.payment_key(new.payment_reference), new.payment_reference, new.id, new.user_id, bookingdb.actor()
+        )
+        on conflict (payment_key) do update
+        set payment_reference = excluded.payment_reference,
+            lot_id = excluded.lot_id,
+            user_id = excluded.user_id
+        where p.lot_id is null or p.lot_id = new.id
         returning p.*
         into v_payment;
+        -- The unique index of the lots does not know a reference that was erased.
+        if not found then
+            raise exception using
+                errcode = 'unique_violation', constraint = 'user_credits_payment_reference_key',
+                message = 'The payment was granted before';
+        end if;
         -- The payment was revoked before it was granted.
         if v_payment.revoked_share > 0 then
             perform bookingdb.take_back(new.id, array[new.id], v_payment.revoked_share, v_payment.reason);

@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_lot public.user_credits;
+    v_key bytea;
     v_share numeric;
     v_lock_timeout text;
 begin
@@ -14,15 +15,26 @@ begin
     into v_lot
     from public.user_credits as c
     where c.id = p_lot_id;
-    if v_lot.payment_reference is null then
+    -- A reference that was erased is known by its key.
+    v_key := coalesce(bookingdb.payment_key(v_lot.payment_reference), (
+        select p.payment_key
+        from bookingdb.payments as p
+        where p.lot_id = p_lot_id
+        limit 1
+    ));
+    if v_key is null then
         return case when v_lot.status = 'revoked' and p_share > 0 then 1 else p_share end;
     end if;
 
     begin
         v_lock_timeout := bookingdb.limit_wait();
-        insert into bookingdb.payments as p (payment_reference, lot_id, user_id, revoked_share, reason, actor)
-        values (v_lot.payment_reference, v_lot.id, v_lot.user_id, p_share, p_reason, bookingdb.actor())
-        on conflict (payment_reference) do update set
+        insert into bookingdb.payments as p (
+            payment_key, payment_reference, lot_id, user_id, revoked_share, reason, actor
+        )
+        values (
+            v_key, v_lot.payment_reference, v_lot.id, v_lot.user_id, p_share, p_reason, bookingdb.actor()
+        )
+        on conflict (payment_key) do update set
             lot_id = excluded.lot_id,
             revoked_share = excluded.revoked_share,
             reason = coalesce(excluded.reason, p.reason),
@@ -36,7 +48,7 @@ begin
     select p.revoked_share
     into v_share
     from bookingdb.payments as p
-    where p.payment_reference = v_lot.payment_reference;
+    where p.payment_key = v_key;
     return case when v_lot.status = 'revoked' and p_share > 0 then 1 else v_share end;
 end;
 $function$;

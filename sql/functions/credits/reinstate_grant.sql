@@ -27,9 +27,11 @@ begin
         select c.*
         into v_lot
         from public.user_credits as c
-        where c.id = p_lot_id or c.payment_reference = p_payment_reference;
+        where c.id = coalesce(p_lot_id, bookingdb.lot_of_payment(p_payment_reference));
         exit when found;
-        if not exists (select from bookingdb.payments as p where p.payment_reference = p_payment_reference) then
+        if not exists (
+            select from bookingdb.payments as p where p.payment_key = bookingdb.payment_key(p_payment_reference)
+        ) then
             perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));
         end if;
         if bookingdb.remember_revocation(p_payment_reference, 0, p_reason) then

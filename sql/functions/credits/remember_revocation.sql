@@ -10,6 +10,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_key constant bytea := bookingdb.payment_key(p_payment_reference);
     v_is_done boolean := false;
     v_lock_timeout text;
 begin
@@ -17,8 +18,8 @@ begin
         v_lock_timeout := bookingdb.limit_wait();
         if p_share > 0 then
             -- DO UPDATE would lock the row of a payment that has a lot: a deadlock with a call that holds its people.
-            insert into bookingdb.payments (payment_reference, revoked_share, reason, actor)
-            values (p_payment_reference, p_share, p_reason, bookingdb.actor())
+            insert into bookingdb.payments (payment_key, payment_reference, revoked_share, reason, actor)
+            values (v_key, p_payment_reference, p_share, p_reason, bookingdb.actor())
             on conflict do nothing;
             v_is_done := found;
         end if;
@@ -27,7 +28,7 @@ begin
             set revoked_share = case when p_share > 0 then greatest(p.revoked_share, p_share) else 0 end,
                 reason = coalesce(p_reason, p.reason),
                 actor = bookingdb.actor()
-            where p.payment_reference = p_payment_reference and p.lot_id is null;
+            where p.payment_key = v_key and p.lot_id is null;
             v_is_done := found;
         end if;
         perform set_config('lock_timeout', v_lock_timeout, true);

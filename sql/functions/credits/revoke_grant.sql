@@ -41,7 +41,7 @@ begin
         select c.*
         into v_lot
         from public.user_credits as c
-        where c.id = p_lot_id or c.payment_reference = p_payment_reference;
+        where c.id = coalesce(p_lot_id, bookingdb.lot_of_payment(p_payment_reference));
         exit when found;
         if not p_remember then
             perform bookingdb.raise_error('lot_not_found', jsonb_build_object('lot_id', p_lot_id));

@@ -53,11 +53,11 @@ begin
         ('bookingdb.payments',
             't.lot_id in (select c.id from public.user_credits as c where c.user_id = any ($1)) or (t.user_id = any '
             || '($1) and not exists (select from public.user_credits as c where c.id = t.lot_id))',
-            'payment_reference', 'payments', 'deleted'),
+            'payment_reference', 'payments', 'null'),
         ('bookingdb.payments',
             't.lot_id in (select c.id from public.user_credits as c where c.user_id = any ($1)) or (t.user_id = any '
             || '($1) and not exists (select from public.user_credits as c where c.id = t.lot_id))',
-            'reason', 'payments', 'deleted'),
+            'reason', 'payments', 'null'),
         ('bookingdb.payments', null, 'actor', 'none', 'an id or a role'),
         ('public.user_credits', 't.user_id = any ($1)', 'payment_reference', 'payments', 'null'),
         ('public.user_credits', null, 'user_type', 'none', 'user'),

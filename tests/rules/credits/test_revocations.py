@@ -86,7 +86,7 @@ def test_share_of_a_payment_revokes_whole_credits(world: World, amount: int, sha
     require_sound(world)
 
 
-@pytest.mark.parametrize("shares", permutations([Decimal("0.2"), Decimal("0.5"), Decimal("0.9")]))
+@pytest.mark.parametrize("shares", list(permutations([Decimal("0.2"), Decimal("0.5"), Decimal("0.9")])))
 @pytest.mark.parametrize("spent", [0, 3, 7])
 def test_shares_add_up_in_any_order(world: World, shares: tuple[Decimal, ...], spent: int) -> None:
     client = world.client()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,9 +11,11 @@ import pytest
 
 from bookingdb.checks import verify
 from tests.support import TOMORROW, World, run, wait_until_blocked
+from tests.support.connections import LEVELS, in_level
 from tests.support.interleaving import holding, session_of, waiting
 from tests.support.life import call, require_sound, rows
-from tests.support.refusals import refused
+from tests.support.races import ENDINGS, writing
+from tests.support.refusals import nothing_written, outcome, refused
 from tests.support.words import WORDS, dump, found, live
 
 
@@ -533,7 +536,51 @@ def test_payment_without_a_lot_is_the_clients(world: World, statement: str) -> N
     erase(world, client)
     words = {"payment": WORDS["payment"], "reason": "Numbat", "other": "pi_Lemur"}
     assert found(world, words) - {"reason"} == {"other"}
-    assert world.run("select payment_reference from bookingdb.payments") == [("pi_Lemur",)]
+    assert world.run("select payment_reference from bookingdb.payments order by 1") == [("pi_Lemur",), (None,)]
+    # Where the lot is gone, the payment may be granted anew.
+    if statement.startswith("delete"):
+        assert call(world.connection, "grant_credits", user_id=other, amount=5, payment_reference=WORDS["payment"])
+
+
+GRANT = "select * from grant_credits(%s, 5, 'pi_Numbat')"
+
+
+def test_payment_whose_reference_was_erased_never_grants_again(world: World) -> None:
+    client, other = world.client(), world.client()
+    ((lot, *_),) = world.run(GRANT, client)
+    erase(world, client)
+    assert found(world, {"payment": "pi_Numbat"}) == set()
+    with nothing_written(world), refused("idempotency_key_reused"):
+        world.run(GRANT, other)
+    with nothing_written(world), pytest.raises(psycopg.errors.UniqueViolation):
+        world.run(
+            "insert into user_credits (user_id, user_type, credits_balance, payment_reference)"
+            " values (%s, 'user', 5, 'pi_Numbat')", other,
+        )  # fmt: skip
+    # A chargeback still finds what it bought, and a dispute that was won does.
+    revoked = call(world.connection, "revoke_grant", payment_reference="pi_Numbat", remember=True)
+    assert (revoked["lot_id"], revoked["credits_revoked"], revoked["is_remembered"]) == (lot, 5, False)
+    assert world.run("select revoked_share from bookingdb.payments") == [(1,)]
+    assert call(world.connection, "reinstate_grant", payment_reference="pi_Numbat")["credits_reinstated"] == 5
+    assert found(world, {"payment": "pi_Numbat"}) == set()
+    world.run("delete from user_credits where id = %s", lot)
+    assert world.run("select lot_id from bookingdb.payments") == [(None,)]
+    require_sound(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_grant_meets_the_erasure_of_its_payment(world: World, level: str, ending: str) -> None:
+    client, other = world.client(), world.client()
+    world.run(GRANT, client)
+    with holding(world) as one, session_of(world) as two:
+        run(one, ERASE, client)
+        # The reference that is about to go is found by its key, without a wait.
+        grant = partial(in_level, level, writing(GRANT, other), two)
+        assert outcome(grant) == "idempotency_key_reused"
+        one.execute(ending.encode())
+        assert outcome(grant) == "idempotency_key_reused"
+    require_sound(world)
 
 
 def export(world: World, person: UUID) -> Any:
