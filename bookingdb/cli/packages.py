@@ -101,11 +101,17 @@ def grant_package(
     database_url: str | None,
     as_json: bool,
 ) -> None:
-    """Give USER (UUID or e-mail) the credits of PACKAGE (a UUID); a monthly package renews the lots before it."""
+    """Give USER (UUID or e-mail) the credits of PACKAGE (its UUID or name).
+
+    A package with a rollover cap renews the lots before it.
+    """
     with open_database(database_url) as connection:
-        grant = Bookings(connection).grant_package(
+        bookings = Bookings(connection)
+        # Names are unique, whatever their case, as the database has it.
+        ids = {known.name.lower(): known.id for known in bookings.list_packages(include_inactive=True)}
+        grant = bookings.grant_package(
             user,
-            package,
+            ids.get(package.lower(), package) if package else None,
             price_reference=price_reference,
             payment_reference=payment_reference,
             idempotency_key=idempotency_key,

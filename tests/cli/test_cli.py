@@ -326,7 +326,7 @@ def test_credits_are_passed_on(world: World) -> None:
     assert world.violations() == []
 
 
-def test_packages_are_set_and_listed(world: World) -> None:
+def test_packages_are_set_listed_and_granted(world: World) -> None:
     package = answer(
         world.url, "packages", "set", "Monthly", 4, "--validity", "1 month", "--price", "price_4", "--rollover-cap", 2
     )
@@ -335,6 +335,9 @@ def test_packages_are_set_and_listed(world: World) -> None:
         "rollover_cap": 2, "category": "paid", "priority": 50, "is_active": True,
     }  # fmt: skip
     assert answer(world.url, "packages", "list") == [package]
+    client = str(world.client())
+    assert answer(world.url, "packages", "grant", client, "monthly")["lot_balance"] == 4
+    assert answer(world.url, "packages", "grant", client, package["id"])["credits_balance"] == 4
     answer(world.url, "packages", "set", "Four", 4, "--inactive", "--id", package["id"])
     assert answer(world.url, "packages", "list") == []
     assert [listed["name"] for listed in answer(world.url, "packages", "list", "--all")] == ["Four"]
