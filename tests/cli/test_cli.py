@@ -337,7 +337,7 @@ def test_packages_are_set_listed_and_granted(world: World) -> None:
     assert answer(world.url, "packages", "list") == [package]
     client = str(world.client())
     assert answer(world.url, "packages", "grant", client, "monthly")["lot_balance"] == 4
-    assert answer(world.url, "packages", "grant", client, package["id"])["credits_balance"] == 4
+    assert answer(world.url, "packages", "grant", client, package["id"])["credits_balance"] == 6
     answer(world.url, "packages", "set", "Four", 4, "--inactive", "--id", package["id"])
     assert answer(world.url, "packages", "list") == []
     assert [listed["name"] for listed in answer(world.url, "packages", "list", "--all")] == ["Four"]
