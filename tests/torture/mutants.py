@@ -634,6 +634,37 @@ MUTANTS = (
         "for update;", "test_series_waits_while_it_holds_no_session",
     ),
     Mutant(
+        "expired holds, which a series removes at once", _function("book_occurrences"),
+        "expired_holds(array[p_therapist_id, p_user_id]", "expired_holds(array[]::uuid[]",
+        "test_occurrence_that_is_skipped_undoes_no_removal",
+    ),
+    Mutant(
+        "expired holds, which a series that moves removes at once", _function("move_locked_series"),
+        "            select p.id\n", "            select null::uuid\n", "test_series_that_moves_later_clears_in_order",
+    ),
+    Mutant(
+        "expired holds in the way of a merge's mirrors", _function("give_up_times"),
+        "expired_holds(array[p_into_id]", "expired_holds(array[]::uuid[]",
+        "test_merge_clears_the_way_of_mirrors_in_order",
+    ),
+    Mutant(
+        "expired holds in the way of a statement", _function("sync_calendar"), "cardinality(v_changed_ids) > 1",
+        "false", "test_sessions_of_one_statement_clear_in_order",
+    ),
+    Mutant(
+        "expired holds in the way of a realignment", _function("realign_sessions"),
+        "            where s.new_start_time is not null\n", "            where false\n",
+        "test_realignment_clears_expired_holds_in_order",
+    ),
+    Mutant(
+        "lots that a lapse does not wait for", _function("lapse_sessions"), "continue when cardinality(v_lot_ids) >",
+        "continue when false and cardinality(v_lot_ids) >", "test_lapse_waits_for_no_lot",
+    ),
+    Mutant(
+        "the order of a deleted person's holds", _function("forget_deleted_people"),
+        "    order by lower(c.period), coalesce(c.mirror_of, c.id)\n", "", "test_holds_of_a_deleted_person_go_in_order",
+    ),
+    Mutant(
         "the rules that a session was agreed by", _function("sessions_off_time"),
         "m.start_time at time zone interval '0' + r.utc_offsets[width_bucket(m.start_time, r.starts_at)],",
         "m.local_time,",

@@ -18,6 +18,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
+    v_policy constant bookingdb.effective_policy := bookingdb.policy_of(p_therapist_id);
     v_date date;
     v_start timestamptz;
     v_sqlstate text;
@@ -30,6 +31,24 @@ declare
     v_outcomes jsonb := '[]';
     v_is_booked boolean := false;
 begin
+    -- Expired holds in the way of all occurrences go at once, in their order, and before a block that may be undone: a
+    -- call that waits for one would go on waiting for the series, in vain. (A skipped time is refused below.)
+    perform bookingdb.remove_held_times(bookingdb.expired_holds(array[p_therapist_id, p_user_id], (
+        select range_agg(bookingdb.blocked_time(
+            v_policy,
+            tstzrange(s.start_time, s.start_time + make_interval(mins => p_duration_minutes))
+        ))
+        from generate_series(1, p_occurrences) as o (occurrence)
+        cross join lateral (
+            select coalesce(
+                case when o.occurrence = 1 then p_first.start_time end,
+                bookingdb.wall_clock_instant(
+                    p_first.scheduled_date + p_every * (o.occurrence - 1) + p_first.scheduled_time, p_first.time_zone
+                )
+            ) as start_time
+        ) as s
+    )));
+
     for v_occurrence in 1 .. p_occurrences loop
         begin
             -- Each date is computed from the first: a series from the 31st stays at the ends of months.

@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_session public.sessions;
+    v_lot_ids uuid[];
     v_lapsed integer := 0;
 begin
     if p_session_ids = '{}' then
@@ -24,9 +25,24 @@ begin
         order by s.id
         for update skip locked
     loop
-        -- Credits are the client's. Those of a session that was charged before it waited come back.
-        continue when (bookingdb.last_charge(v_session.id)).credits > 0
-            and not bookingdb.try_lock_people(array[v_session.user_id]);
+        -- Credits are the client's. Those of a session that was charged before it waited come back, to lots that
+        -- return_credit() would wait for.
+        if (bookingdb.last_charge(v_session.id)).credits > 0 then
+            continue when not bookingdb.try_lock_people(array[v_session.user_id]);
+            v_lot_ids := array(
+                select c.id
+                from public.user_credits as c
+                where c.id = any (array(
+                    select l.lot_id from bookingdb.ledger as l where l.session_id = v_session.id and l.kind = 'debit'
+                ))
+            );
+            continue when cardinality(v_lot_ids) > cardinality(array(
+                select c.id
+                from public.user_credits as c
+                where c.id = any (v_lot_ids)
+                for update skip locked
+            ));
+        end if;
 
         -- The mark tells record_session_change() of a lapse. Nobody else can make it, and sync_calendar() removes the
         -- row. Those without a place in the calendar are in nobody's way: housekeeping finds them, as its caller's act.
@@ -53,4 +69,4 @@ end;
 $function$;
 
 comment on function bookingdb.lapse_sessions(uuid[], boolean) is
-'Cancels sessions that waited for approval too long, as nobody''s act, but for those that somebody has locked, and returns how many. Raises: busy (p_all, and one was locked).';
+'Cancels sessions that waited for approval too long, as nobody''s act, but for those that (or whose lots) somebody has locked, and returns how many. Raises: busy (p_all, and one was locked).';

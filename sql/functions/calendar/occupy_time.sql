@@ -16,7 +16,6 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_kind constant text := coalesce(p_kind, case when p_expires_at is null then 'session' else 'hold' end);
-    v_expired_ids uuid[];
     v_constraint text;
 begin
     if bookingdb.client_conflict(p_client_id, p_period, p_id) then
@@ -45,24 +44,10 @@ begin
             and c.kind = 'session'
             and c.expires_at <= clock_timestamp()
     ), true);
-    v_expired_ids := array(
-        select coalesce(c.mirror_of, c.id)
-        from bookingdb.calendar as c
-        where c.therapist_id = p_therapist_id
-            and c.blocked && p_blocked
-            and c.kind = 'hold'
-            and c.expires_at <= clock_timestamp()
-    ) || array(
-        select coalesce(c.mirror_of, c.id)
-        from bookingdb.calendar as c
-        where c.client_id = p_client_id
-            and c.period && p_period
-            and c.kind = 'hold'
-            and c.expires_at <= clock_timestamp()
-    );
-    if cardinality(v_expired_ids) > 0 then
-        perform bookingdb.remove_held_times(v_expired_ids);
-    end if;
+    -- Both people in both parts, because mirror_time() may need the other ones.
+    perform bookingdb.remove_held_times(bookingdb.expired_holds(
+        array[p_therapist_id, p_client_id], tstzmultirange(p_blocked)
+    ));
 
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         -- Under the locks of both people the look-ups saw everything: no subtransaction is needed.

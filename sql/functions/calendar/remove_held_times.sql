@@ -8,7 +8,12 @@ as $function$
 declare
     v_lock_timeout text;
 begin
-    -- Somebody who shares only one of a hold's people may remove it at the same time, so all lock in one order.
+    if p_hold_ids = '{}' then
+        return;
+    end if;
+
+    -- Somebody who shares only one of a hold's people may remove it at the same time, so all lock in one order. A call
+    -- that removed twice would have no order: it removes what is in the way of all its times at once.
     begin
         v_lock_timeout := bookingdb.limit_wait();
         perform c.id

@@ -22,6 +22,12 @@ begin
     delete from bookingdb.date_overrides as d where d.therapist_id = any (v_gone);
     delete from bookingdb.policies as p where p.therapist_id = any (v_gone);
     delete from bookingdb.former_therapists as f where f.therapist_id = any (v_gone);
+    -- Calls of the others of these holds may be removing those that expired, in this order.
+    perform c.id
+    from bookingdb.calendar as c
+    where c.kind = 'hold' and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone))
+    order by lower(c.period), coalesce(c.mirror_of, c.id)
+    for update;
     delete from bookingdb.holds as h
     where h.id in (
         select c.id

@@ -11,6 +11,8 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 declare
+    -- A direct writer may have written any other time.
+    c_usual constant tstzrange := '[1900-01-01 00:00:00+00, 3000-01-01 00:00:00+00)';
     v_move record;
     v_sqlstate text;
     v_message text;
@@ -20,6 +22,35 @@ begin
     -- All give up their time first: none is in the way of another that moves.
     delete from bookingdb.calendar as c
     where c.id = any (array(select s.id from unnest(p_sessions) as s)) and c.kind = 'session';
+
+    -- The expired holds in the way of all, in their order. (A skipped time is refused below.)
+    perform bookingdb.remove_held_times(bookingdb.expired_holds(
+        array(
+            select p.id
+            from unnest(p_sessions) as s
+            cross join lateral (values (s.therapist_id), (s.user_id)) as p (id)
+        ),
+        (
+            select range_agg(bookingdb.blocked_time(
+                bookingdb.policy_of(s.therapist_id),
+                tstzrange(n.start_time, n.start_time + make_interval(
+                    mins => coalesce(p_duration_minutes, bookingdb.length_in_minutes(s))
+                ))
+            ))
+            from unnest(p_sessions) as s
+            cross join lateral (
+                select bookingdb.wall_clock_instant(
+                    (s.start_time at time zone p_first.time_zone)::date
+                    + (p_first.scheduled_date - (p_sessions[1].start_time at time zone p_first.time_zone)::date)
+                    + p_first.scheduled_time,
+                    p_first.time_zone
+                ) as start_time
+                where s.start_time <@ c_usual and p_sessions[1].start_time <@ c_usual
+                union all
+                select p_first.start_time
+            ) as n
+        )
+    ));
 
     for v_move in
         select y.session, y.place, y.first_date,

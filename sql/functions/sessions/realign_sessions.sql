@@ -63,6 +63,23 @@ begin
     select coalesce(array_agg(row(g.*)::bookingdb.calendar), '{}')
     into v_old
     from given_up as g;
+    -- The expired holds in the way of any, in their order.
+    perform bookingdb.remove_held_times(bookingdb.expired_holds(
+        array(
+            select p.id
+            from unnest(v_sessions) as s
+            cross join lateral (values (s.therapist_id), (s.user_id)) as p (id)
+        ),
+        (
+            select range_agg(tstzrange(
+                bookingdb.add_elapsed(s.new_start_time, lower(o.blocked) - lower(o.period)),
+                bookingdb.add_elapsed(s.new_start_time, upper(o.blocked) - lower(o.period))
+            ))
+            from unnest(v_sessions) as s
+            inner join unnest(v_old) as o on o.id = s.session_id
+            where s.new_start_time is not null
+        )
+    ));
 
     -- 3. The earliest takes its agreed time first.
     foreach v_session in array v_sessions loop

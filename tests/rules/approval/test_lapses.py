@@ -379,6 +379,21 @@ def test_booking_waits_for_no_writer_of_a_lapsed_session(scene: Scene) -> None:
     require_sound(scene.world)
 
 
+def test_lapse_waits_for_no_lot(scene: Scene) -> None:
+    """The credit of a session that was charged before it waited comes back with the lapse."""
+    scene.charge()
+    scene.lapse()
+    with holding(scene.world) as one, session_of(scene.world) as two:
+        run(one, "select from user_credits where user_id = %s for update", scene.ada)
+        two.execute("set lock_timeout = '5s'")
+        assert call(two, "housekeeping")["lapsed_sessions"] == 0
+        assert outcome(partial(booking(scene.bob, scene.grace), two)) == "busy"
+        one.execute("commit")
+        assert call(two, "housekeeping")["lapsed_sessions"] == 1
+    assert scene.world.balance(scene.ada) == 5
+    require_sound(scene.world)
+
+
 def test_booking_that_waits_for_an_approval_is_refused(scene: Scene) -> None:
     with holding(scene.world) as one, session_of(scene.world) as two:
         calling("approve_session", session_id=scene.request)(one)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import TOMORROW, Connection, book, connect, run, scalar
 from tests.support.interleaving import holding, next_clock_change, session_of, waiting
+from tests.support.life import call, expire_hold
 from tests.support.refusals import outcome
 from tests.support.zone_files import ZonesWorld
 
@@ -385,6 +386,38 @@ def test_realignment_waits_for_a_writer_of_the_session(zones_world: ZonesWorld) 
         writer.execute("update sessions set end_time = end_time + interval '15 minutes' where id = %s", [booked["id"]])
         writer.execute("commit")
         assert outcomes(answer.result()) == ["moved"]
+    assert world.violations() == []
+
+
+def test_realignment_clears_expired_holds_in_order(zones_world: ZonesWorld) -> None:
+    """Of two sessions the first meets the later hold, and a booking of other people meets both."""
+    world = zones_world
+    therapists, client, elsewhere = (
+        [world.therapist(MEXICO), world.therapist(MEXICO)],
+        world.client(1),
+        world.therapist(),
+    )
+    # In UTC these are from 16:00 to 18:00 and from 16:15 to 17:15, and move an hour ahead.
+    world.book(world.client(1), therapists[0], "10:00", duration_minutes=120)
+    world.book(world.client(1), therapists[1], "10:15")
+    holds = [
+        call(
+            world.connection, "hold_slot", user_id=user, therapist_id=therapist, session_date=TOMORROW,
+            session_time=clock, duration_minutes=15, time_zone="UTC",
+        )["id"]
+        for user, therapist, clock in (
+            (client, therapists[0], "15:30"), (client, therapists[1], "15:00"), (world.client(), elsewhere, "15:15"),
+        )
+    ]  # fmt: skip
+    for hold in holds:
+        expire_hold(world.connection, hold)
+    world.gets_rules_of(MEXICO, PANAMA)
+    with holding(world) as owner, session_of(world) as booking, session_of(world) as moving:
+        owner.execute("select from bookingdb.calendar where id = %s for update", [holds[-1]])
+        booked = waiting(world, partial(book, client=client, therapist=elsewhere, at="15:00", time_zone="UTC"), booking)
+        moved = waiting(world, realign, moving)
+        owner.execute("commit")
+        assert [outcome(booked.result), outcomes(moved.result())] == ["done", ["moved", "moved"]]
     assert world.violations() == []
 
 
