@@ -317,6 +317,89 @@ def test_a_change_of_the_id_is_refused_while_a_booking_runs(application: Applica
         assert refused_at_once(world.connection, renamed, person)
 
 
+# Postgres locks a row FOR UPDATE when a column of a unique index changes, and a foreign key of a booking waits for it.
+KEY_CHANGES = {
+    "enrollments": [
+        "update users set email = 'new@example.com' where id = %(person)s",
+        "update users set email = 'new@example.com', user_type = 'partner' where id = %(person)s",
+        "select change_email(%(person)s, 'new@example.com')",
+        "select register_client('new@example.com', null, %(person)s)",
+    ],
+    "therapists": [
+        "update users set email = 'new@example.com', is_active = false where id = %(person)s",
+        "update users set email = 'new@example.com', user_type = 'therapist' where id = %(person)s",
+    ],
+}
+
+
+@pytest.mark.parametrize("key", ["unique (email)", "unique (email) deferrable"])
+@of_each(**KEY_CHANGES)
+def test_a_change_of_a_key_is_refused_while_a_booking_runs(
+    application: Application, statement: str, key: str
+) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    world.run(f"alter table users add {key}")
+    if application.adapter == "therapists":
+        world.run("alter table sessions add foreign key (user_id) references users")
+    with holding(world) as booking:
+        booking.execute("select lock_for_booking(%s)", [[therapist, client]])
+        assert refused_at_once(world.connection, statement, client)
+        assert book(booking, client, therapist)["status"] == "scheduled"
+
+
+# Indexes that foreign keys cannot refer to, and a key that a statement writes without changing it.
+NO_KEYS = [
+    ("create unique index on users (id) include (is_active)", "is_active = false"),
+    ("create unique index on users (email) where is_active", "email = 'nobody@example.com'"),
+    ("create unique index on users (id, lower(email), is_active)", "is_active = false"),
+    ("create index on users (is_active)", "is_active = false"),
+    ("create unique index on users (email)", "email = email, is_active = false"),
+]
+
+
+@pytest.mark.parametrize("application", ["enrollments"], indirect=True)
+@pytest.mark.parametrize(("index", "columns"), NO_KEYS)
+def test_a_change_of_no_key_waits_for_the_booking(application: Application, index: str, columns: str) -> None:
+    world, therapist, client = application.world, application.therapist(), application.client()
+    world.run(index)
+    statement = f"update users set {columns} where id = %(person)s"
+    with holding(world) as booking, session_of(world) as connection:
+        booking.execute("select lock_for_booking(%s)", [[therapist, client]])
+        done = waiting(world, partial(change, statement=statement, person=therapist), connection)
+        assert book(booking, client, therapist)["status"] == "scheduled"
+        booking.execute("commit")
+        done.result()
+
+
+CHANGES_OF_A_PERSON = {
+    "change_email": "select change_email(%s, 'new@example.com')",
+    "erase_person": "select erase_person(%s)",
+    "erasure": "insert into bookingdb.erasures (person_id, actor) values (%s, 'nobody')",
+}
+
+
+@pytest.mark.parametrize("application", ["enrollments"], indirect=True)
+@pytest.mark.parametrize("changing", CHANGES_OF_A_PERSON)
+@pytest.mark.parametrize("enrollment_is_first", [False, True])
+def test_enrollment_and_its_person_change_at_once(
+    application: Application, changing: str, enrollment_is_first: bool
+) -> None:
+    world, therapist = application.world, application.therapist()
+    address = world.scalar("select email from users where id = %s", therapist)
+    deactivation = "update therapist_enrollments set is_active = false where lower(email) = lower(%s)"
+    calls = [
+        lambda connection: run(connection, CHANGES_OF_A_PERSON[changing], therapist),
+        lambda connection: run(connection, deactivation, address),
+    ]
+    if enrollment_is_first:
+        calls.reverse()
+    with holding(world) as one, session_of(world) as two, session_of(world) as three:
+        one.execute("select lock_for_booking(%s)", [[therapist]])
+        answers = [waiting(world, call, connection) for call, connection in zip(calls, (two, three), strict=True)]
+        one.execute("commit")
+        assert [outcome(answer.result) for answer in answers] == ["done", "done"]
+
+
 @of_each(**DELETIONS)
 def test_a_booking_waits_for_the_deletion(application: Application, statement: str) -> None:
     world, therapist, client = application.world, application.therapist(), application.client()

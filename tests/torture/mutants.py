@@ -662,7 +662,11 @@ MUTANTS = (
     ),
     Mutant(
         "the order of a deleted person's holds", _function("forget_deleted_people"),
-        "    order by lower(c.period), coalesce(c.mirror_of, c.id)\n", "", "test_holds_of_a_deleted_person_go_in_order",
+        "    perform bookingdb.remove_held_times(v_hold_ids);\n"
+        "    delete from bookingdb.holds as h\n    where h.id = any (v_hold_ids) or h.therapist_id = any (v_gone);\n",
+        "    delete from bookingdb.holds as h\n    where h.id = any (v_hold_ids) or h.therapist_id = any (v_gone);\n"
+        "    perform bookingdb.remove_held_times(v_hold_ids);\n",
+        "test_deletion_and_merge_share_holds",
     ),
     Mutant(
         "the rules that a session was agreed by", _function("sessions_off_time"),

@@ -10,6 +10,8 @@ set jit = off
 as $function$
 declare
     v_span constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
+    v_key_columns text[];
+    v_wait boolean := tg_op <> 'DELETE';
     v_changed uuid[];
     v_people uuid[];
     v_found uuid[];
@@ -30,6 +32,16 @@ begin
     if v_changed = '{}' then
         return null;
     end if;
+    if tg_op = 'UPDATE' then
+        v_key_columns := text 'id' || bookingdb.key_columns(tg_relid);
+        v_wait := not exists (
+            select array(select to_jsonb(o) ->> c.name from unnest(v_key_columns) as c (name)) as key
+            from old_rows as o
+            except
+            select array(select to_jsonb(n) ->> c.name from unnest(v_key_columns) as c (name)) as key
+            from new_rows as n
+        );
+    end if;
 
     -- As people_changed(), which comes after this: bookings in flight come first. The others of these people's sessions
     -- may change their part at this moment, too. Waiting for those found later while holding the locks of the rest
@@ -37,7 +49,7 @@ begin
     v_people := v_changed;
     loop
         begin
-            perform bookingdb.lock_people(v_people, p_wait => tg_op <> 'DELETE');
+            perform bookingdb.lock_people(v_people, p_wait => v_wait);
             v_found := array(
                 select p.id
                 from bookingdb.times_to_come(v_changed) as t

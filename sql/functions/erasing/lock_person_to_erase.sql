@@ -1,4 +1,4 @@
-create or replace function bookingdb.lock_person_to_erase(p_user_id uuid)
+create or replace function bookingdb.lock_person_to_erase(p_user_id uuid, p_wait boolean default true)
 returns uuid[]
 language plpgsql
 volatile
@@ -9,20 +9,20 @@ declare
     v_people uuid[];
     v_locked uuid[];
     v_awaited_id uuid;
-    v_is_waiting boolean;
+    v_is_busy boolean;
     v_lock_timeout text;
 begin
     -- Rows are locked in this block alone, so that whoever waits for them goes on when it is undone.
     loop
         begin
-            v_is_waiting := true;
+            v_is_busy := true;
             v_people := bookingdb.ids_of_person(p_user_id);
             v_locked := array(select s.id from bookingdb.sessions_of_person(v_people) as s (id) order by s.id);
             v_lock_timeout := bookingdb.limit_wait();
             v_awaited_id := bookingdb.try_lock_sessions(v_locked, v_awaited_id);
             perform set_config('lock_timeout', v_lock_timeout, true);
-            v_is_waiting := v_awaited_id is null;
-            if not v_is_waiting then
+            if v_awaited_id is not null then
+                v_is_busy := not p_wait;
                 raise lock_not_available;
             end if;
             perform bookingdb.lock_person_rows(v_people);
@@ -30,7 +30,7 @@ begin
             perform bookingdb.require_current_snapshot();
 
             -- The holder of a session that came since may want these people, so the locks are undone first.
-            v_is_waiting := false;
+            v_is_busy := not p_wait;
             v_awaited_id := bookingdb.try_lock_sessions(array(
                 select s.id
                 from bookingdb.sessions_of_person(v_people) as s (id)
@@ -44,7 +44,7 @@ begin
             if bookingdb.ids_of_person(p_user_id) <> v_people then
                 raise lock_not_available;
             end if;
-            v_is_waiting := true;
+            v_is_busy := true;
             perform bookingdb.lapse_sessions(array(
                 select s.id
                 from public.sessions as s
@@ -63,7 +63,7 @@ begin
             return v_people;
         exception
             when lock_not_available then
-                if v_is_waiting then
+                if v_is_busy then
                     perform bookingdb.raise_error('busy');
                 end if;
         end;
@@ -71,5 +71,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.lock_person_to_erase(uuid) is
-'Locks all that is a person''s, in the order in which everybody locks (sessions, rows, people, lots), and returns their ids. Requests whose time has come lapse. Raises: busy.';
+comment on function bookingdb.lock_person_to_erase(uuid, boolean) is
+'Locks all that is a person''s, in everybody''s order (sessions, rows, people, lots), and returns their ids. Due requests lapse. Without p_wait a session that is not free is refused. Raises: busy.';

@@ -8,7 +8,8 @@ as $function$
 begin
     -- A record of what was not done would open evidence to whoever plants one: writing it down is doing it, as a whole.
     -- It opens what came before. Changing a session leaves evidence, which has to be older, too.
-    perform bookingdb.lock_person_to_erase(new.person_id);
+    -- The person may be locked by this transaction already, so that it must not wait for a session.
+    perform bookingdb.lock_person_to_erase(new.person_id, p_wait => false);
     perform bookingdb.erase_words(array[new.person_id], new.kept, false);
     new.created_at := clock_timestamp();
     return new;

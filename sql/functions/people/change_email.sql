@@ -51,14 +51,16 @@ begin
             if v_owner_id is not null then
                 perform bookingdb.raise_address_taken(v_owner_id);
             end if;
-            if v_table = 'users' and bookingdb.keeps_people('therapist_enrollments') then
-                perform bookingdb.change_enrollment(p_user_id, v_old_email, v_email);
-            end if;
             execute format('update public.%I as p set email = $1 where p.id = $2', v_table)
             using v_email, p_user_id;
             get diagnostics v_found = row_count;
             if v_found = 0 then
                 perform bookingdb.raise_write_swallowed();
+            end if;
+            -- The row comes before the person, whom its trigger locks: a session that is written refers to the row, and
+            -- then waits for the person.
+            if v_table = 'users' and bookingdb.keeps_people('therapist_enrollments') then
+                perform bookingdb.change_enrollment(p_user_id, v_old_email, v_email);
             end if;
         end loop;
         perform set_config('lock_timeout', v_lock_timeout, true);

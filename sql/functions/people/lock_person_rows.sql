@@ -16,6 +16,13 @@ begin
         execute format('select from public.%I as p where p.id = any ($1) order by p.id for no key update', v_table)
         using p_people;
     end loop;
+    if bookingdb.keeps_people('therapist_enrollments') then
+        perform
+        from public.therapist_enrollments as e
+        where lower(e.email) in (select lower(u.email) from public.users as u where u.id = any (p_people))
+        order by e.ctid
+        for no key update;
+    end if;
     perform set_config('lock_timeout', v_lock_timeout, true);
 end;
 $function$;

@@ -8,8 +8,10 @@ import psycopg
 import pytest
 
 from bookingdb.checks import verify
-from tests.support import TOMORROW, World
+from tests.support import TOMORROW, World, run
+from tests.support.interleaving import holding, session_of, waiting
 from tests.support.life import call
+from tests.support.refusals import outcome
 
 OWN = {
     "weekly_hours": "therapist_id", "therapists_with_hours": "therapist_id", "date_overrides": "therapist_id",
@@ -63,3 +65,32 @@ def test_hours_of_others_stay(world: World) -> None:
         work(world, each)
     world.run("delete from users where id = %s", therapist)
     assert left(world, other) == set(OWN) - {"former_therapists", "holds"}
+
+
+def test_deletion_and_merge_share_holds(world: World) -> None:
+    therapist, other, first, second = world.therapist(), world.therapist(), world.client(), world.client()
+    holds = [
+        call(world.connection, "hold_slot", user_id=first, therapist_id=of, session_date=TOMORROW, session_time=at)
+        for of, at in ((therapist, "10:00"), (other, "12:00"))
+    ]
+    with holding(world) as one, session_of(world) as two, session_of(world) as three:
+        run(one, "select from bookingdb.calendar where id = %s for update", holds[1]["id"])
+        merge = waiting(world, lambda connection: run(connection, "select merge_clients(%s, %s)", first, second), two)
+        delete = "delete from users where id = %s"
+        deletion = waiting(world, lambda connection: run(connection, delete, therapist), three)
+        one.execute("commit")
+        assert (outcome(merge.result), outcome(deletion.result)) == ("done", "done")
+    assert world.violations() == []
+
+
+def test_deleted_therapists_holds_leave_both_parts(world: World) -> None:
+    """A hold's client who is a therapist, too, has its time twice in the calendar."""
+    therapist, other, client = world.therapist(), world.therapist(), world.client()
+    world.run("select register_client(u.email) from users as u where u.id = %s", other)
+    for of, who, at in ((therapist, other, "10:00"), (other, client, "12:00")):
+        call(world.connection, "hold_slot", user_id=who, therapist_id=of, session_date=TOMORROW, session_time=at)
+    world.run("delete from users where id = %s", therapist)
+    assert world.run("select therapist_id from bookingdb.calendar where kind = 'hold'") == [(other,)]
+    world.run("delete from users where id = %s", other)
+    assert (world.count("bookingdb.calendar"), world.count("bookingdb.holds")) == (0, 0)
+    assert world.violations() == []

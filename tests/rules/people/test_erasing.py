@@ -321,6 +321,24 @@ def test_erasure_that_starts_over_lets_the_next_one_pass(world: World, row: str)
     require_sound(world)
 
 
+def test_erasure_that_holds_the_person_waits_for_no_session(world: World) -> None:
+    client, therapist = world.client(credits=2), world.therapist()
+    # It is over, and so its writer waits for nobody.
+    insert = (
+        "insert into sessions (user_id, therapist_id, start_time, end_time, status)"
+        " values (%s, %s, now() - interval '1 day', now() - interval '23 hours', 'completed') returning id"
+    )
+    with holding(world) as one, session_of(world) as two, session_of(world) as three:
+        run(one, "select from user_credits where user_id = %s for update", client)
+        erasure = waiting(world, lambda connection: run(connection, ERASE, client), two)
+        session = world.scalar(insert, client, therapist)
+        reopening = waiting(world, lambda connection: call(connection, "reopen_session", session_id=session), three)
+        one.execute("commit")
+        assert (outcome(erasure.result), outcome(reopening.result)) == ("busy", "done")
+    world.run(ERASE, client)
+    require_sound(world)
+
+
 def test_booking_waits_for_an_erasure_and_is_refused(world: World) -> None:
     client, therapist = world.client(credits=2), world.therapist()
     with holding(world) as one, session_of(world) as two:

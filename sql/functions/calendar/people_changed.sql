@@ -12,7 +12,8 @@ declare
     v_key constant text := coalesce(tg_argv[0], 'id');
     v_keys text[];
     v_people uuid[];
-    v_wait boolean := false;
+    v_key_columns text[];
+    v_wait boolean := tg_op <> 'DELETE';
 begin
     -- Find the people whose answer may have changed. Each row is compared by its key and the columns that matter, by
     -- all columns where none is named.
@@ -40,11 +41,6 @@ begin
             from new_rows as n
             cross join lateral (select to_jsonb(n) offset 0) as r (value)
         ) as c;
-        v_wait := v_key = 'email' or not exists (
-            select k.key
-            from unnest(v_keys) as k (key)
-            where not exists (select from new_rows as n where to_jsonb(n) ->> v_key = k.key)
-        );
     end if;
 
     if cardinality(v_keys) > 0 then
@@ -57,8 +53,19 @@ begin
         else
             v_people := v_keys::uuid[];
         end if;
-        -- Deletions and changes of the id do not wait. A booking that holds the person's lock goes on to read this row
-        -- by its foreign key, and the row is locked here already: the two would deadlock.
+        -- Deletions and changes of a key, such as the id or a unique address, do not wait. A booking that holds the
+        -- person's lock goes on to read this row by its foreign key, and the row is locked here already: the two would
+        -- deadlock. Bookings do not refer to a table that has people by their addresses.
+        if v_wait and v_key <> 'email' then
+            v_key_columns := v_key || bookingdb.key_columns(tg_relid);
+            v_wait := not exists (
+                select array(select to_jsonb(o) ->> c.name from unnest(v_key_columns) as c (name)) as key
+                from old_rows as o
+                except
+                select array(select to_jsonb(n) ->> c.name from unnest(v_key_columns) as c (name)) as key
+                from new_rows as n
+            );
+        end if;
         perform bookingdb.lock_people(v_people, p_wait => v_wait);
         if tg_op = 'DELETE' then
             perform bookingdb.forget_deleted_people(v_people);
@@ -70,4 +77,4 @@ end;
 $function$;
 
 comment on function bookingdb.people_changed() is
-'Trigger of the adapters: a change of who books or is booked waits for bookings in flight; a deletion is refused during one. Arguments: the key column (id or email), the columns that matter.';
+'Trigger of the adapters: a change of who books or is booked waits for bookings in flight; a deletion or a change of a key is refused then. Arguments: id or email, the columns that matter.';

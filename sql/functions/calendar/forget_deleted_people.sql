@@ -12,6 +12,7 @@ declare
         -- offset 0: look-ups by id, whatever the statistics say.
         where not exists (select from bookingdb.people as p where p.id = i.id offset 0)
     );
+    v_hold_ids uuid[];
 begin
     if v_gone = '{}' then
         return;
@@ -22,21 +23,15 @@ begin
     delete from bookingdb.date_overrides as d where d.therapist_id = any (v_gone);
     delete from bookingdb.policies as p where p.therapist_id = any (v_gone);
     delete from bookingdb.former_therapists as f where f.therapist_id = any (v_gone);
-    -- Calls of the others of these holds may be removing those that expired, in this order.
-    perform c.id
-    from bookingdb.calendar as c
-    where c.kind = 'hold' and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone))
-    order by lower(c.period), coalesce(c.mirror_of, c.id)
-    for update;
-    delete from bookingdb.holds as h
-    where h.id in (
+    v_hold_ids := array(
         select c.id
         from bookingdb.calendar as c
-        where c.kind = 'hold' and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone))
-    )
-        or h.therapist_id = any (v_gone);
-    delete from bookingdb.calendar as c
-    where c.kind = 'hold' and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone));
+        where c.kind = 'hold' and c.mirror_of is null and (c.therapist_id = any (v_gone) or c.client_id = any (v_gone))
+    );
+    -- The calendar first, as everybody does, and the rows that keep a time in the other part follow it.
+    perform bookingdb.remove_held_times(v_hold_ids);
+    delete from bookingdb.holds as h
+    where h.id = any (v_hold_ids) or h.therapist_id = any (v_gone);
     -- A session that overlapped others when the database was adopted has an external appointment in its place.
     delete from bookingdb.calendar as c
     where c.therapist_id = any (v_gone)
