@@ -635,7 +635,7 @@ MUTANTS = (
     ),
     Mutant(
         "expired holds, which a series removes at once", _function("book_occurrences"),
-        "expired_holds(array[p_therapist_id, p_user_id]", "expired_holds(array[]::uuid[]",
+        "remove_expired_holds(array[p_therapist_id, p_user_id]", "remove_expired_holds(array[]::uuid[]",
         "test_occurrence_that_is_skipped_undoes_no_removal",
     ),
     Mutant(
@@ -644,7 +644,7 @@ MUTANTS = (
     ),
     Mutant(
         "expired holds in the way of a merge's mirrors", _function("give_up_times"),
-        "expired_holds(array[p_into_id]", "expired_holds(array[]::uuid[]",
+        "holds_within(array[p_into_id]", "holds_within(array[]::uuid[]",
         "test_merge_clears_the_way_of_mirrors_in_order",
     ),
     Mutant(
@@ -659,6 +659,11 @@ MUTANTS = (
     Mutant(
         "lots that a lapse does not wait for", _function("lapse_sessions"), "continue when cardinality(v_lot_ids) >",
         "continue when false and cardinality(v_lot_ids) >", "test_lapse_waits_for_no_lot",
+    ),
+    Mutant(
+        "holds that expire during a call", _function("remove_expired_holds"), "lock_held_times(v_hold_ids)",
+        "lock_held_times(array(select c.id from bookingdb.calendar as c where c.id = any (v_hold_ids)"
+        " and c.expires_at <= clock_timestamp()))", "test_hold_that_expires_during_a_call_keeps_the_order",
     ),
     Mutant(
         "the order of a deleted person's holds", _function("forget_deleted_people"),

@@ -33,7 +33,7 @@ declare
 begin
     -- Expired holds in the way of all occurrences go at once, in their order, and before a block that may be undone: a
     -- call that waits for one would go on waiting for the series, in vain. (A skipped time is refused below.)
-    perform bookingdb.remove_held_times(bookingdb.expired_holds(array[p_therapist_id, p_user_id], (
+    perform bookingdb.remove_expired_holds(array[p_therapist_id, p_user_id], (
         select range_agg(bookingdb.blocked_time(
             v_policy,
             tstzrange(s.start_time, s.start_time + make_interval(mins => p_duration_minutes))
@@ -47,7 +47,7 @@ begin
                 )
             ) as start_time
         ) as s
-    )));
+    ));
 
     for v_occurrence in 1 .. p_occurrences loop
         begin

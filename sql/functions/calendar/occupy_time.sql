@@ -45,9 +45,9 @@ begin
             and c.expires_at <= clock_timestamp()
     ), true);
     -- Both people in both parts, because mirror_time() may need the other ones.
-    perform bookingdb.remove_held_times(bookingdb.expired_holds(
+    perform bookingdb.remove_expired_holds(
         array[p_therapist_id, p_client_id], tstzmultirange(p_blocked)
-    ));
+    );
 
     if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
         -- Under the locks of both people the look-ups saw everything: no subtransaction is needed.

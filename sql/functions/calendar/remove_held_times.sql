@@ -5,31 +5,12 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_lock_timeout text;
 begin
-    if p_hold_ids = '{}' then
-        return;
-    end if;
-
-    -- Somebody who shares only one of a hold's people may remove it at the same time, so all lock in one order. A call
-    -- that removed twice would have no order: it removes what is in the way of all its times at once.
-    begin
-        v_lock_timeout := bookingdb.limit_wait();
-        perform c.id
-        from bookingdb.calendar as c
-        where c.id = any (p_hold_ids) and c.kind = 'hold'
-        order by lower(c.period), c.id
-        for update;
-        perform set_config('lock_timeout', v_lock_timeout, true);
-    exception
-        when lock_not_available then
-            perform bookingdb.raise_error('busy');
-    end;
+    perform bookingdb.lock_held_times(p_hold_ids);
     delete from bookingdb.calendar as c
     where c.id = any (p_hold_ids) and c.kind = 'hold';
 end;
 $function$;
 
 comment on function bookingdb.remove_held_times(uuid[]) is
-'Removes the calendar rows of these holds. Caller holds: the locks of a person of each. Raises: busy.';
+'Removes the calendar rows of these holds, and locks them first, in order. Caller holds: the locks of a person of each.';

@@ -85,14 +85,14 @@ begin
 
     -- One session removes its own.
     if cardinality(v_changed_ids) > 1 then
-        perform bookingdb.remove_held_times(bookingdb.expired_holds(v_people, (
+        perform bookingdb.remove_expired_holds(v_people, (
             select range_agg(bookingdb.blocked_time(
                 bookingdb.policy_of(s.therapist_id), tstzrange(s.start_time, s.end_time)
             ))
             from public.sessions as s
             where s.id = any (v_changed_ids)
                 and bookingdb.has_place_in_time(s)
-        )));
+        ));
     end if;
     for v_session in
         select

@@ -37,13 +37,15 @@ begin
                 where s.client_id = p_from_id and s.period && c.period and s.kind in ('session', 'hold')
                 offset 0
             )
-    ) || bookingdb.expired_holds(array[p_into_id], (
-        -- As a therapist, which the other one may be, too: these are in the way of mirrors.
+    );
+
+    -- Those of the other one as a therapist, who they may be, too, may be in the way of mirrors, which remove them when
+    -- they have expired: all are locked together.
+    perform bookingdb.lock_held_times(v_hold_ids || bookingdb.holds_within(array[p_into_id], (
         select range_agg(c.period)
         from bookingdb.calendar as c
         where c.client_id = p_from_id and c.kind in ('session', 'hold') and c.kind = 'session'
-    ));
-
+    )));
     perform bookingdb.remove_held_times(v_hold_ids);
     foreach v_hold_id in array v_hold_ids loop
         update bookingdb.holds as h

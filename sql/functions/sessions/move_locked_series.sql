@@ -24,7 +24,7 @@ begin
     where c.id = any (array(select s.id from unnest(p_sessions) as s)) and c.kind = 'session';
 
     -- The expired holds in the way of all, in their order. (A skipped time is refused below.)
-    perform bookingdb.remove_held_times(bookingdb.expired_holds(
+    perform bookingdb.remove_expired_holds(
         array(
             select p.id
             from unnest(p_sessions) as s
@@ -50,7 +50,7 @@ begin
                 select p_first.start_time
             ) as n
         )
-    ));
+    );
 
     for v_move in
         select y.session, y.place, y.first_date,

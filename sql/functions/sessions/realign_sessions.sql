@@ -64,7 +64,7 @@ begin
     into v_old
     from given_up as g;
     -- The expired holds in the way of any, in their order.
-    perform bookingdb.remove_held_times(bookingdb.expired_holds(
+    perform bookingdb.remove_expired_holds(
         array(
             select p.id
             from unnest(v_sessions) as s
@@ -79,7 +79,7 @@ begin
             inner join unnest(v_old) as o on o.id = s.session_id
             where s.new_start_time is not null
         )
-    ));
+    );
 
     -- 3. The earliest takes its agreed time first.
     foreach v_session in array v_sessions loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import wait
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -68,6 +69,33 @@ def test_both_parts_of_a_person_are_cleared_together(world: World, function: str
     ended = met(world, between, booking(client, elsewhere, duration_minutes=120), book)
 
     assert ended == ("done", "done")
+    require_sound(world)
+
+
+def test_hold_that_expires_during_a_call_keeps_the_order(world: World) -> None:
+    """It is live when the call begins to wait for another one, and has expired when the mirror wants its time."""
+    person, other, client = both_parts(world), world.therapist(), world.client(credits=9)
+    elsewhere = world.therapist()
+    early = expired_hold(world, client, person, "10:00")
+    late = expired_hold(world, client, other, "11:30")
+    between = expired_hold(world, world.client(), elsewhere, "10:45")
+    lock = "select from bookingdb.calendar where id = %s for update"
+    expiry = "update bookingdb.calendar set expires_at = clock_timestamp() + interval '0.9 s' where id = %s"
+    with (
+        holding(world) as of_late, holding(world) as of_between, session_of(world) as one, session_of(world) as two,
+    ):  # fmt: skip
+        run(of_late, lock, late)
+        run(of_between, lock, between)
+        world.run(expiry, early)
+        first = waiting(world, booking(person, other, duration_minutes=120), one)
+        # Until it has expired.
+        world.run("select pg_sleep_until(expires_at) from bookingdb.calendar where id = %s", early)
+        second = waiting(world, booking(client, elsewhere, duration_minutes=120), two)
+        of_late.execute("commit")
+        # Enough for the first to come as far as it can.
+        wait([first], timeout=1)
+        of_between.execute("commit")
+        assert [outcome(first.result), outcome(second.result)] == ["done", "done"]
     require_sound(world)
 
 
