@@ -674,6 +674,19 @@ MUTANTS = (
         "test_deletion_and_merge_share_holds",
     ),
     Mutant(
+        "a change of a key that does not wait", _function("changes_keys"), "and i.indisunique and", "and false and",
+        "test_a_change_of_a_key_is_refused_while_a_booking_runs",
+    ),
+    Mutant(
+        "an erasure that holds the person and waits for no session", _function("prepare_erasure"), ", p_wait => false",
+        "", "test_erasure_that_holds_the_person_waits_for_no_session",
+    ),
+    Mutant(
+        "a payment whose reference was erased", _function("record_payment"),
+        "where p.lot_id = new.id or not exists (select from public.user_credits as c where c.id = p.lot_id)",
+        "where true", "test_payment_whose_reference_was_erased_never_grants_again",
+    ),
+    Mutant(
         "the rules that a session was agreed by", _function("sessions_off_time"),
         "m.start_time at time zone interval '0' + r.utc_offsets[width_bucket(m.start_time, r.starts_at)],",
         "m.local_time,",

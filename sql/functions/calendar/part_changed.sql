@@ -10,7 +10,6 @@ set jit = off
 as $function$
 declare
     v_span constant tstzrange := tstzrange(clock_timestamp(), timestamptz '3000-01-01 00:00:00+00');
-    v_key_columns text[];
     v_wait boolean := tg_op <> 'DELETE';
     v_changed uuid[];
     v_people uuid[];
@@ -33,13 +32,8 @@ begin
         return null;
     end if;
     if tg_op = 'UPDATE' then
-        v_key_columns := text 'id' || bookingdb.key_columns(tg_relid);
-        v_wait := not exists (
-            select array(select to_jsonb(o) ->> c.name from unnest(v_key_columns) as c (name)) as key
-            from old_rows as o
-            except
-            select array(select to_jsonb(n) ->> c.name from unnest(v_key_columns) as c (name)) as key
-            from new_rows as n
+        v_wait := not bookingdb.changes_keys(
+            tg_relid, array(select to_jsonb(o) from old_rows as o), array(select to_jsonb(n) from new_rows as n)
         );
     end if;
 

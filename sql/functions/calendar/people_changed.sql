@@ -12,7 +12,6 @@ declare
     v_key constant text := coalesce(tg_argv[0], 'id');
     v_keys text[];
     v_people uuid[];
-    v_key_columns text[];
     v_wait boolean := tg_op <> 'DELETE';
 begin
     -- Find the people whose answer may have changed. Each row is compared by its key and the columns that matter, by
@@ -57,13 +56,8 @@ begin
         -- person's lock goes on to read this row by its foreign key, and the row is locked here already: the two would
         -- deadlock. Bookings do not refer to a table that has people by their addresses.
         if v_wait and v_key <> 'email' then
-            v_key_columns := v_key || bookingdb.key_columns(tg_relid);
-            v_wait := not exists (
-                select array(select to_jsonb(o) ->> c.name from unnest(v_key_columns) as c (name)) as key
-                from old_rows as o
-                except
-                select array(select to_jsonb(n) ->> c.name from unnest(v_key_columns) as c (name)) as key
-                from new_rows as n
+            v_wait := not bookingdb.changes_keys(
+                tg_relid, array(select to_jsonb(o) from old_rows as o), array(select to_jsonb(n) from new_rows as n)
             );
         end if;
         perform bookingdb.lock_people(v_people, p_wait => v_wait);

@@ -72,7 +72,7 @@ begin
             v_is_new := true;
             perform set_config('lock_timeout', v_lock_timeout, true);
         exception
-            when unique_violation then
+            when integrity_constraint_violation then
                 -- Somebody else granted the same payment since the look-up, for another user or by writing the row.
                 get stacked diagnostics v_constraint = constraint_name;
                 v_lot_id := bookingdb.find_granted_lot(p_payment_reference, p_user_id, v_amount);

@@ -32,13 +32,13 @@ begin
         set payment_reference = excluded.payment_reference,
             lot_id = excluded.lot_id,
             user_id = excluded.user_id
-        where p.lot_id is null or p.lot_id = new.id
+        where p.lot_id = new.id or not exists (select from public.user_credits as c where c.id = p.lot_id)
         returning p.*
         into v_payment;
         -- The unique index of the lots does not know a reference that was erased.
         if not found then
             raise exception using
-                errcode = 'unique_violation', constraint = 'user_credits_payment_reference_key',
+                errcode = 'integrity_constraint_violation', constraint = 'user_credits_payment_reference_key',
                 message = 'The payment was granted before';
         end if;
         -- The payment was revoked before it was granted.

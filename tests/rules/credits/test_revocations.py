@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support import World
+from tests.support import World, run
 from tests.support.life import UNKNOWN, call, cancel, expire_lot, require_sound
 from tests.support.refusals import nothing_written, refused
 
@@ -381,6 +381,17 @@ def test_payments_follow_their_lots(world: World) -> None:
     world.run("delete from user_credits where id = %s", other)
     assert world.run(payments) == [(PAYMENT, None), ("pi_2", None)]
     require_sound(world)
+
+
+def test_payment_of_a_lot_that_was_taken_away_grants_again(world: World) -> None:
+    client = world.client()
+    lot = grant(world, client)
+    with world.connect(user=world.superuser) as superuser:
+        run(superuser, "set session_replication_role = replica")
+        run(superuser, "delete from user_credits where id = %s", lot)
+    answer = call(world.connection, "grant_credits", user_id=client, amount=10, payment_reference=PAYMENT)
+    assert (answer["lot_balance"], answer["is_new"]) == (10, True)
+    assert world.run("select lot_id from bookingdb.payments") == [(answer["lot_id"],)]
 
 
 @pytest.mark.parametrize("options", [{"lot_id": UNKNOWN, "remember": True}, {"lot_id": UNKNOWN, "remember": None}])
