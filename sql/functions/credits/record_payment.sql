@@ -32,7 +32,9 @@ begin
         set payment_reference = excluded.payment_reference,
             lot_id = excluded.lot_id,
             user_id = excluded.user_id
-        where p.lot_id = new.id or not exists (select from public.user_credits as c where c.id = p.lot_id)
+        where p.lot_id = new.id
+            -- offset 0: a look-up by id, whatever the statistics say.
+            or not exists (select from public.user_credits as c where c.id = p.lot_id offset 0)
         returning p.*
         into v_payment;
         -- The unique index of the lots does not know a reference that was erased.
