@@ -364,7 +364,8 @@ def test_keys_that_were_answered_before_are_answered_alike(before: Before, upgra
 
     for name, (function, parameters, answer) in before.answers.items():
         answered = call(connection, function, **parameters)
-        assert answered.pop("is_new", False) is False
+        # Versions that did not say so yet answered without it.
+        assert answered.pop("is_new", False) is again[name].pop("is_new", False) is False
         assert answered == again[name], name
         if "expires_at" in parameters:
             anew = {**parameters, "expires_at": parameters["expires_at"] + DAY}
@@ -483,7 +484,7 @@ therapist = bookings.register_therapist("grace@old.example", time_zone="Europe/B
 client = bookings.register_client("ada@old.example")
 poor = bookings.register_client("eve@old.example")
 granted = bookings.grant_credits(client, 5, payment_reference="pi_old", idempotency_key="grant")
-assert granted == bookings.grant_credits(client, 5, payment_reference="pi_old", idempotency_key="grant")
+assert granted.lot_id == bookings.grant_credits(client, 5, payment_reference="pi_old", idempotency_key="grant").lot_id
 
 people = {"user_id": client, "therapist_id": therapist, "session_date": day}
 booked = bookings.book_session(**people, session_time="10:00", idempotency_key="one")
