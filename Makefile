@@ -25,7 +25,7 @@ help:
 	@echo 'make test-full    the storms only, at full length'
 	@echo 'make test-matrix  the core of the tests on the first of VERSIONS="15.19 17.11", what reads the catalogue on all of them'
 	@echo 'make torture      kill servers, clients and connections under load (ARGS="--full": until every promised count is reached)'
-	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--quick")'
+	@echo 'make performance  run the benchmark for each size and write its figures into docs/performance.md (ARGS="--targets", ARGS="--quick")'
 	@echo 'make budget       count the instructions of calls; fails when one exceeds tests/benchmark/budget.json (ARGS="--write")'
 	@echo 'make lint         ruff, mypy, sqlfluff and squawk only'
 	@echo 'make generate     write every file that is made from others, after a change of tables, headers or settings'
@@ -63,9 +63,10 @@ test-full: $(VENV)/developing
 torture: $(VENV)/developing
 	$(BIN)/python -m tests.torture $(ARGS)
 
-# For hours, with --full. The last two have no statistics: what was loaded, and tables that are as good as empty.
-SIZES ?= 10000 1000000 10000000
-STALE ?= 10000000 0
+# For hours; ARGS=--targets measures what the table of targets needs, in half an hour. Runs of STALE have no statistics:
+# what was loaded, and tables that are as good as empty.
+SIZES ?= 10000 1000000 $(if $(findstring --targets,$(ARGS)),,10000000)
+STALE ?= $(if $(findstring --targets,$(ARGS)),,10000000 0)
 MEASURED := .cache/performance
 performance: $(VENV)/developing
 	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
@@ -73,7 +74,7 @@ performance: $(VENV)/developing
 		$(BIN)/python -m tests.benchmark --full --sessions $$sessions --json $(MEASURED)/$$sessions.json $(ARGS) || exit 1; \
 	done
 	for sessions in $(STALE); do \
-		$(BIN)/python -m tests.benchmark --full --sessions $$sessions --no-statistics --only uncontended \
+		$(BIN)/python -m tests.benchmark --full --sessions $$sessions --no-statistics --only uncontended --only hours \
 			--json $(MEASURED)/$$sessions-stale.json $(ARGS) || exit 1; \
 	done
 	$(BIN)/python -m tests.benchmark.write_performance $(MEASURED)/*.json

@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -25,7 +26,7 @@ from bookingdb.cli.options import database_url_option, json_option, options
 from bookingdb.cli.output import print_json
 from bookingdb.local.server import LocalServer, default_data_dir
 from tests.benchmark import budget as budget_table
-from tests.benchmark import measurement, scratch, workloads
+from tests.benchmark import measurement, network, scratch, targets, workloads
 from tests.benchmark import slots as slots_benchmark
 from tests.benchmark import year as simulation
 from tests.benchmark.contenders import Numbers
@@ -49,6 +50,7 @@ scale_options = options(
     type=click.Choice(tuple(workloads.WORKLOADS)),
     help="Only this one; repeat it.",
 )
+@click.option("--targets", "only_targets", is_flag=True, help="Only what the table of targets needs.")
 @click.option("--sessions", type=click.IntRange(0), help="How many there are before the first booking.")
 @click.option("--clients", type=click.IntRange(1), help="How many can book.")
 @click.option("--therapists", type=click.IntRange(2), help="How many can be booked.")
@@ -66,6 +68,7 @@ def main(
     context: click.Context,
     scale: str,
     only: tuple[str, ...],
+    only_targets: bool,
     sessions: int | None,
     clients: int | None,
     therapists: int | None,
@@ -90,18 +93,25 @@ def main(
         therapists=therapists or (2_000 if full else 500),
         sessions=sessions if sessions is not None else (1_000_000 if full else 5_000),
     )
+    if only and only_targets:
+        raise click.UsageError("--only and --targets exclude each other")
     if size.clients % size.therapists:
         raise click.UsageError("--clients must be a multiple of --therapists")
     plan = Plan(
         rounds=rounds or (10 if full else 2),
         transactions=transactions or (500 if full else 60),
-        connections=connections or ((4, 16, 64) if full else (16,)),
+        connections=connections or ((4, 16, 64) if full and not only_targets else (16,)),
         transactions_each=max((transactions or (500 if full else 60)) // 4, 10),
     )
     report = Report()
-    names = only or tuple(workloads.WORKLOADS)
+    names = only or tuple(workloads.of_the_targets(size.sessions) if only_targets else workloads.WORKLOADS)
+    begun = time.monotonic()
     # Loading is a step, too.
-    with _server(database_url) as conninfo, _progress(1 + workloads.steps(plan, names)) as step:
+    with (
+        _server(database_url) as conninfo,
+        scratch.callers(conninfo),
+        _progress(1 + workloads.steps(plan, size.sessions, names)) as step,
+    ):
         step(f"loading {size.sessions:,} sessions of {size.therapists:,} therapists")
         with scratch.made(conninfo, size, analyze=not no_statistics) as made:
             report.machine = {
@@ -119,6 +129,7 @@ def main(
                 "version": version("bookingdb"),
             }
             workloads.carry_out(Run(made, plan, report, Numbers(made), step), names)
+    report.machine["seconds"] = round(time.monotonic() - begun)
     if json_file is not None:
         json_file.write_text(json.dumps(report.to_dict(), indent=2, default=str) + "\n", encoding="utf-8")
     if output is not None:
@@ -128,6 +139,12 @@ def main(
     print_table(report.figures())
     click.echo()
     print_table(report.table())
+    click.echo()
+    print_table(targets.table([report]))
+    if distant := network.table(report):
+        click.echo()
+        print_table(distant)
+    click.echo(f"\nmeasured in {report.machine['seconds'] / 60:.1f} minutes")
     if report.profile is not None:
         click.echo(f"\nWhere the time goes; counting made it {report.profile.counting:.3g} times as long:")
         print_table(report.profile.table())

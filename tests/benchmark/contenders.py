@@ -67,6 +67,13 @@ def single_round_trip(scratch: Scratch) -> dict[str, Contender]:
         Contender("floor with key", (text("floor", remembered=text("floor_key"), locked="", base=base),), floor),
         Contender("bookingdb", (text("bookingdb", key="", base=base),), BOOKINGDB),
         Contender("bookingdb with key", (text("bookingdb", key=key, base=base),), BOOKINGDB),
+        # Two callers as PostgREST brings them: it sets role and claims in the same transaction.
+        *(
+            Contender(
+                f"bookingdb, {name}", (text("caller", role=role), text("bookingdb", key="", base=base)), BOOKINGDB
+            )
+            for name, role in (("logged in", "authenticated"), ("trusted", "service_role"))
+        ),
         Contender("ad-hoc", (text("ad_hoc", base=base),), "bookingdb_ad_hoc"),
         Contender("fair", (text("fair", base=base),), "bookingdb_fair"),
     ]

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmark import measurement, scratch
+from tests.benchmark import measurement, scratch, targets
 from tests.benchmark.contenders import Contender, Numbers, single_round_trip
 from tests.benchmark.report import Comparison, Report, Target
 from tests.benchmark.scratch import BOOKINGDB, Connection, Scratch
@@ -43,6 +43,11 @@ class Run:
         self.report.comparisons.append(
             Comparison(workload, measure, "bookingdb", "", measurement.Ratio(value, value, value), target)
         )
+
+    def compare(self, workload: str, measure: str, contender: str, against: str, target: Target | None = None) -> None:
+        """Add the ratio of a contender's figure to another's, with a target: its own, else that of the table."""
+        key = (workload, measure, contender, against)
+        self.report.compare(*key, target or targets.target(self.scratch.size.sessions, *key))
 
     def connected(self, stack: ExitStack, count: int) -> list[Connection]:
         """Connect so many times, until the stack is left."""

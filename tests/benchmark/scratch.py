@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,8 @@ Connection = psycopg.Connection[Any]
 _SQL: Final = Path(__file__).parent / "sql"
 NAME: Final = "bookingdb_bench_booking"
 BOOKINGDB: Final = "public"
+# As whom PostgREST calls.
+CALLERS: Final = ("authenticated", "service_role")
 # By the schema that contenders write to: what fills it, and what gives its therapists hours.
 _FILLED_BY: Final[Mapping[str, tuple[str, str | None]]] = {
     BOOKINGDB: ("load", "hours"),
@@ -156,6 +158,24 @@ def for_each(server: Scratch, schemas: Mapping[str, str], *, hours: bool) -> Ite
                 )
             )  # fmt: skip
         yield databases
+
+
+@contextmanager
+def callers(conninfo: str) -> Iterator[None]:
+    """Make the roles as which PostgREST calls, where the server has none, for the time of the block."""
+    with psycopg.connect(conninfo, autocommit=True) as maintenance:
+        known = "select r.rolname from pg_roles as r where r.rolname = any (%s)"
+        there = {name for (name,) in maintenance.execute(known, (list(CALLERS),))}
+        missing = [sql.Identifier(name) for name in CALLERS if name not in there]
+        try:
+            for name in missing:
+                maintenance.execute(sql.SQL("create role {} nologin").format(name))
+            yield
+        finally:
+            for name in missing:
+                # Another benchmark on this server may have begun to use it.
+                with suppress(psycopg.errors.DependentObjectsStillExist):
+                    maintenance.execute(sql.SQL("drop role if exists {}").format(name))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -18,7 +19,16 @@ from click.testing import CliRunner, Result
 
 from bookingdb.local.server import LocalServer
 from tests.benchmark import __main__ as command
-from tests.benchmark import contention, measurement, profiling, scratch, slots, write_performance
+from tests.benchmark import (
+    contention,
+    measurement,
+    network,
+    profiling,
+    scratch,
+    slots,
+    targets,
+    write_performance,
+)
 from tests.benchmark.contenders import Numbers, single_round_trip
 from tests.benchmark.report import Report, Target, from_dict
 from tests.benchmark.scratch import Scratch, Size
@@ -68,8 +78,8 @@ def floor(careful_url: str) -> Iterator[Scratch]:
 def test_command_measures_each_contender_and_leaves_nothing(careful_url: str, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     done = benchmark(
-        careful_url, "--only", "uncontended", "--only", "hours", "--only", "isolation", "--only", "slots",
-        "--only", "profile", "--rounds", 1,
+        careful_url, "--only", "uncontended", "--only", "hours", "--only", "operations", "--only", "isolation",
+        "--only", "slots", "--only", "profile", "--rounds", 1,
         "--transactions", 20, "--connections", 2, "--connections", 16, "--clients", 100, "--therapists", 20,
         "--sessions", 200, "--json", file, "--output", tmp_path,
     )  # fmt: skip
@@ -79,8 +89,12 @@ def test_command_measures_each_contender_and_leaves_nothing(careful_url: str, tm
     assert set(report["rounds"]["1 connection"]) == {
         "floor", "floor, statements", "bookingdb", "ad-hoc", "fair", "floor with key", "bookingdb with key",
     }  # fmt: skip
+    assert set(report["rounds"]["operations, within hours"]) == {
+        "booking", "refusal", "hold", "cancel", "reschedule",
+    }  # fmt: skip
     assert set(report["rounds"]["2 connections"]) == {"floor", "floor, statements", "bookingdb", "ad-hoc", "fair"}
-    assert set(report["rounds"]["1 connection, within hours"]) == {"floor", "bookingdb", "fair"}
+    assert set(report["rounds"]["16 connections, within hours"]) == {"floor", "bookingdb", "ad-hoc", "fair"}
+    assert "measured in" in done.stdout
     against_statements = [each for each in report["comparisons"] if each["against"] == "floor, statements"]
     assert {each["workload"] for each in against_statements} == {
         "1 connection", "1 connection, in blocks", "2 connections", "16 connections",
@@ -109,6 +123,32 @@ def test_command_measures_each_contender_and_leaves_nothing(careful_url: str, tm
     assert {"ratios.svg", "ratios.png"} <= {path.name for path in tmp_path.iterdir()}
     with connect(careful_url) as connection:
         assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+        assert scalar(connection, "select count(*) from pg_roles where rolname = any (%s)", list(scratch.CALLERS)) == 0
+
+
+def test_command_measures_every_row_of_the_targets(careful_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    done = benchmark(
+        careful_url, "--targets", "--rounds", 1, "--transactions", 20, "--clients", 100, "--therapists", 20,
+        "--sessions", 200, "--json", file,
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    report = from_dict(json.loads(file.read_text()))
+    measured = [row for row in targets.table([report]) if not row["200 sessions"].startswith("not measured")]
+    assert [row["a booking within hours"] for row in measured] == [row.words for row in targets.ROWS]
+    of_operations = [each for each in report.comparisons if each.workload == targets.OPERATIONS]
+    assert all(each.target for each in of_operations if each.measure == "cpu")
+    # One call of bookingdb's is one round trip; others begin, ask, write and commit.
+    trips = {row["a booking by"]: int(row["round trips"]) for row in network.table(report)}
+    assert sorted(trips.values())[:2] == [1, 1]
+    assert sorted(trips.values())[2] >= 6
+    for delay in network.DELAYS:
+        rounds = report.rounds[network.workload_of(delay)]
+        assert min(each.p50 for found in rounds.values() for each in found) >= 2 * 1000 * delay
+        assert rounds["orm"][0].p50 > rounds["bookingdb"][0].p50 + 5 * 2 * 1000 * delay
+    steps = [line.partition("] ")[0] for line in done.stderr.splitlines()]
+    assert steps == [f"[{place}/{len(steps)}" for place in range(1, len(steps) + 1)]
 
 
 def test_a_database_of_somebody_else_is_left_alone(careful_url: str) -> None:
@@ -335,6 +375,26 @@ def test_contender_refuses_overlaps_and_debts(careful_url: str, name: str, schem
             contention.booking(made, numbers.parameters(1), name)(connection)
 
 
+def test_logged_in_contender_books_as_its_client(careful_url: str) -> None:
+    with scratch.callers(careful_url), scratch.made(careful_url, SMALL) as made, made.connect() as connection:
+        actors = "select a.actor, s.user_id from public.booking_audit_log as a, public.sessions as s"
+        latest = "where s.id = a.session_id and s.created_at = (select max(created_at) from public.sessions)"
+        for number, name in enumerate(("bookingdb, logged in", "bookingdb, trusted")):
+            contention.booking(made, Numbers(made).parameters(number), name)(connection)
+            ((actor, client),) = run(connection, f"{actors} {latest}")
+            assert (actor == str(client)) == name.endswith("logged in")
+            # Neither role nor claims outlive the transaction.
+            assert scalar(connection, "select current_user::text = session_user::text")
+            assert scalar(connection, "select current_setting('request.jwt.claims')") == ""
+        # A caller with a token books for nobody else.
+        single = single_round_trip(made)["bookingdb, logged in"]
+        claims = single.statements[0].replace("md5('client ' || :client)", "md5('client 99')")
+        foreign = replace(single, statements=(claims, single.statements[1]))
+        with pytest.raises(psycopg.Error) as refused:
+            foreign.book()(connection, Numbers(made).parameters(2))
+        assert "not_allowed" in (refused.value.diag.message_detail or "")
+
+
 # What is done first, who then wants 0:00 to 0:45 of the third day, and what they are told. That day the therapist has a
 # session from 1:00 to 2:00, and client 1 one with another therapist at 0:00.
 FAIR_REFUSALS = [
@@ -415,8 +475,43 @@ def test_small_parts_of_a_profile_are_told_together() -> None:
 def report_of(sessions: int, statistics: bool, *means: float) -> Report:
     report = Report({"sessions": sessions, "statistics": statistics})
     for mean in means:
-        report.add("1 connection", {name: measurement.latencies([mean]) for name in ("bookingdb", "floor")})
+        report.add(targets.LATENCY, {name: measurement.latencies([mean]) for name in ("bookingdb", "floor")})
     return report
+
+
+def report_of_targets(sessions: int, p50: float, throughput: float) -> Report:
+    report = Report({"sessions": sessions, "statistics": True})
+    for place in (1.0, 2.0, 3.0):
+        figures = [measurement.Figures(1, each, each, each, throughput * place) for each in (p50 * place, place)]
+        report.add(targets.LATENCY, dict(zip(("bookingdb", "floor"), figures, strict=True)))
+        report.add(targets.THROUGHPUT, dict(zip(("bookingdb", "floor"), figures, strict=True)))
+    key = (targets.LATENCY, "p50", "bookingdb", "floor")
+    report.compare(*key, targets.target(sessions, *key))
+    return report
+
+
+def test_table_says_what_is_missing_from_a_target() -> None:
+    found = [(10_000, 1.3, 1.0), (1_000_000, 1.1, 1.0), (10_000_000, 1.6, 0.81)]
+    table = targets.table([report_of_targets(*each) for each in found])
+    rows = {row.pop("a booking within hours"): row for row in table}
+
+    assert rows["p50 / floor, 1 connection"] == {
+        "10,000 sessions": "1.3 (1.3 to 1.3), target 1.3: met",
+        "1,000,000 sessions": "1.1 (1.1 to 1.1), target 1: 10.0% above",
+    }
+    assert rows["CPU / floor"]["10,000 sessions"] == "not measured, target 1.4"
+    # Each round with each.
+    for measure, words in (("p50", "target 1.15: 7.0% above"), ("throughput", "target 0.9: 10.0% below")):
+        row = rows[f"{measure} at 10,000,000 sessions / at 10,000 sessions"]
+        assert row["10,000 sessions"].endswith(words)
+
+
+def test_targets_are_those_of_the_size() -> None:
+    key = (targets.LATENCY, "p50", "bookingdb", "floor")
+    assert [targets.target(size, *key) for size in (200, 10_000, 1_000_000, 10_000_000)] == [
+        Target("at most", 1.30), Target("at most", 1.30), Target("at most", 1.00), None,
+    ]  # fmt: skip
+    assert targets.target(10_000, "1 connection", "p50", "bookingdb", "floor") is None
 
 
 def test_growth_is_larger_by_smaller_and_stale_by_analysed() -> None:
@@ -430,9 +525,9 @@ def test_growth_is_larger_by_smaller_and_stale_by_analysed() -> None:
     found = {each.words: each for each in write_performance.growth(reports)}
 
     assert {words: (each.ratio.median, each.met) for words, each in found.items() if "bookingdb" in words} == {
-        "mean of bookingdb, 1,000 sessions, / of 10 sessions": (1.5, False),
-        "mean of bookingdb, 1,000 sessions, no statistics, / of 1,000 sessions": (2.0, False),
-        "mean of bookingdb, 0 sessions, no statistics, / of 10 sessions": (4.5, False),
+        "p50 of bookingdb, 1,000 sessions, / of 10 sessions": (1.5, False),
+        "p50 of bookingdb, 1,000 sessions, no statistics, / of 1,000 sessions": (2.0, False),
+        "p50 of bookingdb, 0 sessions, no statistics, / of 10 sessions": (4.5, False),
     }
     assert {each.met for words, each in found.items() if "floor" in words} == {None}
 
@@ -446,15 +541,47 @@ def test_a_contender_of_more_speed_is_the_one_of_less_latency() -> None:
     assert (found.ratio.median, found.met, found.better) == (3.0, True, "more")
 
 
-def test_figures_come_between_the_markers_only() -> None:
-    document = write_performance.DOCUMENT.read_text(encoding="utf-8")
-    again = write_performance.put("| new |", write_performance.put("| old |", document))
+@pytest.mark.parametrize(
+    ("document", "markers"),
+    [
+        (write_performance.DOCUMENT, write_performance.TARGETS),
+        (write_performance.DOCUMENT, write_performance.NETWORK),
+        (write_performance.APPENDIX, write_performance.FIGURES),
+    ],
+)
+def test_figures_come_between_the_markers_only(document: Path, markers: tuple[str, str]) -> None:
+    text = write_performance.read(document)
+    again = write_performance.put("| new |", write_performance.put("| old |", text, markers), markers)
 
-    assert again.startswith(document.partition(write_performance.BEGIN)[0])
+    assert again.startswith(text.partition(markers[0])[0])
+    assert again.endswith(text.partition(markers[1])[2])
     assert "| new |" in again
     assert "| old |" not in again
     with pytest.raises(ValueError, match="markers"):
-        write_performance.put("| new |", "no markers")
+        write_performance.put("| new |", "no markers", markers)
+
+
+def test_targets_alone_leave_all_other_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = []
+    for name in ("DOCUMENT", "APPENDIX"):
+        document = getattr(write_performance, name)
+        copies.append(tmp_path / document.name)
+        copies[-1].write_text(write_performance.read(document), encoding="utf-8")
+        monkeypatch.setattr(write_performance, name, copies[-1])
+    before = [write_performance.read(copy) for copy in copies]
+    report = report_of_targets(10_000, 1.23, 1)
+    machine = dict.fromkeys(("postgres", "version", "date", "cpus", "memory", "disk", "system"), "x")
+    report.machine |= {**machine, "rounds": 3, "clients": 1, "therapists": 1, "seconds": 120}
+
+    assert write_performance.write([report]) == copies[:1]
+    after = [write_performance.read(copy) for copy in copies]
+    assert "| p50 / floor, 1 connection | 1.23 (1.23 to 1.23), target 1.3: met |" in after[0]
+    assert "10,000 sessions in 2 minutes" in after[0]
+    assert after[0].partition(write_performance.TARGETS[1])[2] == before[0].partition(write_performance.TARGETS[1])[2]
+    assert after[1] == before[1]
+    report.add("1 connection", {"floor": measurement.latencies([1.0])})
+    assert write_performance.write([report]) == copies
+    assert "| 1 connection | floor | 1 | 1.000 " in write_performance.read(copies[1])
 
 
 @pytest.mark.slow
@@ -463,7 +590,7 @@ def test_slots_measure_both_sides_and_leave_nothing_behind(server_url: str) -> N
     comparisons = slots.slots(server_url, sessions=2_000, therapists=20, report=reports.append, rounds=2)
 
     assert reports == ["loading 20 sessions of 10 therapists", "loading 2,000 sessions of 20 therapists", "measuring"]
-    assert len(comparisons) == 5
+    assert len(comparisons) == 6
     assert all(each.milliseconds > 0 and each.ratio > 0 for each in comparisons)
     assert len({each.what for each in comparisons} | {each.other for each in comparisons}) >= 8
     with connect(server_url) as connection:
@@ -475,5 +602,5 @@ def test_the_command_for_slots_prints_the_ratios(server_url: str) -> None:
 
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
-    assert [set(row) for row in rows] == [{"what", "ms", "compared with", "other ms", "times as long"}] * 5
+    assert [set(row) for row in rows] == [{"what", "ms", "compared with", "other ms", "times as long"}] * 6
     assert "measuring" in done.stderr

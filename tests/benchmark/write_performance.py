@@ -1,4 +1,4 @@
-"""Writes what ``python -m tests.benchmark --json`` measured into docs/performance.md: ``make performance``."""
+"""Writes what ``python -m tests.benchmark --json`` measured into the documents: ``make performance``."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmark.measurement import ratio
-from tests.benchmark.report import Comparison, Report, Target, from_dict
+from bookingdb.cli.console import print_table
+from tests.benchmark.network import table as network_table
+from tests.benchmark.report import Comparison, Report, from_dict
+from tests.benchmark.side_by_side import UNCONTENDED
+from tests.benchmark.targets import GROWTH, sessions_of
+from tests.benchmark.targets import growth as growth_of
+from tests.benchmark.targets import table as targets_table
 from tests.torture.figures import table
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: written by make performance -->", "<!-- end of figures -->"
-# By measure: where it is measured, how it may grow with the sessions, and how without statistics.
-WATCHED = {
-    "mean": ("1 connection", Target("at most", 1.10), Target("at most", 1.2)),
-    "throughput": ("16 connections", Target("at least", 0.85), Target("at least", round(1 / 1.2, 3))),
-}
-
-
-def sessions(report: Report) -> int:
-    """How many there were before the first booking."""
-    return int(report.machine["sessions"])
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT, APPENDIX = DOCS / "performance.md", DOCS / "performance-appendix.md"
+TARGETS = "<!-- targets: written by make performance -->", "<!-- end of targets -->"
+NETWORK = "<!-- network: written by make performance -->", "<!-- end of network -->"
+FIGURES = "<!-- figures: written by make performance -->", "<!-- end of figures -->"
 
 
 def name(report: Report) -> str:
     """What a run is called: by how much there was."""
-    return f"{sessions(report):,} sessions{'' if report.machine['statistics'] else ', no statistics'}"
+    return f"{sessions_of(report):,} sessions{'' if report.machine['statistics'] else ', no statistics'}"
 
 
 def growth(reports: Sequence[Report]) -> list[Comparison]:
@@ -37,23 +35,22 @@ def growth(reports: Sequence[Report]) -> list[Comparison]:
 
     With statistics, each size is compared with the smallest; without, with the same size, else with the smallest.
     """
-    analysed = sorted((each for each in reports if each.machine["statistics"]), key=sessions)
+    analysed = sorted((each for each in reports if each.machine["statistics"]), key=sessions_of)
     if not analysed:
         return []
-    smallest, by_size = analysed[0], {sessions(each): each for each in analysed}
+    smallest, by_size = analysed[0], {sessions_of(each): each for each in analysed}
     stale = [each for each in reports if not each.machine["statistics"]]
     pairs = [(each, smallest) for each in analysed[1:]]
-    pairs += [(each, by_size.get(sessions(each), smallest)) for each in stale]
+    pairs += [(each, by_size.get(sessions_of(each), smallest)) for each in stale]
     found = []
-    for (later, earlier), measure, contender in itertools.product(pairs, WATCHED, ("bookingdb", "floor")):
-        workload, of_size, of_statistics = WATCHED[measure]
-        first, second = (each.rounds.get(workload, {}).get(contender, []) for each in (later, earlier))
-        if first and second:
-            rounds = [(getattr(a, measure), getattr(b, measure)) for a, b in itertools.product(first, second)]
+    for (later, earlier), measure, contender in itertools.product(pairs, GROWTH, ("bookingdb", "floor")):
+        workload, of_size, of_statistics = GROWTH[measure]
+        measured = growth_of(later, earlier, measure, contender)
+        if measured is not None:
             target = of_size if later.machine["statistics"] else of_statistics
             found.append(
                 Comparison(
-                    workload, measure, f"{contender}, {name(later)},", name(earlier), ratio(rounds),
+                    workload, measure, f"{contender}, {name(later)},", name(earlier), measured,
                     target if contender == "bookingdb" else None,
                 )
             )  # fmt: skip
@@ -98,7 +95,7 @@ def section(report: Report) -> Iterable[str]:
 
 def written(reports: Sequence[Report]) -> str:
     """Return what comes between the markers."""
-    ordered = sorted(reports, key=lambda each: (not each.machine["statistics"], sessions(each)))
+    ordered = sorted(reports, key=lambda each: (not each.machine["statistics"], sessions_of(each)))
     parts: list[str] = []
     if compared := growth(ordered):
         parts += ["### From one size to another, and without statistics", rows(Report(comparisons=compared).table())]
@@ -106,23 +103,58 @@ def written(reports: Sequence[Report]) -> str:
     return "\n\n".join(parts)
 
 
-def put(text: str, document: str) -> str:
-    """Return the document with the text between its markers."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def put(text: str, document: str, markers: tuple[str, str] = FIGURES) -> str:
+    """Return the document with the text between these markers."""
+    before, begin, rest = document.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not begin or not end:
-        raise ValueError("docs/performance.md has lost its markers")
+        raise ValueError(f"the document has lost its markers {markers[0]}")
     return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
+def head(reports: Sequence[Report]) -> str:
+    """Return the table of targets, and what it was measured on."""
+    machine = reports[-1].machine
+    took = ", ".join(f"{name(each)} in {each.machine.get('seconds', 0) / 60:.0f} minutes" for each in reports)
+    return (
+        f"{rows(targets_table(reports))}\n\n"
+        f"Medians of {machine['rounds']} rounds with their quartiles. bookingdb {machine['version']} on Postgres"
+        f" {machine['postgres']}, {machine['date']}:\n{machine['cpus']} cores, {machine['memory']} of memory,"
+        f" {machine['disk']}, {machine['system']}.\nMeasured: {took}."
+    )
+
+
+def write(reports: Sequence[Report]) -> list[Path]:
+    """Write what was measured into the documents, and return those.
+
+    A run of what the table of targets needs leaves all other figures as they were.
+    """
+    ordered = sorted(reports, key=lambda each: (not each.machine["statistics"], sessions_of(each)))
+    text = put(head([each for each in ordered if each.machine["statistics"]]), read(DOCUMENT), TARGETS)
+    distant = next((found for each in ordered if (found := network_table(each))), None)
+    if distant is not None:
+        text = put(rows(distant), text, NETWORK)
+    DOCUMENT.write_text(text, encoding="utf-8")
+    if not any(UNCONTENDED in each.rounds for each in ordered):
+        return [DOCUMENT]
+    APPENDIX.write_text(put(written(ordered), read(APPENDIX)), encoding="utf-8")
+    return [DOCUMENT, APPENDIX]
+
+
+def read(document: Path) -> str:
+    """Return what a document holds."""
+    return document.read_text(encoding="utf-8")
+
+
 def main() -> None:
-    """Read the files that are named, and write the document anew."""
+    """Read the files that are named, write the documents anew, and print the table of targets."""
     files = sys.argv[1:]
     if not files:
         sys.exit("usage: python -m tests.benchmark.write_performance FILE...")
     reports = [from_dict(json.loads(Path(file).read_text(encoding="utf-8"))) for file in files]
-    DOCUMENT.write_text(put(written(reports), DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"{DOCUMENT}: {len(reports)} runs")
+    changed = write(reports)
+    print_table(targets_table(reports))
+    print(f"{', '.join(map(str, changed))}: {len(reports)} runs")
 
 
 if __name__ == "__main__":

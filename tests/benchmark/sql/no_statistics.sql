@@ -7,7 +7,9 @@ begin
         select c.oid
         from pg_class as c
         where c.relkind = 'r'
-            and c.relnamespace::regnamespace::text in ('public', 'bookingdb', 'bookingdb_floor', 'bookingdb_ad_hoc')
+            and c.relnamespace::regnamespace::text in (
+                'public', 'bookingdb', 'bookingdb_floor', 'bookingdb_ad_hoc', 'bookingdb_fair'
+            )
     loop
         execute format('alter table %s set (autovacuum_enabled = false)', v_table);
     end loop;
