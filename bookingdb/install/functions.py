@@ -3,7 +3,7 @@
 A file defines one function of the schema bookingdb. Its first line may be ``-- Public.``: then callers enter by a
 function of the same name in the schema public, its *face*. Parameters, defaults, result and comment stand in the file,
 and the face is made from them. ``-- Asked by row security.`` marks a function that the row policies call in the name of
-the reader.
+the reader, ``-- Inlined.`` one whose expression stands for its calls (see `bookingdb.install.inlining`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ROOMS = (
 
 # A file, whole: everything is said, in this order.
 _LAYOUT = re.compile(
+    r"(?:-- Inlined\.\n)?"
     r"(?:-- (?P<access>Public|Asked by row security)(?:, without (?P<hidden>\w+(?:, \w+)*))?\.\n)?"
     r"create or replace function (?P<schema>\w+)\.(?P<name>\w+)\((?P<parameters>[^$]*?)\)\n"
     r"returns (?P<result>[^$]+?)\n"
@@ -143,6 +144,11 @@ class FunctionFile(SqlFile):
     def body(self) -> str:
         """The text between the dollar quotes: what Postgres keeps as ``prosrc``, byte for byte."""
         return f"\n{self.header.body}"
+
+    @property
+    def is_inlined(self) -> bool:
+        """True if the function's expression is written in the place of its calls."""
+        return self.text.startswith("-- Inlined.\n")
 
     @property
     def is_public(self) -> bool:

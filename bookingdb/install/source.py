@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from bookingdb.install import policy_settings
+from bookingdb.install import inlining, policy_settings
 from bookingdb.install.functions import ROOMS, FunctionFile, SourceError, SqlFile, composite_types, face
 from bookingdb.policy_setting import Setting
 
@@ -244,7 +244,7 @@ def _read(base: Path, adapter: str) -> Source:
     settings = policy_settings.read(read(base / "policy_settings.toml"))
     migrations = tuple(read(path) for path in sorted((base / "migrations").glob("*.sql")))
     types = composite_types(migrations)
-    engine = tuple(functions())
+    engine = tuple(inlining.inline(functions()))
     faces = (face(function, types) for function in engine if function.is_public)
     catalogue = base / "catalogue.json"
     return Source(

@@ -394,9 +394,10 @@ def test_a_function_that_no_file_defines(world: World, folder: Path) -> None:
 
 
 def test_script_names_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
-    path = folder / "functions" / "errors" / "iso_utc.sql"
+    path = folder / "functions" / "parameters" / "uuid_of.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
-    assert refusal(world.connection, source.load(folder)).startswith("sql/functions/errors/iso_utc.sql: syntax error")
+    refused = refusal(world.connection, source.load(folder))
+    assert refused.startswith("sql/functions/parameters/uuid_of.sql: syntax error")
 
 
 def test_script_gives_up_on_tables_it_cannot_lock(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,7 +457,7 @@ def test_a_schema_for_extensions_that_belongs_to_somebody_else(
 def change(folder: Path) -> None:
     """Of a copy of sql/, make the next version: a new function, and the error messages in another language."""
     add_function(folder, "bookingdb.number", 1)
-    path = folder / "functions" / "errors" / "raise_error.sql"
+    path = folder / "functions" / "parameters" / "uuid_of.sql"
     path.write_text(path.read_text().replace("Therapist not found", "Therapeut nicht gefunden"))
 
 

@@ -349,9 +349,9 @@ def test_a_migration_that_comes_too_late(world: World, folder: Path) -> None:
 def test_migrate_names_a_file_that_postgres_refuses(world: World, folder: Path) -> None:
     before = contents(world.connection)
     add_migration(folder, "0998_later", "create table bookingdb.later ()")
-    path = folder / "functions" / "errors" / "iso_utc.sql"
+    path = folder / "functions" / "parameters" / "uuid_of.sql"
     path.write_text(path.read_text().replace("begin", "begn"))
-    with pytest.raises(InstallError, match=r"^sql/functions/errors/iso_utc\.sql: syntax error at or near \"begn\""):
+    with pytest.raises(InstallError, match=r"^sql/functions/parameters/uuid_of\.sql: syntax error at or near \"begn\""):
         migrate(world.connection, source=source.load(folder))
     assert contents(world.connection) == before
 
@@ -539,7 +539,7 @@ def test_every_file_but_the_migrations_counts_for_the_checksum(folder: Path) -> 
     seen = {source.load(folder).checksum}
     for path in (
         "adapters/standalone.sql",
-        "functions/errors/iso_utc.sql",
+        "functions/errors/raise_error.sql",
         "triggers.sql",
         "row_security.sql",
         "grants.sql",

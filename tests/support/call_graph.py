@@ -23,8 +23,10 @@ _CALL = re.compile(r"\bbookingdb\.(\w+)\((?:\s*'(\w+)')?")
 
 
 def called(function: FunctionFile) -> list[str]:
-    """The functions of the engine that a function calls, in the order of its text."""
-    names = dict.fromkeys(name for name, _ in _CALL.findall(function.body))
+    """The functions of the engine that a function calls, in the order of its file: also those that are inlined."""
+    text = (source.folder() / function.path).read_text(encoding="utf-8")
+    body = text.partition("as $function$\n")[2].partition("$function$;\n")[0]
+    names = dict.fromkeys(name for name, _ in _CALL.findall(body))
     return [name for name in names if name in ENGINE and name != function.name]
 
 

@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.effective_role()
 returns name
 language plpgsql
@@ -5,13 +6,8 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_role text := current_setting('role');
 begin
-    if v_role = 'none' then
-        return session_user;
-    end if;
-    return v_role;
+    return coalesce(nullif(current_setting('role'), 'none')::name, session_user);
 end;
 $function$;
 

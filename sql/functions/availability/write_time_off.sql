@@ -15,7 +15,7 @@ begin
     from bookingdb.calendar as c
     where c.therapist_id = p_therapist_id and c.kind = 'time_off' and c.blocked && p_period and c.period = p_period;
     if v_id is null then
-        v_id := gen_random_uuid();
+        v_id := bookingdb.new_id();
         insert into bookingdb.calendar (id, kind, therapist_id, period, blocked, reason)
         values (v_id, 'time_off', p_therapist_id, p_period, p_period, p_reason);
         perform bookingdb.write_availability_event(p_therapist_id);

@@ -85,7 +85,7 @@ begin
                 p_session_date, p_session_time, p_time_zone, bookingdb.time_zone_of(p_therapist_id)
             );
         end if;
-        v_series_id := gen_random_uuid();
+        v_series_id := bookingdb.new_id();
         v_outcomes := bookingdb.book_occurrences(
             v_series_id, p_user_id, p_therapist_id, v_local, p_occurrences, p_every, p_duration_minutes, p_session_type,
             p_notes, p_title, p_on_conflict = 'skip'

@@ -19,7 +19,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_session_id constant uuid := gen_random_uuid();
+    v_session_id constant uuid := bookingdb.new_id();
     v_overridden_rules text[];
 begin
     -- People, time rules, conflicts and the calendar row, then credit and session.

@@ -25,7 +25,7 @@ declare
     v_period tstzrange;
     v_now timestamptz;
     v_expires_at timestamptz;
-    v_hold_id uuid := gen_random_uuid();
+    v_hold_id uuid := bookingdb.new_id();
     v_given_up_id uuid;
 begin
     perform bookingdb.authorise(p_user_id);

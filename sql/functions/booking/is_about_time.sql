@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.is_about_time(p_code text)
 returns boolean
 language plpgsql

@@ -76,7 +76,7 @@ begin
     perform bookingdb.require_duration(p_duration_minutes, v_policy);
 
     -- 6. Nobody was in two sessions at a time. One that goes on has its time in the calendar.
-    v_session.id := gen_random_uuid();
+    v_session.id := bookingdb.new_id();
     v_session.user_id := p_user_id;
     v_session.therapist_id := p_therapist_id;
     v_session.status := p_status;

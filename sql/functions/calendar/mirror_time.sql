@@ -63,7 +63,7 @@ begin
             );
         end if;
         -- The buffers of a therapist are for their own sessions.
-        v_mirror_ids := v_mirror_ids || gen_random_uuid();
+        v_mirror_ids := v_mirror_ids || bookingdb.new_id();
         perform bookingdb.occupy_time(
             v_mirror_ids[1], p_client_id, null, v_row.period, v_row.period, v_row.expires_at, v_row.kind, p_id
         );
@@ -74,7 +74,7 @@ begin
                 p_therapist_id, v_row.period
             ));
         end if;
-        v_mirror_ids := v_mirror_ids || gen_random_uuid();
+        v_mirror_ids := v_mirror_ids || bookingdb.new_id();
         perform bookingdb.occupy_time(
             v_mirror_ids[cardinality(v_mirror_ids)], null, p_therapist_id, v_row.period, v_row.period,
             v_row.expires_at, v_row.kind, p_id

@@ -49,7 +49,7 @@ begin
         perform bookingdb.require_own_lot(p_user_id, p_lot_id);
 
         if p_amount > 0 and p_lot_id is null then
-            v_lot_id := gen_random_uuid();
+            v_lot_id := bookingdb.new_id();
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason)
             values (p_user_id, v_lot_id, 'adjustment', p_amount, p_amount, bookingdb.actor(), p_reason);
             perform bookingdb.write_credits_event('credits.adjusted', p_user_id, v_lot_id, p_amount);

@@ -50,7 +50,7 @@ begin
             perform bookingdb.raise_error('user_not_found', jsonb_build_object('user_id', p_user_id));
         end if;
 
-        v_lot_id := gen_random_uuid();
+        v_lot_id := bookingdb.new_id();
         begin
             v_lock_timeout := bookingdb.limit_wait();
             insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor)

@@ -44,7 +44,7 @@ begin
         v_lot_id := p_lot.id;
         v_balance := p_lot.credits_balance;
     else
-        v_lot_id := gen_random_uuid();
+        v_lot_id := bookingdb.new_id();
     end if;
 
     insert into bookingdb.ledger (

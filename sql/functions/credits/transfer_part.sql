@@ -11,7 +11,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_new_id constant uuid := gen_random_uuid();
+    v_new_id constant uuid := bookingdb.new_id();
     v_lock_timeout text;
 begin
     insert into bookingdb.ledger (user_id, lot_id, kind, amount, balance_after, actor, reason, source_lot_id)

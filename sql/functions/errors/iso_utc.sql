@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.iso_utc(p_instant timestamptz)
 returns text
 language plpgsql

@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.person_key(p_person_id uuid)
 returns bigint
 language plpgsql

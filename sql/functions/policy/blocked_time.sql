@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.blocked_time(p_policy bookingdb.effective_policy, p_period tstzrange)
 returns tstzrange
 language plpgsql

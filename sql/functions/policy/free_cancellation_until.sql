@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.free_cancellation_until(p_policy bookingdb.effective_policy, p_start timestamptz)
 returns timestamptz
 language plpgsql

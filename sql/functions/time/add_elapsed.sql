@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.add_elapsed(p_instant timestamptz, p_by interval)
 returns timestamptz
 language plpgsql
