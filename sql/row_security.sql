@@ -85,6 +85,8 @@ alter table bookingdb.rewritten_records enable row level security;
 
 alter table bookingdb.rule_changes enable row level security;
 
+alter table bookingdb.rules enable row level security;
+
 alter table bookingdb.texts enable row level security;
 
 alter table bookingdb.therapist_clients enable row level security;
@@ -155,6 +157,9 @@ create policy _bookingdb_deny on bookingdb.rewritten_records for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rule_changes for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.rules for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.texts for all to public

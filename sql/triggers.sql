@@ -82,6 +82,9 @@ create trigger _bookingdb_rules_delete after delete on bookingdb.date_overrides
 referencing old table as old_rows
 for each statement execute function bookingdb.rules_changed();
 
+create trigger _bookingdb_rules_truncate after truncate on bookingdb.date_overrides
+for each statement execute function bookingdb.rules_changed();
+
 create trigger _bookingdb_rules_insert after insert on bookingdb.policies
 referencing new table as new_rows
 for each statement execute function bookingdb.rules_changed();
@@ -92,6 +95,9 @@ for each statement execute function bookingdb.rules_changed();
 
 create trigger _bookingdb_rules_delete after delete on bookingdb.policies
 referencing old table as old_rows
+for each statement execute function bookingdb.rules_changed();
+
+create trigger _bookingdb_rules_truncate after truncate on bookingdb.policies
 for each statement execute function bookingdb.rules_changed();
 
 create trigger _bookingdb_rules_insert after insert on bookingdb.therapist_clients
@@ -169,6 +175,9 @@ for each row execute function bookingdb.refuse_restored_rows();
 
 -- TRUNCATE fires no row trigger: it would empty a table behind the back of everything above.
 create trigger _bookingdb_no_truncate before truncate on bookingdb.rule_changes
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.rules
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.therapists_with_hours

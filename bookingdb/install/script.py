@@ -91,6 +91,8 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     for function in source.functions:
         yield Step(f"sql/{function.path}", function.text)
     if takes_up:
+        # Policies and hours may have changed without triggers, and times are read by them.
+        yield Step("effective rules", "select bookingdb.write_rules(null)")
         yield Step("kept times", query("take_up_times", is_kept=indented(query("is_kept"), 8)))
     yield Step(f"sql/{source.triggers_file.path}", _attach("triggers", source.triggers))
     yield Step(f"sql/{source.row_security_file.path}", _attach("row_policies", source.policies, source.secured_tables))
@@ -105,6 +107,8 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
         )
         yield Step("downgrade", drop_newer)
     yield Step("adoption", query("grant_again"))
+    # Once the triggers are there, which keep them in step.
+    yield Step("effective rules", "select bookingdb.write_rules(null)")
     yield Step("therapists who are clients", "select bookingdb.mirror_all_times()")
 
     yield Step("time zones", "select bookingdb.refresh_time_zones()")

@@ -21,7 +21,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.date_overrides", "bookingdb.active_statuses", "bookingdb.adoption",
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
-        "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.merged_people",
+        "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.rules", "bookingdb.merged_people",
         "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures"]  # fmt: skip
 
 

@@ -59,6 +59,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.packages;
     delete from bookingdb.policies where therapist_id is not null;
     update bookingdb.policies set {", ".join(f"{setting.name} = {literal(setting.default)}" for setting in SETTINGS)};
+    select bookingdb.write_rules(null);
 """
 # For tests of what only Supabase has.
 on_supabase = pytest.mark.parametrize(

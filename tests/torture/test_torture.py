@@ -297,7 +297,7 @@ def test_isolation_levels_and_zones_change_nothing(own_server: Server) -> None:
 
 
 def test_a_booking_in_the_zone_of_the_connection_is_found(own_server: Server) -> None:
-    local = replaced("policy_of", ("coalesce(o.time_zone", "coalesce(current_setting('timezone'), o.time_zone"))
+    local = replaced("policy_of", ("r.time_zone", "coalesce(current_setting('timezone'), r.time_zone)"))
     with sabotaged(own_server, local):
         assert meets(
             lambda: settings.torture(own_server, seconds=0.5),

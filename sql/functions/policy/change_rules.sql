@@ -6,14 +6,12 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    v_lock_timeout constant text := current_setting('lock_timeout');
+    v_lock_timeout text;
 begin
     -- A booking locks its people before it marks them. A writer who only marked them, and books later, would deadlock
     -- with it. This statement has locked its row, and functions lock the person before the row: give up with busy
     -- before Postgres looks for a deadlock and ends that call.
-    perform set_config('lock_timeout', greatest(1, floor(extract(epoch from least(
-        nullif(v_lock_timeout::interval, interval '0'), current_setting('deadlock_timeout')::interval / 2
-    )) * 1000))::text, true);
+    v_lock_timeout := bookingdb.limit_short_wait();
     perform bookingdb.lock_people(p_people, p_wait);
     perform set_config('lock_timeout', v_lock_timeout, true);
     perform bookingdb.mark_rules_changed(p_people);

@@ -6,18 +6,22 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- In the order of the type. INTO, setting by setting, would be 0.9 % of a booking.
-    return (
-        select row(
-            p_therapist_id,
-            coalesce(o.:name, d.:name), -- for each setting up to require_hours
-            exists (select from bookingdb.therapists_with_hours as w where w.therapist_id = p_therapist_id)
-                or exists (select from bookingdb.date_overrides as v where v.therapist_id = p_therapist_id),
-            coalesce(o.:name, d.:name) -- for each setting after require_hours
-        )::bookingdb.effective_policy
-        from bookingdb.policies as d
-        left join bookingdb.policies as o on o.therapist_id = p_therapist_id
-        where d.therapist_id is null
+    return coalesce(
+        -- In the order of the type. INTO, setting by setting, would be 0.9 % of a booking.
+        (
+            select row(
+                p_therapist_id,
+                r.:name, -- for each setting up to require_hours
+                r.has_hours,
+                r.:name -- for each setting after require_hours
+            )::bookingdb.effective_policy
+            from bookingdb.rules as r
+            where r.therapist_id = any (array[p_therapist_id, '00000000-0000-0000-0000-000000000000'])
+            order by r.therapist_id desc
+            limit 1
+        ),
+        -- A snapshot from before an upgrade shows no rules.
+        bookingdb.computed_policy(p_therapist_id)
     );
 end;
 $function$;

@@ -11,7 +11,11 @@ as $function$
 declare
     v_people uuid[];
 begin
-    if tg_op = 'INSERT' then
+    if tg_op = 'TRUNCATE' then
+        perform bookingdb.change_rules(array[null::uuid], true);
+        perform bookingdb.write_rules(null);
+        return null;
+    elsif tg_op = 'INSERT' then
         v_people := array(select distinct n.therapist_id from new_rows as n);
     elsif tg_op = 'DELETE' then
         v_people := array(select distinct o.therapist_id from old_rows as o);
@@ -39,9 +43,13 @@ begin
             and not exists (select from bookingdb.therapists_with_hours as h where h.therapist_id = p.id offset 0)
         on conflict do nothing;
     end if;
+    -- Weekly hours count by their mark.
+    if tg_table_name in ('therapists_with_hours', 'date_overrides', 'policies') then
+        perform bookingdb.write_rules(v_people);
+    end if;
     return null;
 end;
 $function$;
 
 comment on function bookingdb.rules_changed() is
-'Trigger on hours, overrides, policies and clients'' parts of therapists: locks and marks the therapists, whoever writes.';
+'Trigger on hours, overrides, policies and clients'' parts of therapists: locks and marks the therapists, and writes their rules.';
