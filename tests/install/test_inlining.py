@@ -162,6 +162,8 @@ SAMPLES = {
     "free_cancellation_until": ["p, now() from (select bookingdb.policy_of(null) as p) as x"],
     "is_about_time": ["'in_past'", "'not_allowed'", "null"],
     "iso_utc": ["'2026-03-29 01:30:15.9+00'::timestamptz", "null", "'infinity'::timestamptz"],
+    "is_same_minute": ["'2026-01-01 10:00:59'::timestamp, timestamp '2026-01-01 10:00'", "localtimestamp, null"],
+    "role_is_trusted": ["'nobody of this name'", "current_user", "'pg_monitor'", "null"],
     "person_key": ["'3b241101-e2bb-4255-8caf-4136c566a962'::uuid", "null"],
 }
 

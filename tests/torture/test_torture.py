@@ -58,7 +58,7 @@ def sabotaged(own_server: Server, sql: str) -> Iterator[None]:
 def replaced(name: str, *changes: tuple[str, str]) -> str:
     """The definition of a function of ours with something in it changed."""
     (function,) = (f for f in SOURCE.functions if f.schema == "bookingdb" and f.name == name)
-    text = function.text
+    text = (source.folder() / function.path).read_text(encoding="utf-8")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)

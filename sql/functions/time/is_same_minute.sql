@@ -1,8 +1,9 @@
+-- Inlined.
 create or replace function bookingdb.is_same_minute(p_one timestamp, p_other timestamp)
 returns boolean
 language plpgsql
 immutable
-security definer
+security invoker
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
