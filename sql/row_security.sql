@@ -45,6 +45,8 @@ using ((select bookingdb.caller_is_trusted() as caller_is_trusted));
 
 -- The engine room. Nobody has a privilege there (grants.sql); should somebody grant one, there is still nothing to see.
 
+alter table bookingdb.absences enable row level security;
+
 alter table bookingdb.acknowledgements enable row level security;
 
 alter table bookingdb.active_statuses enable row level security;
@@ -98,6 +100,9 @@ alter table bookingdb.time_zone_rules enable row level security;
 alter table bookingdb.time_zones enable row level security;
 
 alter table bookingdb.weekly_hours enable row level security;
+
+create policy _bookingdb_deny on bookingdb.absences for all to public
+using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.acknowledgements for all to public
 using (false) with check (false);

@@ -112,18 +112,25 @@ create trigger _bookingdb_rules_delete after delete on bookingdb.therapist_clien
 referencing old table as old_rows
 for each statement execute function bookingdb.rules_changed();
 
--- Absences have no client, and few rows have mirrors. Postgres reads a WHEN clause at each statement, and a longer one
--- would cost every cancellation.
-create trigger _bookingdb_rules_insert after insert on bookingdb.calendar
-for each row when ((new.client_id is null)) execute function bookingdb.calendar_changed();
+create trigger _bookingdb_rules_insert after insert on bookingdb.absences
+referencing new table as new_rows
+for each statement execute function bookingdb.absences_changed();
 
-create trigger _bookingdb_rules_update after update on bookingdb.calendar
-for each row when (((old.client_id is null) or (old.mirror_ids is not null)))
-execute function bookingdb.calendar_changed();
+create trigger _bookingdb_rules_update after update on bookingdb.absences
+referencing old table as old_rows new table as new_rows
+for each statement execute function bookingdb.absences_changed();
 
-create trigger _bookingdb_rules_delete after delete on bookingdb.calendar
-for each row when (((old.client_id is null) or (old.mirror_ids is not null)))
-execute function bookingdb.calendar_changed();
+create trigger _bookingdb_rules_delete after delete on bookingdb.absences
+referencing old table as old_rows
+for each statement execute function bookingdb.absences_changed();
+
+-- Few rows have mirrors. Postgres reads a WHEN clause at each statement, and a longer one would cost every
+-- cancellation.
+create trigger _bookingdb_mirrors_update after update on bookingdb.calendar
+for each row when ((old.mirror_ids is not null)) execute function bookingdb.calendar_changed();
+
+create trigger _bookingdb_mirrors_delete after delete on bookingdb.calendar
+for each row when ((old.mirror_ids is not null)) execute function bookingdb.calendar_changed();
 
 -- Evidence is not rewritten. The guard fires after an application's own BEFORE triggers, and so judges what is really
 -- written.
@@ -190,6 +197,9 @@ create trigger _bookingdb_no_truncate before truncate on public.sessions
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on public.user_credits
+for each statement execute function bookingdb.refuse_change();
+
+create trigger _bookingdb_no_truncate before truncate on bookingdb.absences
 for each statement execute function bookingdb.refuse_change();
 
 create trigger _bookingdb_no_truncate before truncate on bookingdb.calendar

@@ -16,6 +16,93 @@ drop type bookingdb.revoked_grant;
 -- Absences
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Time off and appointments of other calendars have a table of their own, and with them the stand-ins for sessions that
+-- overlapped others in an adopted database: a session is in three indexes and three columns less.
+create table bookingdb.absences (
+    id uuid not null default gen_random_uuid(),
+    kind text not null,
+    therapist_id uuid,
+    client_id uuid,
+    period tstzrange not null,
+    reason text,
+    external_source text,
+    external_id text,
+    constraint absences_pkey primary key (id),
+    constraint absences_kind_check check (kind = any('{time_off,external}'::text[])),
+    constraint absences_period_check check (
+        not isempty(period) and lower_inc(period) and not upper_inc(period)
+        and not lower_inf(period) and not upper_inf(period)
+    ),
+    constraint absences_client_id_check check (client_id is null or external_source is not distinct from 'adoption')
+);
+
+comment on table bookingdb.absences is
+'When therapists are away or busy elsewhere: time off, appointments of other calendars, and stand-ins of overlapping_sessions.';
+comment on column bookingdb.absences.client_id is 'The client of the session that a stand-in (adoption) has the id of.';
+comment on column bookingdb.absences.external_source is 'Which calendar an external appointment is from.';
+
+-- Calls in flight write these. Every writer waits here, so that none is missed.
+lock table bookingdb.calendar in access exclusive mode;
+
+-- Their triggers would mark each therapist, row by row. One mark of the default policy does instead: a transaction with
+-- an older snapshot, which does not see the new table's rows, cannot book any more (require_current_rules).
+drop trigger if exists _bookingdb_rules_insert on bookingdb.calendar;
+drop trigger if exists _bookingdb_rules_update on bookingdb.calendar;
+drop trigger if exists _bookingdb_rules_delete on bookingdb.calendar;
+
+insert into bookingdb.rule_changes as r (person_id) values ('00000000-0000-0000-0000-000000000000')
+on conflict (person_id) do update
+    set
+        changed_by = pg_current_xact_id(),
+        changed_at = transaction_timestamp();
+
+-- The calendar is read once for its absences, and once more for its check; only absences are written.
+with moved as (
+    delete from bookingdb.calendar as c
+    where c.kind in ('time_off', 'external')
+    returning c.id, c.kind, c.therapist_id, c.client_id, c.period, c.reason, c.external_source, c.external_id
+)
+
+insert into bookingdb.absences (id, kind, therapist_id, client_id, period, reason, external_source, external_id)
+select
+    m.id,
+    m.kind,
+    m.therapist_id,
+    case when m.external_source = 'adoption' then m.client_id end as client_id,
+    m.period,
+    m.reason,
+    m.external_source,
+    m.external_id
+from moved as m;
+
+-- Absences are in the way of bookings (busy_times, occupy_free_time) and are listed (list_time_off).
+create index absences_therapist_id_period_idx on bookingdb.absences using gist (therapist_id, period)
+where therapist_id is not null;
+-- A client's sessions that have a stand-in (client_conflict). No other absence has a client.
+create index absences_client_id_idx on bookingdb.absences (client_id) where client_id is not null;
+-- An external appointment is one row, however often it is sent (sync_external_busy).
+create unique index absences_external_key on bookingdb.absences (therapist_id, external_source, external_id)
+where kind = 'external';
+
+drop index bookingdb.calendar_absence_idx;
+drop index bookingdb.calendar_external_key;
+drop index bookingdb.calendar_stand_in_idx;
+
+-- A call in flight that would look for absences in the calendar names one of these columns, and fails.
+alter table bookingdb.calendar
+-- squawk-ignore ban-drop-column
+drop column reason,
+-- squawk-ignore ban-drop-column
+drop column external_source,
+-- squawk-ignore ban-drop-column
+drop column external_id,
+add column is_lapsed boolean,
+drop constraint calendar_kind_check,
+add constraint calendar_kind_check check (kind = any('{session,hold}'::text[]));
+
+comment on column bookingdb.calendar.is_lapsed is
+'Of a session that is being cancelled because nobody approved it in time (lapse_sessions).';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Effective rules
 -- ---------------------------------------------------------------------------------------------------------------------

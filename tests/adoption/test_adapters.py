@@ -584,6 +584,7 @@ OWN = """
         union all select therapist_id from bookingdb.therapists_with_hours
         union all select therapist_id from bookingdb.policies
         union all select therapist_id from bookingdb.calendar
+        union all select therapist_id from bookingdb.absences
         union all select therapist_id from bookingdb.holds
     ) as o
     where o.therapist_id = %s

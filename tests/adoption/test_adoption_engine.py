@@ -25,7 +25,7 @@ from tests.support.refusals import nothing_written, outcome, refused
 
 HOUR = dt.timedelta(hours=1)
 OVERLAPPING = "select session_id, reason from bookingdb.overlapping_sessions order by 1"
-STAND_INS = "select id from bookingdb.calendar where kind = 'external' and external_source = 'adoption' order by 1"
+STAND_INS = "select id from bookingdb.absences where kind = 'external' and external_source = 'adoption' order by 1"
 
 
 def at(hour: int, minute: int = 0) -> dt.datetime:
@@ -490,12 +490,11 @@ def test_nobody_takes_its_stand_in_away(overlap: Overlap) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "delete from bookingdb.calendar where kind = 'external'",
+        "delete from bookingdb.absences",
         "delete from bookingdb.overlapping_sessions",
         "delete from bookingdb.calendar where kind = 'session'",
-        "update bookingdb.calendar set client_id = null where kind = 'external'",
-        "update bookingdb.calendar set period = tstzrange(lower(period), lower(period) + '1 minute')"
-        " where kind = 'external'",
+        "update bookingdb.absences set client_id = null",
+        "update bookingdb.absences set period = tstzrange(lower(period), lower(period) + '1 minute')",
         "update bookingdb.overlapping_sessions set end_time = end_time + interval '1 minute'",
     ],
 )

@@ -63,7 +63,6 @@ _LOAD: Final = """
     set maintenance_work_mem = '1GB';
 
     alter table bookingdb.calendar drop constraint calendar_therapist_excl, drop constraint calendar_client_excl;
-    drop index bookingdb.calendar_absence_idx;
 
     insert into bookingdb.calendar (kind, therapist_id, period, blocked)
     select 'session', t.id, p.period, p.period
@@ -88,8 +87,6 @@ _LOAD: Final = """
     where (kind in ('session', 'hold') and therapist_id is not null),
     add constraint calendar_client_excl exclude using gist (client_id with =, period with &&)
     where (kind in ('session', 'hold') and client_id is not null);
-    create index calendar_absence_idx on bookingdb.calendar using gist (therapist_id, blocked)
-    where kind in ('time_off', 'external') and therapist_id is not null;
     vacuum analyze;
 """
 

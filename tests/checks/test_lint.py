@@ -265,7 +265,7 @@ DAMAGES: dict[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "the same expression and condition twice": (
         "create unique index mine on public.users (lower(email));"
-        "create index \"Mine\" on bookingdb.calendar (client_id) where external_source = 'adoption'",
+        "create index \"Mine\" on bookingdb.absences (client_id) where client_id is not null",
         {("duplicate_index", "public.mine"), ("duplicate_index", 'bookingdb."Mine"')},
     ),
     "the primary key twice": (
@@ -481,7 +481,7 @@ NEAR_MISSES = {
     "an index that includes more": "create index mine on public.sessions (user_id) include (status)",
     "another method": "create index mine on public.sessions using hash (user_id)",
     "the beginning of an index of another method": (
-        "create index mine on bookingdb.calendar using gist (therapist_id) where kind in ('time_off', 'external')"
+        "create index mine on bookingdb.absences using gist (therapist_id) where kind = 'external'"
     ),
     "another expression": "create index mine on public.users (upper(email))",
     "the same in another table": "create index mine on bookingdb.outbox (created_at)",
@@ -760,10 +760,12 @@ MANY_ROWS = """
     insert into public.booking_audit_log (session_id, action, actor)
     select s.id, 'created', 'nobody' from public.sessions as s cross join generate_series(1, 3);
     insert into bookingdb.calendar (kind, therapist_id, client_id, period, blocked)
-    select k.kind, s.therapist_id, s.user_id, p.period, p.period
+    select 'session', s.therapist_id, s.user_id, p.period, p.period
     from public.sessions as s
-    cross join lateral (select tstzrange(s.start_time, s.end_time) as period) as p
-    cross join (values ('session'), ('time_off')) as k (kind);
+    cross join lateral (select tstzrange(s.start_time, s.end_time) as period) as p;
+    insert into bookingdb.absences (kind, therapist_id, period)
+    select 'time_off', s.therapist_id, tstzrange(s.start_time, s.end_time)
+    from public.sessions as s;
     insert into bookingdb.calendar (kind, therapist_id, client_id, period, blocked, expires_at)
     select 'hold', s.therapist_id, s.user_id, p.period, p.period, now() + row_number() over () * interval '1 minute'
     from public.sessions as s
@@ -841,7 +843,7 @@ BOTH_KNOW = """
     alter table public.users add foreign key (email) references auth.users (email);
     alter table bookingdb.history add column handler regproc;
     alter table bookingdb.outbox drop constraint outbox_pkey;
-    create index mine on bookingdb.calendar (client_id) where external_source = 'adoption';
+    create index mine on bookingdb.absences (client_id) where client_id is not null;
     update pg_extension set extversion = (
         select v.version from pg_available_extension_versions as v
         where v.name = 'btree_gist' and not v.installed order by v.version limit 1

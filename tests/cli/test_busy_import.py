@@ -42,7 +42,7 @@ def appointments(world: World) -> dict[str, tuple[str, str]]:
     found = world.run(
         "select external_id, to_char(lower(period) at time zone 'UTC', 'MM-DD HH24:MI'),"
         " to_char(upper(period) at time zone 'UTC', 'MM-DD HH24:MI')"
-        " from bookingdb.calendar where kind = 'external' order by period"
+        " from bookingdb.absences where kind = 'external' order by period"
     )
     return {name: (start, end) for name, start, end in found}
 

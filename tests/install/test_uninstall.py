@@ -22,7 +22,8 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.overlapping_sessions", "bookingdb.idempotency_keys", "bookingdb.time_zones",
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
         "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.rules", "bookingdb.merged_people",
-        "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures"]  # fmt: skip
+        "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures",
+        "bookingdb.absences"]  # fmt: skip
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def in_use(world: World) -> World:
     world.book(world.client(credits=3), therapist, idempotency_key="booked")
     world.run("select grant_credits(%s, 1, 'pi_1')", world.client())
     world.run(
-        "insert into bookingdb.calendar (kind, therapist_id, period, blocked)"
-        " select 'time_off', %s, p, p from tstzrange(now(), now() + interval '1 day') as p",
+        "insert into bookingdb.absences (kind, therapist_id, period)"
+        " values ('time_off', %s, tstzrange(now(), now() + interval '1 day'))",
         therapist,
     )
     monday = '[{"weekday": 1, "start_time": "09:00", "end_time": "17:00"}]'

@@ -20,7 +20,7 @@ from psycopg.rows import DictRow
 
 from bookingdb.checks import verify
 from bookingdb.install import export, installer, source
-from tests.support import TOMORROW, Connection, World, connect, run
+from tests.support import TOMORROW, Connection, World, connect, run, scalar
 from tests.support.callers import acting, logged_in
 from tests.support.databases import hosts_database, server_fixture
 from tests.support.hosts import HOSTS, Host
@@ -234,6 +234,7 @@ def test_the_catalogue_is_that_of_a_new_installation(before: Before, hosted_data
 def test_nothing_that_was_there_is_changed(before: Before) -> None:
     connection = before.world.connection
     rows = content(connection)
+    times = run(connection, "select to_jsonb(c) from bookingdb.calendar as c")
     had_used_lots = run(connection, "select id from user_credits where status = 'used' limit 1") != []
 
     by_migrate(connection)
@@ -243,6 +244,14 @@ def test_nothing_that_was_there_is_changed(before: Before) -> None:
     assert had_used_lots or {balance for (balance,) in run(connection, used)} == {0}
     # The default policy has settings more, which is a change of the rules.
     rows.pop("bookingdb.rule_changes", None)
+    # Absences have a table of their own now.
+    del rows["bookingdb.calendar"]
+    for (old,) in times:
+        table = "absences" if old["kind"] in ("time_off", "external") else "calendar"
+        new = scalar(connection, f"select to_jsonb(t) from bookingdb.{table} as t where id = %s", old["id"])
+        assert {name: (old[name], new[name]) for name in old if name in new and old[name] != new[name]} == {}
+    held = "select (select count(*) from bookingdb.calendar) + (select count(*) from bookingdb.absences)"
+    assert scalar(connection, held) == len(times)
     # What goes held nothing.
     assert rows.pop("bookingdb.selftest_people", []) == []
     upgraded = content(connection)

@@ -194,7 +194,7 @@ def test_new_database_answers_every_public_function_by_index(emptied: World) -> 
     # the audit log once, and whatever else knows people by more than one column; an export, the lots.
     expected = {
         "erase_person": {
-            "booking_audit_log_session_id_entry_idx", "calendar_absence_idx", "erasures_person_id_idx", "sessions_pkey",
+            "booking_audit_log_session_id_entry_idx", "erasures_person_id_idx", "sessions_pkey",
             "sessions_approval_until_idx",
         },
         "export_person": {"user_credits_pkey"},

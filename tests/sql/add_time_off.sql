@@ -27,7 +27,7 @@ reset role;
 select results_eq(
     $$
         select c.therapist_id, c.client_id, c.period, c.reason
-        from bookingdb.calendar as c where c.kind = 'time_off'
+        from bookingdb.absences as a where a.kind = 'time_off'
     $$,
     $$
         values (

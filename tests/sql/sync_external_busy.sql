@@ -48,7 +48,7 @@ select results_eq(
 );
 reset role;
 select results_eq(
-    $$ select c.external_source, c.external_id, c.period from bookingdb.calendar as c where c.kind = 'external' $$,
+    $$ select a.external_source, a.external_id, a.period from bookingdb.absences as a where a.kind = 'external' $$,
     $$ values ('work', 'a', tstzrange(pg_temp.at('12:30'), pg_temp.at('13:30'))) $$,
     'each is a row of the calendar'
 );

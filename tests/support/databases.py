@@ -37,6 +37,7 @@ EMPTY_THE_TABLES = f"""
     delete from public.sessions;
     delete from public.user_credits;
     delete from public.booking_audit_log;
+    delete from bookingdb.absences;
     delete from bookingdb.calendar;
     delete from bookingdb.ledger;
     delete from bookingdb.outbox;

@@ -58,6 +58,7 @@ TABLES = (
     "public.sessions",
     "public.user_credits",
     "public.booking_audit_log",
+    "bookingdb.absences",
     "bookingdb.calendar",
     "bookingdb.ledger",
     "bookingdb.payments",

@@ -78,9 +78,15 @@ begin
             end as changes
         from public.sessions as s
         full join recorded as r on r.session_id = s.id
-        left join bookingdb.calendar as c
-            on c.id = coalesce(s.id, r.session_id)
-            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+        left join (
+            select k.id, k.therapist_id, k.client_id, k.period
+            from bookingdb.calendar as k
+            where k.kind = 'session'
+            union all
+            select a.id, a.therapist_id, a.client_id, a.period
+            from bookingdb.absences as a
+            where a.external_source = 'adoption'
+        ) as c on c.id = coalesce(s.id, r.session_id)
         where s.id is not null or r.action <> 'deleted'
     ),
 
@@ -190,7 +196,7 @@ begin
         and (c.expires_at <= clock_timestamp() or exists (select from public.sessions as s where s.id = c.id))
     )
         or (
-            (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+            c.kind = 'session'
             and c.mirror_of is null
             and not exists (
                 select from public.sessions as s
@@ -202,8 +208,20 @@ begin
                     and s.end_time = upper(c.period)
             )
         );
+    -- The stand-ins of sessions that overlapped in an adopted database, likewise.
+    delete from bookingdb.absences as a
+    where a.external_source = 'adoption'
+        and not exists (
+            select from public.sessions as s
+            where s.id = a.id
+                and s.status = any (v_occupying)
+                and s.therapist_id is not distinct from a.therapist_id
+                and s.user_id is not distinct from a.client_id
+                and s.start_time = lower(a.period)
+                and s.end_time = upper(a.period)
+        );
     delete from bookingdb.overlapping_sessions as o
-    where not exists (select from bookingdb.calendar as c where c.id = o.session_id);
+    where not exists (select from bookingdb.absences as a where a.id = o.session_id);
     v_unplaced := array(select s.id from bookingdb.unplaced_sessions() as s);
     perform bookingdb.place_adopted_sessions();
     -- With the buffers that a direct write would get, where nothing is in the way of them.

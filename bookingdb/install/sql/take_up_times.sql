@@ -17,8 +17,15 @@ begin
     for v_row in
         select s as session, c.period
         from public.sessions as s
-        left join bookingdb.calendar as c
-            on c.id = s.id and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
+        left join (
+            select k.id, k.period
+            from bookingdb.calendar as k
+            where k.kind = 'session'
+            union all
+            select a.id, a.period
+            from bookingdb.absences as a
+            where a.external_source = 'adoption'
+        ) as c on c.id = s.id
         where coalesce(s.end_time > now() or upper(c.period) > now(), true)
             and (
                 c.id is not null

@@ -42,6 +42,7 @@ begin
             and s.end_time < timestamptz '3000-01-01 00:00:00+00'
             and s.end_time <= least(s.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
             and not exists (select from bookingdb.calendar as c where c.id = s.id)
+            and not exists (select from bookingdb.absences as a where a.id = s.id)
         union all
         select c.id, c.therapist_id, c.client_id, c.period, c.blocked, false
         from bookingdb.calendar as c
@@ -96,6 +97,7 @@ begin
         and s.end_time < timestamptz '3000-01-01 00:00:00+00'
         and s.end_time <= least(s.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
         and not exists (select from bookingdb.calendar as c where c.id = s.id)
+        and not exists (select from bookingdb.absences as a where a.id = s.id)
         and not exists (select from unnest(v_contested_ids) as n (id) where n.id = s.id)
     order by s.therapist_id, s.start_time;
     get diagnostics v_placed = row_count;
@@ -141,12 +143,12 @@ begin
                 v_session.id, v_session.therapist_id, v_session.user_id, v_session.start_time, v_session.end_time,
                 v_reason
             );
-            insert into bookingdb.calendar (
-                id, kind, therapist_id, client_id, period, blocked, external_source, external_id
+            insert into bookingdb.absences (
+                id, kind, therapist_id, client_id, period, external_source, external_id
             )
             values (
-                v_session.id, 'external', v_session.therapist_id, v_session.user_id, v_session.period, v_session.period,
-                'adoption', v_session.id::text
+                v_session.id, 'external', v_session.therapist_id, v_session.user_id, v_session.period, 'adoption',
+                v_session.id::text
             );
         end if;
     end loop;

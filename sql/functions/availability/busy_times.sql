@@ -18,8 +18,7 @@ declare
     v_period constant tstzrange := tstzrange(lower(p_span) - v_before, upper(p_span) + p_length + v_after, '[]');
 begin
     -- A row from x to y forbids starts after x - length and before y, both extended by the new session's buffers. (The
-    -- row's own are in blocked.) Time off needs no buffer. Two look-ups, because two indexes cover the kinds: the
-    -- exclusion constraint's and that of the absences.
+    -- row's own are in blocked.) Time off needs no buffer.
     return query
     select c.kind, c.period, tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
     from bookingdb.calendar as c
@@ -31,16 +30,15 @@ begin
         and (c.kind = 'session' or c.client_id is distinct from p_client_id or c.mirror_of is not null)
         and c.id is distinct from p_except_id
     union all
-    select c.kind, c.period, case c.kind
-        when 'time_off' then tstzrange(lower(c.blocked) - p_length, upper(c.blocked), '()')
-        else tstzrange(lower(c.blocked) - p_length - v_after, upper(c.blocked) + v_before, '()')
+    select a.kind, a.period, case a.kind
+        when 'time_off' then tstzrange(lower(a.period) - p_length, upper(a.period), '()')
+        else tstzrange(lower(a.period) - p_length - v_after, upper(a.period) + v_before, '()')
     end
-    from bookingdb.calendar as c
-    where c.therapist_id = p_policy.therapist_id
-        and c.blocked && v_period
-        and c.kind in ('time_off', 'external')
+    from bookingdb.absences as a
+    where a.therapist_id = p_policy.therapist_id
+        and a.period && v_period
         -- The stand-in for a session of an adopted database has that session's id.
-        and c.id is distinct from p_except_id;
+        and a.id is distinct from p_except_id;
 
     -- What the client has with anybody, as client_conflict() looks for it: buffers are the therapist's.
     if p_client_id is not null then
@@ -54,12 +52,11 @@ begin
             and (c.kind = 'session' or c.therapist_id is distinct from p_policy.therapist_id)
             and c.id is distinct from p_except_id
         union all
-        select c.kind, c.period, tstzrange(lower(c.period) - p_length, upper(c.period), '()')
-        from bookingdb.calendar as c
-        where c.client_id = p_client_id
-            and c.external_source = 'adoption'
-            and c.period && v_period
-            and c.id is distinct from p_except_id
+        select a.kind, a.period, tstzrange(lower(a.period) - p_length, upper(a.period), '()')
+        from bookingdb.absences as a
+        where a.client_id = p_client_id
+            and a.period && v_period
+            and a.id is distinct from p_except_id
         union all
         -- A client who is a therapist is not elsewhere, either. (Mirrors are above.)
         select c.kind, c.period, tstzrange(lower(c.blocked) - p_length, upper(c.blocked), '()')

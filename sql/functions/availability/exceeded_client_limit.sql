@@ -24,7 +24,7 @@ begin
     if p_is_new and p_policy.maximum_open_sessions < 1000 then
         v_rule := 'maximum_open_sessions';
         v_limit := p_policy.maximum_open_sessions;
-        -- Two look-ups, because two indexes cover them (client_conflict).
+        -- Two look-ups, as in client_conflict().
         select count(*)
         into v_count
         from (
@@ -37,9 +37,9 @@ begin
                 and lower(c.period) > v_now
                 and (c.expires_at is null or c.expires_at > v_now)
             union all
-            select c.id
-            from bookingdb.calendar as c
-            where c.client_id = p_client_id and c.external_source = 'adoption' and lower(c.period) > v_now
+            select a.id
+            from bookingdb.absences as a
+            where a.client_id = p_client_id and lower(a.period) > v_now
         ) as o
         where o.id is distinct from p_except_id;
     end if;

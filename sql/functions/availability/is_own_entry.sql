@@ -19,8 +19,8 @@ begin
         select from bookingdb.former_therapists as f
         where f.therapist_id = p_therapist_id and f.session_id = v_id
     ) or exists (
-        select from bookingdb.calendar as c
-        where c.id = v_id and c.kind = 'time_off' and c.therapist_id = p_therapist_id
+        select from bookingdb.absences as a
+        where a.id = v_id and a.kind = 'time_off' and a.therapist_id = p_therapist_id
     );
 end;
 $function$;

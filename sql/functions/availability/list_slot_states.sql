@@ -52,11 +52,11 @@ begin
     end if;
     -- Somebody who is away is off, as outside of hours: nothing was booked there.
     v_away := coalesce((
-        select range_agg(c.blocked)
-        from bookingdb.calendar as c
-        where c.therapist_id = p_therapist_id
-            and c.kind = 'time_off'
-            and c.blocked && tstzrange(lower(v_span), upper(v_span) + v_length)
+        select range_agg(a.period)
+        from bookingdb.absences as a
+        where a.therapist_id = p_therapist_id
+            and a.period && tstzrange(lower(v_span), upper(v_span) + v_length)
+            and a.kind = 'time_off'
     ), '{}');
     return query
     select

@@ -21,16 +21,16 @@ begin
 
     return query
     select
-        c.id,
-        lower(c.period),
-        upper(c.period),
-        c.reason,
-        bookingdb.sessions_within(c.therapist_id, array[c.period])
-    from bookingdb.calendar as c
-    where c.therapist_id = p_therapist_id
-        and c.kind = 'time_off'
-        and c.blocked && tstzrange(p_from, p_to)
-    order by lower(c.period), c.id;
+        a.id,
+        lower(a.period),
+        upper(a.period),
+        a.reason,
+        bookingdb.sessions_within(a.therapist_id, array[a.period])
+    from bookingdb.absences as a
+    where a.therapist_id = p_therapist_id
+        and a.period && tstzrange(p_from, p_to)
+        and a.kind = 'time_off'
+    order by lower(a.period), a.id;
 end;
 $function$;
 

@@ -21,7 +21,7 @@ begin
             else jsonb_build_object('rule', 'session', 'session_id', o.id)
         end
         from (
-            -- Two look-ups, as in client_conflict(). A stand-in has the id of its session.
+            -- Look-ups as in client_conflict(). A stand-in has the id of its session.
             select c.id, c.kind, c.period
             from bookingdb.calendar as c
             where c.client_id = p_client_id
@@ -32,13 +32,12 @@ begin
                 and c.mirror_of is null
                 and c.id is distinct from p_except_id
             union all
-            select c.id, c.kind, c.period
-            from bookingdb.calendar as c
-            where c.client_id = p_client_id
-                and c.external_source = 'adoption'
-                and c.period && p_period
+            select a.id, a.kind, a.period
+            from bookingdb.absences as a
+            where a.client_id = p_client_id
+                and a.period && p_period
                 and p_therapist_id is null
-                and c.id is distinct from p_except_id
+                and a.id is distinct from p_except_id
             union all
             select c.id, c.kind, c.period
             from bookingdb.calendar as c

@@ -18,18 +18,18 @@ begin
             'parameter', 'p_time_off_id', 'reason', 'missing'
         ));
     end if;
-    select c.therapist_id
+    select a.therapist_id
     into v_therapist_id
-    from bookingdb.calendar as c
-    where c.id = p_time_off_id and c.kind = 'time_off';
+    from bookingdb.absences as a
+    where a.id = p_time_off_id and a.kind = 'time_off';
     if v_therapist_id is null then
         perform bookingdb.raise_error('time_off_not_found', jsonb_build_object('time_off_id', p_time_off_id));
     end if;
     perform bookingdb.authorise_therapist(v_therapist_id);
 
     perform bookingdb.lock_people(array[v_therapist_id]);
-    delete from bookingdb.calendar as c
-    where c.id = p_time_off_id and c.kind = 'time_off';
+    delete from bookingdb.absences as a
+    where a.id = p_time_off_id and a.kind = 'time_off';
     if not found then
         perform bookingdb.raise_error('time_off_not_found', jsonb_build_object('time_off_id', p_time_off_id));
     end if;

@@ -54,41 +54,40 @@ begin
     into v_gone_ids, v_named_ids, v_rejected_uids, v_synced.rejected, v_synced.ignored
     from unnest(v_events) as e;
 
-    -- 2. The calendar follows.
+    -- 2. The absences follow.
     perform bookingdb.lock_people(array[p_therapist_id]);
-    delete from bookingdb.calendar as c
-    where c.therapist_id = p_therapist_id
-        and c.kind = 'external'
-        and c.external_source = p_source
+    delete from bookingdb.absences as a
+    where a.therapist_id = p_therapist_id
+        and a.kind = 'external'
+        and a.external_source = p_source
         and (
-            c.external_id = any (v_gone_ids)
+            a.external_id = any (v_gone_ids)
             -- p_events has everything that the other calendar has in this time. An event that was rejected says nothing
             -- about its time: its row stays, and so do the occurrences of its series.
             or (
-                c.period && tstzrange(p_from, p_to)
+                a.period && tstzrange(p_from, p_to)
                 and p_from is not null
-                and c.external_id <> all (v_named_ids)
+                and a.external_id <> all (v_named_ids)
                 and not exists (
-                    select from unnest(v_rejected_uids) as r (uid) where starts_with(c.external_id, r.uid || '/')
+                    select from unnest(v_rejected_uids) as r (uid) where starts_with(a.external_id, r.uid || '/')
                 )
             )
         );
     get diagnostics v_synced.removed = row_count;
 
-    update bookingdb.calendar as c
-    set period = e.period,
-        blocked = e.period
+    update bookingdb.absences as a
+    set period = e.period
     from unnest(v_events) as e
-    where c.therapist_id = p_therapist_id
-        and c.kind = 'external'
-        and c.external_source = p_source
-        and c.external_id = e.external_id
+    where a.therapist_id = p_therapist_id
+        and a.kind = 'external'
+        and a.external_source = p_source
+        and a.external_id = e.external_id
         and e.outcome = 'busy'
-        and c.period <> e.period;
+        and a.period <> e.period;
     get diagnostics v_synced.updated = row_count;
 
-    insert into bookingdb.calendar (kind, therapist_id, period, blocked, external_source, external_id)
-    select 'external', p_therapist_id, e.period, e.period, p_source, e.external_id
+    insert into bookingdb.absences (kind, therapist_id, period, external_source, external_id)
+    select 'external', p_therapist_id, e.period, p_source, e.external_id
     from unnest(v_events) as e
     where e.outcome = 'busy'
     on conflict (therapist_id, external_source, external_id) where kind = 'external' do nothing;

@@ -10,23 +10,23 @@ declare
 begin
     perform bookingdb.lock_people(array[p_therapist_id]);
     -- The same time off again is a retry.
-    select c.id
+    select a.id
     into v_id
-    from bookingdb.calendar as c
-    where c.therapist_id = p_therapist_id and c.kind = 'time_off' and c.blocked && p_period and c.period = p_period;
+    from bookingdb.absences as a
+    where a.therapist_id = p_therapist_id and a.period && p_period and a.period = p_period and a.kind = 'time_off';
     if v_id is null then
         v_id := bookingdb.new_id();
-        insert into bookingdb.calendar (id, kind, therapist_id, period, blocked, reason)
-        values (v_id, 'time_off', p_therapist_id, p_period, p_period, p_reason);
+        insert into bookingdb.absences (id, kind, therapist_id, period, reason)
+        values (v_id, 'time_off', p_therapist_id, p_period, p_reason);
         perform bookingdb.write_availability_event(p_therapist_id);
     end if;
     return (
         select row(
-            c.id, lower(p_period), upper(p_period), c.reason,
+            a.id, lower(p_period), upper(p_period), a.reason,
             bookingdb.sessions_within(p_therapist_id, array[p_period])
         )::bookingdb.absence
-        from bookingdb.calendar as c
-        where c.id = v_id
+        from bookingdb.absences as a
+        where a.id = v_id
     );
 end;
 $function$;

@@ -9,26 +9,10 @@ set enable_seqscan = off
 set jit = off
 as $function$
 begin
-    -- What keeps a person's time in their other part is no absence, and follows the row that it is of.
-    if tg_op = 'INSERT' then
-        if new.mirror_of is null then
-            perform bookingdb.change_rules(array[new.therapist_id], true);
-        end if;
-    elsif old.mirror_of is not null then
-        return null;
-    elsif old.mirror_ids is not null then
-        perform bookingdb.move_mirrors(old, new);
-    elsif tg_op = 'UPDATE' then
-        perform bookingdb.change_rules(array[old.therapist_id, new.therapist_id], true);
-    -- No booking can want a time that is over, and housekeeping() waits for nobody.
-    elsif upper(old.blocked) > clock_timestamp() then
-        perform bookingdb.change_rules(
-            array[old.therapist_id], bookingdb.are_therapists(array[old.therapist_id])
-        );
-    end if;
+    perform bookingdb.move_mirrors(old, new);
     return null;
 end;
 $function$;
 
 comment on function bookingdb.calendar_changed() is
-'Trigger on the calendar: locks and marks the therapists of absences, whoever writes; mirrors follow the row they are of.';
+'Trigger on the calendar, per row with mirrors: they follow the row that they are of, whoever writes.';

@@ -6,8 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- Two look-ups, because two indexes cover them. The stand-in for a session of an adopted database is the only
-    -- external appointment that has a client.
+    -- The stand-in for a session of an adopted database is the only absence that has a client.
     return exists (
         select from bookingdb.calendar as c
         where c.client_id = p_client_id
@@ -16,11 +15,10 @@ begin
             and (c.expires_at is null or c.expires_at > clock_timestamp())
             and c.id is distinct from p_except_id
     ) or exists (
-        select from bookingdb.calendar as c
-        where c.client_id = p_client_id
-            and c.external_source = 'adoption'
-            and c.period && p_period
-            and c.id is distinct from p_except_id
+        select from bookingdb.absences as a
+        where a.client_id = p_client_id
+            and a.period && p_period
+            and a.id is distinct from p_except_id
     );
 end;
 $function$;

@@ -32,11 +32,9 @@ begin
     perform bookingdb.remove_held_times(v_hold_ids);
     delete from bookingdb.holds as h
     where h.id = any (v_hold_ids) or h.therapist_id = any (v_gone);
-    -- A session that overlapped others when the database was adopted has an external appointment in its place.
-    delete from bookingdb.calendar as c
-    where c.therapist_id = any (v_gone)
-        and c.kind in ('time_off', 'external')
-        and c.external_source is distinct from 'adoption';
+    -- The stand-in for a session that overlapped others when the database was adopted goes with it.
+    delete from bookingdb.absences as a
+    where a.therapist_id = any (v_gone) and a.external_source is distinct from 'adoption';
 end;
 $function$;
 

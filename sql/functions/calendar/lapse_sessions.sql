@@ -47,7 +47,7 @@ begin
         -- The mark tells record_session_change() of a lapse. Nobody else can make it, and sync_calendar() removes the
         -- row. Those without a place in the calendar are in nobody's way: housekeeping finds them, as its caller's act.
         update bookingdb.calendar as c
-        set external_source = 'lapsed'
+        set is_lapsed = true
         where c.id = v_session.id and c.kind = 'session';
         perform bookingdb.return_credit(v_session, null, 'bookingdb');
         update public.sessions as s

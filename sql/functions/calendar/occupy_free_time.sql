@@ -48,14 +48,12 @@ begin
                 where c.client_id = p_client_id and c.period && p_period and c.kind in ('session', 'hold')
             )
             and not exists (
-                select from bookingdb.calendar as c
-                where c.therapist_id = p_policy.therapist_id
-                    and c.blocked && v_blocked
-                    and c.kind in ('time_off', 'external')
+                select from bookingdb.absences as a
+                where a.therapist_id = p_policy.therapist_id and a.period && v_blocked
             )
             and not exists (
-                select from bookingdb.calendar as c
-                where c.client_id = p_client_id and c.external_source = 'adoption' and c.period && p_period
+                select from bookingdb.absences as a
+                where a.client_id = p_client_id and a.period && p_period
             );
         if found then
             perform bookingdb.require_duration(v_minutes, p_policy);

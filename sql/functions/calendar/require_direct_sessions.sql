@@ -6,12 +6,13 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- A session of this id would never get its place in the calendar, and a hold could never be booked.
+    -- A hold of this id could never be booked, and other calendars know time off by its id (is_own_entry).
     if exists (
         select from bookingdb.calendar as c
-        where c.id = any (p_session_ids)
-            and c.kind <> 'session'
-            and c.external_source is distinct from 'adoption'
+        where c.id = any (p_session_ids) and c.kind = 'hold'
+    ) or exists (
+        select from bookingdb.absences as a
+        where a.id = any (p_session_ids) and a.external_source is distinct from 'adoption'
     ) then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
             'parameter', 'id', 'reason', 'held'

@@ -19,7 +19,8 @@ begin
     end if;
 
     -- Find the sessions that should occupy another time than their calendar rows say. A function of bookingdb leaves
-    -- none, because it writes the calendar first. (A stand-in of overlapping_sessions has the session's time, too.)
+    -- none, because it writes the calendar first. (A stand-in of overlapping_sessions has the session's time, too, and
+    -- is_stand_in says so.)
     select
         array_agg(i.id),
         array_agg(s.therapist_id) || array_agg(s.user_id)
@@ -34,9 +35,13 @@ begin
         offset 0
     ) as s on true
     left join lateral (
-        select k.id, k.therapist_id, k.client_id, k.period, k.kind, k.expires_at
+        select k.id, k.therapist_id, k.client_id, k.period, k.expires_at, false as is_stand_in
         from bookingdb.calendar as k
-        where k.id = i.id and (k.kind = 'session' or (k.kind = 'external' and k.external_source = 'adoption'))
+        where k.id = i.id and k.kind = 'session'
+        union all
+        select a.id, a.therapist_id, a.client_id, a.period, null, true
+        from bookingdb.absences as a
+        where a.id = i.id and a.external_source = 'adoption'
         offset 0
     ) as c on true
     where (
@@ -45,7 +50,7 @@ begin
             or s.user_id is distinct from c.client_id
             or s.start_time is distinct from lower(c.period)
             or s.end_time is distinct from upper(c.period)
-            or (c.kind = 'session' and s.approval_until is distinct from c.expires_at)
+            or (not c.is_stand_in and s.approval_until is distinct from c.expires_at)
         )
         -- Housekeeping removes the rows of sessions that were over long ago; nobody gives them new ones.
         and (p_are_new or c.id is not null or s.end_time > clock_timestamp());
@@ -60,9 +65,8 @@ begin
     -- refused.
     with given_up as (
         delete from bookingdb.calendar as c
-        where c.id = any (v_changed_ids)
-            and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'))
-        returning c.id, c.kind, c.therapist_id, c.period, c.blocked
+        where c.id = any (v_changed_ids) and c.kind = 'session'
+        returning c.id, c.therapist_id, c.period, c.blocked
     )
     select array_agg(g.id), array_agg(g.blocked)
     into v_kept_ids, v_kept_blocked
@@ -74,12 +78,13 @@ begin
         where n.id = g.id
         offset 0
     ) as s
-    where g.kind = 'session'
-        and s.therapist_id is not distinct from g.therapist_id
+    where s.therapist_id is not distinct from g.therapist_id
         and s.start_time = lower(g.period)
         and s.end_time = upper(g.period);
 
     -- A changed session is judged like all others from here on.
+    delete from bookingdb.absences as a
+    where a.id = any (v_changed_ids) and a.external_source = 'adoption';
     delete from bookingdb.overlapping_sessions as o
     where o.session_id = any (v_changed_ids);
 

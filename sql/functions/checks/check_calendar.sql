@@ -19,7 +19,7 @@ begin
             when s.id is null and c.id is null then 'record of an overlapping session that does not take place'
             when c.id is null then 'session has no calendar row'
             when s.id is null then 'calendar row without a session that takes place'
-            when (c.kind = 'external') is distinct from (o.session_id is not null)
+            when c.is_stand_in is distinct from (o.session_id is not null)
                 then 'calendar row stands in for a session that is not recorded as overlapping, or the other way round'
             else 'calendar row differs from its session'
         end,
@@ -36,19 +36,23 @@ begin
             and t.end_time <= least(t.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
     ) as s
     full join (
-        select k.id, k.kind, k.therapist_id, k.client_id, k.period, k.blocked, k.expires_at
+        select k.id, k.therapist_id, k.client_id, k.period, k.blocked, k.expires_at, false as is_stand_in
         from bookingdb.calendar as k
-        where (k.kind = 'session' and k.mirror_of is null) or (k.kind = 'external' and k.external_source = 'adoption')
+        where k.kind = 'session' and k.mirror_of is null
+        union all
+        select a.id, a.therapist_id, a.client_id, a.period, a.period, null, true
+        from bookingdb.absences as a
+        where a.external_source = 'adoption'
     ) as c on c.id = s.id
     full join bookingdb.overlapping_sessions as o on o.session_id = coalesce(s.id, c.id)
     where s.id is null
         or (c.id is null and (s.end_time > clock_timestamp() or o.session_id is not null))
-        or (c.kind = 'external') <> (o.session_id is not null)
+        or c.is_stand_in <> (o.session_id is not null)
         or (c.id is not null and c.therapist_id is distinct from s.therapist_id)
         or (c.id is not null and c.client_id is distinct from s.user_id)
         or c.period <> tstzrange(s.start_time, s.end_time)
         or not c.blocked @> c.period
-        or (c.kind = 'session' and c.expires_at is distinct from s.approval_until)
+        or (not c.is_stand_in and c.expires_at is distinct from s.approval_until)
         or (
             o.session_id is not null
             and (o.therapist_id, o.user_id, o.start_time, o.end_time)

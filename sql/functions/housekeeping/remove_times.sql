@@ -12,10 +12,12 @@ set search_path = pg_catalog, pg_temp
 as $function$
 begin
     return bookingdb.remove_rows(
-        'bookingdb.calendar', array(select bookingdb.times_over(p_kind, p_before, p_limit)), p_dry_run
+        case when p_kind in ('session', 'hold') then 'bookingdb.calendar' else 'bookingdb.absences' end,
+        array(select bookingdb.times_over(p_kind, p_before, p_limit)),
+        p_dry_run
     );
 end;
 $function$;
 
 comment on function bookingdb.remove_times(text, timestamptz, integer, boolean) is
-'Removes calendar rows that can go (times_over), but for those that somebody has locked, and returns how many.';
+'Removes calendar rows or absences that can go (times_over), but for those that somebody has locked, and returns how many.';

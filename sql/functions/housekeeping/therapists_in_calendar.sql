@@ -28,10 +28,10 @@ begin
         select c_first as id
         union all
         select (
-            select c.therapist_id
-            from bookingdb.calendar as c
-            where c.kind = 'external' and c.therapist_id > t.id
-            order by c.therapist_id
+            select a.therapist_id
+            from bookingdb.absences as a
+            where a.kind = 'external' and a.therapist_id > t.id
+            order by a.therapist_id
             limit 1
         )
         from of_appointments as t
@@ -47,4 +47,4 @@ end;
 $function$;
 
 comment on function bookingdb.therapists_in_calendar() is
-'Returns the therapists who may have calendar rows: those with sessions or external appointments, and those who can be booked.';
+'Returns the therapists who may have calendar rows or absences: those with sessions or external appointments, and those who can be booked.';

@@ -42,14 +42,13 @@ begin
         select c.ctid
         from bookingdb.therapists_in_calendar() as t (id)
         cross join lateral (
-            select k.ctid
-            from bookingdb.calendar as k
-            where k.therapist_id = t.id
-                and k.blocked << v_past
-                and k.kind in ('time_off', 'external')
-                and k.kind = p_kind
+            select a.ctid
+            from bookingdb.absences as a
+            where a.therapist_id = t.id
+                and a.period << v_past
+                and a.kind = p_kind
                 -- A stand-in of overlapping_sessions goes with its session.
-                and k.external_source is distinct from 'adoption'
+                and a.external_source is distinct from 'adoption'
             offset 0
         ) as c
         limit p_limit;
@@ -58,4 +57,4 @@ end;
 $function$;
 
 comment on function bookingdb.times_over(text, timestamptz, integer) is
-'Returns where calendar rows of a kind are that can go: expired holds; sessions, time off and external appointments that ended before p_before. At most p_limit (NULL: all).';
+'Returns where rows of a kind are that can go: expired holds and sessions of the calendar, absences (time_off, external), that ended before p_before. At most p_limit (NULL: all).';

@@ -18,6 +18,11 @@ begin
     where c.id = any (p_session_ids)
     order by c.id
     for key share;
+    perform a.id
+    from bookingdb.absences as a
+    where a.id = any (p_session_ids)
+    order by a.id
+    for key share;
 end;
 $function$;
 

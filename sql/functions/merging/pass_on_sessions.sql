@@ -29,8 +29,7 @@ begin
     -- The calendar first, as every function of bookingdb: the therapists keep their times as they are.
     update bookingdb.calendar as c
     set client_id = p_into_id
-    where c.id = any (v_session_ids)
-        and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
+    where c.id = any (v_session_ids) and c.kind = 'session';
     -- Where the other client is a therapist as well, these sessions keep their time in that part, too.
     if exists (select from bookingdb.people as p where p.id = p_into_id and p.user_type = 'therapist') then
         perform bookingdb.mirror_time(c.id, c.therapist_id, c.client_id)
@@ -41,6 +40,9 @@ begin
             order by lower(k.period), k.id
         ) as c;
     end if;
+    update bookingdb.absences as a
+    set client_id = p_into_id
+    where a.id = any (v_session_ids) and a.external_source = 'adoption';
     update bookingdb.overlapping_sessions as o
     set user_id = p_into_id
     where o.session_id = any (v_session_ids);

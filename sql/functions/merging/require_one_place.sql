@@ -11,16 +11,24 @@ declare
         from bookingdb.calendar as c
         where c.client_id = p_from_id and c.kind in ('session', 'hold') and c.kind = 'session' and c.mirror_of is null
     ) || array(
-        select c.id
-        from bookingdb.calendar as c
-        where c.client_id = p_from_id and c.external_source = 'adoption'
+        select a.id
+        from bookingdb.absences as a
+        where a.client_id = p_from_id
     );
     v_other record;
 begin
     -- Sessions, and stand-ins of sessions that overlapped in an adopted database.
     select f.therapist_id, f.period, f.id as session_id, i.id as other_id
     into v_other
-    from bookingdb.calendar as f
+    from (
+        select c.id, c.therapist_id, c.period
+        from bookingdb.calendar as c
+        where c.id = any (v_ids)
+        union all
+        select a.id, a.therapist_id, a.period
+        from bookingdb.absences as a
+        where a.id = any (v_ids)
+    ) as f
     -- offset 0 makes each a look-up, because three indexes cover them.
     cross join lateral (
         (
@@ -34,9 +42,9 @@ begin
         )
         union all
         (
-            select c.id
-            from bookingdb.calendar as c
-            where c.client_id = p_into_id and c.period && f.period and c.external_source = 'adoption'
+            select a.id
+            from bookingdb.absences as a
+            where a.client_id = p_into_id and a.period && f.period
             offset 0
         )
         union all
@@ -53,7 +61,7 @@ begin
             offset 0
         )
     ) as i
-    where f.id = any (v_ids) and upper(f.period) > clock_timestamp()
+    where upper(f.period) > clock_timestamp()
     order by lower(f.period), f.id, i.id
     limit 1;
     if found then

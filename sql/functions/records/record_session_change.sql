@@ -60,7 +60,7 @@ begin
         if old.approval_until <= clock_timestamp() then
             if exists (
                 select from bookingdb.calendar as c
-                where c.id = new.id and c.kind = 'session' and c.external_source = 'lapsed'
+                where c.id = new.id and c.kind = 'session' and c.is_lapsed
             ) then
                 v_actor := 'bookingdb';
             end if;

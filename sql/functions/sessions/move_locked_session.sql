@@ -58,10 +58,13 @@ begin
 
     -- The old time is given up in the same transaction that wins the new one, or not at all.
     delete from bookingdb.calendar as c
-    where c.id = p_session.id
-        and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
+    where c.id = p_session.id and c.kind = 'session';
     delete from bookingdb.overlapping_sessions as o
     where o.session_id = p_session.id;
+    if found then
+        delete from bookingdb.absences as a
+        where a.id = p_session.id and a.external_source = 'adoption';
+    end if;
     perform bookingdb.occupy_time(
         p_session.id, p_session.therapist_id, p_session.user_id, v_period, bookingdb.blocked_time(v_policy, v_period),
         p_session.approval_until, 'session'

@@ -51,10 +51,13 @@ begin
     perform bookingdb.require_client_limits(v_bound, p_session.user_id, v_period, p_session.id, true);
 
     delete from bookingdb.calendar as c
-    where c.id = p_session.id
-        and (c.kind = 'session' or (c.kind = 'external' and c.external_source = 'adoption'));
+    where c.id = p_session.id and c.kind = 'session';
     delete from bookingdb.overlapping_sessions as o
     where o.session_id = p_session.id;
+    if found then
+        delete from bookingdb.absences as a
+        where a.id = p_session.id and a.external_source = 'adoption';
+    end if;
     perform bookingdb.occupy_time(
         p_session.id, p_therapist_id, p_session.user_id, v_period, bookingdb.blocked_time(v_policy, v_period),
         p_session.approval_until, 'session'

@@ -30,7 +30,7 @@ def periods(world: World) -> dict[str, tuple[str, str]]:
     found = world.run(
         "select external_id, to_char(lower(period) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'),"
         " to_char(upper(period) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
-        " from bookingdb.calendar where kind = 'external'"
+        " from bookingdb.absences where kind = 'external'"
     )
     return {name: (start, end) for name, start, end in found}
 
@@ -156,7 +156,7 @@ def test_time_without_an_offset_is_the_therapists(world: World) -> None:
         world, world.therapist("America/New_York"),
         {"external_id": "a", "start_time": "2030-01-07T09:00", "end_time": "2030-01-07 10:00:30.5"},
     )  # fmt: skip
-    assert world.run("select lower(period), upper(period) from bookingdb.calendar") == [
+    assert world.run("select lower(period), upper(period) from bookingdb.absences") == [
         (dt.datetime(2030, 1, 7, 14, tzinfo=dt.UTC), dt.datetime(2030, 1, 7, 15, 0, 30, 500000, tzinfo=dt.UTC))
     ]
 
@@ -265,8 +265,8 @@ def test_own_session_frees_the_time_that_it_blocked_before(world: World) -> None
     client, therapist = world.client(credits=3), world.therapist()
     session = world.book(client, therapist, "10:00")["id"]
     world.run(
-        "insert into bookingdb.calendar (kind, therapist_id, period, blocked, external_source, external_id)"
-        " select 'external', therapist_id, period, period, 'work', id || '@bookingdb'"
+        "insert into bookingdb.absences (kind, therapist_id, period, external_source, external_id)"
+        " select 'external', therapist_id, period, 'work', id || '@bookingdb'"
         " from bookingdb.calendar where id = %s",
         session,
     )

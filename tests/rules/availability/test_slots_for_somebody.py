@@ -115,8 +115,8 @@ def test_stand_in_of_an_adopted_session_is_in_its_clients_way(world: World) -> N
     ada, grace, hedy = world.client(credits=9), practice(world), world.therapist()
     start = dt.datetime.combine(TOMORROW, dt.time(10), dt.UTC)
     world.run(
-        "insert into bookingdb.calendar (kind, therapist_id, client_id, period, blocked, external_source, external_id)"
-        " select 'external', %s, %s, p, p, 'adoption', 'a' from tstzrange(%s, %s) as p",
+        "insert into bookingdb.absences (kind, therapist_id, client_id, period, external_source, external_id)"
+        " values ('external', %s, %s, tstzrange(%s, %s), 'adoption', 'a')",
         hedy, ada, start, start + dt.timedelta(hours=2),
     )  # fmt: skip
     assert slots(world.connection, grace, user_id=ada) == ["12:00", "12:30", "13:00"]

@@ -60,9 +60,9 @@ def test_time_off_is_a_row_an_event_and_a_list_of_sessions(world: World) -> None
     assert (off["start_time"], off["end_time"], off["reason"]) == (at(0, "11:00"), at(2, "10:30"), "a conference")
     assert off["session_ids"] == [second, third]
     assert world.run(
-        "select id, therapist_id, client_id, lower(period), upper(period), blocked = period, expires_at, reason"
-        " from bookingdb.calendar where kind = 'time_off'"
-    ) == [(off["id"], therapist, None, at(0, "11:00"), at(2, "10:30"), True, None, "a conference")]
+        "select id, therapist_id, client_id, lower(period), upper(period), reason"
+        " from bookingdb.absences where kind = 'time_off'"
+    ) == [(off["id"], therapist, None, at(0, "11:00"), at(2, "10:30"), "a conference")]
     assert changes(world) == [therapist]
     assert world.run("select * from sessions order by id") == before
     assert first not in off["session_ids"]
@@ -145,7 +145,7 @@ def test_time_off_is_taken_back(world: World) -> None:
     client, therapist, other = world.client(credits=1), world.therapist(), world.therapist()
     world.book(client, therapist, session_date=TOMORROW + 5 * DAY)
     sync(world.connection, therapist, "a calendar", event("a", at(6)))
-    external = world.scalar("select id from bookingdb.calendar where kind = 'external'")
+    external = world.scalar("select id from bookingdb.absences where kind = 'external'")
     off = take_off(world, therapist, at(0), at(1))["id"]
     take_off(world, other, at(0), at(1))
     told = len(changes(world))
@@ -155,7 +155,7 @@ def test_time_off_is_taken_back(world: World) -> None:
 
     rows(world.connection, "remove_time_off", time_off_id=off)
 
-    assert world.run("select id from bookingdb.calendar where id = %s", off) == []
+    assert world.run("select id from bookingdb.absences where id = %s", off) == []
     assert changes(world)[told:] == [therapist]
     assert [is_busy(world, who, 0, "10:00", "11:00") for who in (therapist, other)] == [False, True]
     with nothing_written(world), refused("time_off_not_found"):
@@ -287,7 +287,7 @@ def sync(
 
 def appointments(world: World) -> list[Any]:
     return world.run(
-        "select external_source, external_id, lower(period) from bookingdb.calendar where kind = 'external'"
+        "select external_source, external_id, lower(period) from bookingdb.absences where kind = 'external'"
         " order by external_source, external_id"
     )
 
@@ -298,9 +298,9 @@ def test_appointments_come_change_and_go(world: World) -> None:
     a, b, c = event("a", at(0, "10:30")), event("b", at(1)), event("c", at(2))
     assert sync(world.connection, therapist, "work", a, b, c, gone("never seen")) == (3, 0, 0, [session])
     assert world.run(
-        "select therapist_id, client_id, external_source, lower(period), upper(period), blocked = period"
-        " from bookingdb.calendar where external_id = 'b'"
-    ) == [(therapist, None, "work", at(1), at(1) + HOUR, True)]
+        "select therapist_id, client_id, external_source, lower(period), upper(period)"
+        " from bookingdb.absences where external_id = 'b'"
+    ) == [(therapist, None, "work", at(1), at(1) + HOUR)]
     # One event tells of all of them, and the session stays.
     assert changes(world) == [therapist]
     assert world.run("select status from sessions") == [("scheduled",)]
@@ -354,7 +354,7 @@ def test_times_of_appointments_carry_their_own_offset(world: World) -> None:
         connection.execute("set timezone = 'America/New_York'")
         sync(connection, therapist, "zones", *events)
     hours = [(9, 0, 10), (3, 15, 12), (7, 0, 8)]
-    assert world.run("select lower(period), upper(period) from bookingdb.calendar order by external_id") == [
+    assert world.run("select lower(period), upper(period) from bookingdb.absences order by external_id") == [
         (dt.datetime(2030, 1, 7, start, minute, tzinfo=dt.UTC), dt.datetime(2030, 1, 7, end, tzinfo=dt.UTC))
         for start, minute, end in hours
     ]

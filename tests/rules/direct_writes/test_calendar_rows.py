@@ -1,4 +1,4 @@
-"""Rows of the calendar that are no sessions."""
+"""Holds and absences that were written directly."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from tests.support.direct_writes import INSERT, at, free, place
 from tests.support.refusals import nothing_written, refused
 
 
-def occupy(
-    world: World, kind: str, therapist: UUID | None, client: UUID | None = None, expires: str | None = None
-) -> Any:
-    """Put a row of another kind into the calendar, from 10:00 to 11:00."""
+def occupy(world: World, therapist: UUID | None, client: UUID | None, expires: str) -> Any:
+    """Put a hold into the calendar, from 10:00 to 11:00."""
     return world.scalar(
         "insert into bookingdb.calendar (kind, therapist_id, client_id, period, blocked, expires_at)"
-        " values (%s, %s, %s, tstzrange(%s, %s), tstzrange(%s, %s), now() + %s::interval) returning id",
-        kind, therapist, client, at(10), at(11), at(10), at(11), expires,
+        " values ('hold', %s, %s, tstzrange(%s, %s), tstzrange(%s, %s), now() + %s::interval) returning id",
+        therapist, client, at(10), at(11), at(10), at(11), expires,
+    )  # fmt: skip
+
+
+def take_off(world: World, kind: str, therapist: UUID) -> None:
+    """Let a therapist be away from 10:00 to 11:00."""
+    world.run(
+        "insert into bookingdb.absences (kind, therapist_id, period) values (%s, %s, tstzrange(%s, %s))",
+        kind, therapist, at(10), at(11),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["time_off", "external"])
 def test_time_off_and_external_appointments_count(world: World, kind: str) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
-    occupy(world, kind, therapist)
+    take_off(world, kind, therapist)
     # They may overlap anything, themselves and sessions too.
-    occupy(world, kind, therapist)
+    take_off(world, kind, therapist)
 
     assert not free(world, therapist, 10)
     with nothing_written(world), refused("booking_conflict"):
@@ -46,13 +52,13 @@ def test_time_off_counts_where_the_session_is_left_out(world: World) -> None:
     asked = "select check_booking_conflict(%s, %s, '10:00', '11:00', null, %s)"
 
     assert world.scalar(asked, therapist, TOMORROW, booked["id"]) is False
-    occupy(world, "time_off", therapist)
+    take_off(world, "time_off", therapist)
     assert world.scalar(asked, therapist, TOMORROW, booked["id"]) is True
 
 
 def test_a_live_hold_blocks_therapist_and_client(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
-    occupy(world, "hold", therapist, client, "5 minutes")
+    occupy(world, therapist, client, "5 minutes")
 
     assert not free(world, therapist, 10)
     other = world.client(credits=1)
@@ -72,7 +78,7 @@ def test_a_live_hold_blocks_therapist_and_client(world: World) -> None:
 def test_an_expired_hold_blocks_nobody_and_is_removed(world: World, whose: str, by: str, expired: str) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
     occupy(
-        world, "hold", therapist if whose != "client" else world.therapist(),
+        world, therapist if whose != "client" else world.therapist(),
         client if whose != "therapist" else world.client(), expired,
     )  # fmt: skip
 
@@ -88,7 +94,7 @@ def test_an_expired_hold_blocks_nobody_and_is_removed(world: World, whose: str, 
 
 def test_an_expired_hold_of_another_time_stays(world: World) -> None:
     therapist, client = world.therapist(), world.client(credits=3)
-    occupy(world, "hold", therapist, client, "-1 day")
+    occupy(world, therapist, client, "-1 day")
 
     world.book(client, therapist, "11:00")
 

@@ -541,7 +541,8 @@ def test_upgrade_frees_the_time_of_an_absurd_session(world: World) -> None:
     (migration,) = [file for file in source.load().migrations if file.name == "0007_no_way_round"]
 
     freeing = [text for text in source.statements(migration.text) if text.startswith("delete from bookingdb.calendar")]
-    world.run(*freeing)
+    # Stand-ins had this column of the calendar, which a later version drops.
+    world.run(*[text.replace(" or c.external_source = 'adoption'", "") for text in freeing])
 
     world.book(client, therapist)
     assert world.violations() == []
@@ -555,9 +556,9 @@ def test_id_of_something_else_is_refused_by_the_table(world: World, kind: str, s
         taken: UUID = holding_slot(client, therapist, "10:00")(world.connection)[0]["id"]
     else:
         taken = world.scalar(
-            "insert into bookingdb.calendar (kind, therapist_id, period, blocked, external_source, external_id)"
-            " values (%s, %s, tstzrange(%s, %s), tstzrange(%s, %s), %s, %s) returning id",
-            kind, therapist, at(10), at(11), at(10), at(11), *(("x", "y") if kind == "external" else (None, None)),
+            "insert into bookingdb.absences (kind, therapist_id, period, external_source, external_id)"
+            " values (%s, %s, tstzrange(%s, %s), %s, %s) returning id",
+            kind, therapist, at(10), at(11), *(("x", "y") if kind == "external" else (None, None)),
         )  # fmt: skip
 
     with nothing_written(world), refused("invalid_parameter") as refusal:

@@ -167,7 +167,7 @@ def test_time_off_stays_when_zone_rules_change(zones_world: ZonesWorld) -> None:
 
     world.gets_rules_of(MEXICO, PHOENIX)
     assert outcomes(realign(world.connection)) == ["booking_conflict"]
-    assert world.scalar("select lower(period) from bookingdb.calendar where kind = 'time_off'") == noon
+    assert world.scalar("select lower(period) from bookingdb.absences where kind = 'time_off'") == noon
     assert world.violations() == []
 
 

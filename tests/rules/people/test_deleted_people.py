@@ -16,7 +16,7 @@ from tests.support.refusals import outcome
 OWN = {
     "weekly_hours": "therapist_id", "therapists_with_hours": "therapist_id", "date_overrides": "therapist_id",
     "policies": "therapist_id", "former_therapists": "therapist_id", "holds": "therapist_id",
-    "calendar": "therapist_id",
+    "absences": "therapist_id", "calendar": "therapist_id",
 }  # fmt: skip
 
 

@@ -165,9 +165,8 @@ CHANGES: dict[str, Callable[[UUID], Call]] = {
         "insert into bookingdb.date_overrides (therapist_id, override_date) values (%s, %s)", therapist, TOMORROW
     ),
     "direct_time_off": lambda therapist: writing(
-        "insert into bookingdb.calendar (kind, therapist_id, period, blocked)"
-        " values ('time_off', %s, tstzrange(%s, %s), tstzrange(%s, %s))",
-        therapist, NOON, NOON + HOUR, NOON, NOON + HOUR,
+        "insert into bookingdb.absences (kind, therapist_id, period) values ('time_off', %s, tstzrange(%s, %s))",
+        therapist, NOON, NOON + HOUR,
     ),
     "direct_policy": lambda therapist: writing(
         "update bookingdb.policies set require_hours = true where therapist_id = %s", therapist

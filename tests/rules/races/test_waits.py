@@ -163,8 +163,8 @@ RULES: dict[str, Callable[[UUID], Call]] = {
         therapist, TOMORROW + 9 * DAY,
     ),
     "time_off": lambda therapist: writing(
-        "insert into bookingdb.calendar (kind, therapist_id, period, blocked)"
-        " select 'time_off', %s, r, r from tstzrange(%s, %s) as r", therapist, at(1) + 9 * DAY, at(2) + 9 * DAY,
+        "insert into bookingdb.absences (kind, therapist_id, period) values ('time_off', %s, tstzrange(%s, %s))",
+        therapist, at(1) + 9 * DAY, at(2) + 9 * DAY,
     ),
 }  # fmt: skip
 

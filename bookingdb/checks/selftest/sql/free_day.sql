@@ -6,3 +6,8 @@ where not exists (
     where (c.therapist_id = any(:'people') or c.client_id = any(:'people'))
         and c.blocked && tstzrange(d.day at time zone 'UTC', (d.day + interval '1 day') at time zone 'UTC')
 )
+and not exists (
+    select from bookingdb.absences as a
+    where (a.therapist_id = any(:'people') or a.client_id = any(:'people'))
+        and a.period && tstzrange(d.day at time zone 'UTC', (d.day + interval '1 day') at time zone 'UTC')
+)
