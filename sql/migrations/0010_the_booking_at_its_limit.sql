@@ -162,3 +162,17 @@ lock table bookingdb.policies, bookingdb.therapists_with_hours, bookingdb.date_o
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Functions that have parameters more
 -- ---------------------------------------------------------------------------------------------------------------------
+
+-- What one search finds out: the free starts, a point of their grid, the zone's offset from UTC, the first of them, and
+-- what is against the first of the times that were searched.
+create type bookingdb.free_starts as (
+    starts tstzmultirange,
+    origin timestamptz,
+    utc_offset interval,
+    next_start timestamptz,
+    is_open boolean,
+    rule text
+);
+
+drop function if exists bookingdb.refusal_context(text, bookingdb.effective_policy, tstzrange, uuid, boolean);
+drop function if exists bookingdb.require_free_time(bookingdb.effective_policy, tstzrange, uuid, boolean, uuid);

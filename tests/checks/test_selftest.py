@@ -140,11 +140,11 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         {PAST},
     ),
     "conflicts are left to the constraint, whose error is not ours": (
-        Rewrite("bookingdb.require_free_time", "b.starts @> lower(p_period)", "false"),
+        Rewrite("bookingdb.require_free_time", "if v_rule is not null then", "if false then"),
         {TAKEN},
     ),
     "a conflict under another number": (
-        Rewrite("bookingdb.raise_error", "'booking_conflict', 'PT409'", "'booking_conflict', 'PT400'"),
+        Rewrite("bookingdb.raise_error", '"booking_conflict": ["PT409"', '"booking_conflict": ["PT400"'),
         {TAKEN},
     ),
     "busy clients can be booked": (

@@ -109,7 +109,7 @@ class Error(NamedTuple):
 
 
 def errors_of_sql() -> dict[str, Error]:
-    rows = re.findall(r"\('(\w+)', '(PT\d{3})', '([^']+)',", RAISE_ERROR.body)
+    rows = re.findall(r'"(\w+)": \["(PT\d{3})", "([^"]+)",', RAISE_ERROR.body)
     return {code: Error(sqlstate, message) for code, sqlstate, message in rows}
 
 

@@ -514,8 +514,7 @@ MUTANTS = (
         "if false then", "test_the_edges_of_notice_and_horizon",
     ),
     Mutant(
-        "the opening hours", _function("require_free_time"), "if not bookingdb.is_within_hours_and_limits(",
-        "if false and not bookingdb.is_within_hours_and_limits(",
+        "the opening hours", _function("require_free_time"), "if not v_is_open then", "if false then",
         "test_a_booking_that_waits_for_a_change_of_hours_obeys_them",
     ),
     Mutant(

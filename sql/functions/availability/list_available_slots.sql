@@ -23,8 +23,10 @@ declare
     v_time_zone text;
     v_policy bookingdb.effective_policy;
     v_length interval;
+    v_step interval;
     v_span tstzrange;
     v_offset interval;
+    v_found bookingdb.free_starts;
 begin
     perform bookingdb.authorise_anyone();
     if num_nonnulls(p_exclude_session_id, p_user_id) > 0 then
@@ -32,6 +34,7 @@ begin
     end if;
     v_policy := bookingdb.slot_policy(p_therapist_id, p_duration_minutes, p_step_minutes);
     v_length := make_interval(mins => p_duration_minutes);
+    v_step := make_interval(mins => coalesce(p_step_minutes, v_policy.slot_step_minutes));
     v_time_zone := bookingdb.resolve_time_zone(p_time_zone, v_policy.time_zone);
 
     -- Both dates are whole days of the zone asked for, cut down to the booking window.
@@ -39,7 +42,34 @@ begin
     if isempty(v_span) then
         return;
     end if;
-    v_offset := bookingdb.steady_offset(p_from, p_to, v_time_zone);
+    if p_user_id is null then
+        v_found := bookingdb.free_starts(
+            v_policy, v_span, v_length, coalesce(p_step_minutes, v_policy.slot_step_minutes), p_exclude_session_id,
+            true
+        );
+    end if;
+    if v_time_zone = v_policy.time_zone then
+        v_offset := v_found.utc_offset;
+    end if;
+    v_offset := coalesce(v_offset, bookingdb.steady_offset(p_from, p_to, v_time_zone));
+    if v_found.starts is not null and v_offset is not null then
+        -- In order, because pieces are.
+        return query
+        select
+            s.start, s.start + v_length, (s.start at time zone v_offset)::date,
+            (s.start at time zone v_offset)::time
+        from (
+            select
+                generate_series(
+                    date_bin(v_step, lower(f.piece) + v_step - interval '1 microsecond', v_found.origin),
+                    upper(f.piece) - case when upper_inc(f.piece) then interval '0' else interval '1 microsecond' end,
+                    v_step
+                ) as start
+            from unnest(v_found.starts) as f (piece)
+        ) as s;
+        return;
+    end if;
+
     return query
     select l.start, l.start + v_length, l.local::date, l.local::time
     from (

@@ -81,7 +81,7 @@ begin
                 perform bookingdb.require_duration(p_duration_minutes, v_policy);
                 perform bookingdb.require_free_time(
                     bookingdb.overriding_policy(v_policy, p_override), v_period, null, not p_override_hours,
-                    p_user_id
+                    p_user_id, true
                 );
             end if;
         end if;

@@ -19,6 +19,7 @@ declare
         p_policy.maximum_sessions_per_day, p_policy.maximum_sessions_per_week, p_policy.maximum_open_sessions,
         p_policy.maximum_client_sessions_per_week
     ) < 1000;
+    v_is_taken boolean := false;
 begin
     -- Asked here, too: the call would be 0.8 % of a booking.
     if v_is_limited then
@@ -62,13 +63,14 @@ begin
             end if;
             return;
         end if;
+        v_is_taken := true;
     end if;
 
     -- The long way finds out what is there and whether it matters: an expired hold does not, and time off needs no
     -- buffer.
     perform bookingdb.require_people(p_policy.therapist_id, p_client_id);
     perform bookingdb.require_duration(v_minutes, p_policy);
-    perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours, p_client_id);
+    perform bookingdb.require_free_time(p_policy, p_period, null, p_with_hours, p_client_id, v_is_taken);
     if v_is_limited then
         perform bookingdb.require_client_limits(p_policy, p_client_id, p_period, p_id, true);
     end if;

@@ -585,6 +585,12 @@ def compare_list(practice: Practice, listing: Listing, first: dt.date, last: dt.
         for start, (date, minute) in ((start, clock(zone, start)) for start in expected)
     ]
 
+    # For somebody who has nothing, what is open and what is taken are looked for one after the other.
+    for_somebody = practice.listed(
+        "list_available_slots", first, last, asked.minutes, user_id=practice.world.client(), **more
+    )
+    assert slots == [slot for slot in for_somebody if not practice.model.near_an_edge(epoch(slot[0]), listing.now)]
+
     states = practice.listed("list_slot_states", first, last, asked.minutes, **more)
     assert slots == [
         tuple(row[:4])
