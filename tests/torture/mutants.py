@@ -259,8 +259,12 @@ MUTANTS = (
         "test_absurd_session_that_is_there_blocks_nobody",
     ),
     Mutant(
-        "the ids of holds and absences", _function("require_direct_sessions"), "c.kind <> 'session'", "false",
+        "the ids of holds", _function("require_direct_sessions"), "c.kind = 'hold'", "false",
         "test_id_of_something_else_is_refused_by_the_table",
+    ),
+    Mutant(
+        "the ids of absences", _function("require_direct_sessions"),
+        "a.external_source is distinct from 'adoption'", "false", "test_id_of_something_else_is_refused_by_the_table",
     ),
     Mutant(
         "the grace that an approval keeps", _function("approve_session"),
@@ -273,7 +277,7 @@ MUTANTS = (
     ),
     Mutant(
         "the mark of a lapse", _function("record_session_change"),
-        " and c.external_source = 'lapsed'", "", "test_cancellation_is_no_lapse_whatever_its_reason",
+        " and c.is_lapsed", "", "test_cancellation_is_no_lapse_whatever_its_reason",
     ),
     Mutant(
         "the actor of a lapse in the ledger", _function("lapse_sessions"),
