@@ -113,7 +113,7 @@ def for_privilege(name: str, role: str, command: str, privileges: list[str]) -> 
 
 def is_settled(invariant: int, problem: str) -> bool:
     """Tell whether a violation is a matter of the past: nothing repairs it, and no booking to come relies on it."""
-    return invariant not in (1, 2, 9) and problem not in (
+    return invariant not in (1, 2, 9, 11) and problem not in (
         "balance is negative",
         "ledger and balance differ",
         "lot belongs to another client than its last ledger entry",
@@ -146,6 +146,7 @@ _REPAIRS = {
         ["update public.sessions set scheduled_date = '{date}', scheduled_time = '{time}' where id = '{subject}'"],
         ", or move it to its local time with reschedule_session",
     ),
+    "effective rules differ from policies, hours and overrides": (["select bookingdb.write_rules(null)"], ""),
     "duration differs from start and end": (
         ["update public.sessions set duration_minutes = {minutes} where id = '{subject}'"],
         ", or move it with reschedule_session",

@@ -109,6 +109,25 @@ CONTRADICTIONS = {
         "update sessions set duration_minutes = 90 where id = '{session}'",
         "10: {session}", "duration differs from start and end",
     ),
+    "rules that no policy has": (
+        "update bookingdb.rules set buffer_after = '1 hour'"
+        " where therapist_id = '00000000-0000-0000-0000-000000000000'",
+        "11: 00000000-0000-0000-0000-000000000000", "effective rules differ from policies, hours and overrides",
+    ),
+    "interval of another unit": (
+        "update bookingdb.rules set cancellation_window = '1 day'"
+        " where therapist_id = '00000000-0000-0000-0000-000000000000'",
+        "11: 00000000-0000-0000-0000-000000000000", "effective rules differ from policies, hours and overrides",
+    ),
+    "rules of somebody without any": (
+        "insert into bookingdb.rules select (jsonb_populate_record(r, '{{\"therapist_id\": \"{ada}\"}}')).*"
+        " from bookingdb.rules as r limit 1",
+        "11: {ada}", "effective rules differ from policies, hours and overrides",
+    ),
+    "no rules for a therapist's policy": (
+        "insert into bookingdb.policies (therapist_id) values ('{ada}')",
+        "11: {ada}", "effective rules differ from policies, hours and overrides",
+    ),
 }  # fmt: skip
 
 

@@ -298,6 +298,21 @@ def test_session_of_a_holds_id_takes_its_time_from_the_hold(kept: Kept) -> None:
     assert verify.verify(world.connection) == []
 
 
+@by_each_way
+def test_rules_written_meanwhile_hold_at_once(kept: Kept, take_up: TakeUp) -> None:
+    kept.run("insert into bookingdb.therapists_with_hours values (%s)", kept.therapist)
+    kept.run("update bookingdb.policies set buffer_after_minutes = 20")
+    session_id = kept.write(at(18))
+
+    take_up(kept.world.connection)
+
+    assert kept.run("select (bookingdb.policy_of(%s)).has_hours", kept.therapist) == [(True,)]
+    # The session's buffer is the one that was written, too.
+    blocked = "select upper(blocked) - upper(period) from bookingdb.calendar where id = %s"
+    assert kept.run(blocked, session_id) == [(dt.timedelta(minutes=20),)]
+    require_sound(kept.world)
+
+
 def test_times_written_meanwhile_agree_as_for_direct_writers(kept: Kept) -> None:
     nine, twelve, fifteen = kept.sessions.values()
     kept.run("update sessions set start_time = %s, end_time = %s where id = %s", at(19), at(20), nine)

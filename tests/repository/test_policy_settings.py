@@ -30,7 +30,7 @@ def test_default_policy_lacks_no_setting(world: World) -> None:
     assert allowed == []
 
 
-def test_settings_are_columns_of_policies() -> None:
+def test_settings_are_columns_of_policies_and_rules() -> None:
     effective = composite_types(SOURCE.migrations)["bookingdb.effective_policy"]
     columns = SOURCE.catalogue["columns"]
     types = {"time zone": "text", "choice": "text"}
@@ -38,6 +38,7 @@ def test_settings_are_columns_of_policies() -> None:
 
     assert effective == {"therapist_id": "uuid", **expected, "has_hours": "boolean"}
     assert {name: columns[f"bookingdb.policies.{name}"]["type"] for name in expected} == expected
+    assert {name: columns[f"bookingdb.rules.{name}"]["type"] for name in expected} == expected
 
 
 def test_policy_is_filled_in_the_order_of_its_type() -> None:

@@ -496,7 +496,7 @@ MUTANTS = (
             f"    union all\n    select c.* from bookingdb.{check}() as c", "",
             "test_records_that_contradict_each_other_are_found",
         )
-        for check in ("check_clients", "check_payment", "check_holds", "check_times")
+        for check in ("check_clients", "check_payment", "check_holds", "check_times", "check_rules")
     ),
     Mutant(
         "the calendar that follows direct writes", "triggers.sql",

@@ -27,7 +27,9 @@ begin
     union all
     select c.* from bookingdb.check_holds() as c
     union all
-    select c.* from bookingdb.check_times() as c;
+    select c.* from bookingdb.check_times() as c
+    union all
+    select c.* from bookingdb.check_rules() as c;
 end;
 $function$;
 

@@ -5,7 +5,16 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
+declare
+    d bookingdb.policies;
 begin
+    select p.*
+    into d
+    from bookingdb.policies as p
+    where p.therapist_id is null;
+    if not found then
+        return;
+    end if;
     return query
     select
         e.therapist_id,
@@ -23,13 +32,11 @@ begin
             i.id as therapist_id,
             h.id is not null as has_hours,
             coalesce(o.:name, d.:name) as :name -- for each setting
-        from bookingdb.policies as d
-        cross join (select distinct p.id from unnest(p_people) as p (id)) as i
+        from (select distinct p.id from unnest(p_people) as p (id)) as i
         -- The second condition keeps this from reading every policy.
         left join bookingdb.policies as o on o.therapist_id = i.id and o.therapist_id = any (p_people)
         left join unnest(p_with_hours) as h (id) on h.id = i.id
-        where d.therapist_id is null
-            and (o.id is not null or h.id is not null or i.id = '00000000-0000-0000-0000-000000000000')
+        where o.id is not null or h.id is not null or i.id = '00000000-0000-0000-0000-000000000000'
     ) as e;
 end;
 $function$;

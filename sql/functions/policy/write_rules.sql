@@ -55,7 +55,19 @@ begin
     delete from bookingdb.rules as r
     where r.therapist_id = any (v_people)
         and r.therapist_id not in (select w.therapist_id from unnest(v_wanted) as w);
-    insert into bookingdb.rules as r (
+    -- No upsert: it would insert again a row that another transaction deleted since this snapshot.
+    update bookingdb.rules as r
+    set has_hours = w.has_hours,
+        is_plain = w.is_plain,
+        buffer_before = w.buffer_before,
+        buffer_after = w.buffer_after,
+        :name = w.:name -- for each setting
+    from unnest(v_wanted) as w
+    -- As texts: 24 hours equal a day, and are something else where clocks change.
+    where r.therapist_id = w.therapist_id
+        and r.therapist_id = any (v_people)
+        and r::text is distinct from w::text;
+    insert into bookingdb.rules (
         therapist_id,
         has_hours,
         is_plain,
@@ -71,14 +83,9 @@ begin
         w.buffer_after,
         w.:name -- for each setting
     from unnest(v_wanted) as w
-    on conflict on constraint rules_pkey do update
-    set has_hours = excluded.has_hours,
-        is_plain = excluded.is_plain,
-        buffer_before = excluded.buffer_before,
-        buffer_after = excluded.buffer_after,
-        :name = excluded.:name -- for each setting
-    -- As texts: 24 hours equal a day, and are something else where clocks change.
-    where r::text is distinct from excluded::text;
+    where w.therapist_id = any (v_new)
+    -- Postgres itself raises 40001 for a row that this snapshot hides.
+    on conflict do nothing;
     perform set_config('lock_timeout', v_lock_timeout, true);
 end;
 $function$;
