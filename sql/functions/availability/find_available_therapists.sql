@@ -44,20 +44,10 @@ begin
     perform bookingdb.require_limit(p_limit);
 
     -- Therapists who can be booked at all, and for this duration.
-    if p_therapist_ids is null then
-        v_policies := array(
-            select p
-            from bookingdb.therapists as t
-            cross join lateral bookingdb.policy_of(t.id) as p
-        );
-    else
-        v_policies := array(
-            select p
-            from bookingdb.therapists as t
-            cross join lateral bookingdb.policy_of(t.id) as p
-            where t.id = any (p_therapist_ids)
-        );
-    end if;
+    v_policies := array(select p from bookingdb.policies_of(case
+        when p_therapist_ids is null then array(select t.id from bookingdb.therapists as t)
+        else array(select t.id from bookingdb.therapists as t where t.id = any (p_therapist_ids))
+    end) as p);
     v_length := make_interval(mins => p_duration_minutes);
     -- A therapist in a zone that this server has lost is left out; everybody else is found.
     v_time_zones := array(

@@ -38,7 +38,15 @@ begin
             t.require_hours
             or coalesce(x.has_hours, case when t.has_hours then bookingdb.had_hours(t.therapist_id) else false end)
             as has_hours,
-            bookingdb.steady_offset(d.first_date, d.last_date, t.time_zone) as utc_offset
+            case
+                when d.last_date - d.first_date > 3 then
+                    bookingdb.steady_offset(d.first_date, d.last_date, t.time_zone)
+                -- Within a week two looks at the clock are enough; the call would be a quarter of a search.
+                when
+                    (d.first_date - 1)::timestamptz at time zone t.time_zone - (d.first_date - 1)
+                    = (d.first_date + 6)::timestamptz at time zone t.time_zone - (d.first_date + 6) then
+                    (d.first_date - 1)::timestamptz at time zone t.time_zone - (d.first_date - 1)
+            end as utc_offset
         offset 0
     ) as h
     cross join lateral (
@@ -112,6 +120,12 @@ begin
                                 w.every_weeks
                             from bookingdb.weekly_hours as w
                             where w.therapist_id = t.therapist_id
+                                -- Most windows of a week are on none of a few dates.
+                                and (
+                                    w.time_zone is not null
+                                    or (w.weekday - extract(isodow from d.first_date)::integer + 7) % 7
+                                    <= d.last_date - d.first_date
+                                )
                                 -- Nobody knows when a window of a zone is that the server has lost.
                                 and (w.time_zone is null or bookingdb.is_time_zone(w.time_zone))
                             offset 0
