@@ -442,6 +442,13 @@ class Practice:
             self.world.client(1), self.therapist, [moment(start) for start in starts], minutes, moved,
         )  # fmt: skip
 
+    def refused_otherwise(self, starts: list[Instant], minutes: int) -> list[tuple[Any, ...]]:
+        """Return the times that refuse_taken() refuses, and require_free_time() does not, or in other words."""
+        return self.world.run(
+            "select * from pg_temp.refused_otherwise(%s, %s, %s, %s)",
+            self.world.client(), self.therapist, [moment(start) for start in starts], minutes,
+        )  # fmt: skip
+
     def conflicts(self, periods: list[tuple[Instant, int]], but: UUID | None = None) -> list[bool]:
         """Ask check_booking_conflict about starts and minutes."""
         answers = self.world.run(
@@ -498,10 +505,76 @@ $$
 """
 
 
+# What a booking knows of a therapist before it asks refuse_taken(), which may leave any time to require_free_time().
+REFUSED_OTHERWISE = """
+create function pg_temp.refused_otherwise(
+    p_client uuid, p_therapist uuid, p_starts timestamptz[], p_minutes integer
+)
+returns table (start timestamptz, refused text, otherwise text)
+language plpgsql
+as $$
+declare
+    p constant bookingdb.effective_policy := bookingdb.policy_of(p_therapist);
+    v_span constant tstzrange := bookingdb.bookable_span(p);
+    v_week tsmultirange := '{(,)}';
+    v_is_weekly boolean := true;
+    v_period tstzrange;
+begin
+    if p.require_hours or bookingdb.had_hours(p_therapist) then
+        select
+            coalesce(bool_and(num_nonnulls(w.valid_from, w.valid_to, w.time_zone) = 0 and w.every_weeks = 1), true),
+            coalesce(range_agg(tsrange(o.opens, o.opens + (w.end_time - w.start_time)
+                + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end)), '{}')
+            * tsmultirange '{[1899-12-31, 1900-01-09)}'
+        into v_is_weekly, v_week
+        from bookingdb.weekly_hours as w
+        cross join generate_series(-1, 1) as n
+        cross join lateral (
+            select date '1899-12-31' + w.weekday + w.start_time + n * interval '168 hours' as opens
+        ) as o
+        where w.therapist_id = p_therapist;
+    end if;
+    if not v_is_weekly or least(p.maximum_sessions_per_day, p.maximum_sessions_per_week) < 1000 then
+        return;
+    end if;
+
+    foreach start in array p_starts loop
+        v_period := tstzrange(start, start + make_interval(mins => p_minutes));
+        continue when not v_span @> start
+            or not bookingdb.is_within_hours_and_limits(p, v_period, null, true, false);
+        refused := null;
+        otherwise := null;
+        begin
+            perform bookingdb.refuse_taken(
+                p_therapist, p_client, v_period, upper(v_span), p.time_zone,
+                make_interval(mins => p.buffer_before_minutes), make_interval(mins => p.buffer_after_minutes),
+                p.slot_step_minutes, p.slot_offset_minutes, p.slot_anchor, v_week,
+                array(select v.override_date from bookingdb.date_overrides as v where v.therapist_id = p_therapist)
+            );
+        exception
+            when sqlstate 'PT409' then
+                get stacked diagnostics refused = pg_exception_detail;
+        end;
+        begin
+            perform bookingdb.require_free_time(p, v_period, null, true, p_client);
+        exception
+            when sqlstate 'PT409' then
+                get stacked diagnostics otherwise = pg_exception_detail;
+        end;
+        if refused <> otherwise or (refused is not null and otherwise is null) then
+            return next;
+        end if;
+    end loop;
+end;
+$$
+"""
+
+
 @pytest.fixture
 def office(clean_world: World) -> World:
     """A world in which bookings can be tried."""
     clean_world.run(ATTEMPTS)
+    clean_world.run(REFUSED_OTHERWISE)
     return clean_world
 
 
@@ -682,6 +755,7 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
     ]
     some += choose.sample(span, 6) + choose.sample(exact, min(10, len(exact)))
     compare_attempts(practice, listing, some, asked.minutes)
+    assert practice.refused_otherwise(some + [start for start in exact if start not in some], asked.minutes) == []
 
     # A check may be about any length, and also about times that are too soon or too far.
     some = exact + choose.sample(span, 15) + edges[:30]
