@@ -26,7 +26,7 @@ from bookingdb.cli.options import database_url_option, json_option, options
 from bookingdb.cli.output import print_json
 from bookingdb.local.server import LocalServer, default_data_dir
 from tests.benchmark import budget as budget_table
-from tests.benchmark import measurement, network, scratch, targets, workloads
+from tests.benchmark import measurement, network, scratch, targets, upgrading, workloads
 from tests.benchmark import slots as slots_benchmark
 from tests.benchmark import year as simulation
 from tests.benchmark.contenders import Numbers
@@ -266,6 +266,29 @@ def year(therapists: int, write: bool, database_url: str | None) -> None:
     click.echo(found.text(therapists))
     if write:
         simulation.write(found, therapists)
+
+
+@main.command()
+@click.option("--sessions", type=click.IntRange(0), default=1_000_000, show_default=True, help="How many there are.")
+@click.option("--clients", type=click.IntRange(1), default=100_000, show_default=True, help="How many there are.")
+@click.option("--therapists", type=click.IntRange(2), default=2_000, show_default=True, help="How many there are.")
+@database_url_option
+def upgrade(sessions: int, clients: int, therapists: int, database_url: str | None) -> None:
+    """Upgrade a database of the version before while callers book: how long it takes, and how long they wait.
+
+    Needs a superuser of the server: sessions are written behind the triggers.
+    """
+    if clients % therapists:
+        raise click.UsageError("--clients must be a multiple of --therapists")
+    size = scratch.Size(clients, therapists, sessions)
+    with _server(database_url) as conninfo:
+        found = upgrading.upgrade(conninfo, size, lambda line: click.echo(line, err=True))
+    print_table(found.table())
+    longest = max(waits.longest(found.begin, found.end) for waits in found.waits.values())
+    click.echo(
+        f"\nfrom {found.version}, {', '.join(found.migrations)} and the functions, among {sessions:,} sessions:"
+        f" {found.seconds:.2f} s; a caller waited {longest:.2f} s at most"
+    )
 
 
 @main.command()

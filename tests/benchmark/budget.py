@@ -55,12 +55,14 @@ class Operation:
         statement: SQL with psycopg's named parameters.
         parameters: what to call it with, by the number of the call.
         code: what each call comes to.
+        prepare: done before each call, by its number, and not counted.
     """
 
     name: str
     statement: str
     parameters: Parameters
     code: str = OK
+    prepare: Callable[[Connection, int], None] | None = None
 
 
 def monday(today: dt.date) -> dt.date:
@@ -92,10 +94,23 @@ def operations(base: dt.date, sessions: Sequence[str]) -> list[Operation]:
             "time": dt.time.fromisoformat(_OPEN[number // 10 % 5]),
         }
 
+    logged_in, to_move, moved = at_any_hour(250, 21), at_any_hour(0, 300), list[str]()
+
+    def log_in(connection: Connection, number: int) -> None:
+        claims = json.dumps({"sub": str(id_of("client", logged_in(number)["client"])), "role": "authenticated"})
+        connection.execute("set role authenticated")
+        connection.execute("select set_config('request.jwt.claims', %s, false)", (claims,))
+
+    def book_to_move(connection: Connection, number: int) -> None:
+        row = connection.execute(f"{book})".encode(), to_move(number)).fetchone()
+        assert row is not None
+        moved.append(str(row[0]))
+
     return [
         Operation("booking", f"{book})", at_any_hour(0, 0)),
         Operation("booking with key", f"{book}, p_idempotency_key => %(key)s)", at_any_hour(250, 7)),
         Operation("booking within hours", f"{book})", within_hours(500)),
+        Operation("booking as a logged-in user", f"{book})", logged_in, prepare=log_in),
         Operation("refusal", f"{book})", at_any_hour(750, 0), "booking_conflict"),
         Operation("refusal within hours", f"{book})", within_hours(750), "booking_conflict"),
         Operation(
@@ -111,7 +126,18 @@ def operations(base: dt.date, sessions: Sequence[str]) -> list[Operation]:
                 "therapist": str(_THERAPISTS + 10 + number % 10), "from": base, "to": base + dt.timedelta(days=29),
             },
         ),
+        Operation(
+            "next free time",
+            "select * from public.next_available_slot(md5('therapist ' || %(therapist)s)::uuid)",
+            lambda number: {"therapist": str(_THERAPISTS + 10 + number % 10)},
+        ),
         Operation("cancel", "select * from public.cancel_session(%(id)s)", lambda number: {"id": sessions[number]}),
+        Operation(
+            "reschedule",
+            "select * from public.reschedule_session(%(id)s, %(day)s, %(time)s)",
+            lambda number: {**at_any_hour(0, 320)(number), "id": moved[number]},
+            prepare=book_to_move,
+        ),
     ]  # fmt: skip
 
 
@@ -149,12 +175,23 @@ def count(connection: Connection, operation: Operation, counts: Callable[[], int
             raise BenchmarkError(f"{operation.name} {number} came to {came_to}")
 
     for number in range(WARM_UP):
+        if operation.prepare is not None:
+            operation.prepare(connection, number)
         call(number)
     counts()
     mark = counts()
+    if operation.prepare is None:
+        for number in range(WARM_UP, WARM_UP + CALLS):
+            call(number)
+        return (counts() - mark) / CALLS
+    counted = 0
     for number in range(WARM_UP, WARM_UP + CALLS):
+        operation.prepare(connection, number)
+        counts()
         call(number)
-    return (counts() - mark) / CALLS
+        counted += counts() - mark
+    connection.execute("reset role")
+    return counted / CALLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +266,8 @@ def counting(base: dt.date) -> Iterator[tuple[Connection, Callable[[], int]]]:
         server.make()
         server.start()
         try:
+            with psycopg.connect(server.url(), autocommit=True) as superuser:
+                superuser.execute("create role authenticated nologin")
             server.install()
             _fill(server, base)
             server.stop()
@@ -243,6 +282,7 @@ def counting(base: dt.date) -> Iterator[tuple[Connection, Callable[[], int]]]:
 
 def _fill(server: Server, base: dt.date) -> None:
     with psycopg.connect(server.url(), autocommit=True) as superuser:
+        superuser.execute("grant authenticated to owner")
         superuser.execute(f"create database {_DATABASE} template template_bookingdb owner owner".encode())
     with psycopg.connect(server.url(_DATABASE), autocommit=True) as superuser:
         for script in loading("load", Size(_CLIENTS, _THERAPISTS, _SESSIONS), base):

@@ -604,3 +604,18 @@ def test_the_command_for_slots_prints_the_ratios(server_url: str) -> None:
     rows = json.loads(done.stdout)
     assert [set(row) for row in rows] == [{"what", "ms", "compared with", "other ms", "times as long"}] * 6
     assert "measuring" in done.stderr
+
+
+def test_callers_of_an_upgrade_are_timed(careful_url: str) -> None:
+    done = benchmark(careful_url, "upgrade", "--sessions", 200, "--clients", 100, "--therapists", 20)
+
+    assert done.exit_code == 0, done.output
+    (seconds, longest) = re.findall(r"(\d+\.\d\d) s", done.stdout)
+    # Whoever comes while the functions are replaced waits for the end of it.
+    assert 0 < float(longest) < float(seconds) + 1
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.strip()}
+    assert rows.keys() >= {"book", "cancel", "look"}
+    # Nobody is refused for an upgrade's sake.
+    assert [rows[call][-1] for call in ("book", "cancel", "look")] == ["booked"] * 3
+    with connect(careful_url) as connection:
+        assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
