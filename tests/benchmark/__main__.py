@@ -33,8 +33,6 @@ from tests.benchmark.contenders import Numbers
 from tests.benchmark.report import Report
 from tests.benchmark.run import Plan, Run
 
-_SHARED_BUFFERS = "1GB"
-
 scale_options = options(
     click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
     click.option("--full", "scale", flag_value="full", help="At least ten rounds of everything."),
@@ -123,7 +121,7 @@ def main(
                 "therapists": size.therapists,
                 "rounds": plan.rounds,
                 "statistics": not no_statistics,
-                "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+                "memory": f"{_memory() / 2**30:.1f} GiB",
                 "disk": measurement.file_system(made) or "not seen from here",
                 "date": dt.datetime.now(dt.UTC).date().isoformat(),
                 "version": version("bookingdb"),
@@ -212,13 +210,19 @@ def _running(database_url: str | None) -> Iterator[str]:
     yield target.conninfo
 
 
+def _memory() -> int:
+    """Return the bytes of memory that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _give_memory(server: LocalServer) -> None:
     """Let the benchmark's own server hold the databases of all contenders, so that none is written out for another."""
+    megabytes = _memory() // 4 // 2**20
     with psycopg.connect(server.url(), autocommit=True) as connection:
-        row = connection.execute("show shared_buffers").fetchone()
-        if row == (_SHARED_BUFFERS,):
+        row = connection.execute("select pg_size_bytes(current_setting('shared_buffers'))").fetchone()
+        if row == (megabytes * 2**20,):
             return
-        connection.execute(f"alter system set shared_buffers = '{_SHARED_BUFFERS}'".encode())
+        connection.execute(f"alter system set shared_buffers = '{megabytes}MB'".encode())
     server.stop()
     server.start(0)
 

@@ -618,4 +618,5 @@ def test_callers_of_an_upgrade_are_timed(careful_url: str) -> None:
     # Nobody is refused for an upgrade's sake.
     assert [rows[call][-1] for call in ("book", "cancel", "look")] == ["booked"] * 3
     with connect(careful_url) as connection:
-        assert scalar(connection, "select count(*) from pg_database where datname like 'bookingdb_bench%%'") == 0
+        left = "select count(*) from pg_database where datname = %s"
+        assert scalar(connection, left, f"{scratch.NAME}_upgrade") == 0
