@@ -61,7 +61,8 @@ def _take_turns(
         run.step(latency)
         run.report.add(latency, measurement.in_turns(databases, numbers, contenders, run.plan.transactions))
         run.step(cost)
-        blocks = max(run.plan.transactions // 10, 2)
+        # CPU needs fewer bookings than latency, and has more contenders.
+        blocks = max(run.plan.transactions // 20, 2)
         run.report.add(cost, measurement.in_blocks(databases, numbers, [*contenders, *only_cost], blocks, 10))
 
 
