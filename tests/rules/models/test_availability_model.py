@@ -443,7 +443,7 @@ class Practice:
         )  # fmt: skip
 
     def refused_otherwise(self, starts: list[Instant], minutes: int) -> list[tuple[Any, ...]]:
-        """Return the times that refuse_taken() refuses, and require_free_time() does not, or in other words."""
+        """Return the times that refuse_taken() refuses, with its words and those of require_free_time()."""
         return self.world.run(
             "select * from pg_temp.refused_otherwise(%s, %s, %s, %s)",
             self.world.client(), self.therapist, [moment(start) for start in starts], minutes,
@@ -561,7 +561,7 @@ begin
             when sqlstate 'PT409' then
                 get stacked diagnostics otherwise = pg_exception_detail;
         end;
-        if refused <> otherwise or (refused is not null and otherwise is null) then
+        if refused is not null then
             return next;
         end if;
     end loop;
@@ -755,7 +755,8 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
     ]
     some += choose.sample(span, 6) + choose.sample(exact, min(10, len(exact)))
     compare_attempts(practice, listing, some, asked.minutes)
-    assert practice.refused_otherwise(some + [start for start in exact if start not in some], asked.minutes) == []
+    for start, at_once, at_length in practice.refused_otherwise(some + exact, asked.minutes):
+        assert at_once == at_length, start
 
     # A check may be about any length, and also about times that are too soon or too far.
     some = exact + choose.sample(span, 15) + edges[:30]
@@ -795,6 +796,42 @@ def test_lists_bookings_and_checks_agree_with_the_model(office: World, plan: Pla
         note(f"{moment(midnight)} {practice.model}")
         compare(practice, plan, midnight, date)
         assert office.violations() == []
+
+
+# Their hours hold every week, and begin at full hours.
+weekly_plans = st.builds(
+    lambda plan, weekly, policy, sessions: replace(
+        plan, weekly=weekly, policy=policy, valid=(None, None), every_weeks=1, windows_zone=None, overrides={},
+        notice_until=None, advance_until=8 * 1440, events=(*plan.events, *sessions),
+    ),
+    plans,
+    st.lists(
+        st.builds(
+            WeeklyWindow, weekdays,
+            st.builds(Window, st.sampled_from([0, 480, 540, 780]), st.sampled_from([720, 1020, 1320, 0, 120, 150])),
+        ),
+        max_size=3,
+    ).map(tuple),
+    policies,
+    st.lists(st.builds(Book, times, lengths), min_size=6, max_size=6).map(tuple),
+)  # fmt: skip
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(1200)
+@of_availability(PRACTICES)
+@given(plan=weekly_plans)
+def test_taken_times_are_refused_at_once_as_at_length(office: World, plan: Plan) -> None:
+    with office.connection.transaction(force_rollback=True):
+        practice, midnight, _ = built(office, plan)
+        note(f"{moment(midnight)} {practice.model}")
+        minutes = plan.questions[0].minutes
+        # A booking's start is a full minute.
+        starts = {
+            (int(busy.start) // MINUTE + minute) * MINUTE for busy in practice.model.calendar for minute in (-20, 0, 15)
+        }
+        for start, at_once, at_length in practice.refused_otherwise(sorted(starts), minutes):
+            assert at_once == at_length, start
 
 
 # ----------------------------------------------------------------------------------------------------------------------
