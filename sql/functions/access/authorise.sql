@@ -8,7 +8,7 @@ as $function$
 declare
     v_actor_id uuid;
 begin
-    if not bookingdb.caller_is_trusted() then
+    if not bookingdb.acts_for_anyone() then
         v_actor_id := bookingdb.actor_id();
         if v_actor_id is null then
             perform bookingdb.raise_error('not_authenticated');

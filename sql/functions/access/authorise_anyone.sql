@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    if not bookingdb.caller_is_trusted() and bookingdb.actor_id() is null then
+    if not bookingdb.acts_for_anyone() and bookingdb.actor_id() is null then
         perform bookingdb.raise_error('not_authenticated');
     end if;
 end;

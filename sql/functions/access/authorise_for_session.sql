@@ -8,7 +8,7 @@ as $function$
 declare
     v_actor_id uuid;
 begin
-    if bookingdb.caller_is_trusted() then
+    if bookingdb.acts_for_anyone() then
         return 'trusted';
     end if;
     v_actor_id := bookingdb.actor_id();

@@ -6,7 +6,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    if bookingdb.caller_is_trusted() then
+    if bookingdb.acts_for_anyone() then
         return;
     end if;
     if bookingdb.actor_id() is null then

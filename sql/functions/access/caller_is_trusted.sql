@@ -7,11 +7,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $function$
 begin
-    -- An actor has the rights of their user alone. Anyone can make the setting, but only to their own loss.
-    if current_setting('bookingdb.acting_as', true) <> '' then
-        return false;
-    end if;
-    return bookingdb.role_is_trusted(bookingdb.effective_role());
+    return bookingdb.acts_for_anyone();
 end;
 $function$;
 
