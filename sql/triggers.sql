@@ -58,6 +58,9 @@ create trigger _bookingdb_rules_delete after delete on bookingdb.weekly_hours
 referencing old table as old_rows
 for each statement execute function bookingdb.rules_changed();
 
+create trigger _bookingdb_rules_truncate after truncate on bookingdb.weekly_hours
+for each statement execute function bookingdb.rules_changed();
+
 create trigger _bookingdb_rules_insert after insert on bookingdb.therapists_with_hours
 referencing new table as new_rows
 for each statement execute function bookingdb.rules_changed();

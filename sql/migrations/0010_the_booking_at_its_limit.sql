@@ -115,6 +115,9 @@ create table bookingdb.rules (
     is_plain boolean not null,
     buffer_before interval not null,
     buffer_after interval not null,
+    open_week tsmultirange not null,
+    has_dated_hours boolean not null,
+    override_dates date[] not null,
     time_zone text not null,
     minimum_duration_minutes integer not null,
     maximum_duration_minutes integer not null,
@@ -147,6 +150,11 @@ comment on table bookingdb.rules is
 'The settings that hold for each therapist with a policy, hours or overrides of their own; the zero id has all others''.';
 comment on column bookingdb.rules.has_hours is 'Whether there are or were weekly hours, or are overrides.';
 comment on column bookingdb.rules.is_plain is 'Whether nothing is limited, and credits count on the day of booking.';
+comment on column bookingdb.rules.open_week is
+'The weekly hours that hold every week, in the therapist''s zone, as times of the week from 1 January 1900 on: a day before it and after it, too. All time where no hours are needed.';
+comment on column bookingdb.rules.has_dated_hours is
+'Whether there are weekly hours beside open_week: some weeks only, between two dates, or in a zone of their own.';
+comment on column bookingdb.rules.override_dates is 'The dates that have an override.';
 
 -- Calls in flight write these. Every writer waits here, so that none is missed.
 lock table bookingdb.policies, bookingdb.therapists_with_hours, bookingdb.date_overrides in access exclusive mode;

@@ -46,7 +46,37 @@ def rules_computed(world: World) -> set[str]:
                 'is_plain', s.credits_valid_on = 'booking' and 1000 = all (array[
                     s.maximum_sessions_per_day, s.maximum_sessions_per_week, s.maximum_open_sessions,
                     s.maximum_client_sessions_per_week
-                ])
+                ]),
+                'override_dates', array(
+                    select distinct v.override_date
+                    from bookingdb.date_overrides as v
+                    where v.therapist_id = s.therapist_id
+                    order by 1
+                ),
+                'has_dated_hours', exists (
+                    select from bookingdb.weekly_hours as w
+                    where w.therapist_id = s.therapist_id
+                        and (w.every_weeks, w.valid_from, w.valid_to, w.time_zone)
+                        is distinct from (1, null::date, null::date, null::text)
+                ),
+                'open_week', case
+                    when s.require_hours or exists (
+                        select from bookingdb.therapists_with_hours as h where h.therapist_id = s.therapist_id
+                    ) then (
+                        -- Day by day, over a month.
+                        select coalesce(range_agg(tsrange(
+                            d.day + w.start_time,
+                            d.day + w.end_time
+                            + case when w.end_time <= w.start_time then interval '1 day' else '0' end
+                        )), '{}') * '{[1899-12-31, 1900-01-09)}'
+                        from generate_series(timestamp '1899-12-17', '1900-01-17', '1 day') as d (day)
+                        inner join bookingdb.weekly_hours as w on w.weekday = extract(isodow from d.day)
+                        where w.therapist_id = s.therapist_id
+                            and w.every_weeks = 1
+                            and num_nulls(w.valid_from, w.valid_to, w.time_zone) = 3
+                    )
+                    else '{(,)}'
+                end
             )
         ) as r
         where d.therapist_id is null

@@ -43,8 +43,8 @@ begin
             and not exists (select from bookingdb.therapists_with_hours as h where h.therapist_id = p.id offset 0)
         on conflict do nothing;
     end if;
-    -- Weekly hours count by their mark.
-    if tg_table_name in ('therapists_with_hours', 'date_overrides', 'policies') then
+    -- A therapist's part as a client is none of their rules.
+    if tg_table_name <> 'therapist_clients' then
         perform bookingdb.write_rules(v_people);
     end if;
     return null;

@@ -61,6 +61,9 @@ begin
         is_plain = w.is_plain,
         buffer_before = w.buffer_before,
         buffer_after = w.buffer_after,
+        open_week = w.open_week,
+        has_dated_hours = w.has_dated_hours,
+        override_dates = w.override_dates,
         :name = w.:name -- for each setting
     from unnest(v_wanted) as w
     -- As texts: 24 hours equal a day, and are something else where clocks change.
@@ -73,6 +76,9 @@ begin
         is_plain,
         buffer_before,
         buffer_after,
+        open_week,
+        has_dated_hours,
+        override_dates,
         :name -- for each setting
     )
     select
@@ -81,6 +87,9 @@ begin
         w.is_plain,
         w.buffer_before,
         w.buffer_after,
+        w.open_week,
+        w.has_dated_hours,
+        w.override_dates,
         w.:name -- for each setting
     from unnest(v_wanted) as w
     where w.therapist_id = any (v_new)

@@ -24,7 +24,14 @@ CHANGES = {
     "truncated policies": "truncate bookingdb.policies",
     "hours": "insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time)"
     " select i, 1, '09:00', '17:00' from unnest(array[%(one)s, %(other)s]::uuid[]) as i",
+    "hours at night": "update bookingdb.weekly_hours set weekday = 7, start_time = '22:00', end_time = '02:00'",
+    "hours of some weeks": "update bookingdb.weekly_hours set every_weeks = 2, valid_from = '2030-01-01'",
+    "hours in another zone":
+    "insert into bookingdb.weekly_hours (therapist_id, weekday, start_time, end_time, time_zone)"
+    " values (%(other)s, 2, '00:00', '00:00', 'Asia/Tokyo')",
     "no hours": "delete from bookingdb.weekly_hours",
+    "truncated hours": "truncate bookingdb.weekly_hours",
+    "default that needs hours": "update bookingdb.policies set require_hours = true where therapist_id is null",
     "mark of hours": "insert into bookingdb.therapists_with_hours values (%(one)s)",
     "mark of somebody else": "update bookingdb.therapists_with_hours set therapist_id = %(one)s",
     "no marks": "delete from bookingdb.therapists_with_hours",
