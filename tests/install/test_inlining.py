@@ -150,6 +150,7 @@ def test_calls_of_functions_to_be_inlined_are_written_out() -> None:
 
 # Of each function some arguments; `null` and rows are among them where they matter.
 SAMPLES = {
+    "acts_for_anyone": [""],
     "add_elapsed": [
         "'2026-03-28 12:00+01'::timestamptz, interval '1 day'",
         "now(), null",

@@ -374,8 +374,10 @@ def test_hours_without_a_mark_are_found_and_get_one(world: World) -> None:
     world.run("alter table bookingdb.weekly_hours enable trigger user")
     assert busy(world, therapist, NIGHT) == [False]
 
-    (finding,) = verify(world.connection)
+    finding, rules = verify(world.connection)
     assert (finding.group, finding.object) == ("contents", "bookingdb.weekly_hours")
+    # The mark brings the therapist's rules into step, too.
+    assert "write_rules(null)" in rules.remedy
     world.run(finding.remedy.split("`")[1])
     assert busy(world, therapist, NIGHT) == [True]
     assert verify(world.connection) == []
