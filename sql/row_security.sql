@@ -89,6 +89,8 @@ alter table bookingdb.rule_changes enable row level security;
 
 alter table bookingdb.rules enable row level security;
 
+alter table bookingdb.sessions_to_place enable row level security;
+
 alter table bookingdb.texts enable row level security;
 
 alter table bookingdb.therapist_clients enable row level security;
@@ -165,6 +167,9 @@ create policy _bookingdb_deny on bookingdb.rule_changes for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rules for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.sessions_to_place for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.texts for all to public

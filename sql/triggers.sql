@@ -6,8 +6,7 @@
 
 -- The calendar follows the sessions, whoever writes them; a statement is judged as a whole.
 create trigger _bookingdb_calendar_insert after insert on public.sessions
-referencing new table as new_rows
-for each statement execute function bookingdb.sessions_changed();
+for each statement execute function bookingdb.place_new_sessions();
 
 create trigger _bookingdb_calendar_update after update on public.sessions
 referencing old table as old_rows new table as new_rows
@@ -26,7 +25,10 @@ create trigger zz_bookingdb_times_update before update on public.sessions
 for each row execute function bookingdb.keep_times_together();
 
 -- The audit row and the event of every change of a session.
-create trigger _bookingdb_audit after insert or delete or update on public.sessions
+create trigger _bookingdb_audit_insert after insert on public.sessions
+for each row execute function bookingdb.record_new_session();
+
+create trigger _bookingdb_audit after delete or update on public.sessions
 for each row execute function bookingdb.record_session_change();
 
 -- The ledger follows the lots, whoever writes them.

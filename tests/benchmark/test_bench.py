@@ -451,7 +451,7 @@ def test_a_profile_is_the_whole_booking_by_function(made: Scratch) -> None:
         (part.microseconds for part in found.parts), reverse=True
     )
     # Those who bring it about, and a trigger.
-    for name in ("create_session_with_credit_deduction", "write_session", "take_credit", "record_session_change"):
+    for name in ("create_session_with_credit_deduction", "write_session", "take_credit", "record_new_session"):
         assert parts[f"bookingdb.{name}"].calls == 1
         assert 0 < parts[f"bookingdb.{name}"].share < 1
     assert parts[profiling.COMMIT].microseconds > 0

@@ -115,10 +115,10 @@ SABOTAGE: dict[str, tuple[str | Rewrite, set[str]]] = {
         Rewrite("bookingdb.take_credit", "= c.credits_balance - 1", "= c.credits_balance"),
         {DEDUCTED, *RACES},
     ),
-    "no audit row": ("alter table public.sessions disable trigger _bookingdb_audit", {AUDITED}),
+    "no audit row": ("alter table public.sessions disable trigger _bookingdb_audit_insert", {AUDITED}),
     "two audit rows": (
         "create trigger again after insert on public.sessions for each row"
-        " execute function bookingdb.record_session_change()",
+        " execute function bookingdb.record_new_session()",
         {AUDITED},
     ),
     "sessions on credit": (

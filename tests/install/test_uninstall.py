@@ -24,6 +24,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.rules", "bookingdb.merged_people",
         "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures",
         "bookingdb.absences"]  # fmt: skip
+        "bookingdb.sessions_to_place"]  # fmt: skip
 
 
 @pytest.fixture

@@ -46,6 +46,18 @@ def waiting(world: World, call: Callable[[Connection], Result], connection: Conn
     return future
 
 
+def waiting_or_done(world: World, call: Callable[[Connection], Result], connection: Connection) -> Future[Result]:
+    """Start a call, and return when it waits for a lock, or has ended without."""
+    future = started(call, connection)
+    while not future.done():
+        try:
+            wait_until_blocked(world.connection, connection.info.backend_pid, seconds=0.1)
+        except AssertionError:
+            continue
+        break
+    return future
+
+
 def next_clock_change(zone: str, forward: bool) -> dt.datetime:
     """Return the local time at which the clocks of a zone next jump forward, or fall back (then the first one)."""
     tz = ZoneInfo(zone)

@@ -24,17 +24,7 @@ begin
             message = 'credits_charged is written by the booking functions alone';
     end if;
 
-    if tg_op = 'INSERT' then
-        v_action := 'created';
-        if new.hours_overridden or new.overridden_rules is not null then
-            v_changes := jsonb_strip_nulls(jsonb_build_object(
-                'hours_overridden', case when new.hours_overridden then jsonb '{"new": true}' end,
-                'overridden_rules', case
-                    when new.overridden_rules is not null then jsonb_build_object('new', new.overridden_rules)
-                end
-            ));
-        end if;
-    elsif tg_op = 'DELETE' then
+    if tg_op = 'DELETE' then
         v_action := 'deleted';
         perform bookingdb.remember_departure(old);
     else
@@ -128,4 +118,4 @@ end;
 $function$;
 
 comment on function bookingdb.record_session_change() is
-'Trigger on public.sessions, per row: writes the audit row, which nobody else writes, and the event.';
+'Trigger on public.sessions, per updated or deleted row: writes the audit row, which nobody else writes, and the event.';

@@ -9,12 +9,21 @@ import pytest
 
 from tests.support import Connection, World, book
 from tests.support.direct_writes import HOUR, INSERT, SHIFT, at, place
-from tests.support.interleaving import holding, session_of, waiting
+from tests.support.interleaving import holding, session_of, waiting, waiting_or_done
 from tests.support.refusals import outcome, refused
 
 
 def raw_insert(connection: Connection, client: UUID, therapist: UUID) -> None:
     connection.execute(INSERT.encode(), [client, therapist, at(10, 30), at(11, 30), "scheduled"])
+
+
+def insert_rows(connection: Connection, pairs: list[tuple[UUID, UUID]], day: int) -> None:
+    rows = [(client, therapist, at(24 * day + 10), at(24 * day + 11)) for client, therapist in pairs]
+    values = ", ".join(["(%s, %s, %s, %s)"] * len(rows))
+    connection.execute(
+        f"insert into sessions (user_id, therapist_id, start_time, end_time) values {values}".encode(),
+        [value for row in rows for value in row],
+    )
 
 
 @pytest.mark.parametrize("booking_first", [True, False])
@@ -39,6 +48,42 @@ def test_a_direct_insert_races_a_booking(world: World, booking_first: bool, endi
         # A raw exclusion violation (23P01) would be seen here.
         assert outcome(answer.result) == ("booking_conflict" if ending == "commit" else "done")
     assert world.count("sessions") == 1
+    assert world.violations() == []
+
+
+@pytest.mark.parametrize("operation", ["insert", "copy", "update", "delete"])
+def test_crossed_writes_of_many_rows_do_not_deadlock(world: World, operation: str) -> None:
+    """Locked row by row, each would hold one pair of people and wait for the other's."""
+    first, between, last = ((world.client(), world.therapist()) for _ in range(3))
+    orders = {1: [first, between, last], 2: [last, first]}
+    if operation in ("update", "delete"):
+        # A scan meets the rows in the order in which they were written.
+        for day, pairs in orders.items():
+            insert_rows(world.connection, pairs, day)
+
+    def write(connection: Connection, day: int) -> None:
+        on_day = [at(24 * day), at(24 * day + 24)]
+        if operation == "insert":
+            insert_rows(connection, orders[day], day)
+        elif operation == "copy":
+            copy = "copy sessions (user_id, therapist_id, start_time, end_time) from stdin"
+            with connection.cursor().copy(copy) as sink:
+                for pair in orders[day]:
+                    sink.write_row((*pair, at(24 * day + 10), at(24 * day + 11)))
+        elif operation == "update":
+            connection.execute(SHIFT.encode() + b" where start_time between %s and %s", [HOUR, HOUR, *on_day])
+        else:
+            connection.execute(b"delete from sessions where start_time between %s and %s", on_day)
+
+    with holding(world) as blocker, session_of(world) as one, session_of(world) as other:
+        blocker.execute("select bookingdb.lock_people(%s)", [list(between)])
+        answers = [
+            waiting(world, partial(write, day=1), one),
+            waiting_or_done(world, partial(write, day=2), other),
+        ]  # fmt: skip
+        blocker.execute("commit")
+
+        assert [outcome(answer.result) for answer in answers] == ["done", "done"]
     assert world.violations() == []
 
 
