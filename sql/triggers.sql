@@ -6,11 +6,10 @@
 
 -- The calendar follows the sessions, whoever writes them; a statement is judged as a whole.
 create trigger _bookingdb_calendar_insert after insert on public.sessions
-for each statement execute function bookingdb.place_new_sessions();
+for each statement execute function bookingdb.place_sessions();
 
 create trigger _bookingdb_calendar_update after update on public.sessions
-referencing old table as old_rows new table as new_rows
-for each statement execute function bookingdb.sessions_changed();
+for each statement execute function bookingdb.place_sessions();
 
 create trigger _bookingdb_calendar_delete after delete on public.sessions
 referencing old table as old_rows

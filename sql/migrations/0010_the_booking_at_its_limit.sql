@@ -167,14 +167,15 @@ lock table bookingdb.policies, bookingdb.therapists_with_hours, bookingdb.date_o
 -- Triggers
 -- ---------------------------------------------------------------------------------------------------------------------
 
--- The sessions that an INSERT under way wrote directly. Its row trigger names them here, and the trigger at its end takes
--- them out, so no transaction leaves a row. The transaction is part of the key, because dead rows of a large COPY would
--- cost every booking.
+-- The sessions that a statement under way wrote directly. The row trigger names them here, and the trigger at its end
+-- takes them out, so no transaction leaves a row. The transaction is part of the key, because dead rows of a large COPY
+-- would cost every booking.
 create table bookingdb.sessions_to_place (
     transaction_id xid8 not null,
     trigger_depth integer not null,
+    is_new boolean not null,
     session_id uuid not null,
-    constraint sessions_to_place_pkey primary key (transaction_id, trigger_depth, session_id)
+    constraint sessions_to_place_pkey primary key (transaction_id, trigger_depth, is_new, session_id)
 );
 
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -23,8 +23,7 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
         "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.rules", "bookingdb.merged_people",
         "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures",
-        "bookingdb.absences"]  # fmt: skip
-        "bookingdb.sessions_to_place"]  # fmt: skip
+        "bookingdb.absences", "bookingdb.sessions_to_place"]  # fmt: skip
 
 
 @pytest.fixture
@@ -116,6 +115,7 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
         "insert into bookingdb.merged_people (from_user_id, into_user_id, kind, actor)"
         " values (gen_random_uuid(), gen_random_uuid(), 'merge', 'owner')"
     )
+    in_use.run("insert into bookingdb.sessions_to_place values ('3', 1, true, gen_random_uuid())")
     in_use.run("update sessions set title = 'Another title'")
     in_use.run("insert into bookingdb.erasures (person_id, actor) values (gen_random_uuid(), 'owner')")
     in_use.run("insert into bookingdb.therapist_clients select therapist_id from sessions")

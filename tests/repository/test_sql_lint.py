@@ -131,7 +131,7 @@ def test_plpgsql_check_finds_what_pglast_cannot(checker: str, world: World) -> N
         """
         create or replace function bookingdb.sessions_changed() returns trigger language plpgsql as $function$
         begin
-            perform n.no_column from new_rows as n;
+            perform n.no_column from old_rows as n;
             return null;
         end;
         $function$

@@ -74,7 +74,7 @@ MUTANTS = (
         "lower(v_acting_as) <> lower(v_user_id)", "false", "test_untrusted_role_gains_nothing_by_the_setting",
     ),
     Mutant(
-        "the records, which name who acts", _function("actor"),
+        "the records, which name who acts", _function("own_role"),
         "and coalesce(current_setting('bookingdb.acting_as', true), '') = ''", "",
         "test_direct_write_while_acting_names_the_user",
     ),
@@ -501,8 +501,7 @@ MUTANTS = (
     Mutant(
         "the calendar that follows direct writes", "triggers.sql",
         "create trigger _bookingdb_calendar_update after update on public.sessions\n"
-        "referencing old table as old_rows new table as new_rows\n"
-        "for each statement execute function bookingdb.sessions_changed();\n", "",
+        "for each statement execute function bookingdb.place_sessions();\n", "",
         "test_ending_status_frees_the_time_and_coming_back_takes_it",
     ),
     Mutant(

@@ -5,14 +5,8 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $function$
-declare
-    v_role constant text := bookingdb.effective_role();
 begin
-    -- Claims count for the role authenticated alone (jwt_claims); other roles are users where they act as one.
-    if v_role <> 'authenticated' and coalesce(current_setting('bookingdb.acting_as', true), '') = '' then
-        return v_role;
-    end if;
-    return coalesce(bookingdb.actor_id()::text, v_role);
+    return coalesce(bookingdb.own_role(), bookingdb.actor_id()::text, bookingdb.effective_role());
 end;
 $function$;
 

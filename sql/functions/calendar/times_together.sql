@@ -53,18 +53,7 @@ begin
         ));
     end if;
 
-    -- 2. A function of bookingdb that moves a session moves its calendar row first, and writes everything.
-    if not v_is_new and (v_has_start or v_has_end) and exists (
-        select from bookingdb.calendar as c
-        where c.id = v_new.id
-            and c.kind = 'session'
-            and lower(c.period) = v_new.start_time
-            and upper(c.period) = v_new.end_time
-    ) then
-        return v_new;
-    end if;
-
-    -- 3. The start follows the local time that was written without it, and the end keeps its distance. A time that
+    -- 2. The start follows the local time that was written without it, and the end keeps its distance. A time that
     -- occurs twice stays the one it is.
     if v_local is not null
         and (case when v_is_new then v_new.start_time is null else v_has_local and not v_has_start end)
@@ -103,7 +92,7 @@ begin
         v_new.time_zone := v_time_zone;
     end if;
 
-    -- 4. The end follows the duration that was written without it, else the duration follows the end.
+    -- 3. The end follows the duration that was written without it, else the duration follows the end.
     if isfinite(v_new.start_time)
         and v_new.duration_minutes > 0
         and (case when v_is_new then v_new.end_time is null else v_has_duration and not v_has_end end) then
@@ -124,7 +113,7 @@ begin
         v_new.duration_minutes := extract(epoch from v_new.end_time - v_new.start_time)::integer / 60;
     end if;
 
-    -- 5. What follows must be in range as well. A session that takes place keeps its time: without one it would leave
+    -- 4. What follows must be in range as well. A session that takes place keeps its time: without one it would leave
     -- the calendar, and others would book it. What was written must agree.
     if v_new.start_time is distinct from p_old.start_time and v_new.start_time is not null then
         perform bookingdb.require_instant('start_time', v_new.start_time);
@@ -156,7 +145,7 @@ begin
         v_new, v_time_zone, v_has_local or v_has_start, v_has_start or v_has_end or v_has_duration
     );
 
-    -- 6. The cancellation terms move along, as for reschedule_session(), unless they are written, too. A writer who is
+    -- 5. The cancellation terms move along, as for reschedule_session(), unless they are written, too. A writer who is
     -- not the client is the practice.
     if not v_is_new
         and v_new.start_time is not null

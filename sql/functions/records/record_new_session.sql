@@ -24,7 +24,8 @@ begin
     -- may hide a calendar row, or show one that is gone.)
     insert into public.booking_audit_log (session_id, user_id, action, new_status, changes, actor)
     select
-        new.id, new.user_id, 'created', new.status, coalesce(v_changes, jsonb '{}'), bookingdb.actor()
+        new.id, new.user_id, 'created', new.status, coalesce(v_changes, jsonb '{}'),
+        coalesce(bookingdb.own_role(), bookingdb.actor())
     where new.status in ('scheduled', 'pending_approval')
         and current_setting('transaction_isolation') = 'read committed'
         -- Look-ups by index, whatever the statistics say.
@@ -62,9 +63,10 @@ begin
         end if;
         insert into public.booking_audit_log (session_id, user_id, action, new_status, changes, actor)
         values (new.id, new.user_id, 'created', new.status, coalesce(v_changes, '{}'), bookingdb.actor());
-        -- All rows of a statement are judged as one, by place_new_sessions().
-        insert into bookingdb.sessions_to_place (transaction_id, trigger_depth, session_id)
-        values (pg_current_xact_id(), pg_trigger_depth(), new.id);
+        -- All rows of a statement are judged as one, by place_sessions().
+        insert into bookingdb.sessions_to_place (transaction_id, trigger_depth, is_new, session_id)
+        values (pg_current_xact_id(), pg_trigger_depth(), true, new.id)
+        on conflict do nothing;
     end if;
 
     insert into bookingdb.outbox (event, subject_id, payload)
@@ -82,4 +84,4 @@ end;
 $function$;
 
 comment on function bookingdb.record_new_session() is
-'Trigger on public.sessions, per inserted row: writes audit row and event, and remembers a session that no function of bookingdb wrote for place_new_sessions().';
+'Trigger on public.sessions, per inserted row: writes audit row and event, and remembers a session that no function of bookingdb wrote for place_sessions().';

@@ -51,12 +51,12 @@ def test_a_direct_insert_races_a_booking(world: World, booking_first: bool, endi
     assert world.violations() == []
 
 
-@pytest.mark.parametrize("operation", ["insert", "copy", "update", "delete"])
+@pytest.mark.parametrize("operation", ["insert", "copy", "update"])
 def test_crossed_writes_of_many_rows_do_not_deadlock(world: World, operation: str) -> None:
     """Locked row by row, each would hold one pair of people and wait for the other's."""
     first, between, last = ((world.client(), world.therapist()) for _ in range(3))
     orders = {1: [first, between, last], 2: [last, first]}
-    if operation in ("update", "delete"):
+    if operation == "update":
         # A scan meets the rows in the order in which they were written.
         for day, pairs in orders.items():
             insert_rows(world.connection, pairs, day)
@@ -70,10 +70,8 @@ def test_crossed_writes_of_many_rows_do_not_deadlock(world: World, operation: st
             with connection.cursor().copy(copy) as sink:
                 for pair in orders[day]:
                     sink.write_row((*pair, at(24 * day + 10), at(24 * day + 11)))
-        elif operation == "update":
-            connection.execute(SHIFT.encode() + b" where start_time between %s and %s", [HOUR, HOUR, *on_day])
         else:
-            connection.execute(b"delete from sessions where start_time between %s and %s", on_day)
+            connection.execute(SHIFT.encode() + b" where start_time between %s and %s", [HOUR, HOUR, *on_day])
 
     with holding(world) as blocker, session_of(world) as one, session_of(world) as other:
         blocker.execute("select bookingdb.lock_people(%s)", [list(between)])
