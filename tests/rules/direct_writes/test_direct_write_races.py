@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,11 +18,16 @@ def raw_insert(connection: Connection, client: UUID, therapist: UUID) -> None:
     connection.execute(INSERT.encode(), [client, therapist, at(10, 30), at(11, 30), "scheduled"])
 
 
-def insert_rows(connection: Connection, pairs: list[tuple[UUID, UUID]], day: int) -> None:
-    rows = [(client, therapist, at(24 * day + 10), at(24 * day + 11)) for client, therapist in pairs]
-    values = ", ".join(["(%s, %s, %s, %s)"] * len(rows))
+def sessions_on(day: int, pairs: list[tuple[UUID, UUID]]) -> list[tuple[Any, ...]]:
+    """Return rows whose ids are in their order, too, however a statement meets them."""
+    hours = at(24 * day + 10), at(24 * day + 11)
+    return [(UUID(int=16 * day + place), *pair, *hours) for place, pair in enumerate(pairs)]
+
+
+def insert_rows(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    values = ", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))
     connection.execute(
-        f"insert into sessions (user_id, therapist_id, start_time, end_time) values {values}".encode(),
+        f"insert into sessions (id, user_id, therapist_id, start_time, end_time) values {values}".encode(),
         [value for row in rows for value in row],
     )
 
@@ -55,21 +61,20 @@ def test_a_direct_insert_races_a_booking(world: World, booking_first: bool, endi
 def test_crossed_writes_of_many_rows_do_not_deadlock(world: World, operation: str) -> None:
     """Locked row by row, each would hold one pair of people and wait for the other's."""
     first, between, last = ((world.client(), world.therapist()) for _ in range(3))
-    orders = {1: [first, between, last], 2: [last, first]}
+    rows = {1: sessions_on(1, [first, between, last]), 2: sessions_on(2, [last, first])}
     if operation == "update":
-        # A scan meets the rows in the order in which they were written.
-        for day, pairs in orders.items():
-            insert_rows(world.connection, pairs, day)
+        for of_day in rows.values():
+            insert_rows(world.connection, of_day)
 
     def write(connection: Connection, day: int) -> None:
         on_day = [at(24 * day), at(24 * day + 24)]
         if operation == "insert":
-            insert_rows(connection, orders[day], day)
+            insert_rows(connection, rows[day])
         elif operation == "copy":
-            copy = "copy sessions (user_id, therapist_id, start_time, end_time) from stdin"
+            copy = "copy sessions (id, user_id, therapist_id, start_time, end_time) from stdin"
             with connection.cursor().copy(copy) as sink:
-                for pair in orders[day]:
-                    sink.write_row((*pair, at(24 * day + 10), at(24 * day + 11)))
+                for row in rows[day]:
+                    sink.write_row(row)
         else:
             connection.execute(SHIFT.encode() + b" where start_time between %s and %s", [HOUR, HOUR, *on_day])
 
