@@ -44,7 +44,7 @@ begin
 
     -- 4. A key that was answered before is answered again, whatever has become of its time since.
     if p_idempotency_key is not null then
-        v_request := jsonb_build_array(
+        v_request := bookingdb.booking_request(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_session_type, p_notes, p_title,
             p_time_zone
         ) || case when p_override_hours then jsonb '["override_hours"]' else jsonb '[]' end

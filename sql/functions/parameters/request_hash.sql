@@ -1,3 +1,4 @@
+-- Inlined.
 create or replace function bookingdb.request_hash(p_parameters jsonb)
 returns bytea
 language plpgsql
