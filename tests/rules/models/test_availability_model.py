@@ -747,7 +747,7 @@ def compare(practice: Practice, plan: Plan, midnight: Instant, date: dt.date) ->
     edges = borders(on_grid, model.policy.step)
     some = choose.sample(on_grid, min(6, len(on_grid))) + choose.sample(edges, min(8, len(edges)))
     # On the grid or not, a booking may start there: where the calendar says something, and at the limits around.
-    exact = [
+    exact: list[Instant] = [
         int(instant) // MINUTE * MINUTE + minute * MINUTE
         for busy in model.calendar
         for instant in (busy.start, busy.end, busy.start - asked.minutes * MINUTE)

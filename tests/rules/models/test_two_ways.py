@@ -18,8 +18,9 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from tests.rules.models.test_availability_model import MINUTE, Plan, built, moment, of_availability, plans, weekly_plans
+from tests.rules.models.test_availability_model import Plan, built, of_availability, plans, weekly_plans
 from tests.support import TOMORROW, World
+from tests.support.availability import MINUTE, moment
 
 PRACTICES = 150 if os.environ.get("BOOKINGDB_STORM") == "full" else 25
 
