@@ -17,4 +17,4 @@ end;
 $function$;
 
 comment on function bookingdb.own_role() is
-'Returns the role of a caller who is no user, or NULL. coalesce(own_role(), actor()) is actor(), and costs a server''s booking 9 thousand instructions less.';
+'Returns the role of a caller who is no user, or NULL. coalesce(own_role(), actor()) is actor(), without a call where it can be.';

@@ -64,8 +64,7 @@ begin
             on conflict do nothing;
         end if;
 
-        -- Mostly the status alone changes. (The comparison of all columns costs a cancellation a tenth of what a look
-        -- at each would.)
+        -- Mostly the status alone changes: one comparison of all other columns then spares session_changes().
         v_same := old;
         v_same.status := new.status;
         v_same.updated_at := new.updated_at;
