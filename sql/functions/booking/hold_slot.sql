@@ -25,10 +25,22 @@ declare
     v_period tstzrange;
     v_now timestamptz;
     v_expires_at timestamptz;
-    v_hold_id uuid := bookingdb.new_id();
+    v_hold_id uuid;
     v_given_up_id uuid;
+    v_held bookingdb.held_slot;
 begin
-    perform bookingdb.authorise(p_user_id);
+    -- Asked here, too: the call would be 1 % of a hold.
+    if p_user_id is null or not bookingdb.acts_for_anyone() then
+        perform bookingdb.authorise(p_user_id);
+    end if;
+    if p_idempotency_key is null then
+        v_held := bookingdb.hold_quickly(
+            p_user_id, p_therapist_id, p_session_date, p_session_time, p_duration_minutes, p_ttl, p_time_zone
+        );
+        if v_held.id is not null then
+            return v_held;
+        end if;
+    end if;
 
     if p_therapist_id is null then
         perform bookingdb.raise_error('invalid_therapist_id');
@@ -43,7 +55,6 @@ begin
     perform bookingdb.require_idempotency_key(p_idempotency_key);
     perform bookingdb.lock_people(array[p_therapist_id, p_user_id]);
 
-    -- Called only with a key, as record_answer() below: without one the call would be 1 % of a hold.
     if p_idempotency_key is not null then
         v_answer := bookingdb.find_earlier_answer('hold_slot', p_user_id, p_idempotency_key, jsonb_build_array(
             p_therapist_id, p_session_date, p_session_time, p_duration_minutes, extract(epoch from p_ttl)::text,
@@ -75,6 +86,7 @@ begin
         perform bookingdb.write_hold_event('hold.released', v_given_up_id);
     end if;
 
+    v_hold_id := bookingdb.new_id();
     v_expires_at := bookingdb.add_elapsed(v_now, coalesce(p_ttl, v_policy.hold_lifetime));
     perform bookingdb.occupy_free_time(v_hold_id, v_policy, p_user_id, v_period, v_expires_at, true);
     insert into bookingdb.holds (

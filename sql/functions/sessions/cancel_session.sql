@@ -15,11 +15,19 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_cancelled bookingdb.changed_session;
     v_session public.sessions;
     v_part text;
     v_answer bookingdb.idempotency_keys;
     v_balance integer;
 begin
+    if p_refund is null and p_idempotency_key is null then
+        v_cancelled := bookingdb.cancel_quickly(p_session_id, p_reason);
+        if v_cancelled.id is not null then
+            return v_cancelled;
+        end if;
+    end if;
+
     -- Strangers are refused before any parameter is checked.
     perform bookingdb.authorise_anyone();
     perform bookingdb.require_length('p_reason', p_reason, 0, 1000);

