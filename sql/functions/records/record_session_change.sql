@@ -101,20 +101,21 @@ begin
             v_action := 'updated';
             -- Each override is on record, also one of the same rules as before. A function that moves or transfers a
             -- session has moved its calendar row; whoever writes directly is judged by no rule, and overrides none.
-            if new.overridden_rules is not null
-                and not v_changes ? 'overridden_rules'
-                and v_changes ?| array['start_time', 'end_time', 'therapist_id']
-                and exists (
-                    select from bookingdb.calendar as c
-                    where c.id = new.id
-                        and c.kind = 'session'
-                        and c.therapist_id = new.therapist_id
-                        and lower(c.period) = new.start_time
-                        and upper(c.period) = new.end_time
-                ) then
-                v_changes := v_changes || jsonb_build_object('overridden_rules', jsonb_build_object(
-                    'old', old.overridden_rules, 'new', new.overridden_rules
-                ));
+            if new.overridden_rules is not null then
+                if not v_changes ? 'overridden_rules'
+                    and v_changes ?| array['start_time', 'end_time', 'therapist_id']
+                    and exists (
+                        select from bookingdb.calendar as c
+                        where c.id = new.id
+                            and c.kind = 'session'
+                            and c.therapist_id = new.therapist_id
+                            and lower(c.period) = new.start_time
+                            and upper(c.period) = new.end_time
+                    ) then
+                    v_changes := v_changes || jsonb_build_object('overridden_rules', jsonb_build_object(
+                        'old', old.overridden_rules, 'new', new.overridden_rules
+                    ));
+                end if;
             end if;
         end if;
 

@@ -7,8 +7,41 @@ set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $function$
 declare
-    v_old constant jsonb := to_jsonb(p_old);
+    v_same public.sessions := p_old;
+    v_old jsonb;
 begin
+    -- A move changes its times, and mostly nothing else. (The comparison of all columns costs a move a tenth of what a
+    -- look at each would.)
+    v_same.scheduled_date := p_new.scheduled_date;
+    v_same.scheduled_time := p_new.scheduled_time;
+    v_same.start_time := p_new.start_time;
+    v_same.end_time := p_new.end_time;
+    v_same.free_cancellation_until := p_new.free_cancellation_until;
+    v_same.updated_at := p_new.updated_at;
+    if v_same operator(pg_catalog.*=) p_new then
+        return case when p_new.scheduled_date is distinct from p_old.scheduled_date then jsonb_build_object(
+            'scheduled_date', jsonb_build_object('old', p_old.scheduled_date, 'new', p_new.scheduled_date)
+        ) else '{}' end
+        || case when p_new.scheduled_time is distinct from p_old.scheduled_time then jsonb_build_object(
+            'scheduled_time', jsonb_build_object('old', p_old.scheduled_time, 'new', p_new.scheduled_time)
+        ) else '{}' end
+        || case when p_new.start_time is distinct from p_old.start_time then jsonb_build_object(
+            'start_time', jsonb_build_object('old', p_old.start_time, 'new', p_new.start_time)
+        ) else '{}' end
+        || case when p_new.end_time is distinct from p_old.end_time then jsonb_build_object(
+            'end_time', jsonb_build_object('old', p_old.end_time, 'new', p_new.end_time)
+        ) else '{}' end
+        || case
+            when p_new.free_cancellation_until is distinct from p_old.free_cancellation_until then jsonb_build_object(
+                'free_cancellation_until', jsonb_build_object(
+                    'old', p_old.free_cancellation_until, 'new', p_new.free_cancellation_until
+                )
+            )
+            else '{}'
+        end;
+    end if;
+
+    v_old := to_jsonb(p_old);
     -- Each column is looked up: a join of both rows would cost a cancellation 3 % of its instructions.
     return (
         select coalesce(

@@ -241,3 +241,22 @@ def test_session_written_directly_has_its_story(world: World) -> None:
     steps = explain(world, session, "audit")
     assert kinds(steps) == [("audit", "created"), ("audit", "updated")]
     assert steps[0]["details"]["start_time"].startswith(f"{TOMORROW}T10:00")
+
+
+def test_moves_are_recorded_like_any_change(world: World) -> None:
+    """A move's columns are compared by themselves, and with another column all are: both say the same."""
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    recorded = (
+        "with moved as (select jsonb_populate_record(s, %s) as new, s as old from sessions as s where id = %s)"
+        " select bookingdb.session_changes(old, new),"
+        " bookingdb.session_changes(old, jsonb_populate_record(new, '{\"duration_minutes\": 7}')) - 'duration_minutes'"
+        " from moved"
+    )
+    times = {
+        "scheduled_date": "2030-01-02", "scheduled_time": "11:00", "start_time": "2030-01-02T11:00:00.5+01:00",
+        "end_time": "2030-01-02T12:00:00Z", "free_cancellation_until": "2030-01-01T12:00:00Z",
+    }  # fmt: skip
+    for written in [times, {}, *({name: value} for name, value in times.items()), dict.fromkeys(times)]:
+        ((alone, with_another),) = world.run(recorded, Jsonb({**written, "updated_at": "2029-01-01"}), session)
+        assert alone == with_another
+        assert alone.keys() == written.keys()
