@@ -60,8 +60,8 @@ MUTANTS = (
         "test_role_trusted_in_one_database_is_a_stranger_in_another",
     ),
     Mutant(
-        "whoever acts as a user is not trusted", _function("caller_is_trusted"),
-        "current_setting('bookingdb.acting_as', true) <> ''", "false",
+        "whoever acts as a user is not trusted", _function("acts_for_anyone"),
+        "coalesce(current_setting('bookingdb.acting_as', true), '') = ''", "true",
         "test_late_cancellation_of_an_actor_keeps_the_credit",
     ),
     Mutant(
