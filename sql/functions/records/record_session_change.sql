@@ -15,6 +15,7 @@ declare
     v_former jsonb;
     v_payload jsonb;
     v_same public.sessions;
+    v_is_placed boolean;
 begin
     -- The functions of bookingdb write the debits before the session; nobody else can say what was paid.
     if new.credits_charged <> old.credits_charged then
@@ -39,26 +40,23 @@ begin
 
         -- Sessions that a function of bookingdb wrote have their place in the calendar. All others of a statement are
         -- judged as one, by place_sessions(). (A snapshot may hide a calendar row, or show one that is gone.)
-        if current_setting('transaction_isolation') <> 'read committed'
-            or (
-                case
-                    when new.status in ('completed', 'cancelled', 'no_show') then
-                        not exists (select from bookingdb.calendar as c where c.id = new.id)
-                        -- Its stand-in goes with it.
-                        and not exists (select from bookingdb.overlapping_sessions as o where o.session_id = new.id)
-                    when new.status in ('pending_approval', 'scheduled', 'confirmed', 'in_progress') then (
-                        select
-                            c.kind = 'session'
-                            and c.therapist_id = new.therapist_id
-                            and c.client_id = new.user_id
-                            and lower(c.period) = new.start_time
-                            and upper(c.period) = new.end_time
-                            and c.expires_at is not distinct from new.approval_until
-                        from bookingdb.calendar as c
-                        where c.id = new.id
-                    )
-                end
-            ) is not true then
+        if new.status in ('completed', 'cancelled', 'no_show') then
+            -- Its stand-in goes with it.
+            v_is_placed := not exists (select from bookingdb.calendar as c where c.id = new.id)
+            and not exists (select from bookingdb.overlapping_sessions as o where o.session_id = new.id);
+        elsif new.status in ('pending_approval', 'scheduled', 'confirmed', 'in_progress') then
+            select
+                c.kind = 'session'
+                and c.therapist_id = new.therapist_id
+                and c.client_id = new.user_id
+                and lower(c.period) = new.start_time
+                and upper(c.period) = new.end_time
+                and c.expires_at is not distinct from new.approval_until
+            into v_is_placed
+            from bookingdb.calendar as c
+            where c.id = new.id;
+        end if;
+        if v_is_placed is not true or current_setting('transaction_isolation') <> 'read committed' then
             insert into bookingdb.sessions_to_place (transaction_id, trigger_depth, is_new, session_id)
             values (pg_current_xact_id(), pg_trigger_depth(), false, new.id)
             on conflict do nothing;

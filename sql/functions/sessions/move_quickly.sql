@@ -31,9 +31,9 @@ declare
     v_moved bookingdb.changed_session;
 begin
     -- This is reschedule_session() for what is moved mostly: an agreed session that has not begun, to a time that is
-    -- free beyond any doubt; by its client only once, and in time. In a doubt it returns NULL, and then the rules decide
-    -- one by one, and say what they refuse. (They stand here twice: the functions that ask them would be 1,900 thousand
-    -- of 4,200 thousand instructions.)
+    -- free beyond any doubt; by its client only once, and in time. In any doubt it returns NULL, and then the rules
+    -- decide one by one, and say what they refuse. (They stand here twice: the functions that ask them would be 1,900
+    -- thousand of 4,200 thousand instructions.)
     if not bookingdb.acts_for_anyone() then
         v_actor_id := bookingdb.actor_id();
         if v_actor_id is null then
