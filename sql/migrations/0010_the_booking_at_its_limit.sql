@@ -27,6 +27,9 @@ create table bookingdb.absences (
     reason text,
     external_source text,
     external_id text,
+    is_long boolean not null generated always as (
+        (upper(period) at time zone 'UTC') > (lower(period) at time zone 'UTC') + interval '168 hours'
+    ) stored,
     constraint absences_pkey primary key (id),
     constraint absences_kind_check check (kind = any('{time_off,external}'::text[])),
     constraint absences_period_check check (
@@ -39,6 +42,8 @@ create table bookingdb.absences (
 comment on table bookingdb.absences is
 'When therapists are away or busy elsewhere: time off, appointments of other calendars, and stand-ins of overlapping_sessions.';
 comment on column bookingdb.absences.client_id is 'The client of the session that a stand-in (adoption) has the id of.';
+comment on column bookingdb.absences.is_long is
+'Whether it is of more than a week. What overlaps a time and is not began less than a week before it.';
 comment on column bookingdb.absences.external_source is 'Which calendar an external appointment is from.';
 
 -- Calls in flight write these. Every writer waits here, so that none is missed.
@@ -75,7 +80,14 @@ select
     m.external_id
 from moved as m;
 
--- Absences are in the way of bookings (busy_times, occupy_free_time) and are listed (list_time_off).
+-- Absences of up to a week in the way of a booking (occupy_free_time): it reads those that began less than a week
+-- before. Among many absences the index over periods, below, costs far more.
+create index absences_therapist_id_start_idx on bookingdb.absences (therapist_id, lower(period), upper(period))
+where not is_long;
+-- The few longer ones (occupy_free_time): it reads those that are not over.
+create index absences_therapist_id_end_idx on bookingdb.absences (therapist_id, upper(period), lower(period))
+where is_long;
+-- Absences around longer times (busy_times, list_time_off).
 create index absences_therapist_id_period_idx on bookingdb.absences using gist (therapist_id, period)
 where therapist_id is not null;
 -- A client's sessions that have a stand-in (client_conflict). No other absence has a client.

@@ -26,7 +26,7 @@ select results_eq(
 reset role;
 select results_eq(
     $$
-        select c.therapist_id, c.client_id, c.period, c.reason
+        select a.therapist_id, a.client_id, a.period, a.reason
         from bookingdb.absences as a where a.kind = 'time_off'
     $$,
     $$
@@ -34,7 +34,7 @@ select results_eq(
             pg_temp.therapist(), null::uuid, tstzrange(pg_temp.at('00:00'), pg_temp.at('00:00', 2)), 'a holiday'
         )
     $$,
-    'they are one row of the calendar'
+    'they are one absence'
 );
 select results_eq('select s.status::text from public.sessions as s', array['scheduled'], 'the sessions stay booked');
 select is(pg_temp.events(pg_temp.therapist()), array['availability.changed'], 'one event tells of them');

@@ -26,7 +26,7 @@ select results_eq(
 reset role;
 select results_eq(
     $$
-        select c.therapist_id, c.client_id, c.period, c.reason
+        select a.therapist_id, a.client_id, a.period, a.reason
         from bookingdb.absences as a where a.kind = 'time_off'
     $$,
     $$
@@ -34,7 +34,7 @@ select results_eq(
             pg_temp.therapist(), null::uuid, tstzrange(pg_temp.at('09:00'), pg_temp.at('18:00', 1)), 'a conference'
         )
     $$,
-    'it is a row of the calendar'
+    'it is an absence'
 );
 select results_eq('select s.status::text from public.sessions as s', array['scheduled'], 'the sessions stay booked');
 select is(

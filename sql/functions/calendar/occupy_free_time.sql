@@ -27,7 +27,7 @@ begin
     end if;
 
     -- The short way is one statement: both people are there and the calendar is empty, as almost always. Under the
-    -- locks of both people that is the truth, except in an old snapshot. Four look-ups, because four indexes cover
+    -- locks of both people that is the truth, except in an old snapshot. Five look-ups, because five indexes cover
     -- them.
     if bookingdb.bookable_span(p_policy) @> lower(p_period)
         and bookingdb.is_within_hours_and_limits(p_policy, p_period, null, p_with_hours, true)
@@ -50,7 +50,18 @@ begin
             )
             and not exists (
                 select from bookingdb.absences as a
-                where a.therapist_id = p_policy.therapist_id and a.period && v_blocked
+                where a.therapist_id = p_policy.therapist_id
+                    and not a.is_long
+                    and lower(a.period) > lower(v_blocked) - interval '168 hours'
+                    and lower(a.period) < upper(v_blocked)
+                    and upper(a.period) > lower(v_blocked)
+            )
+            and not exists (
+                select from bookingdb.absences as a
+                where a.therapist_id = p_policy.therapist_id
+                    and a.is_long
+                    and upper(a.period) > lower(v_blocked)
+                    and lower(a.period) < upper(v_blocked)
             )
             and not exists (
                 select from bookingdb.absences as a

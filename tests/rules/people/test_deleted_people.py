@@ -64,7 +64,7 @@ def test_hours_of_others_stay(world: World) -> None:
     for each in (therapist, other):
         work(world, each)
     world.run("delete from users where id = %s", therapist)
-    assert left(world, other) == set(OWN) - {"former_therapists", "holds"}
+    assert left(world, other) == set(OWN) - {"former_therapists", "holds", "calendar"}
 
 
 def test_deletion_and_merge_share_holds(world: World) -> None:
