@@ -80,11 +80,11 @@ select
     m.external_id
 from moved as m;
 
--- Absences of up to a week in the way of a booking (occupy_free_time): it reads those that began less than a week
--- before. Among many absences the index over periods, below, costs far more.
+-- Absences of up to a week in the way of a booking (book_quickly), which reads those that began less than a week before
+-- it. Among many absences the index over periods, below, costs far more.
 create index absences_therapist_id_start_idx on bookingdb.absences (therapist_id, lower(period), upper(period))
 where not is_long;
--- The few longer ones (occupy_free_time): it reads those that are not over.
+-- The few longer ones (book_quickly), which reads those that are not over by then.
 create index absences_therapist_id_end_idx on bookingdb.absences (therapist_id, upper(period), lower(period))
 where is_long;
 -- Absences around longer times (busy_times, list_time_off).

@@ -110,9 +110,21 @@ begin
             select from bookingdb.calendar as c
             where c.client_id = p_user_id and c.period && tstzrange(v_start, v_end) and c.kind in ('session', 'hold')
         )
+        -- What is not long began less than a week before.
         and not exists (
             select from bookingdb.absences as a
-            where a.therapist_id = p_therapist_id and a.period && v_blocked
+            where a.therapist_id = p_therapist_id
+                and not a.is_long
+                and lower(a.period) > lower(v_blocked) - interval '168 hours'
+                and lower(a.period) < upper(v_blocked)
+                and upper(a.period) > lower(v_blocked)
+        )
+        and not exists (
+            select from bookingdb.absences as a
+            where a.therapist_id = p_therapist_id
+                and a.is_long
+                and upper(a.period) > lower(v_blocked)
+                and lower(a.period) < upper(v_blocked)
         )
         and not exists (
             select from bookingdb.absences as a

@@ -27,8 +27,8 @@ begin
     end if;
 
     -- The short way is one statement: both people are there and the calendar is empty, as almost always. Under the
-    -- locks of both people that is the truth, except in an old snapshot. Five look-ups, because five indexes cover
-    -- them.
+    -- locks of both people that is the truth, except in an old snapshot. Look-ups of their own, because an index covers
+    -- each.
     if bookingdb.bookable_span(p_policy) @> lower(p_period)
         and bookingdb.is_within_hours_and_limits(p_policy, p_period, null, p_with_hours, true)
         and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
@@ -48,6 +48,7 @@ begin
                 select from bookingdb.calendar as c
                 where c.client_id = p_client_id and c.period && p_period and c.kind in ('session', 'hold')
             )
+            -- What is not long began less than a week before.
             and not exists (
                 select from bookingdb.absences as a
                 where a.therapist_id = p_policy.therapist_id

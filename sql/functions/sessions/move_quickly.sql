@@ -183,9 +183,21 @@ begin
                 and c.kind in ('session', 'hold')
                 and c.id <> p_session_id
         )
+        -- What is not long began less than a week before.
         and not exists (
             select from bookingdb.absences as a
-            where a.therapist_id = v_therapist_id and a.period && v_blocked
+            where a.therapist_id = v_therapist_id
+                and not a.is_long
+                and lower(a.period) > lower(v_blocked) - interval '168 hours'
+                and lower(a.period) < upper(v_blocked)
+                and upper(a.period) > lower(v_blocked)
+        )
+        and not exists (
+            select from bookingdb.absences as a
+            where a.therapist_id = v_therapist_id
+                and a.is_long
+                and upper(a.period) > lower(v_blocked)
+                and lower(a.period) < upper(v_blocked)
         )
         and not exists (
             select from bookingdb.absences as a

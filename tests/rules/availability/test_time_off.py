@@ -70,6 +70,36 @@ def test_time_off_is_a_row_an_event_and_a_list_of_sessions(world: World) -> None
     assert world.violations() == []
 
 
+@pytest.mark.parametrize("length", [dt.timedelta(minutes=1), 7 * DAY, 7 * DAY + dt.timedelta(minutes=1), 400 * DAY])
+@pytest.mark.parametrize("taker", ["book", "hold", "move"])
+def test_time_off_of_any_length_counts_to_its_last_minute(world: World, taker: str, length: dt.timedelta) -> None:
+    """Also among others, and from its first minute on."""
+    client, therapist = world.client(credits=9), world.therapist()
+    session = world.book(client, therapist, "20:00", duration_minutes=60)["id"]
+
+    def take(time: str) -> Any:
+        match taker:
+            case "book":
+                return world.book(client, therapist, time, duration_minutes=60)
+            case "hold":
+                return call(
+                    world.connection, "hold_slot", user_id=client, therapist_id=therapist, session_date=TOMORROW,
+                    session_time=time, duration_minutes=60,
+                )  # fmt: skip
+        return call(
+            world.connection, "reschedule_session", session_id=session, session_date=TOMORROW, session_time=time
+        )
+
+    take_off(world, therapist, at(0, "10:01") - length, at(0, "10:01"))
+    take_off(world, therapist, at(0, "12:59"), at(0, "12:59") + dt.timedelta(minutes=1))
+    for taken in ("10:00", "12:00"):
+        with nothing_written(world), refused("booking_conflict") as refusal:
+            take(taken)
+        assert refusal.detail["rule"] == "time_off"
+    take("10:45")
+    assert world.violations() == []
+
+
 def test_nothing_is_booked_moved_or_held_into_time_off(world: World) -> None:
     client, therapist = world.client(credits=9), world.therapist()
     session = world.book(client, therapist, "08:00")["id"]
