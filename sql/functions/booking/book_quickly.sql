@@ -100,7 +100,7 @@ begin
         where w.therapist_id = p_therapist_id
             and w.weekday = extract(isodow from p_session_date)
             and w.start_time <= p_session_time
-            and w.end_time::interval + case when w.end_time <= w.start_time then interval '168 hours' else interval '0' end
+            and w.end_time::interval + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end
             >= p_session_time::interval + make_interval(mins => p_duration_minutes)
             and (w.valid_from is null or w.valid_from <= p_session_date)
             and (w.valid_to is null or w.valid_to >= p_session_date)
@@ -129,9 +129,9 @@ begin
                 and current_setting('TimeZone') !~ '[<0-9]'
             )
         )
-        and (v_start - interval '168 hours') at time zone v_rules.time_zone
+        and (v_start - interval '24 hours') at time zone v_rules.time_zone
         = p_session_date - 1 + p_session_time
-        and (v_start + interval '168 hours') at time zone v_rules.time_zone
+        and (v_start + interval '24 hours') at time zone v_rules.time_zone
         = p_session_date + 1 + p_session_time
         and v_start >= bookingdb.add_elapsed(clock_timestamp(), v_rules.minimum_notice)
         and v_start <= bookingdb.add_elapsed(clock_timestamp(), v_rules.maximum_advance)
