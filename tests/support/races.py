@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -100,3 +101,26 @@ def change(function: str, session_id: UUID) -> Call:
 
 def setting(therapist: UUID | None, **settings: Any) -> Call:
     return calling("set_policy", settings=Jsonb(settings), therapist_id=therapist)
+
+
+# The functions in which a booking picks its lot: in the quick way, and rule by rule.
+PICKING = ["book_quickly", "take_credit"]
+
+
+@contextmanager
+def slow_pick(world: World, function: str, therapist: UUID) -> Iterator[None]:
+    """Make the moment between a lot's look-up and its lock long: the function sleeps there.
+
+    Nothing sleeps in the quick way where the rules decide one by one, as they do under a limit.
+    """
+    if function == "take_credit":
+        world.run("select set_policy(%s, %s)", Jsonb({"maximum_open_sessions": 999}), therapist)
+    definition = world.scalar(f"select pg_get_functiondef('bookingdb.{function}'::regproc)")
+    look = "        limit 1\n    ) as f\n"
+    assert definition.count(look) == 1
+    slow = definition.replace(look, "        limit 1 offset (select 0 from pg_sleep(0.4))\n    ) as f\n")
+    world.connection.execute(slow.encode())
+    try:
+        yield
+    finally:
+        world.connection.execute(definition.encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import TOMORROW, Connection, World, book, run
+from tests.support import TOMORROW, Connection, World, book, run, wait_until_blocked
 from tests.support.interleaving import holding, session_of, started, wait_until_asleep, waiting
 from tests.support.life import (
     DAY,
@@ -16,11 +16,13 @@ from tests.support.life import (
 from tests.support.races import (
     AT_TEN,
     ENDINGS,
+    PICKING,
     RUNS_OUT,
     booking,
     calling,
     expiring_at_once,
     race,
+    slow_pick,
     unhindered,
     writing,
 )
@@ -217,24 +219,31 @@ def test_booking_takes_the_lot_after_one_being_expired(world: World, ending: str
     require_sound(world)
 
 
-def test_lot_expired_before_its_lock_is_not_spent(world: World) -> None:
-    """The moment between the two is made long: the function sleeps there."""
+@pytest.mark.parametrize("function", PICKING)
+def test_lot_expired_before_its_lock_is_not_spent(world: World, function: str) -> None:
     client, therapist = world.client(credits=1), world.therapist()
-    definition = world.scalar("select pg_get_functiondef('bookingdb.take_credit'::regproc)")
-    look = "        limit 1\n    ) as f\n"
-    assert definition.count(look) == 1
-    slow = definition.replace(look, "        limit 1 offset (select 0 from pg_sleep(0.4))\n    ) as f\n")
-    world.connection.execute(slow.encode())
-    try:
-        with session_of(world) as connection:
-            answer = started(booking(client, therapist), connection)
-            wait_until_asleep(world, connection)
-            world.run("update user_credits set expires_at = clock_timestamp()")
-            assert call(world.connection, "expire_credits") == {"lots": 1, "credits": 1}
-            assert outcome(answer.result) == "insufficient_credits"
-    finally:
-        world.connection.execute(definition.encode())
+    with slow_pick(world, function, therapist), session_of(world) as connection:
+        answer = started(booking(client, therapist), connection)
+        wait_until_asleep(world, connection)
+        world.run("update user_credits set expires_at = clock_timestamp()")
+        assert call(world.connection, "expire_credits") == {"lots": 1, "credits": 1}
+        assert outcome(answer.result) == "insufficient_credits"
     assert world.count("sessions") == 0
+    require_sound(world)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("function", PICKING)
+def test_lot_locked_after_it_was_picked_is_waited_for(world: World, function: str, ending: str) -> None:
+    client, therapist = world.client(credits=1), world.therapist()
+    with slow_pick(world, function, therapist), session_of(world) as connection, holding(world) as writer:
+        answer = started(booking(client, therapist), connection)
+        wait_until_asleep(world, connection)
+        writer.execute("update user_credits set credits_balance = 2")
+        wait_until_blocked(world.connection, connection.info.backend_pid)
+        writer.execute(ending.encode())
+        assert outcome(answer.result) == "done"
+    assert world.balance(client) == (1 if ending == "commit" else 0)
     require_sound(world)
 
 

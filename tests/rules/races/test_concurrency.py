@@ -22,6 +22,7 @@ import pytest
 from tests.support import BOOK, TOMORROW, Connection, World, book, lasting
 from tests.support.connections import AsyncConnection, connections
 from tests.support.interleaving import holding, session_of, started, wait_until_asleep, waiting
+from tests.support.races import PICKING, slow_pick
 from tests.support.refusals import code_of, nothing_written, outcome, refused
 
 FULL = os.environ.get("BOOKINGDB_STORM") == "full"
@@ -364,15 +365,10 @@ def test_a_wait_for_somebody_who_writes_the_same_row_is_busy(world: World) -> No
                 connection.execute(statement.encode(), second)
 
 
-def test_lot_spoilt_before_its_lock_is_not_spent(world: World) -> None:
-    """The moment between the two is made long: the function sleeps there."""
+@pytest.mark.parametrize("function", PICKING)
+def test_lot_spoilt_before_its_lock_is_not_spent(world: World, function: str) -> None:
     therapist, client = world.therapist(), world.client()
-    definition = world.scalar("select pg_get_functiondef('bookingdb.take_credit'::regproc)")
-    look = "        limit 1\n    ) as f\n"
-    assert definition.count(look) == 1
-    slow = definition.replace(look, "        limit 1 offset (select 0 from pg_sleep(0.4))\n    ) as f\n")
-    world.connection.execute(slow.encode())
-    try:
+    with slow_pick(world, function, therapist):
         for spoilt in ("status = 'refunded'", "credits_balance = 0", "expires_at = '-infinity'", "user_type = 'x'"):
             world.run("select * from grant_credits(%s, 3)", client)
             with session_of(world) as connection:
@@ -382,8 +378,6 @@ def test_lot_spoilt_before_its_lock_is_not_spent(world: World) -> None:
 
                 with refused("insufficient_credits"):
                     answer.result()
-    finally:
-        world.connection.execute(definition.encode())
     assert world.count("sessions") == 0
     assert world.violations() == []
 
