@@ -476,8 +476,9 @@ def test_plan_sets_who_acts_before_the_call_and_restores_after(world: World, pra
 def test_database_that_was_not_upgraded_makes_no_call(world: World, practice: Practice) -> None:
     """It knows nothing of the setting, and would do for the server what it is asked for the user."""
     before = world.scalar("select pg_get_functiondef('bookingdb.caller_is_trusted'::regproc)")
-    _, _, body = before.partition("end if;")
-    world.run(before.partition("begin\n")[0] + "begin" + body)
+    head, _, body = before.partition("begin\n")
+    _, end, rest = body.partition("end;\n")
+    world.run(f"{head}begin return bookingdb.role_is_trusted(bookingdb.effective_role()); {end}{rest}")
     try:
         as_ada = Bookings(world.url, acting_as=practice.ada)
         with pytest.raises(BookingFailed, match="bookingdb migrate"):

@@ -159,11 +159,17 @@ SAMPLES = {
     "blocked_time": [
         "p, r from (select bookingdb.policy_of(null) as p, '[2026-01-01, 2026-01-02)'::tstzrange as r) as x"
     ],
+    "booking_request": [
+        "'3b241101-e2bb-4255-8caf-4136c566a962'::uuid, date '2026-01-01', time '10:00', 60, 'video'::varchar, null,"
+        " 'A \"title\"', 'UTC'"
+    ],
     "effective_role": [""],
     "free_cancellation_until": ["p, now() from (select bookingdb.policy_of(null) as p) as x"],
     "is_about_time": ["'in_past'", "'not_allowed'", "null"],
     "iso_utc": ["'2026-03-29 01:30:15.9+00'::timestamptz", "null", "'infinity'::timestamptz"],
     "is_same_minute": ["'2026-01-01 10:00:59'::timestamp, timestamp '2026-01-01 10:00'", "localtimestamp, null"],
+    "own_role": [""],
+    "request_hash": ["'[1, \"é\"]'::jsonb", "null"],
     "role_is_trusted": ["'nobody of this name'", "current_user", "'pg_monitor'", "null"],
     "person_key": ["'3b241101-e2bb-4255-8caf-4136c566a962'::uuid", "null"],
 }

@@ -100,7 +100,8 @@ begin
         where w.therapist_id = p_therapist_id
             and w.weekday = extract(isodow from p_session_date)
             and w.start_time <= p_session_time
-            and w.end_time::interval + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end
+            and w.end_time::interval
+            + case when w.end_time <= w.start_time then interval '24 hours' else interval '0' end
             >= p_session_time::interval + make_interval(mins => p_duration_minutes)
             and (w.valid_from is null or w.valid_from <= p_session_date)
             and (w.valid_to is null or w.valid_to >= p_session_date)
@@ -141,8 +142,8 @@ begin
     v_end := v_start + make_interval(mins => p_duration_minutes);
     v_blocked := tstzrange(v_start - v_rules.buffer_before, v_end + v_rules.buffer_after);
 
-    -- 6. to 8. Both people are there, nothing is in the way, not even what has expired, and nobody else has touched the
-    -- lot that is spent next (take_credit) without being done with it.
+    -- 6. to 8. Both people are there, nothing is in the way, not even what has expired, and nobody has locked the lot
+    -- that is spent next (take_credit) since it was written. (A lock without a write leaves one booking in doubt.)
     select f.credits_balance - 1, f.credits_left, f.ctid, f.xmin
     into v_left_in_lot, v_left, v_lot, v_version
     from (
@@ -204,9 +205,9 @@ begin
         return null;
     end if;
 
-    -- 9. The credit, the calendar row, the session, as take_credit(), occupy_free_time() and write_session() write them:
-    -- the triggers of each find what they look for. A lot that somebody wrote just now has another version; nothing is
-    -- written then.
+    -- 9. The credit, the calendar row, the session, as take_credit(), occupy_free_time() and write_session() write
+    -- them: the triggers of each find what they look for. A lot that somebody wrote just now has another version, and
+    -- nothing is written then.
     v_session_id := bookingdb.new_id();
     with paid as (
         update public.user_credits as c

@@ -52,9 +52,13 @@ begin
             p.therapist_id,
             bool_or(not p.is_weekly) as has_dated_hours,
             -- The week's last windows are those before it, too, and its first ones those after it.
-            range_agg(tsrange(p.starts_at + n.weeks * interval '7 days', p.ends_at + n.weeks * interval '7 days'))
-            filter (where p.is_weekly)
-            * tsmultirange '{[1899-12-31, 1900-01-09)}' as open_week
+            (
+                range_agg(tsrange(p.starts_at - interval '7 days', p.ends_at - interval '7 days'))
+                filter (where p.is_weekly)
+                + range_agg(tsrange(p.starts_at, p.ends_at)) filter (where p.is_weekly)
+                + range_agg(tsrange(p.starts_at + interval '7 days', p.ends_at + interval '7 days'))
+                filter (where p.is_weekly)
+            ) * tsmultirange '{[1899-12-31, 1900-01-09)}' as open_week
         from (
             select
                 o.therapist_id,
@@ -65,7 +69,6 @@ begin
             from bookingdb.weekly_hours as o
             where o.therapist_id = any (p_people)
         ) as p
-        cross join generate_series(-1, 1) as n (weeks)
         group by p.therapist_id
     ) as w on w.therapist_id = e.therapist_id
     left join (

@@ -25,7 +25,7 @@ begin
     insert into public.booking_audit_log (session_id, user_id, action, new_status, changes, actor)
     select
         new.id, new.user_id, 'created', new.status, coalesce(v_changes, jsonb '{}'),
-        -- Whoever paid is who acts: to ask again for a logged-in user would be 6 % of their booking.
+        -- The debit names who acts: to ask again for a logged-in user would be 6 % of their booking.
         coalesce(bookingdb.own_role(), l.actor, bookingdb.actor())
     from (select) as anything
     -- Look-ups by index, whatever the statistics say. The first part of the first charge comes last in this order only

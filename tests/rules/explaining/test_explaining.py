@@ -252,11 +252,12 @@ def test_moves_are_recorded_like_any_change(world: World) -> None:
         " bookingdb.session_changes(old, jsonb_populate_record(new, '{\"duration_minutes\": 7}')) - 'duration_minutes'"
         " from moved"
     )
-    times = {
+    times: dict[str, str | None] = {
         "scheduled_date": "2030-01-02", "scheduled_time": "11:00", "start_time": "2030-01-02T11:00:00.5+01:00",
         "end_time": "2030-01-02T12:00:00Z", "free_cancellation_until": "2030-01-01T12:00:00Z",
     }  # fmt: skip
-    for written in [times, {}, *({name: value} for name, value in times.items()), dict.fromkeys(times)]:
+    changes: list[dict[str, str | None]] = [times, {}, dict.fromkeys(times)]
+    for written in [*changes, *({name: value} for name, value in times.items())]:
         ((alone, with_another),) = world.run(recorded, Jsonb({**written, "updated_at": "2029-01-01"}), session)
         assert alone == with_another
         assert alone.keys() == written.keys()

@@ -45,6 +45,8 @@ from tests.support.availability import (
     first_shown,
     moment,
 )
+from tests.support.booking_ways import TRIED
+from tests.support.booking_ways import compare as compare_ways
 from tests.support.life import call, expire_hold, rows
 from tests.support.refusals import outcome, refused
 
@@ -832,6 +834,114 @@ def test_taken_times_are_refused_at_once_as_at_length(office: World, plan: Plan)
         }
         for start, at_once, at_length in practice.refused_otherwise(sorted(starts), minutes):
             assert at_once == at_length, start
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Both ways of a booking
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lot:
+    """A lot of credits, and what was done to it."""
+
+    credits: int
+    days: int | None
+    priority: int
+    category: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a booking is asked for."""
+
+    zone: str | None
+    notes: str | None
+    title: str
+    key: str | None
+    is_logged_in: bool
+
+
+changes = st.sampled_from(["", "", "", "expired", "used", "frozen", "other"])
+lots = st.builds(
+    Lot,
+    credits=st.integers(1, 3),
+    days=st.sampled_from([None, None, 1, 400]),
+    priority=st.sampled_from([50, 50, 1, 99]),
+    category=st.sampled_from(["paid", "paid", "promotional"]),
+    change=changes,
+)
+requests = st.builds(
+    Request,
+    zone=st.sampled_from([None, None, "own", "UTC", "+02:00", "Nowhere/Else"]),
+    notes=st.sampled_from(["", "", None, "x" * 10001]),
+    title=st.sampled_from(["Therapy Session", "Therapy Session", ""]),
+    key=st.sampled_from([None, None, "new", "used", ""]),
+    is_logged_in=st.booleans(),
+)
+
+
+def client_with(world: World, owned: list[Lot]) -> UUID:
+    client = world.client(credits=0)
+    for lot in owned:
+        expires_at = None if lot.days is None else dt.datetime.now(dt.UTC) + dt.timedelta(days=lot.days)
+        (lot_id,) = world.run(
+            "select lot_id from grant_credits(%s, %s, p_expires_at => %s, p_priority => %s, p_category => %s)",
+            client, lot.credits, expires_at, lot.priority, lot.category,
+        )[0]  # fmt: skip
+        match lot.change:
+            case "expired":
+                world.run("update user_credits set expires_at = now() - interval '1 hour' where id = %s", lot_id)
+            case "used":
+                world.run("update user_credits set credits_balance = 0 where id = %s", lot_id)
+            case "frozen":
+                world.run("update user_credits set status = 'frozen' where id = %s", lot_id)
+            case "other":
+                world.run("update user_credits set user_type = 'group' where id = %s", lot_id)
+    return client
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(1200)
+@of_availability(PRACTICES)
+@given(
+    plan=st.one_of(plans, weekly_plans), owned=st.lists(lots, max_size=4),
+    asked=st.lists(requests, min_size=3, max_size=6), moments=st.integers(0, 10_000),
+)  # fmt: skip
+def test_quick_booking_is_the_booking(
+    clean_world: World, plan: Plan, owned: list[Lot], asked: list[Request], moments: int
+) -> None:
+    world = clean_world
+    world.run("drop function if exists pg_temp.tried")
+    world.run(TRIED)
+    with world.connection.transaction(force_rollback=True):
+        practice, midnight, _ = built(world, plan)
+        note(f"{moment(midnight)} {practice.model}")
+        client = client_with(world, owned)
+        choose = Random(moments)
+        world.run(
+            "insert into bookingdb.idempotency_keys (function_name, user_id, key, request_hash, result_id,"
+            " credits_balance) values ('create_session_with_credit_deduction', %s, 'used', '', %s, 0)",
+            client, client,
+        )  # fmt: skip
+        starts = [midnight + choose.randrange(0, 4 * 1440, 15) * MINUTE for _ in range(20)] + [
+            int(busy.start) // MINUTE * MINUTE + choose.choice([-60, -15, 0, 15]) * MINUTE
+            for busy in practice.model.calendar
+        ]
+        for start in starts:
+            how = choose.choice(asked)
+            local = moment(start).astimezone(practice.model.zone)
+            compare_ways(
+                world,
+                {
+                    "user_id": str(client), "therapist_id": str(practice.therapist),
+                    "session_date": str(local.date()), "session_time": str(local.time()),
+                    "minutes": choose.choice([15, 45, 60, 180, 10]), "session_type": "video", "notes": how.notes,
+                    "title": how.title, "time_zone": plan.zone if how.zone == "own" else how.zone, "key": how.key,
+                },
+                str(client) if how.is_logged_in else "",
+            )  # fmt: skip
 
 
 # ----------------------------------------------------------------------------------------------------------------------
