@@ -91,10 +91,8 @@ def test_locks_of_others_are_left_to_the_other_way(clean_world: World, held: str
         else:
             other.execute("select lock_for_booking(array[%s]::uuid[])", (client if held == "client" else therapist,))
         assert world.scalar(tried, Jsonb(asked)) is False
-    # The mark of the lock is on the lot until it is written again.
-    assert world.scalar(tried, Jsonb(asked)) is (held != "lot")
-    world.book(client, therapist, "12:00")
-    assert world.scalar(tried, Jsonb(asked)) is True
+    for _ in range(2):
+        assert world.scalar(tried, Jsonb(asked)) is True
 
 
 def test_old_snapshot_is_left_to_the_other_way(clean_world: World) -> None:
