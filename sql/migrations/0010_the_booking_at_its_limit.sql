@@ -1,5 +1,9 @@
 -- The booking at its limit: tables of which a booking reads and writes less.
 
+-- Their triggers are made anew after the migration. A booking locks them before the calendar, and so does an upgrade,
+-- which would meet it in a deadlock.
+lock table public.sessions, public.user_credits in access exclusive mode;
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What the version before kept for calls in flight
 -- ---------------------------------------------------------------------------------------------------------------------

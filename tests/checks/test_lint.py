@@ -810,6 +810,11 @@ WORK = """
     select t.id from bookingdb.texts as t where t.user_id = md5('person5')::uuid;
     select w.id from bookingdb.weekly_hours as w where w.time_zone = 'Europe/Berlin';
     select l.id from bookingdb.ledger as l where l.source_lot_id = md5('lot')::uuid;
+    select c.id from public.user_credits as c
+    where c.user_id = md5('person5')::uuid and c.grace_for_lot_id = md5('lot')::uuid;
+    select a.id from bookingdb.absences as a
+    where not a.is_long order by a.therapist_id, lower(a.period), upper(a.period) limit 5;
+    select * from public.list_date_overrides(md5('person8')::uuid, current_date, current_date + 7);
     select m.from_user_id from bookingdb.merged_people as m where m.into_user_id = md5('person5')::uuid;
     select p.id from bookingdb.packages as p where lower(p.name) = 'ten';
     select p.payment_key from bookingdb.payments as p where p.lot_id = md5('lot')::uuid;

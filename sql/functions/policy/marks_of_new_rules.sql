@@ -8,7 +8,7 @@ as $function$
 begin
     -- Many marks, so that two writers who are new at the same time rarely wait for each other.
     return array(
-        select format('00000000-0000-0000-0000-%s', lpad(to_hex(n.number), 12, '0'))::uuid
+        select lpad(to_hex(n.number), 32, '0')::uuid
         from (
             select g.number from generate_series(1, 1024) as g (number) where p_people is null
             union

@@ -16,6 +16,10 @@ set period = tstzrange(lower(period) - interval '8064 hours', upper(period) - in
 insert into bookingdb.calendar
 select m.* from moved as m;
 
+-- No constraint of these sees the others.
+update bookingdb.absences
+set period = tstzrange(lower(period) - interval '8064 hours', upper(period) - interval '8064 hours');
+
 update public.sessions
 set start_time = start_time - interval '8064 hours',
     end_time = end_time - interval '8064 hours',
