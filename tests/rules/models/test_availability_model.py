@@ -951,7 +951,7 @@ def test_quick_booking_is_the_booking(clean_world: World) -> None:
                 quick += done is not None and "answer" in done
 
     booked_alike()
-    assert quick > PRACTICES
+    assert quick > PRACTICES // 3
 
 
 # ----------------------------------------------------------------------------------------------------------------------
