@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -216,17 +216,17 @@ class Application:
     indexes: list[Index]
     triggers: list[Trigger]
     functions: list[Function]
-    # Row policies; the name is in the fingerprint of plans.
     policies: list[RowPolicy]
     extension_schema: str | None
     has_extensions_schema: bool
     roles: list[str] = field(default_factory=list)
-    # Queries that show a table as it was before rows were repaired ahead of the adoption (`ahead`).
-    as_found: dict[str, str] = field(default_factory=dict)
 
-    def rows_of(self, table: str) -> str:
-        """Return what to read a table's rows from, as they were found."""
-        return self.as_found.get(table, f"public.{table}")
+    def structure(self) -> dict[str, Any]:
+        """Return all of it but the numbers of rows, which change while the application works."""
+        found = asdict(self)
+        for relation in found["relations"].values():
+            del relation["rows"]
+        return found
 
     def has(self, table: str) -> bool:
         """Tell whether the application has this table."""

@@ -1,7 +1,4 @@
-"""Carries a plan out in one transaction: everything or nothing.
-
-Very many rows are repaired in batches before it (`ahead`).
-"""
+"""Carries a plan out in one transaction: everything or nothing."""
 
 from __future__ import annotations
 
@@ -12,16 +9,16 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bookingdb.adoption import ahead, application, damage
+from bookingdb.adoption import application, damage
 from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.plan.file import Decided
-from bookingdb.adoption.repair import triggers_off
+from bookingdb.adoption.repair import repair_rows, triggers_off
 from bookingdb.adoption.statements import query
-from bookingdb.adoption.transaction import changing, lock_installation, refuse_installed
+from bookingdb.adoption.transaction import changing, lock_installation, one_moment, refuse_installed
 from bookingdb.checks import lint, verify
 from bookingdb.checks.finding import Finding
-from bookingdb.install import script, session
+from bookingdb.install import script
 from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import FAILED, Connection, InstallError, scalar
 from bookingdb.install.source import Source
@@ -89,31 +86,31 @@ def apply(
     decided: Decided,
     source: Source,
     announce: Announce = lambda _: None,
-    progress: ahead.Progress = ahead.in_silence,
 ) -> Adopted:
-    """Do what a plan says: where it repairs very many rows, some thousands at a time first; then all else at once.
+    """Do what a plan says.
 
     Args:
         connection: an open connection, not inside a transaction, of the owner of the application's tables.
         decided: the plan, as read from its file.
         source: the files to apply, with the plan's adapter.
         announce: called with the name of each stage.
-        progress: called for the rows that are repaired first (see `ahead.Progress`).
 
     Raises:
-        InstallError: the database changed since the plan was made, the plan has problems, what would come out is not
-            sound, the tables are in use, the role may not, or it has more rights than the owner. Nothing was changed
-            but rows that were repaired first; `undo` puts these back, and `apply` goes on.
+        InstallError: the structure changed since the plan was made, answers did, or some are missing; the plan has
+            problems, what would come out is not sound, the tables are in use, the role may not, or it has more rights
+            than the owner. Nothing was changed.
     """
     refuse_more_rights(connection)
-    _repair_ahead(connection, decided, source, announce, progress)
+    with one_moment(connection):
+        refuse_installed(connection)
+    announce("comparing the database with the plan")
+    plan = _still_good(connection, source, decided)
     with changing(connection, "adopt"):
         lock_installation(connection)
         refuse_installed(connection)
         announce("locking the tables")
         _lock_tables(connection)
-        announce("comparing the database with the plan")
-        plan = _still_good(connection, source, decided)
+        _refuse_another_structure(connection, plan)
         adoption = _Adoption(connection, source, plan, application.comments(connection))
         _note_plan(adoption, decided)
         for stage, carry_out in _STAGES:
@@ -121,21 +118,6 @@ def apply(
             carry_out(adoption)
         overlapping = scalar(connection, "select count(*) from bookingdb.overlapping_sessions")
         return Adopted(adoption.changes, adoption.repaired, overlapping, adoption.differences)
-
-
-def _repair_ahead(
-    connection: Connection, decided: Decided, source: Source, announce: Announce, progress: ahead.Progress
-) -> None:
-    """Repair what is many and needs nothing else, while the application goes on working."""
-    with connection.transaction(force_rollback=True):
-        session.prepare(connection, read_only=True)
-        refuse_installed(connection)
-        repairs = ahead.repairs_ahead(connection, decided.answers)
-        if not repairs:
-            return
-        announce("comparing the database with the plan")
-        plan = _still_good(connection, source, decided)
-    ahead.repair_ahead(connection, repairs, plan.answers, progress)
 
 
 def _lock_tables(connection: Connection) -> None:
@@ -147,25 +129,36 @@ def _lock_tables(connection: Connection) -> None:
         connection.execute(f"lock table {', '.join(tables)} in access exclusive mode")
 
 
+_MAKE_AGAIN = "make it again with `bookingdb adopt --plan --answers PLAN --output PLAN`, and read it"
+
+
 def _still_good(connection: Connection, source: Source, decided: Decided) -> Plan:
-    """Make the plan again; refuse where it would not be what was decided."""
-    if planner.make(connection, source, {}).fingerprint() != decided.fingerprint:
-        raise InstallError(
-            "the database is not as it was when the plan was made; make a new one with `bookingdb adopt --plan`"
-            " (--answers takes over the answers of this one)"
-        )
-    plan = planner.make(connection, source, decided.answers)
+    """Make the plan again; refuse where it would not be what was decided. Nothing is locked yet."""
+    if decided.was_edited:
+        raise InstallError(f"the plan was made before its answers were edited: {_MAKE_AGAIN}")
+    plan = planner.make_plan(connection, source, decided.answers)
     if plan.problems:
         raise InstallError("the plan cannot be carried out: " + "; ".join(plan.problems))
-    ahead.check_answers(connection, plan.answers)
+    if plan.unanswered:
+        raise InstallError(
+            f"only a person can answer {', '.join(plan.unanswered)}: write the answers into the plan, and {_MAKE_AGAIN}"
+        )
+    if plan.fingerprint() != decided.fingerprint:
+        raise InstallError(f"the database is not as it was when the plan was made: {_MAKE_AGAIN}")
     return plan
+
+
+def _refuse_another_structure(connection: Connection, plan: Plan) -> None:
+    """Refuse where the structure changed between the comparison and the locks."""
+    if application.inspect(connection).structure() != plan.application.structure():
+        raise InstallError("the structure of the database changed just now: try again")
 
 
 def _note_plan(adoption: _Adoption, decided: Decided) -> None:
     plan, adapter = adoption.plan, adoption.source.adapter
     original = {
         "fingerprint": decided.fingerprint,
-        "balances": plan.balances,
+        "balances": damage.balances(adoption.connection, plan.application),
         "extension": plan.application.extension_schema,
         "has_extensions_schema": plan.application.has_extensions_schema,
         "tables": plan.application.tables,
@@ -230,7 +223,7 @@ def _adapt_columns(adoption: _Adoption) -> None:
 
 def _repair_rows(adoption: _Adoption) -> None:
     plan = adoption.plan
-    adoption.repaired = ahead.repair_rest(adoption.connection, plan.application, plan.answers)
+    adoption.repaired = repair_rows(adoption.connection, plan.application, plan.answers)
 
 
 def _strengthen(adoption: _Adoption) -> None:

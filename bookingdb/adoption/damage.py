@@ -284,7 +284,7 @@ def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -
         condition = each.condition
         if each.key == "credits.nobodys" and app.has("users"):
             condition += " or not exists (select from public.users as u where u.id = c.user_id)"
-        text = f"select c.id::text from {app.rows_of('user_credits')} as c where {condition} order by 1"
+        text = f"select c.id::text from public.user_credits as c where {condition} order by 1"
         if found := _ids(connection, text):
             chosen = answers.get(each.key, next(iter(each.choices)))
             yield Damage(each.key, "public.user_credits", each.title, each.choices[chosen][0], found)
@@ -294,7 +294,7 @@ def has_used_lots(connection: Connection, app: Application) -> bool:
     """Tell whether the application has lots in the status that bookingdb gives to lots that are used up."""
     if not app.column("user_credits", "status"):
         return False
-    text = f"select exists (select from {app.rows_of('user_credits')} as c where c.status::text = 'used')"
+    text = "select exists (select from public.user_credits as c where c.status::text = 'used')"
     return bool(scalar(connection, text))
 
 
@@ -383,8 +383,7 @@ def balances(connection: Connection, app: Application) -> dict[str, int]:
     """Return what each client has by the application's own count: everything that is left in their lots."""
     if not app.column("user_credits", "credits_balance") or not app.column("user_credits", "user_id"):
         return {}
-    text = query("damage/balances", lots=app.rows_of("user_credits"))
-    return {client: total or 0 for client, total in connection.execute(text)}
+    return {client: total or 0 for client, total in connection.execute(query("damage/balances"))}
 
 
 def spendable(connection: Connection) -> dict[str, int]:

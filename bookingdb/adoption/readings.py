@@ -54,10 +54,9 @@ def active_statuses(answers: Mapping[str, str]) -> list[str]:
 
 def readings(app: Application, answers: Mapping[str, str]) -> str:
     """Write the query that shows sessions as bookingdb reads them, as found and as these answers repair them."""
-    zone, stamps = answers.get("zone", "UTC"), answers.get("zone.timestamps", "UTC")
+    zone, stamps = answers.get("zone") or "UTC", answers.get("zone.timestamps") or "UTC"
     return query(
         "damage/readings",
-        sessions=app.rows_of("sessions"),
         client=_own(app, "user_id", "uuid"),
         therapist=_own(app, "therapist_id", "uuid"),
         state=_own(app, "status", "text"),

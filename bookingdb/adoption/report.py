@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from bookingdb.adoption import ahead, damage
+from bookingdb.adoption import damage
 from bookingdb.adoption.statements import query
 from bookingdb.install import session
 from bookingdb.install.owner import refuse_more_rights
@@ -33,12 +33,6 @@ class AdoptionReport:
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return asdict(self)
-
-
-def under_way(connection: Connection) -> dict[str, int] | None:
-    """Count the rows of each table that were repaired for an adoption to come; None where there is none."""
-    refuse_more_rights(connection)
-    return ahead.repaired_so_far(connection) if ahead.is_under_way(connection) else None
 
 
 def report(connection: Connection) -> AdoptionReport:

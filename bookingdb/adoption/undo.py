@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from bookingdb.adoption import ahead, application
+from bookingdb.adoption import application
 from bookingdb.adoption.apply import Announce
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
 from bookingdb.adoption.repair import is_as_left, originals, triggers_off
@@ -50,21 +50,14 @@ def undo(
     connection: Connection,
     source: Source | None = None,
     announce: Announce = lambda _: None,
-    progress: ahead.Progress = ahead.in_silence,
 ) -> Undone:
     """Put back what `apply` changed, and remove bookingdb. Rows that the application wrote since stay.
-
-    If `apply` had only begun to repair rows, these are put back.
 
     Raises:
         InstallError: nothing was adopted, the tables are in use, something of the application's needs what would go, or
             the role has more rights than the owner.
     """
     refuse_more_rights(connection)
-    if not _has_record(connection) and ahead.is_under_way(connection):
-        restored, refused = ahead.put_back(connection, progress)
-        remark = f"{refused} rows stay as they became, because what they were is not allowed any more"
-        return Undone(0, restored, [remark] if refused else [])
     source = source or installer.installed_source(connection)
     with session.kept_for_dependents("nothing was undone"), changing(connection, "adopt --undo"):
         undoing = _begin(connection, source)

@@ -1,8 +1,5 @@
 """The command that takes over an application's database: adopt."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +9,6 @@ from bookingdb.cli.console import open_database, print_table
 from bookingdb.cli.options import database_url_option, json_option
 from bookingdb.cli.output import print_document, print_json, remark, say
 from bookingdb.install.source import load
-from bookingdb.text import printable
 
 if TYPE_CHECKING:
     from bookingdb.install.session import Connection
@@ -47,13 +43,13 @@ def adopt(
     """Take over the database of an application that has sessions and credits already.
 
     Three steps: --plan writes down what was found, what would change and what only you can answer; --apply does it in
-    one transaction, and where very many rows have to be mended, these in batches before it; --undo puts it back.
+    one transaction; --undo puts it back.
     """
     if (action is None) == (plan_path is None):
         raise click.UsageError("say one of --plan, --apply PLAN, --undo, --report")
     # No other command needs these; they would slow the start of each.
     from bookingdb.adoption.plan import file  # noqa: PLC0415
-    from bookingdb.adoption.report import report, under_way  # noqa: PLC0415
+    from bookingdb.adoption.report import report  # noqa: PLC0415
     from bookingdb.adoption.undo import undo  # noqa: PLC0415
 
     if plan_path is not None:
@@ -62,21 +58,20 @@ def adopt(
     with open_database(database_url) as connection:
         match action:
             case "plan":
-                answers = file.read(answers_path.read_text(encoding="utf-8")).answers if answers_path else {}
+                answers: dict[str, str] = {}
+                if answers_path:
+                    decided = file.read(answers_path.read_text(encoding="utf-8"))
+                    answers, adapter = decided.answers, adapter or _file_of(decided.adapter, answers_path)
                 if keep_money_writable:
                     answers["money.writable"] = "keep"
                 _plan(connection, answers, adapter, output)
             case "undo":
-                undone = undo(connection, None, _announce, _progress)
+                undone = undo(connection, None, _announce)
                 say(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
                 for what in undone.remarks:
                     remark(what)
             case _:
-                mended = under_way(connection)
-                if mended is None:
-                    _print_report(report(connection).to_dict(), as_json)
-                else:
-                    _print_under_way({"under_way": mended}, as_json)
+                _print_report(report(connection).to_dict(), as_json)
 
 
 def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None, output: Path | None) -> None:
@@ -86,8 +81,8 @@ def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None
     from bookingdb.adoption.plan.planner import make_plan  # noqa: PLC0415
 
     source = load(adapter=adapter or likely_adapter(connection))
-    plan, fingerprint = make_plan(connection, source, answers)
-    text = file.write(plan, fingerprint, adapter)
+    plan = make_plan(connection, source, answers)
+    text = file.write(plan, adapter)
     if output:
         output.write_text(text, encoding="utf-8")
         say(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
@@ -95,6 +90,8 @@ def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None
         print_document(text + "\n")
     for problem in plan.problems:
         remark(problem)
+    if plan.unanswered:
+        remark(f"only you can answer: {', '.join(plan.unanswered)}")
 
 
 def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> None:
@@ -105,7 +102,7 @@ def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> No
     decided = file.read(plan_path.read_text(encoding="utf-8"))
     with open_database(database_url) as connection:
         source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
-        done = apply(connection, decided, source, _announce, _progress)
+        done = apply(connection, decided, source, _announce)
     say(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
     if done.overlapping:
         say(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
@@ -117,39 +114,10 @@ def _announce(step: str) -> None:
     remark(step)
 
 
-@contextmanager
-def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar where somebody looks at it, else a line for each tenth."""
-    if sys.stderr.isatty():
-        with click.progressbar(length=total, label=f"bookingdb: {printable(label)}", file=sys.stderr) as bar:
-            yield bar.update
-        return
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        tenth, done = done * 10 // total, done + count
-        if done * 10 // total > tenth:
-            _announce(f"{label}: {done} of {total}")
-
-    _announce(f"{label}: {total} rows")
-    yield advance
-
-
 def _file_of(adapter: str, plan_path: Path) -> str:
     """An adapter's file is looked for beside the plan."""
     beside = plan_path.parent / adapter
     return str(beside) if adapter.endswith(".sql") and beside.exists() else adapter
-
-
-def _print_under_way(report: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(report)
-        return
-    say("An adoption is under way, and has not happened yet. Rows mended so far:")
-    for table, count in report["under_way"].items():
-        say(f"{table}: {count}")
-    say("`bookingdb adopt --apply PLAN` goes on; `bookingdb adopt --undo` puts them back.")
 
 
 def _print_report(report: dict[str, Any], as_json: bool) -> None:

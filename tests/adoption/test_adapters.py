@@ -334,9 +334,7 @@ KEY_CHANGES = {
 
 @pytest.mark.parametrize("key", ["unique (email)", "unique (email) deferrable"])
 @of_each(**KEY_CHANGES)
-def test_a_change_of_a_key_is_refused_while_a_booking_runs(
-    application: Application, statement: str, key: str
-) -> None:
+def test_a_change_of_a_key_is_refused_while_a_booking_runs(application: Application, statement: str, key: str) -> None:
     world, therapist, client = application.world, application.therapist(), application.client()
     world.run(f"alter table users add {key}")
     if application.adapter == "therapists":

@@ -14,7 +14,7 @@ import pytest
 
 from tests.apps import CLIENT, THERAPIST, differences, rows, schema_dump
 from tests.support import ROOT, connect, run, scalar
-from tests.support.adoption import with_answers
+from tests.support.adoption import make_again, with_answers
 from tests.support.commands import done
 from tests.support.hosts import SUPABASE_BEFORE
 
@@ -382,6 +382,7 @@ def test_check_on_status_and_other_columns_is_asked_about(oddity: str, tmp_path:
     # Each of the eight sessions that take place, and no other status.
     assert "of so many: cancelled (8)." in " ".join(text.replace("#", " ").split())
     path.write_text(with_answers(text, {"constraint.reasons": answer}), encoding="utf-8")
+    make_again(oddity, path)
     done(oddity, "adopt", "--apply", path)
     with connect(oddity) as connection:
         cancel = (

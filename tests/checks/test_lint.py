@@ -265,7 +265,7 @@ DAMAGES: dict[str, tuple[str, set[tuple[str, str]]]] = {
     ),
     "the same expression and condition twice": (
         "create unique index mine on public.users (lower(email));"
-        "create index \"Mine\" on bookingdb.absences (client_id) where client_id is not null",
+        'create index "Mine" on bookingdb.absences (client_id) where client_id is not null',
         {("duplicate_index", "public.mine"), ("duplicate_index", 'bookingdb."Mine"')},
     ),
     "the primary key twice": (

@@ -69,11 +69,17 @@ class Adopted:
 
 
 def make_plan(app: App, url: str, folder: Path, *options: object) -> Path:
-    """Have the plan written, and answer it as the owner of the app does."""
+    """Have the plan written, answer it as the owner of the app does, and have it written with the answers."""
     path = folder / f"{app.name}.toml"
     done(url, "adopt", "--plan", "--output", path, "--adapter", app.adapter, *options)
     path.write_text(answered(app, path.read_text(encoding="utf-8")), encoding="utf-8")
+    make_again(url, path)
     return path
+
+
+def make_again(url: str, path: Path) -> None:
+    """Have the plan written once more, with the answers that are in it now."""
+    done(url, "adopt", "--plan", "--answers", path, "--output", path)
 
 
 def answered(app: App, text: str) -> str:

@@ -167,7 +167,7 @@ def _widen_value_checks(draft: PlanDraft, table: str, column: str, known: tuple[
     allowed = {value for each in checks for value in each.listed_values}
     if not checks or set(known) <= allowed:
         return
-    present = f"select distinct t.{column}::text from {draft.app.rows_of(table)} as t where t.{column} is not null"
+    present = f"select distinct t.{column}::text from public.{table} as t where t.{column} is not null"
     allowed |= {value for (value,) in draft.connection.execute(present)}
     values = [*known, *sorted(allowed - set(known))]
     name = f"{table}_{column}_check"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from bookingdb.adoption.application import Application, Trigger
 from bookingdb.adoption.damage import Damage
@@ -15,12 +15,17 @@ from bookingdb.install.source import Source
 
 @dataclass(frozen=True)
 class Question:
-    """Something only the owner can answer: the choices (none: any text), the evidence for them, and the default."""
+    """Something only the owner can answer: the choices (none: any text), the evidence for them, and the default.
+
+    ``is_open`` is True where a wrong answer would do harm and the rows do not decide: the default is empty, and `apply`
+    refuses until a person has answered.
+    """
 
     key: str
     evidence: tuple[str, ...]
     default: str
     choices: dict[str, str] = field(default_factory=dict)
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,20 +62,22 @@ class Plan:
         """True if there is nothing to adopt."""
         return not self.application.tables and not self.changes
 
+    @property
+    def unanswered(self) -> list[str]:
+        """The keys of the open questions that nobody has answered."""
+        return [each.key for each in self.questions if each.is_open and not self.answers[each.key]]
+
     def fingerprint(self) -> str:
-        """Return the SHA-256 of everything that was found, which is what the owner gave the answers to."""
-        tables = {
-            name: {key: value for key, value in asdict(relation).items() if key != "rows"}
-            for name, relation in self.application.relations.items()
-        }
-        found = {
-            **{k: value for k, value in asdict(self.application).items() if k not in ("relations", "as_found")},
-            "tables": tables,
+        """Return the SHA-256 of what the plan decides: the structure that was found, and every statement.
+
+        Rows are not in it: those that the application writes afterwards are treated by the same answers.
+        """
+        decided = {
+            "structure": self.application.structure(),
             "adapter": self.adapter,
-            "rows": [(each.key, each.ids) for each in self.damage if not each.is_passing],
-            "questions": [(question.key, question.default) for question in self.questions],
+            "changes": [(each.object, each.statements) for each in self.changes],
         }
-        return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(decided, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass
@@ -99,12 +106,21 @@ class PlanDraft:
     def ask(self, key: str, evidence: list[str], choices: dict[str, str], default: str | None = None) -> str:
         """Ask a question, and return the owner's answer, else the default, which is the first choice."""
         fallback = next(iter(choices)) if default is None else default
-        self.questions.append(Question(key, tuple(evidence), fallback, choices))
-        answer = self.given.get(key, fallback)
-        if choices and answer not in choices:
-            self.problems.append(f"answer {key} is {answer!r}, but must be one of: {', '.join(choices)}")
-            answer = fallback
-        self.answers[key] = answer
+        return self._ask(Question(key, tuple(evidence), fallback, choices))
+
+    def ask_openly(self, key: str, evidence: list[str], choices: dict[str, str]) -> str:
+        """Ask a question that has no default; return the owner's answer, empty while there is none."""
+        return self._ask(Question(key, tuple(evidence), "", choices, is_open=True))
+
+    def _ask(self, question: Question) -> str:
+        self.questions.append(question)
+        answer = self.given.get(question.key, question.default)
+        is_left_open = question.is_open and not answer
+        if question.choices and answer not in question.choices and not is_left_open:
+            listed = ", ".join(question.choices)
+            self.problems.append(f"answer {question.key} is {answer!r}, but must be one of: {listed}")
+            answer = question.default
+        self.answers[question.key] = answer
         return answer
 
     def change(self, phase: int, name: str, reason: str, statements: list[str], undo: list[str] | None = None) -> None:
@@ -146,12 +162,12 @@ class PlanDraft:
     @property
     def zone(self) -> str:
         """The time zone of wall clock times, as SQL."""
-        return literal(self.answers.get("zone", "UTC"))
+        return literal(self.answers.get("zone") or "UTC")
 
     @property
     def zone_of_timestamps(self) -> str:
         """The time zone of timestamps without one, as SQL."""
-        return literal(self.answers.get("zone.timestamps", "UTC"))
+        return literal(self.answers.get("zone.timestamps") or "UTC")
 
     def finish(self) -> Plan:
         """Return the plan, its changes in the order of their phases."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import textwrap
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import tomli_w
@@ -18,9 +20,9 @@ MANY = 10_000
 _HEAD = """\
 What `bookingdb adopt --apply` will do to this database. Nothing has been changed yet.
 
-Only [answers] is meant to be edited; each answer comes with what speaks for it and its choices. After editing,
-`bookingdb adopt --plan --answers THIS_FILE` shows what would change then. `--apply` makes the plan again, and refuses
-when the database is no longer as it was found."""
+Only [answers] is meant to be edited; each answer comes with what speaks for it and its choices. After editing, make
+the plan again: `bookingdb adopt --plan --answers THIS_FILE --output THIS_FILE` shows what will happen then. `--apply`
+refuses a plan that was made with other answers, or for another structure of the database."""
 
 
 class PlanError(Exception):
@@ -29,16 +31,21 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Decided:
-    """The part of a plan that `apply` needs: what it was made for, and the answers."""
+    """The part of a plan that `apply` needs: what it was made for, and the answers.
+
+    ``was_edited`` is True if answers were changed after the plan was made, so that nobody has seen what they do.
+    """
 
     fingerprint: str
     adapter: str
     answers: dict[str, str]
+    was_edited: bool = False
 
 
-def write(plan: Plan, fingerprint: str, adapter: str | None = None) -> str:
+def write(plan: Plan, adapter: str | None = None) -> str:
     """Return the plan as TOML, with the evidence of each question as comments."""
-    head = tomli_w.dumps({"fingerprint": fingerprint, "adapter": adapter or plan.adapter, "problems": plan.problems})
+    made_for = {"fingerprint": plan.fingerprint(), "made_with": _digest(plan.answers)}
+    head = tomli_w.dumps({**made_for, "adapter": adapter or plan.adapter, "problems": plan.problems})
     parts = {
         "found": [{"what": what, "lines": lines} for what, lines in plan.found.items()],
         "rows": [_class(each) for each in plan.damage],
@@ -55,6 +62,11 @@ def write(plan: Plan, fingerprint: str, adapter: str | None = None) -> str:
     balances += tomli_w.dumps({"balances": plan.balances})
     comment = "\n".join(f"# {line}".rstrip() for line in _HEAD.splitlines())
     return "\n".join([comment, "", head + empty, _answers(plan), *sections, balances])
+
+
+def _digest(answers: Mapping[str, str]) -> str:
+    """Return the SHA-256 of answers."""
+    return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
 
 
 def _class(each: Damage) -> dict[str, object]:
@@ -102,4 +114,4 @@ def read(text: str) -> Decided:
     for key, value in answers.items():
         if not isinstance(value, str):
             raise PlanError(f'answer {key} must be text in quotes, and its name in quotes as well: "{key}" = "..."')
-    return Decided(fingerprint, adapter, answers)
+    return Decided(fingerprint, adapter, answers, document.get("made_with") != _digest(answers))

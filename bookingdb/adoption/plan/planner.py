@@ -1,7 +1,7 @@
 """Makes the plan of `bookingdb adopt` from the database and its owner's answers alone.
 
-The same database and the same answers give the same plan: `apply` makes it again and compares, so that nothing happens
-that nobody has read.
+The same structure and the same answers give the same statements: `apply` makes the plan again and compares, so that
+nothing happens that nobody has read. Rows may be others by then; the answers are about all of a class.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import wraps
 
 import psycopg
 
-from bookingdb.adoption import ahead, application, damage
+from bookingdb.adoption import application, damage
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type, follow_schedules
 from bookingdb.adoption.plan.damage import ask_about_damage, ask_about_statuses
@@ -55,8 +55,12 @@ def count_balances(draft: PlanDraft) -> None:
 
 
 def refuse_unknown_answers(draft: PlanDraft) -> None:
-    """Refuse answers to questions that were not asked; where there are other problems, these may be why."""
-    unknown = sorted(draft.given.keys() - {question.key for question in draft.questions})
+    """Refuse answers to questions that were not asked; where there are other problems, these may be why.
+
+    Questions about rows come and go with the rows.
+    """
+    known = {question.key for question in draft.questions} | damage.CHOICES.keys()
+    unknown = sorted(draft.given.keys() - known)
     if unknown and not draft.problems:
         draft.problems.append(f"answers to what nobody asks: {', '.join(unknown)}")
 
@@ -86,8 +90,7 @@ PARTS: tuple[Part, ...] = (
 
 def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
     """Make the plan. The transaction must have been made ready with `session.prepare`; nothing is written."""
-    app = ahead.as_found(connection, application.inspect(connection))
-    draft = PlanDraft(connection, source, app, dict(answers))
+    draft = PlanDraft(connection, source, application.inspect(connection), dict(answers))
     for part in PARTS:
         part(draft)
     return draft.finish()
@@ -99,8 +102,8 @@ def nothing(source: Source) -> Plan:
     return Plan(source.adapter.name, empty, [], {}, [], [], {}, [], {})
 
 
-def make_plan(connection: Connection, source: Source, answers: Mapping[str, str]) -> tuple[Plan, str]:
-    """Make the plan for these answers, and the fingerprint of what was found, which does not depend on them.
+def make_plan(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
+    """Make the plan for these answers.
 
     Reads only, in one transaction that sees one snapshot. For a database that has been adopted the plan is empty.
 
@@ -110,9 +113,9 @@ def make_plan(connection: Connection, source: Source, answers: Mapping[str, str]
     refuse_more_rights(connection)
     with one_moment(connection):
         if installer.is_adopted(connection):
-            return nothing(source), nothing(source).fingerprint()
+            return nothing(source)
         refuse_installed(connection)
-        base = make(connection, source, {})
-        if not base.application.tables:
+        plan = make(connection, source, answers)
+        if not plan.application.tables:
             raise InstallError("the database has no tables to take over: `bookingdb migrate` installs bookingdb")
-        return make(connection, source, answers), base.fingerprint()
+        return plan

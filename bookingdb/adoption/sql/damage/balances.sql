@@ -2,7 +2,7 @@
 select
     c.user_id::text as client,
     sum(c.credits_balance)::bigint as balance
-from :lots as c
+from public.user_credits as c
 where c.user_id is not null
 group by c.user_id::text
 order by c.user_id::text

@@ -47,7 +47,7 @@ from (
                 :creation as created_at,
                 :day + :clock as wall_clock,
                 coalesce(:state = any(:'active_statuses'), false) as active
-            from :sessions as s
+            from public.sessions as s
         ) as p
     ) as q
 ) as r
