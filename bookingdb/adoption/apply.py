@@ -137,14 +137,14 @@ def _still_good(connection: Connection, source: Source, decided: Decided) -> Pla
     if decided.was_edited:
         raise InstallError(f"the plan was made before its answers were edited: {_MAKE_AGAIN}")
     plan = planner.make_plan(connection, source, decided.answers)
+    if plan.fingerprint() != decided.fingerprint:
+        raise InstallError(f"the database is not as it was when the plan was made: {_MAKE_AGAIN}")
     if plan.problems:
         raise InstallError("the plan cannot be carried out: " + "; ".join(plan.problems))
     if plan.unanswered:
         raise InstallError(
             f"only a person can answer {', '.join(plan.unanswered)}: write the answers into the plan, and {_MAKE_AGAIN}"
         )
-    if plan.fingerprint() != decided.fingerprint:
-        raise InstallError(f"the database is not as it was when the plan was made: {_MAKE_AGAIN}")
     return plan
 
 
