@@ -6,12 +6,12 @@ Sessions are judged as `readings` shows them, whatever their columns are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
 from bookingdb.adoption.application import Application
-from bookingdb.adoption.readings import SYNONYMS, readings
+from bookingdb.adoption.readings import NUMBERS, SYNONYMS, readings
 from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.session import Connection, literal, scalar
 
@@ -21,7 +21,8 @@ LOT_STATUSES = ("active", "used", "frozen", "expired", "refunded", "revoked")
 COPIES = "copies."
 # Classes whose rows time changes, or what the application goes on doing.
 _PASSING = frozenset(
-    {"rows.not_bookable", "credits.used_up", "credits.expired_and_active", "credits.spent_without_use"}
+    {"rows.not_bookable", "rows.in_progress_for_weeks", "rows.duration_differs"}
+    | {"credits.used_up", "credits.expired_and_active", "credits.spent_without_use"}
     | {"credits.over_with_balance"}
     | {f"rows.{name}" for name in SYNONYMS}
 )
@@ -29,13 +30,17 @@ _PASSING = frozenset(
 
 @dataclass(frozen=True)
 class Damage:
-    """The rows of one class that break a promise, and what the plan does about them."""
+    """The rows of one class that break a promise, and what the plan does about them.
+
+    ``unmendable`` are the rows that the repair of the class leaves as they are, because what it needs is not known.
+    """
 
     key: str
     table: str
     title: str
     repair: str
     ids: list[str]
+    unmendable: list[str] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -60,12 +65,23 @@ class Repair:
 
 @dataclass(frozen=True)
 class _SessionClass:
-    """Sessions that break a promise: a condition over `readings` (as r), and what each answer does about them."""
+    """Sessions that break a promise: a condition over `readings` (as r), and what each answer does about them.
+
+    ``mendable`` is the condition that a repair of their times has what it needs, None where there is no such repair.
+    ``statuses`` are the choices that give them another status: which.
+    """
 
     key: str
     condition: str
     title: str
     choices: dict[str, str]
+    mendable: str | None = None
+    statuses: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_fault_of_times(self) -> bool:
+        """True for classes that `readings` tells by their start or end."""
+        return self.mendable is not None
 
 
 @dataclass(frozen=True)
@@ -83,33 +99,82 @@ class _LotClass:
     choices: dict[str, tuple[str, str | None]]
 
 
+_BLOCK_NOBODY = "they block nobody"
+_CANCEL = {"cancel": "they become cancelled"}
+_BY_DURATION = {
+    "duration": "end_time becomes start_time + duration, where there is one of up to a day",
+    "leave": _BLOCK_NOBODY,
+}
+_HAS_DURATION = "r.length_minutes between 1 and 1440"
+
+
+def _fault_of_end(name: str, title: str) -> _SessionClass:
+    """Make a class of active sessions by what `readings` says of their end."""
+    key = f"rows.{name}"
+    choices = _BY_DURATION | _CANCEL
+    return _SessionClass(key, f"r.end_fault = '{key}'", title, choices, _HAS_DURATION, {"cancel": "cancelled"})
+
+
+def _fault_of_start(name: str, title: str) -> _SessionClass:
+    """Make a class of active sessions by what `readings` says of their start."""
+    key = f"rows.{name}"
+    choices = {
+        "scheduled": "start_time becomes the scheduled date and time in the zone, where there is one",
+        "leave": _BLOCK_NOBODY,
+        **_CANCEL,
+    }
+    condition = f"r.start_fault = '{key}'"
+    return _SessionClass(key, condition, title, choices, "r.is_wall_clock_sound", {"cancel": "cancelled"})
+
+
+# The limits are those of bookingdb.has_place_in_time(): a week, and the years 1900 to 2999.
 _SESSIONS = (
+    _fault_of_start("start_missing", "active sessions without start_time"),
+    _fault_of_start("start_out_of_range", "active sessions that start at infinity, or beyond the years 1900 to 2999"),
+    _fault_of_end("end_missing", "active sessions without end_time"),
+    _fault_of_end("end_out_of_range", "active sessions that end at infinity, or after the year 2999"),
+    _fault_of_end("end_before_start", "active sessions that end before they start"),
+    _fault_of_end("zero_duration", "active sessions that end when they start"),
+    _fault_of_end("too_long", "active sessions that are longer than a week (10080 minutes)"),
     _SessionClass(
-        "rows.start_missing",
-        "r.active and r.start_time is null",
-        "active sessions without start_time",
+        "rows.over_with_broken_times",
+        "'rows.over_with_broken_times' in (r.start_fault, r.end_fault)",
+        "sessions that do not take place, with a start or end that cannot be right",
         {
-            "scheduled": "start_time becomes the scheduled date and time in the zone, where there is one",
-            "leave": "they block nobody",
+            "leave": "they stay as they are, and block nobody; they cannot be reopened before somebody corrects them",
+            "duration": _BY_DURATION["duration"],
+        },
+        f"r.start_fault is null and {_HAS_DURATION}",
+    ),
+    # A session that is over misleads nobody.
+    _SessionClass(
+        "rows.duration_differs",
+        "r.end_fault = 'rows.duration_differs'",
+        "active sessions to come whose duration is not the time from start to end",
+        {
+            "times": "duration_minutes becomes the time from start to end",
+            "duration": "end_time becomes start_time + duration, where that is up to a day; else the duration follows",
         },
     ),
     _SessionClass(
-        "rows.end_missing",
-        "r.active and r.starts is not null and r.ends is null",
-        "active sessions without end_time",
-        {"duration": "end_time becomes start_time + duration, where there is one", "leave": "they block nobody"},
+        "rows.in_progress_for_weeks",
+        "r.active and r.status = 'in_progress' and r.starts < now() - interval '10080 minutes'",
+        "sessions that are in progress for more than a week",
+        {
+            "complete": "they become completed; no credit moves",
+            "leave": "they stay in progress; what their time blocks is over, if their end is sound",
+        },
+        statuses={"complete": "completed"},
     ),
     _SessionClass(
-        "rows.end_before_start",
-        "r.active and r.ends < r.starts",
-        "active sessions that end before they start",
-        {"duration": "end_time becomes start_time + duration, where there is one", "leave": "they block nobody"},
-    ),
-    _SessionClass(
-        "rows.zero_duration",
-        "r.active and r.ends = r.starts",
-        "active sessions that end when they start",
-        {"duration": "end_time becomes start_time + duration, where there is one", "leave": "they block nobody"},
+        "rows.with_oneself",
+        "r.active and r.user_id = r.therapist_id",
+        "active sessions in which the client is the therapist",
+        {
+            "leave": "they stay, and block that person's time, as a note of being away would",
+            "cancel": "they become cancelled, and block nobody",
+        },
+        statuses={"cancel": "cancelled"},
     ),
     _SessionClass(
         "rows.status_missing",
@@ -263,17 +328,27 @@ def sessions(
         return
     read = readings(app, answers)
     for each in _SESSIONS:
-        if found := _ids(connection, f"select r.id::text from ({read}) as r where {each.condition} order by 1"):
+        text = query("damage/of_class", readings=read, condition=each.condition, mendable=each.mendable or "true")
+        if found := connection.execute(text).fetchall():
             repair = each.choices[answers.get(each.key, next(iter(each.choices)))]
-            yield Damage(each.key, "public.sessions", each.title, repair, found)
+            ids, unmendable = [id_ for id_, _ in found], [id_ for id_, is_mendable in found if not is_mendable]
+            yield Damage(each.key, "public.sessions", each.title, repair, ids, unmendable)
+    staying = _staying(read, answers)
     for person, what in (("therapist_id", "therapist"), ("user_id", "client")):
-        if found := _ids(connection, query("damage/overlapping", readings=read, person=person)):
+        if found := _ids(connection, query("damage/overlapping", readings=staying, person=person)):
             repair = CHOICES["rows.overlapping"][answers.get("rows.overlapping", "keep")]
             title = f"active sessions that overlap an earlier one of the same {what}"
             yield Damage(f"rows.overlapping.{what}", "public.sessions", title, repair, found)
     if bookable and (found := _ids(connection, query("damage/not_bookable", readings=read, bookable=bookable))):
         title = "active sessions to come with somebody who cannot be booked (inactive, not verified, not approved)"
         yield Damage("rows.not_bookable", "public.sessions", title, "they stay as they are", found)
+
+
+def _staying(read: str, answers: Mapping[str, str]) -> str:
+    """Write the query of the sessions whose status no answer changes, as `readings` shows them."""
+    leaving = [each.condition for each in _SESSIONS if answers.get(each.key) in each.statuses]
+    conditions = "".join(f" and ({condition}) is not true" for condition in leaving)
+    return f"select r.* from ({read}) as r where true{conditions}"
 
 
 def lots(connection: Connection, app: Application, answers: Mapping[str, str]) -> Iterator[Damage]:
@@ -360,10 +435,34 @@ def _copies(before: Application, now: Application) -> Iterator[Repair]:
 def _session_repairs(app: Application, answers: Mapping[str, str]) -> Iterator[Repair]:
     """Yield what the answers change of sessions. `app` was read after its columns became ours."""
     read = readings(app, answers)
+    # A session that is cancelled keeps its times; one that is completed gets the end that it should have had.
+    yield from _status_repairs(read, answers, is_fault_of_times=True)
     yield Repair("times", "sessions", ("start_time", "end_time"), query("damage/repaired_times", readings=read))
+    yield _durations(app, read)
+    yield from _status_repairs(read, answers, is_fault_of_times=False)
     if answers.get("rows.overlapping") == "cancel_later":
         text = query("damage/cancelled_overlaps", readings=read)
         yield Repair("rows.overlapping", "sessions", ("status",), text)
+
+
+def _durations(app: Application, read: str) -> Repair:
+    """Make what lets durations follow the times of sessions to come, in the application's column of the same, too."""
+    names = ("duration_minutes", *SYNONYMS["duration_minutes"])
+    present = tuple(
+        name
+        for name in names
+        if (column := app.column("sessions", name)) and not column.generated and column.kind in NUMBERS
+    )
+    values = ", ".join(f"r.minutes as {quoted(name)}" for name in present)
+    return Repair("rows.duration_differs", "sessions", present, query("damage/durations", readings=read, values=values))
+
+
+def _status_repairs(read: str, answers: Mapping[str, str], *, is_fault_of_times: bool) -> Iterator[Repair]:
+    for each in _SESSIONS:
+        status = each.statuses.get(answers.get(each.key, ""))
+        if status and each.is_fault_of_times == is_fault_of_times:
+            text = query("damage/other_status", readings=read, condition=each.condition, status=status)
+            yield Repair(each.key, "sessions", ("status",), text)
 
 
 def _lot_repairs(answers: Mapping[str, str]) -> Iterator[Repair]:

@@ -66,14 +66,18 @@ def readings(app: Application, answers: Mapping[str, str]) -> str:
         day=_first(app, "scheduled_date", ("date", "timestamp"), "date"),
         clock=_first(app, "scheduled_time", ("time without",), "time"),
         minutes=_first(app, "duration_minutes", NUMBERS, "integer"),
+        stated=_first(app, "duration_minutes", NUMBERS, "numeric"),
         active_statuses=active_statuses(answers),
         zone=zone,
         shifts=answers.get("times.wall_clock_as_utc") == "shift",
-        repairs_missing_start=answers.get("rows.start_missing") == "scheduled",
-        repairs_missing_end=answers.get("rows.end_missing") == "duration",
-        repairs_end_before_start=answers.get("rows.end_before_start") == "duration",
-        repairs_zero_duration=answers.get("rows.zero_duration") == "duration",
+        repaired_starts=_answered(answers, "scheduled"),
+        repaired_ends=_answered(answers, "duration"),
     )
+
+
+def _answered(answers: Mapping[str, str], choice: str) -> list[str]:
+    """List the classes of rows for which this choice was answered."""
+    return [key for key, answer in answers.items() if key.startswith("rows.") and answer == choice]
 
 
 def _own(app: Application, name: str, cast: str) -> str:

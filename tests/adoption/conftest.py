@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from tests.apps import (
     App,
     server_of,
 )
-from tests.support import Connection, adoption, connect
+from tests.support import ROOT, Connection, adoption, connect, run
 from tests.support.adoption import (
     Adopted,
     Found,
@@ -98,3 +99,19 @@ def reader(read_url: str) -> Iterator[Connection]:
     """The owner of that database, who writes nothing."""
     with connect(read_url) as connection:
         yield connection
+
+
+_odd_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def smallest(request: pytest.FixtureRequest, supabase_server_url: str) -> Iterator[str]:
+    """The smallest app, with what a test adds to it in SQL."""
+    name = f"smallest_{next(_odd_numbers)}"
+    url = SUPABASE_BEFORE.create_database(supabase_server_url, name)
+    with connect(url, options="-c timezone=UTC") as connection:
+        script = ROOT / "tests" / "apps" / "plain_tables.sql"
+        run(connection, script.read_text(encoding="utf-8") + request.param)
+    yield url
+    with connect(supabase_server_url) as connection:
+        run(connection, f"drop database {name} with (force)")

@@ -51,8 +51,10 @@ def ask_about_damage(draft: PlanDraft) -> None:
     """Find the rows that break an invariant, by class, and ask what becomes of them."""
     connection, app = draft.connection, draft.app
     bookable = bookable_therapists(draft)
-    defaults = {key: next(iter(choices)) for key, choices in damage.CHOICES.items()}
-    answers = {**defaults, **{k: v for k, v in draft.given.items() if k in defaults}, **draft.answers}
+    defaults = _defaults(draft)
+    # An answer that is no choice becomes a problem where it is asked for.
+    given = {key: answer for key, answer in draft.given.items() if answer in damage.CHOICES.get(key, {})}
+    answers = {**defaults, **given, **draft.answers}
     found = list(damage.sessions(connection, app, answers, bookable))
     found += _stored_as_utc(draft)
     if app.has("sessions"):
@@ -65,8 +67,28 @@ def ask_about_damage(draft: PlanDraft) -> None:
         key = "rows.overlapping" if each.key.startswith("rows.overlapping") else each.key
         choices = damage.CHOICES.get(key, {})
         if len(choices) > 1 and key not in draft.answers:
-            draft.ask(key, [f"{each.count} {each.title}."], choices)
+            draft.ask(key, _evidence(each), choices, defaults[key])
     draft.damage = found
+
+
+def _defaults(draft: PlanDraft) -> dict[str, str]:
+    """Return the answer that a plan proposes for each class, whether there are such rows or not."""
+    defaults = {key: next(iter(choices)) for key, choices in damage.CHOICES.items()}
+    # A CHECK may want more of a completed session than its status.
+    if any(
+        each.table == "sessions" and each.kind == "c" and "status" in each.columns and len(each.columns) > 1
+        for each in draft.app.constraints
+    ):
+        defaults["rows.in_progress_for_weeks"] = "leave"
+    return defaults
+
+
+def _evidence(each: Damage) -> list[str]:
+    """Say how many rows a class has, and how many of them its repair cannot mend."""
+    evidence = [f"{each.count} {each.title}."]
+    if each.unmendable:
+        evidence.append(f"{len(each.unmendable)} of them cannot be mended: what that needs is not known.")
+    return evidence
 
 
 def _stored_as_utc(draft: PlanDraft) -> list[Damage]:

@@ -78,6 +78,8 @@ def _class(each: Damage) -> dict[str, object]:
         "repair": each.repair,
         "ids": each.ids[:MANY],
     }
+    if each.unmendable:
+        entry |= {"unmendable_count": len(each.unmendable), "unmendable": each.unmendable[:MANY]}
     return entry | ({"more": f"{each.count - MANY} more"} if each.count > MANY else {})
 
 

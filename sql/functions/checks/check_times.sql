@@ -70,11 +70,12 @@ begin
         where t.status = any (v_occupying)
             and t.end_time > clock_timestamp()
             and t.start_time < t.end_time
+            -- Without a place in the calendar nothing is promised of a session, and such a number may be anything.
             and isfinite(t.start_time)
-            and isfinite(t.end_time)
+            and t.end_time <= least(t.start_time, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
         offset 0
     ) as s
-    where abs(s.seconds - 60 * s.duration_minutes) >= 60;
+    where abs(s.seconds - 60.0 * s.duration_minutes) >= 60;
 end;
 $function$;
 

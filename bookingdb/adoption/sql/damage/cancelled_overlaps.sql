@@ -2,7 +2,11 @@
 with taking_place as (
     select r.*
     from (:readings) as r
-    where r.active and r.starts < r.repaired_end
+    where
+        r.active and r.starts < r.repaired_end
+        and r.starts >= timestamptz '1900-01-01 00:00:00+00'
+        and r.repaired_end < timestamptz '3000-01-01 00:00:00+00'
+        and r.repaired_end <= least(r.starts, timestamptz '3000-01-01 00:00:00+00') + interval '10080 minutes'
 )
 
 select
