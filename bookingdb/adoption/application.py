@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from bookingdb.adoption.plpgsql_text import readable
 from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.script import PUBLIC_TABLES
-from bookingdb.install.session import Connection
+from bookingdb.install.session import Connection, scalar
 
 # Applications may keep hours in these tables, besides the four.
 SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")
@@ -26,6 +26,8 @@ SCHEDULE_TABLES = ("availability_weekly_schedules", "availability_overrides")
 CALLERS = ("public", "anon", "authenticated")
 # Tables of money: nobody from outside writes them.
 MONEY = ("user_credits", "booking_audit_log")
+# The schema of what is prepared for an adoption that has not happened (`prepare`).
+PREPARING = "bookingdb_preparing"
 # Columns of sessions that say when one takes place.
 TIMES = frozenset({"start_time", "end_time", "scheduled_date", "scheduled_time", "session_date", "session_time"})
 
@@ -264,20 +266,28 @@ def inspect(connection: Connection) -> Application:
     columns: dict[str, dict[str, Column]] = {}
     for column in read("columns", Column):
         columns.setdefault(column.table, {})[column.name] = column
-    extension = connection.execute(query("application/extension_schema")).fetchone()
-    has_schema = connection.execute("select to_regnamespace('extensions') is not null").fetchone()
+    prepared = _prepared(connection)
+    extension = scalar(connection, query("application/extension_schema"))
+    has_schema = bool(scalar(connection, "select to_regnamespace('extensions') is not null"))
     return Application(
         relations={relation.name: relation for relation in read("relations", Relation)},
         columns=columns,
         constraints=read("constraints", Constraint),
-        indexes=read("indexes", Index),
+        indexes=[each for each in read("indexes", Index) if ("index", each.name) not in prepared],
         triggers=read("triggers", Trigger),
         functions=read("functions", Function),
         policies=read("row_policies", RowPolicy),
-        extension_schema=extension[0] if extension else None,
-        has_extensions_schema=bool(has_schema and has_schema[0]),
+        extension_schema=None if ("extension", "btree_gist") in prepared else extension,
+        has_extensions_schema=has_schema and ("schema", "extensions") not in prepared,
         roles=_listed(connection, "roles"),
     )
+
+
+def _prepared(connection: Connection) -> set[tuple[str, str]]:
+    """Return kind and name of what was prepared for the adoption, and is not the application's."""
+    if not scalar(connection, "select to_regclass(%s) is not null", f"{PREPARING}.made"):
+        return set()
+    return set(connection.execute(query("application/prepared")))
 
 
 def _read(connection: Connection, name: str, kind: type[Any], /, **values: object) -> list[Any]:

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bookingdb.adoption import application, damage
+from bookingdb.adoption import application, damage, prepare
 from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.plan.file import Decided
 from bookingdb.adoption.repair import repair_rows, triggers_off
 from bookingdb.adoption.statements import query
-from bookingdb.adoption.transaction import changing, lock_installation, one_moment, refuse_installed
+from bookingdb.adoption.transaction import changing, lock_installation, lock_tables, one_moment, refuse_installed
 from bookingdb.checks import lint, verify
 from bookingdb.checks.finding import Finding
 from bookingdb.install import script
@@ -47,13 +47,15 @@ class Adopted:
 class _Adoption:
     """An adoption inside its transaction, and what was done so far.
 
-    ``notes`` are rows for bookingdb.adoption, kept until there is such a table.
+    ``prepared`` are indexes that are there already; ``notes`` are rows for bookingdb.adoption, kept until there is such
+    a table.
     """
 
     connection: Connection
     source: Source
     plan: Plan
     comments: list[str]
+    prepared: set[str]
     notes: list[tuple[str, str, Jsonb | None, Jsonb | None]] = field(default_factory=list)
     changes: int = 0
     repaired: int = 0
@@ -98,20 +100,28 @@ def apply(
     Raises:
         InstallError: the structure changed since the plan was made, answers did, or some are missing; the plan has
             problems, what would come out is not sound, the tables are in use, the role may not, or it has more rights
-            than the owner. Nothing was changed.
+            than the owner. Nothing was changed; what was prepared (`prepare`) stays for the next time.
     """
     refuse_more_rights(connection)
     with one_moment(connection):
         refuse_installed(connection)
     announce("comparing the database with the plan")
     plan = _still_good(connection, source, decided)
+    announce("preparing indexes and the calendar")
+    prepare.prepare(connection, plan, source)
+    return _adopt(connection, plan, decided, source, announce)
+
+
+def _adopt(connection: Connection, plan: Plan, decided: Decided, source: Source, announce: Announce) -> Adopted:
+    """Do all of it in one transaction."""
     with changing(connection, "adopt"):
         lock_installation(connection)
         refuse_installed(connection)
         announce("locking the tables")
         _lock_tables(connection)
         _refuse_another_structure(connection, plan)
-        adoption = _Adoption(connection, source, plan, application.comments(connection))
+        prepared = prepare.valid_indexes(connection)
+        adoption = _Adoption(connection, source, plan, application.comments(connection), prepared)
         _note_plan(adoption, decided)
         for stage, carry_out in _STAGES:
             announce(stage)
@@ -125,8 +135,7 @@ def _lock_tables(connection: Connection) -> None:
     # Deferred constraints (Django's foreign keys) that wait for their check would forbid altering the table.
     connection.execute("set constraints all immediate")
     relations = application.inspect(connection).relations
-    if tables := [f"public.{name}" for name, relation in relations.items() if relation.kind in ("r", "p")]:
-        connection.execute(f"lock table {', '.join(tables)} in access exclusive mode")
+    lock_tables(connection, [f"public.{name}" for name, each in relations.items() if each.kind in ("r", "p")])
 
 
 _MAKE_AGAIN = "make it again with `bookingdb adopt --plan --answers PLAN --output PLAN`, and read it"
@@ -179,7 +188,7 @@ def _carry_out(adoption: _Adoption, phase: int) -> None:
     """Run the changes of a phase, and remember what undoes them."""
     for change in adoption.plan.changes:
         if change.phase == phase:
-            for statement in change.statements:
+            for statement in change.statements if change.object not in adoption.prepared else ():
                 adoption.run(change.object, statement)
             adoption.changes += bool(change.statements)
             _note_change(adoption, change)
@@ -213,6 +222,7 @@ def _make_tables(adoption: _Adoption) -> None:
     for table in tables:
         execute(f"alter table {_ASIDE}.{table} set schema public")
     execute(f"drop schema {_ASIDE}")
+    prepare.take_over(adoption.connection)
     adoption.write_notes()
 
 
@@ -224,6 +234,13 @@ def _adapt_columns(adoption: _Adoption) -> None:
 def _repair_rows(adoption: _Adoption) -> None:
     plan = adoption.plan
     adoption.repaired = repair_rows(adoption.connection, plan.application, plan.answers)
+
+
+def _begin_log(adoption: _Adoption) -> None:
+    """Begin the audit log of every session, before it has indexes that each row would have to be sorted into."""
+    # The application's triggers on the audit log would act on what has not happened.
+    with triggers_off(adoption.connection, adoption.plan.application, ("booking_audit_log",)):
+        adoption.connection.execute(query("apply/log_adoption"))
 
 
 def _strengthen(adoption: _Adoption) -> None:
@@ -242,11 +259,9 @@ def _install_functions(adoption: _Adoption) -> None:
 def _fill(adoption: _Adoption) -> None:
     """Write what bookingdb would have written, had it been there from the beginning."""
     execute = adoption.connection.execute
-    # The application's triggers on the audit log would act on what has not happened.
-    with triggers_off(adoption.connection, adoption.plan.application, ("booking_audit_log",)):
-        execute(query("apply/open_ledger"))
-        execute("select bookingdb.place_adopted_sessions()")
-        execute(query("apply/log_adoption"))
+    execute(query("apply/open_ledger"))
+    prepare.forget_changed(adoption.connection, adoption.plan)
+    execute("select bookingdb.place_adopted_sessions()")
     adoption.write_notes()
 
 
@@ -295,8 +310,9 @@ _STAGES: tuple[tuple[str, Callable[[_Adoption], None]], ...] = (
     ("making the tables of bookingdb", _make_tables),
     ("adapting columns", _adapt_columns),
     ("mending rows", _repair_rows),
+    ("beginning the audit log", _begin_log),
     ("adding constraints and indexes", _strengthen),
     ("installing functions", _install_functions),
-    ("filling calendar, ledger and audit log", _fill),
+    ("filling calendar and ledger", _fill),
     ("verifying", _verify),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from bookingdb.adoption import damage
+from bookingdb.adoption import damage, prepare
 from bookingdb.adoption.statements import query
 from bookingdb.install import session
 from bookingdb.install.owner import refuse_more_rights
@@ -48,8 +48,12 @@ def report(connection: Connection) -> AdoptionReport:
         is_there = scalar(connection, "select to_regclass('bookingdb.adoption') is not null")
         text = "select a.created_at, a.original, a.adopted from bookingdb.adoption as a where a.kind = 'plan'"
         plan = cursor.execute(text).fetchone() if is_there else None
+        is_prepared = prepare.is_under_way(connection)
         if plan is None:
-            raise InstallError("nothing was adopted in this database")
+            raise InstallError(
+                "nothing was adopted in this database"
+                + ("; an adoption began: --apply goes on, --undo removes what it prepared" if is_prepared else "")
+            )
         counts = "select a.object, count(*) from bookingdb.adoption as a where a.kind = 'row' group by 1 order by 1"
         changed = cursor.execute(counts).fetchall()
         unplaced = cursor.execute(query("report/unplaced")).fetchall()

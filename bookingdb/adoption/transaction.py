@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+import psycopg
 
 from bookingdb.install import installer, script, session
 from bookingdb.install.session import INSTALL_LOCK, SETTINGS, Connection, InstallError, scalar
+
+# Locks are asked for so often, and for so many seconds each time: everybody else who wants the tables waits behind the
+# one who asks. Postgres looks for deadlocks after a second: before that the adoption gives way to a call of the
+# application that holds one table and wants another.
+ATTEMPTS = 15
+_LOCK_WAIT = 0.8
 
 
 @contextmanager
@@ -40,6 +50,30 @@ def lock_installation(connection: Connection) -> None:
     """
     if not scalar(connection, "select pg_try_advisory_xact_lock(%s)", INSTALL_LOCK):
         raise InstallError("another installation is running; try again when it has finished")
+
+
+def lock_tables(connection: Connection, tables: Sequence[str]) -> None:
+    """Keep everybody from reading or writing these tables until the transaction ends.
+
+    Raises:
+        InstallError: they are in use, and could not be locked in any attempt.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with connection.transaction():
+                session.limit_lock_wait(connection, _LOCK_WAIT)
+                connection.execute(f"lock table {', '.join(tables)} in access exclusive mode")
+        except psycopg.errors.LockNotAvailable as error:
+            if attempt == ATTEMPTS:
+                raise InstallError(
+                    f"adopt: the tables are in use, and could not be locked in {ATTEMPTS} attempts of {_LOCK_WAIT} s:"
+                    " end what keeps them for long, and try again"
+                ) from error
+            # Whoever waited behind this one goes first.
+            time.sleep(random.uniform(0.5, 1.5))
+        else:
+            session.limit_lock_wait(connection)
+            return
 
 
 def refuse_installed(connection: Connection) -> None:

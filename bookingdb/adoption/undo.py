@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from bookingdb.adoption import application
+from bookingdb.adoption import application, prepare
 from bookingdb.adoption.apply import Announce
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
 from bookingdb.adoption.repair import is_as_left, originals, triggers_off
@@ -53,11 +53,16 @@ def undo(
 ) -> Undone:
     """Put back what `apply` changed, and remove bookingdb. Rows that the application wrote since stay.
 
+    Of an adoption that was killed, only what was prepared is there to be removed.
+
     Raises:
         InstallError: nothing was adopted, the tables are in use, something of the application's needs what would go, or
             the role has more rights than the owner.
     """
     refuse_more_rights(connection)
+    if not _has_record(connection) and prepare.is_under_way(connection):
+        prepare.remove(connection)
+        return Undone(0, 0, ["nothing had been adopted: what was prepared for it is gone"])
     source = source or installer.installed_source(connection)
     with session.kept_for_dependents("nothing was undone"), changing(connection, "adopt --undo"):
         undoing = _begin(connection, source)

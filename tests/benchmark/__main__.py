@@ -25,13 +25,14 @@ from bookingdb.cli.main import Commands
 from bookingdb.cli.options import database_url_option, json_option, options
 from bookingdb.cli.output import print_json
 from bookingdb.local.server import LocalServer, default_data_dir
+from tests.benchmark import adopting, measurement, network, scratch, targets, upgrading, workloads
 from tests.benchmark import budget as budget_table
-from tests.benchmark import measurement, network, scratch, targets, upgrading, workloads
 from tests.benchmark import slots as slots_benchmark
 from tests.benchmark import year as simulation
 from tests.benchmark.contenders import Numbers
 from tests.benchmark.report import Report
 from tests.benchmark.run import Plan, Run
+from tests.benchmark.upgrading import waiting
 
 scale_options = options(
     click.option("--quick", "scale", flag_value="quick", default="quick", help="Less than a minute; the default."),
@@ -287,12 +288,31 @@ def upgrade(sessions: int, clients: int, therapists: int, database_url: str | No
     size = scratch.Size(clients, therapists, sessions)
     with _server(database_url) as conninfo:
         found = upgrading.upgrade(conninfo, size, lambda line: click.echo(line, err=True))
-    print_table(found.table())
+    print_table(waiting(found.waits, found.begin, found.end))
     longest = max(waits.longest(found.begin, found.end) for waits in found.waits.values())
     click.echo(
         f"\nfrom {found.version}, {', '.join(found.migrations)} and the functions, among {sessions:,} sessions:"
         f" {found.seconds:.2f} s; a caller waited {longest:.2f} s at most"
     )
+
+
+@main.command()
+@click.option("--sessions", type=click.IntRange(0), default=200_000, show_default=True, help="How many there are.")
+@click.option("--clients", type=click.IntRange(1), default=20_000, show_default=True, help="How many there are.")
+@click.option("--therapists", type=click.IntRange(2), default=200, show_default=True, help="How many there are.")
+@click.option("--to-come", type=click.IntRange(0, 100), default=20, show_default=True, help="Percent of the sessions.")
+@click.option("--shifted", is_flag=True, help="Every session's instant is wrong, and repaired.")
+@database_url_option
+def adopt(sessions: int, clients: int, therapists: int, to_come: int, shifted: bool, database_url: str | None) -> None:
+    """Adopt an application's database while its callers book: how long each stage takes, and how long they wait."""
+    size = scratch.Size(clients, therapists, sessions)
+    with _server(database_url) as conninfo:
+        found = adopting.adopt(
+            conninfo, size, to_come=to_come, shifted=shifted, report=lambda line: click.echo(line, err=True)
+        )
+    print_table(found.table())
+    print_table(waiting(found.waits, found.stages[0][1], found.end))
+    click.echo(f"\n{sessions:,} sessions, {found.rows:,} rows mended: a caller waited {found.longest:.2f} s at most")
 
 
 @main.command()

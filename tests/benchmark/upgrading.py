@@ -66,19 +66,20 @@ class Upgrade:
         """How long it took."""
         return self.end - self.begin
 
-    def table(self) -> list[dict[str, Any]]:
-        """Return the waits as rows for a table."""
-        return [
-            {
-                "call": name,
-                "calls": len(found.seconds),
-                "p50 ms": f"{1000 * statistics.median(each for _, each in found.seconds):.1f}",
-                "longest before, ms": f"{1000 * found.longest(0, self.begin - 0.001):.0f}",
-                "longest during the upgrade, ms": f"{1000 * found.longest(self.begin, self.end):.0f}",
-                "came to": ", ".join(f"{count} {code}" for code, count in sorted(found.codes.items())),
-            }
-            for name, found in self.waits.items()
-        ]
+
+def waiting(waits: Mapping[str, Waits], begin: float, end: float) -> list[dict[str, Any]]:
+    """Return waits before and between two moments as rows for a table."""
+    return [
+        {
+            "call": name,
+            "calls": len(found.seconds),
+            "p50 ms": f"{1000 * statistics.median(each for _, each in found.seconds):.1f}",
+            "longest before, ms": f"{1000 * found.longest(0, begin - 0.001):.0f}",
+            "longest meanwhile, ms": f"{1000 * found.longest(begin, end):.0f}",
+            "came to": ", ".join(f"{count} {code}" for code, count in sorted(found.codes.items())),
+        }
+        for name, found in waits.items()
+    ]
 
 
 def upgrade(conninfo: str, size: Size, report: Callable[[str], None]) -> Upgrade:
