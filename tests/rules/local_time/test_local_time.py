@@ -329,3 +329,17 @@ def test_every_zone_of_the_table_is_one_for_the_server(clean_world: World) -> No
     for name in names:
         asked = partial(clean_world.run, "select now() at time zone %s", name)
         assert outcome(asked) == "done", name
+
+
+def test_zone_is_asked_for_its_rules_once_for_its_sessions(clean_world: World) -> None:
+    """Each question takes half a millisecond, and there may be a hundred thousand sessions to come."""
+    world = clean_world
+    therapist, client = world.therapist(), world.client(credits=5)
+    for hour in range(9, 14):
+        world.book(client, therapist, session_time=f"{hour}:00")
+    with world.connect(user=world.superuser) as connection:
+        connection.execute("set track_functions = 'pl'")
+        with connection.transaction():
+            connection.execute("select * from bookingdb.sessions_off_time()")
+            calls = "select calls from pg_stat_xact_user_functions where funcname = 'has_current_rules'"
+            assert connection.execute(calls).fetchall() == [(1,)]
