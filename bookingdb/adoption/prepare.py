@@ -1,7 +1,7 @@
 """Prepares what needs no lock before an adoption: indexes of the application's tables, and the calendar.
 
-Where there are many sessions, building these takes most of the time, and the application need not wait for it. All
-that is made is recorded in the schema ``bookingdb_preparing`` before it is made: an adoption that is killed, or fails,
+Building these takes most of the time if there are many sessions, and the application need not wait for it. All that is
+made is recorded in the schema ``bookingdb_preparing`` before it is made: an adoption that is killed, or fails,
 leaves it; `apply` goes on with it and `undo` removes it. The application's writers notice nothing but the upkeep of a
 few more indexes. CHECKs are not prepared: NOT VALID, they would refuse the application's writes before anything is
 adopted, and to look at a million rows under the lock takes a fraction of a second.
@@ -62,7 +62,7 @@ def _indexes(plan: Plan) -> Iterator[Change]:
     for change in plan.changes:
         if change.phase == STRENGTHENING and change.object.startswith("index "):
             table = change.statements[0].partition(" ON ")[2].partition(" ")[0]
-            # That of the audit log is built after the log was filled.
+            # The index of the audit log is built after the log was filled.
             if f"columns of {table}" not in retyped and table != "public.booking_audit_log":
                 yield change
 

@@ -69,7 +69,7 @@ def lock_tables(connection: Connection, tables: Sequence[str]) -> None:
                     f"adopt: the tables are in use, and could not be locked in {ATTEMPTS} attempts of {_LOCK_WAIT} s:"
                     " end what keeps them for long, and try again"
                 ) from error
-            # Whoever waited behind this one goes first.
+            # Those who waited behind this one go first.
             time.sleep(random.uniform(0.5, 1.5))
         else:
             session.limit_lock_wait(connection)

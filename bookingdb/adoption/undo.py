@@ -53,7 +53,7 @@ def undo(
 ) -> Undone:
     """Put back what `apply` changed, and remove bookingdb. Rows that the application wrote since stay.
 
-    Of an adoption that was killed, only what was prepared is there to be removed.
+    If an adoption was killed, what it prepared is all that there is to be removed.
 
     Raises:
         InstallError: nothing was adopted, the tables are in use, something of the application's needs what would go, or

@@ -150,7 +150,7 @@ def test_prepared_adoption_comes_to_the_same(app: App, found: Found, live: str, 
 
 
 @some_apps("drift")
-def test_what_changes_after_the_preparation_is_caught_up(
+def test_later_changes_of_sessions_are_caught_up(
     app: App, live: str, tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_plan(app, live, tmp_path)
@@ -218,7 +218,7 @@ def test_failed_adoption_goes_on_with_what_it_prepared(
 
 
 @some_apps("clean")
-def test_adoption_waits_for_locks_without_keeping_others_waiting(app: App, live: str, tmp_path: Path) -> None:
+def test_others_do_not_wait_behind_an_adoption(app: App, live: str, tmp_path: Path) -> None:
     """While somebody reads for some seconds, others go on between the attempts."""
     path = make_plan(app, live, tmp_path)
     waits: list[float] = []

@@ -1,6 +1,6 @@
 -- Fills the calendar that is prepared with the sessions that overlap no other one of their people; the adoption decides
--- about the rest. In the order of starts, a session overlaps an earlier one if it starts before the last end so far, and
--- a later one if it ends after the next start.
+-- about the rest. In the order of starts, a session overlaps an earlier one if it starts before the last end so far,
+-- and a later one if it ends after the next start.
 insert into bookingdb_preparing.calendar (id, kind, therapist_id, client_id, period, blocked)
 with taking_place as materialized (
     select
