@@ -161,6 +161,7 @@ class Function:
     grants: list[str]
     callers: list[str]
     is_definer: bool
+    is_volatile: bool
     dependents: list[str]
 
     @property

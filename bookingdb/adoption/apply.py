@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -127,7 +128,9 @@ def _adopt(connection: Connection, plan: Plan, decided: Decided, source: Source,
             announce(stage)
             carry_out(adoption)
         overlapping = scalar(connection, "select count(*) from bookingdb.overlapping_sessions")
-        return Adopted(adoption.changes, adoption.repaired, overlapping, adoption.differences)
+        adopted = Adopted(adoption.changes, adoption.repaired, overlapping, adoption.differences)
+    _record_commit(connection)
+    return adopted
 
 
 def _lock_tables(connection: Connection) -> None:
@@ -136,6 +139,13 @@ def _lock_tables(connection: Connection) -> None:
     connection.execute("set constraints all immediate")
     relations = application.inspect(connection).relations
     lock_tables(connection, [f"public.{name}" for name, each in relations.items() if each.kind in ("r", "p")])
+
+
+def _record_commit(connection: Connection) -> None:
+    """Record that the adoption has committed: refuse_old_calls() need not look at calls that begin after this."""
+    # The adoption is done. Without the record it looks at each call for an hour.
+    with contextlib.suppress(psycopg.Error), connection.transaction():
+        connection.execute("insert into bookingdb.adoption (kind, object) values ('statement', 'commit')")
 
 
 _MAKE_AGAIN = "make it again with `bookingdb adopt --plan --answers PLAN --output PLAN`, and read it"

@@ -6,8 +6,9 @@ import re
 
 from bookingdb.adoption import application
 from bookingdb.adoption.application import MONEY, Function
-from bookingdb.adoption.plan.draft import CLEARING, PlanDraft
+from bookingdb.adoption.plan.draft import CLEARING, FOLLOWING, PlanDraft
 from bookingdb.adoption.plpgsql_text import effects, givers
+from bookingdb.adoption.statements import one_line
 from bookingdb.install.session import literal
 
 
@@ -21,6 +22,8 @@ def replace_functions(draft: PlanDraft) -> None:
             _replace(draft, function)
         else:
             _guard(draft, function, gives_credits=function.name in giving)
+    writing = {each.name for each in draft.app.functions if each.name in ours and each.is_volatile}
+    _refuse_old_calls(draft, sorted(writing))
 
 
 def _note_triggers_elsewhere(draft: PlanDraft) -> None:
@@ -59,6 +62,23 @@ def _replace(draft: PlanDraft, function: Function) -> None:
         undo.append(f"comment on {function.label} is {literal(function.comment)}")
     reason = "bookingdb has the function of this name"
     draft.change(CLEARING, f"function {function.signature}", reason, [f"drop {function.label}"], undo)
+
+
+def _refuse_old_calls(draft: PlanDraft, names: list[str]) -> None:
+    """Plan that calls of replaced functions which wait for the tables write nothing when they go on.
+
+    Their bodies are still the old ones. Those of functions that are not volatile write nothing.
+    """
+    for table in draft.app.tables if names else ():
+        arguments = ", ".join(map(literal, names))
+        # Its object is no trigger that `verify` misses: nobody needs it when the hour is over.
+        draft.change(
+            FOLLOWING,
+            f"calls of replaced functions that write public.{table}",
+            "those that wait for the adoption end with 503 (busy), and find bookingdb's function when they are retried",
+            [one_line("plan/refuse_old_calls", table=f"public.{table}", names=arguments)],
+            [f"drop trigger if exists bookingdb_old_calls on public.{table}"],
+        )
 
 
 def _our_parameters(draft: PlanDraft, name: str) -> list[str]:

@@ -1,6 +1,7 @@
 -- Lists the functions of public, but for aggregates and those that an extension brought.
 select
     p.prosecdef as is_definer,
+    p.provolatile = 'v' as is_volatile,
     p.oid::regprocedure::text as signature,
     p.proname::text as name,
     l.lanname::text as language,
