@@ -27,6 +27,7 @@ from tests.support.databases import (
     url_of,
 )
 from tests.support.hosts import HOSTS, LOGINS, SUPABASE, SUPABASE_BEFORE, SUPABASE_LOGINS, SUPABASE_ROLES, Host
+from tests.support.installation import adopt_nothing
 from tests.support.zone_files import ZoneFiles, ZonesWorld, with_own_zone_files
 
 
@@ -142,6 +143,23 @@ def empty_database(server_url: str) -> Iterator[str]:
 def owned_database(server_url: str, template: str) -> Iterator[str]:
     """A new database with nothing in it, owned by an ordinary role that is no superuser."""
     yield from new_database(server_url, "template1", "owner")
+
+
+@pytest.fixture(scope="session")
+def adopted_template(server_url: str, template: str) -> Iterator[str]:
+    """The name of a database like `template`, with the functions that only adopted databases have."""
+    for url in new_database(server_url, template, "owner"):
+        with connect(url) as connection:
+            adopt_nothing(connection)
+        yield str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture
+def adopted_world(server_url: str, adopted_template: str) -> Iterator[World]:
+    """Like `world`, with the functions that only adopted databases have."""
+    for url in new_database(server_url, adopted_template, "owner"):
+        with connect(url) as connection:
+            yield World(url, connection)
 
 
 @pytest.fixture

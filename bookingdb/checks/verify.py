@@ -172,7 +172,7 @@ class _Comparison:
 
     def __init__(self, connection: Connection, source: Source, *, reads_tables: bool = True) -> None:
         self.connection = connection
-        self.source = source
+        self.source = source = installer.for_database(connection, source, reads_tables=reads_tables)
         self.reads_tables = reads_tables
         self.expected = source.catalogue
         self.actual = catalogue.read(connection, source)

@@ -19,10 +19,13 @@ from pathlib import PurePosixPath
 # The rooms of sql/functions, from the bottom up: a function calls its own room and those before it.
 ROOMS = (
     "errors", "parameters", "evidence", "access", "locks", "time", "idempotency", "people", "policy", "availability",
-    "credits", "calendar", "booking", "sessions", "merging", "finding", "records", "adoption", "erasing", "checks",
+    "credits", "calendar", "booking", "sessions", "merging", "finding", "records", "erasing", "checks",
     "housekeeping",
     "outgoing",
+    "adoption",
 )  # fmt: skip
+# Only a database that needs them has the functions of this room (see `bookingdb.install.installer.for_database`).
+ADOPTION = "adoption"
 
 # A file, whole: everything is said, in this order.
 _LAYOUT = re.compile(
@@ -149,6 +152,11 @@ class FunctionFile(SqlFile):
     def is_inlined(self) -> bool:
         """True if the function's expression is written in the place of its calls."""
         return self.text.startswith("-- Inlined.\n")
+
+    @property
+    def is_for_adoption(self) -> bool:
+        """True if only an adopted database has the function."""
+        return self.room == ADOPTION
 
     @property
     def is_public(self) -> bool:

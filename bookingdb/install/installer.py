@@ -263,6 +263,19 @@ def is_adopted(connection: Connection) -> bool:
     return bool(scalar(connection, "select exists (select from bookingdb.adoption as a where a.kind = 'plan')"))
 
 
+def for_database(connection: Connection, source: Source, *, reads_tables: bool = True) -> Source:
+    """Return what a database must have of these files: the functions of the room adoption only where it needs them.
+
+    One of these functions speaks for all of them where the record of the adoption cannot be read, or must not be.
+    """
+    try:
+        with connection.transaction():
+            is_needed = scalar(connection, script.needs_adoption_query(source, reads_tables=reads_tables))
+    except psycopg.Error:
+        is_needed = scalar(connection, script.needs_adoption_query(source, reads_tables=False))
+    return source if is_needed else source.without_adoption
+
+
 def accepted_differences(connection: Connection) -> set[tuple[str, str, str]]:
     """Return how an adopted database differs from a new one, because its application has it so.
 

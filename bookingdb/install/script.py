@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 from psycopg.types.json import Jsonb
 
 from bookingdb import queries
+from bookingdb.install.functions import ADOPTION
 from bookingdb.install.session import literal
 from bookingdb.install.source import Attachment, Source, SqlFile
 from bookingdb.install.version_order import version_key, version_key_expression
@@ -88,8 +89,9 @@ def functions(source: Source, *, takes_up: bool = False, downgrade: bool = False
     if not any(view.startswith("create or replace view bookingdb.people ") for view in source.views):
         yield Step("people", _replace_view(query("people")))
     yield Step("trust", query("trust_nobody"))
-    for function in source.functions:
+    for function in source.without_adoption.functions:
         yield Step(f"sql/{function.path}", function.text)
+    yield Step(f"sql/functions/{ADOPTION}", _adoption_functions(source))
     if takes_up:
         # Policies and hours may have changed without triggers, and times are read by them.
         yield Step("effective rules", "select bookingdb.write_rules(null)")
@@ -217,6 +219,27 @@ def signatures_of(functions: Iterable[str]) -> LiteralString:
 def attached_query(group: str) -> LiteralString:
     """List our "triggers" or "row_policies": table, name and definition, in the form of `source.normalise`."""
     return query("attached", existing=indented(query(group), 4))
+
+
+def needs_adoption_query(source: Source, *, reads_tables: bool = True) -> LiteralString:
+    """Ask whether a database needs the functions that only an adopted one has, or else whether it has any of them."""
+    present = _present_for_adoption(source)
+    if not reads_tables:
+        return f"select exists ({present})"
+    return query("needs_adoption", present=indented(present, 12))
+
+
+def _adoption_functions(source: Source) -> LiteralString:
+    return query(
+        "adoption_functions",
+        is_needed=indented(needs_adoption_query(source), 8),
+        functions=[function.text for function in source.adoption],
+        present=indented(_present_for_adoption(source), 16),
+    )
+
+
+def _present_for_adoption(source: Source) -> LiteralString:
+    return present_functions(signatures_of(function.signature for function in source.adoption))
 
 
 def _values(rows: Iterable[Iterable[Any]]) -> str:

@@ -111,6 +111,26 @@ class Source:
         return tuple(function for function in self.functions if function.schema == "bookingdb")
 
     @cached_property
+    def adoption(self) -> tuple[FunctionFile, ...]:
+        """The functions that only an adopted database has."""
+        return tuple(function for function in self.functions if function.is_for_adoption)
+
+    @cached_property
+    def without_adoption(self) -> Source:
+        """The files without the functions of the room adoption, as a database has them that was not adopted."""
+        left_out = {f"{function.schema}.{function.name}" for function in self.adoption}
+        catalogue = {
+            group: {
+                name: attributes
+                for name, attributes in objects.items()
+                if name.partition("(")[0].removeprefix("function ") not in left_out
+            }
+            for group, objects in self.catalogue.items()
+        }
+        functions = tuple(function for function in self.functions if not function.is_for_adoption)
+        return replace(self, functions=functions, catalogue=catalogue)
+
+    @cached_property
     def grants(self) -> str:
         """The statement that takes away and gives every privilege.
 

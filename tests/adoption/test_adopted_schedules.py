@@ -25,6 +25,7 @@ from psycopg.types.json import Jsonb
 from bookingdb.checks import verify
 from bookingdb.install import installer
 from tests.support import TOMORROW, Connection, World, book, run
+from tests.support.databases import emptied_world, new_database
 from tests.support.interleaving import holding, session_of, waiting
 from tests.support.refusals import outcome, refused
 
@@ -114,6 +115,22 @@ def with_overrides(world: World, make: str, columns: dict[str, str]) -> World:
     world.run(make)
     attach(world, OVERRIDES, "overrides_changed", columns)
     return world
+
+
+@pytest.fixture
+def world(adopted_world: World) -> World:
+    """A database that has the functions of adopted ones."""
+    return adopted_world
+
+
+@pytest.fixture(scope="session")
+def shared_adopted_database(server_url: str, adopted_template: str) -> Iterator[str]:
+    yield from new_database(server_url, adopted_template, "owner")
+
+
+@pytest.fixture
+def clean_world(shared_adopted_database: str) -> Iterator[World]:
+    yield from emptied_world(shared_adopted_database)
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ def attach(world: World, name: str, events: str, function: str) -> None:
 
 
 @pytest.fixture
-def copied(world: World) -> World:
+def copied(adopted_world: World) -> World:
+    world = adopted_world
     world.run(
         "alter table sessions add column duration numeric default 60, add column notes varchar(20),"
         " add column session_date text, add column begins timestamp"
@@ -118,7 +119,8 @@ CALL = "select public.enqueue_notification(($1->>''user_id'')::uuid, ''session_b
 
 
 @pytest.fixture
-def notified(world: World) -> World:
+def notified(adopted_world: World) -> World:
+    world = adopted_world
     """With a notification function as applications have it: it relies on search_path."""
     world.run("create table notifications (user_id uuid not null, kind text not null, payload jsonb)")
     world.run(

@@ -20,6 +20,7 @@ from bookingdb.install.trust import trust
 from tests.generate.write_catalogue import as_text
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.databases import url_of
+from tests.support.installation import adopt_nothing
 
 UTC = "bookingdb.iso_utc(timestamp with time zone)"
 BALANCE = "public.get_credit_balance(uuid)"
@@ -899,9 +900,14 @@ def test_findings_become_json(world: World) -> None:
 
 
 def test_the_catalogue_is_what_a_fresh_installation_has(supabase_world: World) -> None:
-    catalogue = verify.snapshot(supabase_world.connection, source.load())
+    files = source.load()
+    assert verify.snapshot(supabase_world.connection, files) == files.without_adoption.catalogue, "run `make catalogue`"
+    assert verify.verify(supabase_world.connection) == []
+
+    adopt_nothing(supabase_world.connection)
+
     written = (source.folder() / "catalogue.json").read_text(encoding="utf-8")
-    assert as_text(catalogue) == written, "run `make catalogue`"
+    assert as_text(verify.snapshot(supabase_world.connection, files)) == written, "run `make catalogue`"
     assert verify.verify(supabase_world.connection) == []
 
 

@@ -13,6 +13,7 @@ from bookingdb.install import installer, source, trust
 from bookingdb.local.binaries import find_binaries
 from tests.support import connect, run
 from tests.support.databases import serve
+from tests.support.installation import adopt_nothing
 
 
 def as_text(catalogue: source.Catalogue) -> str:
@@ -25,13 +26,14 @@ def as_text(catalogue: source.Catalogue) -> str:
 
 
 def main() -> None:
-    """Install where all roles that grants.sql knows exist, and write down what there is then."""
+    """Install where all roles that grants.sql knows exist, as if for an adoption, and write down what there is then."""
     with tempfile.TemporaryDirectory() as folder:
         for server in serve(find_binaries(), Path(folder)):
             with connect(psycopg.conninfo.make_conninfo(server.url(), user="postgres")) as connection:
                 run(connection, "create role anon; create role authenticated; create role service_role")
                 run(connection, "create role app_server")
                 installer.migrate(connection)
+                adopt_nothing(connection)
                 trust.trust(connection, "app_server")
                 catalogue = verify.snapshot(connection, source.load())
     path = source.folder() / "catalogue.json"

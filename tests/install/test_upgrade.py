@@ -282,10 +282,13 @@ def test_calls_in_flight_find_what_they_go_on_to_call(before: Before) -> None:
     by_migrate(connection)
 
     new = functions_of(connection)
+    # Nothing in an ordinary database calls these.
+    only_adopted = {function.name for function in source.load().adoption}
     gone = [
         function
         for function in old
         if not function.is_outgoing
+        and function.name not in only_adopted
         and f"bookingdb.{function.name}(" in bodies
         and not any(other.name == function.name and other.takes(function.types) for other in new)
     ]

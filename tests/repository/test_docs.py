@@ -50,7 +50,9 @@ def test_examples_print_what_the_document_shows(
     document: Path, request: pytest.FixtureRequest, bin_dir: Path, tmp_path: Path
 ) -> None:
     text = document.read_text(encoding="utf-8")
-    world: World = request.getfixturevalue("supabase_world" if "\n```js" in text else "world")
+    is_of_adopted = "execute function bookingdb.schedules_changed" in text
+    kind = "supabase_world" if "\n```js" in text else "adopted_world" if is_of_adopted else "world"
+    world: World = request.getfixturevalue(kind)
     # The documents speak in UTC and as the owner.
     services = tmp_path / "services.conf"
     services.write_text(

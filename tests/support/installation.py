@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bookingdb.install import installer
 from tests.support import Connection, run
 
 
@@ -29,6 +30,12 @@ def contents(connection: Connection) -> list[Any]:
         order by 1, 2
         """,
     )
+
+
+def adopt_nothing(connection: Connection) -> None:
+    """Make a database one that was adopted, as far as its functions are concerned."""
+    run(connection, "insert into bookingdb.adoption (kind, object) values ('plan', 'bookingdb')")
+    installer.migrate(connection, reapply=True)
 
 
 def history(connection: Connection) -> list[Any]:
