@@ -14,6 +14,7 @@ from bookingdb.adoption import application, damage, prepare
 from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.plan.file import Decided
+from bookingdb.adoption.plan.people import with_case
 from bookingdb.adoption.repair import repair_rows, triggers_off
 from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing, lock_installation, lock_tables, one_moment, refuse_installed
@@ -104,6 +105,7 @@ def apply(
             than the owner. Nothing was changed; what was prepared (`prepare`) stays for the next time.
     """
     refuse_more_rights(connection)
+    source = with_case(source, decided.answers)
     with one_moment(connection):
         refuse_installed(connection)
     announce("comparing the database with the plan")

@@ -64,6 +64,15 @@ def code(source: str) -> str:
     return "".join(parts())
 
 
+def without_comments(source: str) -> str:
+    """Return the text without its comments.
+
+    >>> without_comments("a := 'b'; -- no breaks")
+    "a := 'b'; "
+    """
+    return "".join("" if token["comment"] else token[0] for token in _TOKENS.finditer(source))
+
+
 def effects(source: str) -> Effects:
     """Read the body of a trigger function.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import psycopg
 
 from bookingdb.install import installer, script, session
+from bookingdb.install.functions import FunctionFile
 from bookingdb.install.session import INSTALL_LOCK, SETTINGS, Connection, InstallError, scalar
 
 # Locks are asked for so often, and for so many seconds each time: everybody else who wants the tables waits behind the
@@ -20,12 +22,19 @@ _LOCK_WAIT = 0.8
 
 
 @contextmanager
-def one_moment(connection: Connection) -> Iterator[None]:
-    """Open a read-only transaction that sees one snapshot of the database, and roll it back."""
+def one_moment(connection: Connection, functions: Iterable[FunctionFile] = ()) -> Iterator[None]:
+    """Open a read-only transaction that sees one snapshot of the database, and roll it back.
+
+    These functions of the engine are there as functions of pg_temp, if this role and server can make any.
+    """
     with connection.transaction(force_rollback=True):
-        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute("set transaction isolation level repeatable read")
         for name, value in {"statement_timeout": "0", **SETTINGS}.items():
             session.configure(connection, name, value)
+        with suppress(psycopg.Error), connection.transaction():
+            for function in functions:
+                connection.execute(re.sub(r"\bbookingdb\.(?=\w+\()", "pg_temp.", function.text))
+        connection.execute("set transaction read only")
         yield
 
 

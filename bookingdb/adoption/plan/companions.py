@@ -1,30 +1,15 @@
-"""Triggers that keep the application's ways in step with bookingdb: columns, notifications, credits, hours."""
+"""Triggers that keep the application's ways in step with bookingdb: columns, notifications, credits."""
 
 from __future__ import annotations
 
 import re
 
 from bookingdb.adoption import damage, readings
-from bookingdb.adoption.application import SCHEDULE_TABLES, Function
-from bookingdb.adoption.plan.draft import FOLLOWING, PlanDraft
+from bookingdb.adoption.application import Function
+from bookingdb.adoption.plan.draft import PlanDraft
 from bookingdb.adoption.plpgsql_text import call_of, inserts, rewritten_call
 from bookingdb.install.session import literal
 
-# bookingdb.schedules_changed() and overrides_changed() know the columns of a table of hours by name and type.
-_CLOCKS = ("time", "text", "character")
-_SCHEDULE_ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "therapist": (("therapist_id", "provider_id", "practitioner_id", "user_id"), ("uuid",)),
-    "document": (("weekly_availability", "availability", "schedule", "weekly_schedule"), ("json", "text")),
-    "date": (("override_date", "date", "exception_date", "specific_date", "day"), ("date",)),
-    "type": (("override_type", "type", "kind"), ("",)),
-    "available": (("is_available", "available"), ("boolean",)),
-    "active": (("is_active", "active", "enabled"), ("boolean",)),
-    "start": (("start_time", "custom_start", "custom_start_time", "custom_hours_start", "start"), _CLOCKS),
-    "end": (("end_time", "custom_end", "custom_end_time", "custom_hours_end", "end"), _CLOCKS),
-    "slots": (("slots", "time_slots", "custom_slots", "custom_hours", "hours"), ("json",)),
-}  # fmt: skip
-# The table of weekly hours; the other one has dates.
-_WEEKS = SCHEDULE_TABLES[0]
 # The function with which applications tell their users of a booking.
 _NOTIFIER = "enqueue_notification"
 # The function with which applications book, and what its parameters are to a session of bookingdb's.
@@ -139,67 +124,3 @@ def _writers_of_individual(draft: PlanDraft) -> list[str]:
         if "user_credits" in each.source and re.search(r"'individual'", each.source)
     ]
     return where
-
-
-def follow_schedules(draft: PlanDraft) -> None:
-    """Translate the tables in which the application keeps hours, now and whenever they are written."""
-    followed = [table for table in SCHEDULE_TABLES if draft.app.has(table) and _follow_schedule(draft, table)]
-    if followed:
-        draft.change(
-            FOLLOWING,
-            "hours of the therapists",
-            f"what stands in {' and '.join(followed)} now",
-            ["select bookingdb.translate_availability(null)"],
-        )
-
-
-def _follow_schedule(draft: PlanDraft, table: str) -> bool:
-    """Plan for one table of hours; return whether bookings will obey it."""
-    is_week = table == _WEEKS
-    roles = _schedule_roles(draft, table)
-    if roles is None:
-        draft.note("schedules", f"public.{table} is of no shape that is known; bookingdb leaves it alone")
-        return False
-    said = ", ".join(f"{role}: {name}" for role, name in roles.items())
-    evidence = [f"public.{table} ({said}) becomes hours that bookings obey, now and whenever it is written."]
-    if is_week:
-        evidence.append("A therapist who has a row there can be booked in these hours only (require_hours).")
-    choices = {"follow": "bookings obey it", "ignore": "bookings know nothing of it"}
-    if draft.ask(f"schedule.{table}", evidence, choices) == "ignore":
-        return False
-    kind = "schedules" if is_week else "overrides"
-    arguments = ", ".join(literal(word) for pair in roles.items() for word in pair)
-    for event, transition in (
-        ("insert", "new table as new_rows"),
-        ("update", "old table as old_rows new table as new_rows"),
-        ("delete", "old table as old_rows"),
-    ):
-        draft.follow(
-            f"bookingdb_{kind}_{event}",
-            f"after {event}",
-            table,
-            f"{kind}_changed({arguments})",
-            "hours stay in step with it",
-            level=f"referencing {transition} for each statement",
-        )
-    return True
-
-
-def _schedule_roles(draft: PlanDraft, table: str) -> dict[str, str] | None:
-    """Return which column is what in a table of hours, None where too little of it is known."""
-    is_week = table == _WEEKS
-    roles = {}
-    for role, (names, types) in _SCHEDULE_ROLES.items():
-        fitting = [
-            name
-            for name in names
-            if draft.app.column(table, name) and str(draft.app.type_of(table, name)).startswith(types)
-        ]
-        if fitting and (role != "document" or is_week):
-            roles[role] = fitting[0]
-    needed = {"therapist", "document"} if is_week else {"therapist", "date"}
-    if not needed <= roles.keys() or (not is_week and not roles.keys() & {"type", "available"}):
-        return None
-    if is_week:
-        return {role: name for role, name in roles.items() if role in ("therapist", "document", "active")}
-    return roles

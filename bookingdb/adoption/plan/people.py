@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import psycopg
 
 from bookingdb.adoption import damage
 from bookingdb.adoption.plan.draft import PlanDraft
+from bookingdb.adoption.plpgsql_text import code
+from bookingdb.adoption.readings import readings
+from bookingdb.adoption.statements import query
 from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import Connection, scalar
+from bookingdb.install.source import Source, load
 
 # Tables of people, and the adapter for an application that has them.
 _PEOPLE = {
     "therapist_enrollments": "enrollments", "therapists": "therapists", "users": "standalone", "profiles": "profiles",
 }  # fmt: skip
+# The question whether capitals count in addresses of enrollments, and the adapter of each answer.
+_CASE = "people.email_case"
+_OF_CASE = {"any": "enrollments", "exact": "exact_enrollments"}
+# Evidence names this many people.
+_SHOWN = 20
 
 
 def likely_adapter(connection: Connection) -> str:
@@ -24,6 +37,65 @@ def likely_adapter(connection: Connection) -> str:
             (adapter for table, adapter in _PEOPLE.items() if adapter != "profiles" and has[table]), "standalone"
         )
     return "profiles" if has["profiles"] else "standalone"
+
+
+def with_case(source: Source, answers: Mapping[str, str]) -> Source:
+    """Return the files with the adapter that the answer about capitals in addresses of enrollments asks for."""
+    adapter = _OF_CASE.get(answers.get(_CASE, ""))
+    if adapter is None or source.adapter.name not in _OF_CASE.values():
+        return source
+    return replace(source, adapter=load(adapter=adapter).adapter)
+
+
+def ask_about_case(draft: PlanDraft) -> None:
+    """Ask whether addresses that differ by capitals alone are the same, where an enrollment is somebody's only then."""
+    if draft.source.adapter.name not in _OF_CASE.values():
+        return
+    try:
+        with draft.connection.transaction():
+            has_sessions = draft.app.column("sessions", "therapist_id") and draft.app.column("sessions", "status")
+            sessions = "public.sessions" if has_sessions else f"({query('plan/no_sessions')})"
+            text = query("plan/enrolled_by_case", sessions=sessions)
+            found = draft.connection.execute(text).fetchall()
+    except psycopg.ProgrammingError:
+        # The adapter does not fit; the plan says so elsewhere.
+        return
+    booked = [id_ for id_, sessions in found if sessions]
+    said, is_exact = _comparisons(draft)
+    evidence = [
+        f"Therapists whose approved enrollment has their address only in other capitals: {len(found)}"
+        f"{_listed([id_ for id_, _ in found])}. Such therapists with sessions: {len(booked)}{_listed(booked)}.",
+        *said,
+    ]
+    choices = {
+        "any": "capitals make no difference: these therapists can be booked",
+        "exact": "an address is another one in other capitals: these therapists cannot be booked",
+    }
+    answer = draft.ask(_CASE, evidence, choices, "exact" if is_exact and not booked else "any")
+    effect = "can be booked" if answer == "any" else "cannot be booked"
+    for id_, sessions in found:
+        draft.note("people", f"therapist {id_} {effect}: enrolled in other capitals; {sessions} sessions so far")
+    draft.source = with_case(draft.source, draft.answers)
+
+
+def _comparisons(draft: PlanDraft) -> tuple[list[str], bool]:
+    """Say how the application's functions compare addresses of enrollments, and whether all go by the exact address."""
+    lines, exact = [], []
+    for function in draft.app.functions:
+        text = code(function.source)
+        if not re.search(r"\btherapist_enrollments\b", text) or not re.search(r"\bemail\b", text):
+            continue
+        exact.append(not re.search(r"\b(?:lower|upper)\s*\([^()]*\bemail\b|\bilike\b|\bcitext\b", text))
+        how = "as they are" if exact[-1] else "in any capitals"
+        lines.append(f"{function.signature} reads therapist_enrollments, and compares addresses {how}.")
+    if not lines:
+        lines = ["No function of the database reads therapist_enrollments: only the application's own code knows."]
+    return lines, bool(exact) and all(exact) and "citext" not in str(draft.app.type_of("users", "email"))
+
+
+def _listed(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return f" ({', '.join(ids[:_SHOWN])}{more})" if ids else ""
 
 
 def bookable_therapists(draft: PlanDraft) -> str | None:
@@ -46,7 +118,19 @@ def bookable_therapists(draft: PlanDraft) -> str | None:
                 _count_people(draft, name, select)
             if name == "therapists":
                 bookable = _ids_only(draft, select)
+    if bookable:
+        _note_unbookable(draft, bookable)
     return bookable
+
+
+def _note_unbookable(draft: PlanDraft, bookable: str) -> None:
+    """Note the therapists who have sessions to come, and cannot be booked."""
+    if not draft.app.has("sessions"):
+        return
+    read = readings(draft.app, damage.complete(draft.answers))
+    text = query("plan/unbookable_therapists", readings=read, bookable=bookable)
+    for id_, sessions in draft.connection.execute(text).fetchall():
+        draft.note("people", f"therapist {id_} cannot be booked, and has {sessions} sessions to come")
 
 
 def _refuse_missing_tables(draft: PlanDraft, select: str) -> None:

@@ -13,10 +13,12 @@ import psycopg
 
 from bookingdb.adoption import application, damage
 from bookingdb.adoption.application import Application
-from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type, follow_schedules
+from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type
 from bookingdb.adoption.plan.damage import ask_about_damage, ask_about_statuses
 from bookingdb.adoption.plan.draft import Plan, PlanDraft
 from bookingdb.adoption.plan.functions import replace_functions
+from bookingdb.adoption.plan.hours import follow_schedules, readers
+from bookingdb.adoption.plan.people import ask_about_case
 from bookingdb.adoption.plan.security import guard_tables
 from bookingdb.adoption.plan.tables import adapt_tables
 from bookingdb.adoption.plan.times import ask_for_zones
@@ -66,6 +68,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
 
 
 # A part may read the answers to the questions of those before it, so the order matters:
+# - How addresses compare decides who is a therapist.
 # - Statuses and zones that the owner names decide which sessions overlap, or lack an end.
 # - Columns become instants in these zones.
 # - A trigger that is made again for a new type must be known before it is switched off for good.
@@ -73,6 +76,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
 # - Times are kept together where a trigger that did so is switched off, or starts were missing.
 # - Only what asks nothing more may judge which answers are unknown.
 PARTS: tuple[Part, ...] = (
+    ask_about_case,
     reads_rows(ask_about_statuses),
     reads_rows(ask_for_zones),
     reads_rows(ask_about_damage),
@@ -111,7 +115,7 @@ def make_plan(connection: Connection, source: Source, answers: Mapping[str, str]
         InstallError: bookingdb is installed already, or there is nothing to adopt.
     """
     refuse_more_rights(connection)
-    with one_moment(connection):
+    with one_moment(connection, readers(source)):
         if installer.is_adopted(connection):
             return nothing(source)
         refuse_installed(connection)

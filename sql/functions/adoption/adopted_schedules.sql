@@ -40,7 +40,7 @@ begin
             r.therapist_id,
             r.row_key,
             r.content,
-            r.content -> (p_columns ->> 'document') as document,
+            bookingdb.schedule_as_obeyed(r.content -> (p_columns ->> 'document'), p_columns) as document,
             v.active,
             count(*) over (partition by r.therapist_id) as schedules
         from bookingdb.adopted_rows(p_table, p_columns, p_therapist_id) as r
@@ -56,4 +56,4 @@ end;
 $function$;
 
 comment on function bookingdb.adopted_schedules(regclass, jsonb, uuid) is
-'Returns the active schedules of an application''s table, of one therapist or (NULL) of all, and why they cannot be adopted. p_columns names the columns therapist, document and, if any, active.';
+'Returns the active schedules of an application''s table (p_therapist_id NULL: of all), as far as they count, and why they cannot be adopted. p_columns: arguments of schedules_changed().';

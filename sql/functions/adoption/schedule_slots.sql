@@ -34,11 +34,7 @@ begin
         v_start := coalesce(v_slot -> 'start', v_slot -> 'start_time', v_slot -> 'startTime');
         v_end := coalesce(v_slot -> 'end', v_slot -> 'end_time', v_slot -> 'endTime');
         v_says := lower(coalesce(v_slot ->> 'isAvailable', v_slot ->> 'is_available', v_slot ->> 'type'));
-        is_open := case
-            when v_says in ('true', 'available') then true
-            when v_says in ('false', 'break', 'unavailable') then false
-            when v_says is null then p_is_open
-        end;
+        is_open := case when v_says is null then p_is_open else bookingdb.slot_is_open(v_slot) end;
 
         for starts, ends, problem in
             select w.starts, w.ends, w.problem

@@ -40,4 +40,4 @@ end;
 $function$;
 
 comment on function bookingdb.schedules_changed() is
-'Trigger on an application''s table of schedules, per statement: brings the weekly hours of its therapists into step. Its arguments pair therapist, document and, if any, active with column names.';
+'Trigger on an application''s table of schedules, per statement: keeps hours in step. Arguments: therapist, document, active with their columns; breaks, slots (schedule_as_obeyed).';
