@@ -28,6 +28,68 @@ _OF_CASE = {"any": "enrollments", "exact": "exact_enrollments"}
 _SHOWN = 20
 
 
+# Tables in which other applications keep people, and where the adapters of this package do.
+_OTHER_PEOPLE = (
+    "clients", "customers", "patients", "members", "students", "people", "persons", "contacts", "practitioners",
+    "providers", "coaches", "counselors", "counsellors", "doctors", "teachers", "trainers", "employees", "staff",
+)  # fmt: skip
+_KNOWN_PEOPLE = ("public.users", "public.therapists", "public.profiles", "auth.users")
+# The ids by which everything is known.
+_IDS = {"users": ("id",), "sessions": ("id", "user_id", "therapist_id"), "user_credits": ("id", "user_id")}
+
+
+def refuse_other_people(draft: PlanDraft) -> None:
+    """Say in one sentence that ids, or tables of people, of other kinds than ours cannot be adopted."""
+    reasons, needed = [], []
+    ids = [
+        f"public.{table}.{name} is of type {column.type}"
+        for table, names in _IDS.items()
+        for name in names
+        if (column := draft.app.column(table, name)) and column.type != "uuid"
+    ]
+    if ids:
+        reasons.append(", ".join(ids))
+        needed.append("ids of type uuid, for people, sessions and lots, and wherever these are referred to")
+    people = _other_people(draft)
+    if people:
+        reasons.append(f"people are kept in {', '.join(people)}")
+        needed.append(
+            "columns user_id and therapist_id of sessions with the ids of people in public.users or public.profiles,"
+            " or an adapter that finds them elsewhere (--adapter FILE)"
+        )
+    if reasons:
+        draft.problems.append(
+            f"this database cannot be adopted yet: {', and '.join(reasons)}; it would need {', and '.join(needed)}"
+        )
+
+
+def _other_people(draft: PlanDraft) -> list[str]:
+    """List the tables of people that no adapter of this package reads, where the plan is made with one of these."""
+    app = draft.app
+    if draft.source.adapter.path.startswith("/") or not app.has("sessions"):
+        return []
+    targets = {
+        each.target
+        for each in app.constraints
+        if each.table in ("sessions", "user_credits") and each.kind == "f" and each.target not in _KNOWN_PEOPLE
+        if each.columns in (["user_id"], ["therapist_id"])
+    }
+    found = {target for target in targets if target and not _extends_people(draft, target)}
+    lacks_people = not all(app.column("sessions", name) for name in ("user_id", "therapist_id"))
+    if lacks_people or not (app.has("users") or _is_there(draft, "public.profiles")):
+        found |= {f"public.{name}" for name in _OTHER_PEOPLE if _is_there(draft, f"public.{name}")}
+    return sorted(found)
+
+
+def _extends_people(draft: PlanDraft, table: str) -> bool:
+    text = query("plan/extends_people", table=table, people=list(_KNOWN_PEOPLE))
+    return bool(scalar(draft.connection, text))
+
+
+def _is_there(draft: PlanDraft, table: str) -> bool:
+    return bool(scalar(draft.connection, "select to_regclass(%s) is not null", table))
+
+
 def likely_adapter(connection: Connection) -> str:
     """Return the adapter of this package that fits the tables in which the application keeps people."""
     query = "select to_regclass(%s) is not null"

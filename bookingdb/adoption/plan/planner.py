@@ -18,7 +18,7 @@ from bookingdb.adoption.plan.damage import ask_about_damage, ask_about_statuses
 from bookingdb.adoption.plan.draft import Plan, PlanDraft
 from bookingdb.adoption.plan.functions import replace_functions
 from bookingdb.adoption.plan.hours import follow_schedules, readers
-from bookingdb.adoption.plan.people import ask_about_case
+from bookingdb.adoption.plan.people import ask_about_case, refuse_other_people
 from bookingdb.adoption.plan.security import guard_tables
 from bookingdb.adoption.plan.tables import adapt_tables
 from bookingdb.adoption.plan.times import ask_for_zones
@@ -95,7 +95,9 @@ PARTS: tuple[Part, ...] = (
 def make(connection: Connection, source: Source, answers: Mapping[str, str]) -> Plan:
     """Make the plan. The transaction must have been made ready with `session.prepare`; nothing is written."""
     draft = PlanDraft(connection, source, application.inspect(connection), dict(answers))
-    for part in PARTS:
+    refuse_other_people(draft)
+    # Without its ids and its people every other part would only say the same again.
+    for part in PARTS if not draft.problems else ():
         part(draft)
     return draft.finish()
 

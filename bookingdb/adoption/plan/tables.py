@@ -127,8 +127,26 @@ def _adapt_column(draft: PlanDraft, have: Column, wanted: Attributes) -> list[Ty
 
 def _free_column(draft: PlanDraft, have: Column) -> None:
     """Let rows that bookingdb makes go without a column of the application's own."""
-    if have.not_null and have.default is None and not have.generated and have.table != "users":
+    if not have.not_null or have.default is not None or have.generated:
+        return
+    if have.table != "users" or _ask_about_people(draft, have) == "null":
         _let_be_null(draft, have, "rows that bookingdb makes have nothing to put there")
+
+
+def _ask_about_people(draft: PlanDraft, have: Column) -> str:
+    """Ask what becomes of a column that everybody must have, and of which bookingdb knows nothing."""
+    return draft.ask(
+        f"column.users.{have.name}",
+        [
+            f"public.users.{have.name} is NOT NULL and has no default; bookingdb does not know it and cannot fill it.",
+            "register_client and register_therapist work for people who are there already.",
+        ],
+        {
+            "keep": "it stays: both register nobody new (invalid_parameter names the column) unless a trigger fills it,"
+            " and the application goes on making its people",
+            "null": "it may be null, so that both register new people without it",
+        },
+    )
 
 
 def _let_be_null(draft: PlanDraft, have: Column, reason: str) -> None:

@@ -15,6 +15,7 @@ declare
     v_email constant text := btrim(p_email);
     v_person public.users;
     v_lock_timeout text;
+    v_column text;
 begin
     perform bookingdb.require_address('p_email', v_email);
     perform bookingdb.require_length('p_full_name', p_full_name, 0, 255);
@@ -30,6 +31,9 @@ begin
     exception
         when lock_not_available then
             perform bookingdb.raise_error('busy');
+        when not_null_violation then
+            -- An adopted table has columns of its own. They are asked before the conflict: the person may exist.
+            get stacked diagnostics v_column = column_name;
     end;
     if v_person.id is not null then
         return v_person.id;
@@ -42,6 +46,11 @@ begin
     where u.id = p_user_id or lower(u.email) = lower(v_email)
     order by u.id = p_user_id desc
     limit 1;
+    if v_person.id is null and v_column is not null then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', v_column, 'reason', 'missing', 'table', 'users'
+        ));
+    end if;
     if v_person.id is null then
         -- The person was deleted since the INSERT.
         perform bookingdb.raise_error('busy');

@@ -41,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.register_therapist(text, text, uuid, text) is
-'Registers a therapist, active and verified, and returns their id (p_user_id where it is given); local times of their sessions are meant in p_time_zone (an IANA name). The same person again returns the same id. Somebody who was deactivated, or is not verified, stays so: person_inactive. For trusted callers. Raises: busy.';
+'Registers a therapist, active and verified, and returns their id (p_user_id where it is given); local times of their sessions are meant in p_time_zone (an IANA name). The same person again returns the same id. Somebody who was deactivated, or is not verified, stays so: person_inactive. Where the users of an adopted application have a column of their own that must be filled, invalid_parameter names it, and nobody new is registered. For trusted callers. Raises: busy.';
