@@ -190,6 +190,8 @@ _SESSIONS = (
     ),
 )
 
+_CLIENTS_TYPE = "lower(btrim(c.user_type::text)) in ('individual', 'user')"
+
 _LOTS = (
     # Before those that empty lots or give them a status: what a row was is recorded once for a column. Lots that will
     # be empty count, so that an adoption that goes on after it was killed finds the same ones.
@@ -204,8 +206,9 @@ _LOTS = (
     _LotClass(
         "credits.individual",
         ("user_type",),
-        "c.user_type::text = 'individual'",
-        "lots of type 'individual', which are the client's money, too",
+        # In every writing: 'Individual', ' INDIVIDUAL '. The word of bookingdb is of one writing, too.
+        f"c.user_type::text <> 'user' and {_CLIENTS_TYPE}",
+        "lots of type 'individual' (in any writing), which are the client's money, too",
         "user_type",
         {
             "user": ("user_type becomes 'user', so that they can be spent", "'user'"),
@@ -237,7 +240,15 @@ _LOTS = (
         "c.credits_balance < 0",
         "lots with a negative balance",
         "credits_balance",
-        {"zero": ("credits_balance becomes 0", "0")},
+        {
+            # Several lots change: _settled() writes it.
+            "settle": (
+                "it becomes 0, and the client's other lots give what is owed, in spending order; the rest is let"
+                " go: nobody's total grows but that of who owed more than they had",
+                None,
+            ),
+            "zero": ("credits_balance becomes 0: the client can spend their other lots in full", "0"),
+        },
     ),
     _LotClass(
         "credits.missing_status",
@@ -465,7 +476,25 @@ def _status_repairs(read: str, answers: Mapping[str, str], *, is_fault_of_times:
             yield Repair(each.key, "sessions", ("status",), text)
 
 
+def _settled(answers: Mapping[str, str]) -> Repair:
+    """Make what lets a client's lots pay for those below zero: the lots that can be spent after the adoption."""
+    types, statuses = ["c.user_type::text = 'user'"], ["c.status::text = 'active'"]
+    for key, condition in (("individual", _CLIENTS_TYPE), ("missing_type", "c.user_type is null")):
+        if answers.get(f"credits.{key}") == "user":
+            types.append(condition)
+    if answers.get("credits.missing_status") == "active":
+        statuses.append("c.status is null")
+    if answers.get("credits.status_unknown") == "active":
+        statuses.append(f"c.status::text <> all ({literal(list(LOT_STATUSES))})")
+    spendable = f"({' or '.join(types)}) and ({' or '.join(statuses)})"
+    text = query("damage/settled", spendable=spendable)
+    return Repair("credits.negative_balance", "user_credits", ("credits_balance",), text)
+
+
 def _lot_repairs(answers: Mapping[str, str]) -> Iterator[Repair]:
+    # Before lots that are empty become used: those that pay are, too.
+    if answers.get("credits.negative_balance") == "settle":
+        yield _settled(answers)
     for each in _LOTS:
         value = each.choices[answers.get(each.key, next(iter(each.choices)))][1]
         if value is not None:
@@ -483,6 +512,13 @@ def balances(connection: Connection, app: Application) -> dict[str, int]:
     if not app.column("user_credits", "credits_balance") or not app.column("user_credits", "user_id"):
         return {}
     return {client: total or 0 for client, total in connection.execute(query("damage/balances"))}
+
+
+def owing(connection: Connection, app: Application) -> list[tuple[str, int, int]]:
+    """Return the clients with lots below zero: what they have by the application's sum, and without these lots."""
+    if not app.column("user_credits", "credits_balance") or not app.column("user_credits", "user_id"):
+        return []
+    return connection.execute(query("damage/owing")).fetchall()
 
 
 def spendable(connection: Connection) -> dict[str, int]:

@@ -106,13 +106,13 @@ def follow_credit_type(draft: PlanDraft) -> None:
             "bookingdb_credit_type",
             "before insert or update",
             "user_credits",
-            "one_credit_type('individual')",
+            "one_credit_type('individual', 'user')",
             "a client has one kind of credits, whatever the application calls it",
         )
 
 
 def _writers_of_individual(draft: PlanDraft) -> list[str]:
-    word = re.compile(r"\bindividual\b")
+    word = re.compile(r"\bindividual\b", re.IGNORECASE)
     column = draft.app.column("user_credits", "user_type")
     where = ["the default of user_credits.user_type"] if column and word.search(column.default or "") else []
     where += [
@@ -121,6 +121,6 @@ def _writers_of_individual(draft: PlanDraft) -> list[str]:
     where += [
         each.signature
         for each in draft.app.functions
-        if "user_credits" in each.source and re.search(r"'individual'", each.source)
+        if "user_credits" in each.source and re.search(r"'\s*individual\s*'", each.source, re.IGNORECASE)
     ]
     return where

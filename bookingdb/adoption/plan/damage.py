@@ -67,7 +67,8 @@ def ask_about_damage(draft: PlanDraft) -> None:
         key = "rows.overlapping" if each.key.startswith("rows.overlapping") else each.key
         choices = damage.CHOICES.get(key, {})
         if len(choices) > 1 and key not in draft.answers:
-            draft.ask(key, _evidence(each), choices, defaults[key])
+            evidence = _evidence(each) + (_owing(draft) if key == "credits.negative_balance" else [])
+            draft.ask(key, evidence, choices, defaults[key])
     draft.damage = found
 
 
@@ -109,3 +110,13 @@ def _in_unknown_statuses(draft: PlanDraft) -> list[Damage]:
     title = "sessions in a status that bookingdb does not know"
     repair = "they stay as they are, and occupy time or not as answered"
     return [Damage("rows.status_unknown", "public.sessions", title, repair, ids)] if ids else []
+
+
+def _owing(draft: PlanDraft) -> list[str]:
+    """Say for each client with a lot below zero what they have by the sum of their lots, and with each answer."""
+    return [
+        f'Client {client}: {total} before, {max(total, 0)} with "settle"'
+        + (f" ({-total} stay owed, and are let go)" if total < 0 else "")
+        + f', {above} with "zero".'
+        for client, total, above in damage.owing(draft.connection, draft.app)
+    ]

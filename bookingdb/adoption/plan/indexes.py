@@ -5,7 +5,7 @@ from __future__ import annotations
 from bookingdb.adoption.application import Index
 from bookingdb.adoption.plan.constraints import keeps_sessions_apart
 from bookingdb.adoption.plan.draft import CLEARING, STRENGTHENING, PlanDraft
-from bookingdb.adoption.plpgsql_text import readable
+from bookingdb.adoption.plpgsql_text import inserts, readable
 from bookingdb.adoption.statements import query
 
 # Unique indexes that rows of an application may stand in the way of: the column, and what must be unique.
@@ -13,6 +13,11 @@ _UNIQUE = {
     "users_email_key": ("email", "lower(t.email)"),
     "user_credits_payment_reference_key": ("payment_reference", "t.payment_reference"),
 }
+
+_PAYMENTS = "user_credits_payment_reference_key"
+_NOT_UNIQUE = (
+    "several lots have one payment_reference, so nothing makes it unique: a direct INSERT can grant a payment twice"
+)
 
 
 def adapt_indexes(draft: PlanDraft, table: str) -> None:
@@ -30,7 +35,11 @@ def adapt_indexes(draft: PlanDraft, table: str) -> None:
             continue
         if "UNIQUE" in definition and _has_duplicates(draft, table, name):
             draft.note("rows", f"public.{table}: duplicates in the way of {name}, which is left out")
+            if name == _PAYMENTS:
+                draft.note("payments", _NOT_UNIQUE)
             continue
+        if name == _PAYMENTS:
+            _note_payments(draft)
         made = f"{name}_bookingdb" if name in taken else name
         draft.change(
             STRENGTHENING,
@@ -39,6 +48,24 @@ def adapt_indexes(draft: PlanDraft, table: str) -> None:
             [definition.replace(f" INDEX {name} ON ", f" INDEX {made} ON ")],
             [f"drop index public.{made}"],
         )
+
+
+def _note_payments(draft: PlanDraft) -> None:
+    """Say what a payment that is inserted twice meets, where the application's functions insert payments."""
+    writers = [
+        function.signature
+        for function in draft.app.functions
+        if any(
+            insert.table == "user_credits" and "payment_reference" in insert.values
+            for insert in inserts(function.source)
+        )
+    ]
+    by = f" ({', '.join(writers)} insert it)" if writers else ""
+    draft.note(
+        "payments",
+        f"user_credits.payment_reference becomes unique{by}: a second lot of one payment is refused with 23505"
+        " (HTTP 409), where the application has inserted it so far",
+    )
 
 
 def _contradicts(each: Index) -> bool:
