@@ -37,12 +37,17 @@ Announce = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Adopted:
-    """The outcome: how many changes and rows, sessions without a place of their own, accepted differences."""
+    """The outcome: how many changes, rows repaired by class, sessions without a place, accepted differences."""
 
     changes: int
-    rows: int
+    repaired: dict[str, int]
     overlapping: int
     differences: list[str]
+
+    @property
+    def rows(self) -> int:
+        """The number of repaired rows; one that was repaired in two classes counts in both."""
+        return sum(self.repaired.values())
 
 
 @dataclass
@@ -60,7 +65,7 @@ class _Adoption:
     prepared: set[str]
     notes: list[tuple[str, str, Jsonb | None, Jsonb | None]] = field(default_factory=list)
     changes: int = 0
-    repaired: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
 
     def note(self, kind: str, name: str, original: Any, adopted: Any) -> None:
@@ -186,7 +191,7 @@ def _note_plan(adoption: _Adoption, decided: Decided) -> None:
         "has_used_lots": damage.has_used_lots(adoption.connection, plan.application),
         "comments": adoption.comments,
     }
-    adoption.note("plan", "bookingdb", original, {"answers": plan.answers})
+    adoption.note("plan", "bookingdb", original, {"answers": plan.answers, "planned": decided.repairs})
     if adapter.path.startswith("/"):
         adoption.note("adapter", adapter.name, None, {"text": adapter.text})
 
@@ -246,6 +251,9 @@ def _adapt_columns(adoption: _Adoption) -> None:
 def _repair_rows(adoption: _Adoption) -> None:
     plan = adoption.plan
     adoption.repaired = repair_rows(adoption.connection, plan.application, plan.answers)
+    counted = Jsonb({"repaired": adoption.repaired})
+    text = "update bookingdb.adoption as a set adopted = a.adopted || %s where a.kind = 'plan'"
+    adoption.connection.execute(text, [counted])
 
 
 def _begin_log(adoption: _Adoption) -> None:

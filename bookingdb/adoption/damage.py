@@ -55,12 +55,22 @@ class Damage:
 
 @dataclass(frozen=True)
 class Repair:
-    """An UPDATE of rows: a query that gives ``id`` and the new values of ``columns``."""
+    """An UPDATE of rows: a query that gives ``id`` and the new values of ``columns``.
+
+    ``has_classes`` is True if the query also gives the ``class`` of each row; else all are of the class of the key.
+    """
 
     key: str
     table: str
     columns: tuple[str, ...]
     query: str
+    has_classes: bool = False
+
+    @property
+    def class_of_row(self) -> str:
+        """The class of a row q of the query, as SQL."""
+        name = "rows." + self.key.removeprefix(COPIES) if self.key.startswith(COPIES) else self.key
+        return "q.class" if self.has_classes else literal(name)
 
 
 @dataclass(frozen=True)
@@ -448,7 +458,8 @@ def _session_repairs(app: Application, answers: Mapping[str, str]) -> Iterator[R
     read = readings(app, answers)
     # A session that is cancelled keeps its times; one that is completed gets the end that it should have had.
     yield from _status_repairs(read, answers, is_fault_of_times=True)
-    yield Repair("times", "sessions", ("start_time", "end_time"), query("damage/repaired_times", readings=read))
+    text = query("damage/repaired_times", readings=read)
+    yield Repair("times", "sessions", ("start_time", "end_time"), text, has_classes=True)
     yield _durations(app, read)
     yield from _status_repairs(read, answers, is_fault_of_times=False)
     if answers.get("rows.overlapping") == "cancel_later":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,14 +62,16 @@ class RowUpdate:
 
     def want(self, connection: Connection, condition: str = "true") -> None:
         """Ask once which rows shall have which values."""
-        connection.execute(query("repair/wanted", repair=self.repair.query, condition=condition))
+        repair = self.repair
+        values = {"repair": repair.query, "class_of_row": repair.class_of_row}
+        connection.execute(query("repair/wanted", condition=condition, **values))
         connection.execute("analyze pg_temp.bookingdb_wanted")
 
-    def run(self, connection: Connection) -> int:
-        """Change the rows; return how many."""
+    def run(self, connection: Connection) -> dict[str, int]:
+        """Change the rows; return how many of each class."""
         setting = ", ".join(f"{name} = w.{name}" for name in self.repair.columns)
-        wanted = f"from pg_temp.bookingdb_wanted as w where w.id = t.id and {self.differs}"
-        return connection.execute(f"update {self.relation} as t set {setting} {wanted}").rowcount
+        text = query("repair/change", relation=self.relation, setting=setting, differs=self.differs)
+        return dict(connection.execute(text).fetchall())
 
 
 def originals(app: Application, table: str, columns: list[str]) -> str:
@@ -85,15 +88,18 @@ def is_as_left(app: Application, table: str, columns: list[str], o: str = "o") -
     )
 
 
-def repair_rows(connection: Connection, before: Application, answers: Mapping[str, str]) -> int:
-    """Repair the rows as planned, and record the original of each. Return how many."""
+def repair_rows(connection: Connection, before: Application, answers: Mapping[str, str]) -> dict[str, int]:
+    """Repair the rows as planned, and record the original of each. Return how many of each class."""
     app = application.inspect(connection)
     repairs = damage.repairs(before, app, damage.complete(answers))
     with triggers_off(connection, app):
-        return sum(_repair(connection, each, before) for each in repairs)
+        repaired: Counter[str] = Counter()
+        for each in repairs:
+            repaired.update(_repair(connection, each, before))
+    return dict(sorted(repaired.items()))
 
 
-def _repair(connection: Connection, repair: Repair, before: Application) -> int:
+def _repair(connection: Connection, repair: Repair, before: Application) -> dict[str, int]:
     """Run one repair. Columns that the adoption added had nothing to record: their rows do not count."""
     noted = [name for name in repair.columns if before.column(repair.table, name)]
     update = RowUpdate(repair)
@@ -102,4 +108,4 @@ def _repair(connection: Connection, repair: Repair, before: Application) -> int:
         connection.execute(update.note("repair/note_originals", noted))
     changed = update.run(connection)
     connection.execute("drop table pg_temp.bookingdb_wanted")
-    return changed if noted else 0
+    return changed if noted else {}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @click.option("--undo", "action", flag_value="undo", help="Put everything back, and remove bookingdb.")
 @click.option("--report", "action", flag_value="report", help="Say what the database has since it was adopted.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan into this file.")
+@click.option("--html", "page_path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+              help="With --plan: write the plan as a page for reading, too.")  # fmt: skip
 @click.option("--answers", "answers_path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="With --plan: take the answers of this one.")  # fmt: skip
 @click.option(
@@ -34,6 +36,7 @@ def adopt(
     action: str | None,
     plan_path: Path | None,
     output: Path | None,
+    page_path: Path | None,
     answers_path: Path | None,
     adapter: str | None,
     keep_money_writable: bool,
@@ -64,7 +67,7 @@ def adopt(
                     answers, adapter = decided.answers, adapter or _file_of(decided.adapter, answers_path)
                 if keep_money_writable:
                     answers["money.writable"] = "keep"
-                _plan(connection, answers, adapter, output)
+                _plan(connection, answers, adapter, output, page_path)
             case "undo":
                 undone = undo(connection, None, _announce)
                 say(f"Undone: {undone.statements} statements, {undone.rows} rows put back.")
@@ -74,15 +77,23 @@ def adopt(
                 _print_report(report(connection).to_dict(), as_json)
 
 
-def _plan(connection: "Connection", answers: dict[str, str], adapter: str | None, output: Path | None) -> None:
-    """Write the plan into a file, or onto standard output."""
-    from bookingdb.adoption.plan import file  # noqa: PLC0415
+def _plan(
+    connection: "Connection",
+    answers: dict[str, str],
+    adapter: str | None,
+    output: Path | None,
+    page_path: Path | None,
+) -> None:
+    """Write the plan into a file, or onto standard output; and as a page, if there is to be one."""
+    from bookingdb.adoption.plan import file, page  # noqa: PLC0415
     from bookingdb.adoption.plan.people import likely_adapter  # noqa: PLC0415
     from bookingdb.adoption.plan.planner import make_plan  # noqa: PLC0415
 
     source = load(adapter=adapter or likely_adapter(connection))
     plan = make_plan(connection, source, answers)
     text = file.write(plan, adapter)
+    if page_path:
+        page_path.write_text(page.write_page(plan), encoding="utf-8")
     if output:
         output.write_text(text, encoding="utf-8")
         say(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
@@ -98,12 +109,15 @@ def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> No
     """Do what the plan in this file says."""
     from bookingdb.adoption.apply import apply  # noqa: PLC0415
     from bookingdb.adoption.plan import file  # noqa: PLC0415
+    from bookingdb.adoption.report import repaired_lines  # noqa: PLC0415
 
     decided = file.read(plan_path.read_text(encoding="utf-8"))
     with open_database(database_url) as connection:
         source = load(adapter=adapter or _file_of(decided.adapter, plan_path))
         done = apply(connection, decided, source, _announce)
-    say(f"Adopted: {done.changes} changes, {done.rows} rows mended.")
+    say(f"Adopted: {done.changes} changes, {done.rows} rows repaired.")
+    for line in repaired_lines(done.repaired, decided.repairs):
+        say(f"  {line}")
     if done.overlapping:
         say(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
     if decided.answers.get("money.writable") == "keep":
@@ -121,12 +135,18 @@ def _file_of(adapter: str, plan_path: Path) -> str:
 
 
 def _print_report(report: dict[str, Any], as_json: bool) -> None:
+    from bookingdb.adoption.report import repaired_lines  # noqa: PLC0415
+
     if as_json:
         print_json(report)
         return
     say(f"Adopted at {report['adopted_at']}.")
+    rows = report["repaired"]
+    say(f"{sum(rows.values())} rows were repaired: by class, and by table:")
+    for line in repaired_lines(rows, report["planned"]):
+        say(f"  {line}")
     for table, count in report["rows_changed"].items():
-        say(f"{table}: {count} rows were mended.")
+        say(f"  {table}: {count}")
     say("", "Sessions without a place of their own in the calendar:")
     print_table(report["unplaced"])
     if report["untranslated"]:

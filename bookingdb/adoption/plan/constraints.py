@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 
 from bookingdb.adoption import application, damage, readings
-from bookingdb.adoption.application import TIMES, Constraint
+from bookingdb.adoption.application import TIMES, Application, Constraint
 from bookingdb.adoption.plan.draft import CLEARING, STRENGTHENING, PlanDraft
 from bookingdb.adoption.plpgsql_text import code
 from bookingdb.adoption.statements import query
@@ -97,11 +97,9 @@ def _drop(draft: PlanDraft, each: Constraint, reason: str) -> None:
 
 
 def _ask_to_drop(draft: PlanDraft, each: Constraint, reason: str) -> None:
-    evidence = [f"public.{each.table}: {each.definition}", reason + "."]
-    named = rf"on conflict (?:on constraint {re.escape(each.name)}|\(\s*{each.columns[0]}\b)"
-    users = [function.signature for function in draft.app.functions if re.search(named, code(function.source))]
-    if users:
-        evidence.append(f"ON CONFLICT names it in {', '.join(users)}: these will fail without it.")
+    evidence = [f"The constraint of public.{each.table} says: {each.definition}.", f"It is not needed: {reason}."]
+    if users := _users_in_on_conflict(draft.app, each):
+        evidence.append(f"ON CONFLICT names it in {', '.join(users)}: these functions fail without it.")
     # A key that others rest on stays; but one of credits cannot, for a client has a row for each purchase.
     referring = application.referring(draft.connection, each)
     if referring:
@@ -114,15 +112,26 @@ def _ask_to_drop(draft: PlanDraft, each: Constraint, reason: str) -> None:
         _drop(draft, each, reason)
 
 
+def named_in_on_conflict(app: Application, labels: set[str]) -> dict[str, list[str]]:
+    """Return the constraints of these labels that an ON CONFLICT names, each with the functions that it is in."""
+    uniques = [each for each in app.constraints if each.label in labels and each.kind in ("u", "x")]
+    return {each.name: users for each in uniques if (users := _users_in_on_conflict(app, each))}
+
+
+def _users_in_on_conflict(app: Application, each: Constraint) -> list[str]:
+    named = rf"on conflict (?:on constraint {re.escape(each.name)}|\(\s*{each.columns[0]}\b)"
+    return [function.signature for function in app.functions if re.search(named, code(function.source))]
+
+
 def _ask_about_status_check(draft: PlanDraft, each: Constraint) -> None:
     """Ask what becomes of a CHECK that ties the status to columns which bookingdb leaves as they are."""
     refused = ", ".join(f"{status} ({count})" for status, count in _refused_statuses(draft, each).items()) or "none"
     answer = draft.ask(
         f"constraint.{each.name}",
         [
-            f"public.sessions: {each.definition}",
+            f"The constraint of public.sessions says: {each.definition}.",
             "bookingdb's functions change the status and none of the application's own columns.",
-            f"Of the first 1000 sessions that take place, it would refuse these statuses, of so many: {refused}.",
+            f"It would refuse these statuses to so many of the first 1000 sessions that take place: {refused}.",
         ],
         {
             "keep": "it stays: such a change fails with Postgres's own error (23514)",
@@ -183,7 +192,8 @@ def _widen_value_checks(draft: PlanDraft, table: str, column: str, known: tuple[
     draft.change(
         STRENGTHENING,
         f"constraint {name} on public.{table}",
-        "the values of bookingdb" + (", and the application's own" if len(values) > len(known) else ""),
+        "this lets in what bookingdb writes"
+        + (", and the application's own values" if len(values) > len(known) else ""),
         [f"alter table public.{table} add constraint {name} check ({condition})"],
         [f"alter table public.{table} drop constraint {name}"],
     )
@@ -211,7 +221,7 @@ def _add(draft: PlanDraft, promise: Promise) -> None:
     draft.change(
         STRENGTHENING,
         f"constraint {promise.name} on public.{promise.table}",
-        "holds what is promised, whoever writes",
+        "this holds what bookingdb promises, whoever writes",
         [f"alter table public.{promise.table} add constraint {promise.name} {promise.definition}"],
         [f"alter table public.{promise.table} drop constraint {promise.name}"],
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bookingdb.adoption.application import Application, Trigger
 from bookingdb.adoption.damage import Damage
+from bookingdb.adoption.plan.counts import Counts
 from bookingdb.checks.remedies import Attributes
 from bookingdb.install.session import Connection, literal
 from bookingdb.install.source import Source
@@ -56,6 +57,7 @@ class Plan:
     found: dict[str, list[str]]
     problems: list[str]
     balances: dict[str, int]
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def is_empty(self) -> bool:
@@ -100,6 +102,7 @@ class PlanDraft:
     found: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     balances: dict[str, int] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
     stored_as_utc: list[str] = field(default_factory=list)
     remade_triggers: list[Trigger] = field(default_factory=list)
 
@@ -181,4 +184,5 @@ class PlanDraft:
             found=self.found,
             problems=self.problems,
             balances=self.balances,
+            counts=self.counts,
         )

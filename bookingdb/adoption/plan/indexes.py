@@ -34,7 +34,7 @@ def adapt_indexes(draft: PlanDraft, table: str) -> None:
         if wanted["table"] != f"public.{table}" or is_there:
             continue
         if "UNIQUE" in definition and _has_duplicates(draft, table, name):
-            draft.note("rows", f"public.{table}: duplicates in the way of {name}, which is left out")
+            draft.note("rows", f"public.{table} has duplicates in the way of the index {name}, which is left out")
             if name == _PAYMENTS:
                 draft.note("payments", _NOT_UNIQUE)
             continue
@@ -44,7 +44,7 @@ def adapt_indexes(draft: PlanDraft, table: str) -> None:
         draft.change(
             STRENGTHENING,
             f"index public.{made}",
-            "bookingdb looks rows up by it",
+            "bookingdb looks rows up this way",
             [definition.replace(f" INDEX {name} ON ", f" INDEX {made} ON ")],
             [f"drop index public.{made}"],
         )
@@ -77,11 +77,11 @@ def _contradicts(each: Index) -> bool:
 def _ask_to_drop(draft: PlanDraft, each: Index) -> None:
     answer = draft.ask(
         f"index.{each.name}",
-        [each.definition, "It stands in the way of cancelled times booked again, or of several purchases."],
+        [f"The unique index refuses a cancelled time that is booked again, or a second purchase: {each.definition}."],
         {"drop": "it goes", "keep": "it stays"},
     )
     if answer == "drop":
-        reason = "bookingdb keeps sessions apart, and has a row for each purchase"
+        reason = "bookingdb keeps sessions apart itself, and has a row for each purchase"
         draft.change(CLEARING, each.label, reason, [f"drop {each.label}"], [readable(each.definition)])
 
 

@@ -13,6 +13,7 @@ import psycopg
 
 from bookingdb.adoption import application, damage
 from bookingdb.adoption.application import Application
+from bookingdb.adoption.plan import counts
 from bookingdb.adoption.plan.companions import copy_columns, follow_credit_type
 from bookingdb.adoption.plan.damage import ask_about_damage, ask_about_statuses
 from bookingdb.adoption.plan.draft import Plan, PlanDraft
@@ -56,6 +57,13 @@ def count_balances(draft: PlanDraft) -> None:
     draft.balances = damage.balances(draft.connection, draft.app)
 
 
+def count_rows(draft: PlanDraft) -> None:
+    """Count the rows there are, and those that the answers change."""
+    draft.counts = counts.count(draft.connection, draft.app, draft.answers)
+    for table, number in draft.counts.tables.items():
+        draft.note("tables", f"table public.{table} has {number} rows")
+
+
 def refuse_unknown_answers(draft: PlanDraft) -> None:
     """Refuse answers to questions that were not asked; where there are other problems, these may be why.
 
@@ -89,6 +97,7 @@ PARTS: tuple[Part, ...] = (
     guard_tables,
     refuse_unknown_answers,
     reads_rows(count_balances),
+    reads_rows(count_rows),
 )
 
 

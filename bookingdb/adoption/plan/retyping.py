@@ -90,7 +90,7 @@ def change_types(draft: PlanDraft, table: str, changes: list[TypeChange]) -> Non
     draft.change(
         COLUMNS,
         f"columns of public.{table}: {', '.join(columns.names)}",
-        "their types become " + ", ".join(dict.fromkeys(each.type for each in changes)),
+        "the types become " + ", ".join(dict.fromkeys(each.type for each in changes)),
         [*removal, *remembered, *columns.retype(), *(columns.as_text(statement) for statement in making)],
         [*removal, *columns.retype_back(), *restored, *making],
     )

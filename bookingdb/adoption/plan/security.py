@@ -44,7 +44,7 @@ def guard_tables(draft: PlanDraft) -> None:
         _ask_about_opening(draft, opening)
     writable = draft.ask(
         "money.writable",
-        [f"Who may write {' and '.join(MONEY)} from outside can give credits to anybody."],
+        [f"Callers who may write {' and '.join(MONEY)} can give credits to anybody."],
         {
             "revoke": "anon and authenticated no longer may",
             "keep": "they may as before: NOTHING KEEPS A CLIENT FROM GIVING HERSELF CREDITS",
@@ -65,7 +65,7 @@ def _switch_row_security_on(draft: PlanDraft, table: str) -> None:
     draft.change(
         CLEARING,
         f"table public.{table}",
-        "row level security is switched on",
+        "row level security is switched on there",
         [f"alter table public.{table} enable row level security"],
         [f"alter table public.{table} disable row level security"],
     )
@@ -131,14 +131,16 @@ def _ask_about_policy(draft: PlanDraft, policy: RowPolicy) -> None:
     choices = {"narrow": "it is bound to one's own rows", "drop": "it goes", "keep": "it stays"}
     if policy.table in MONEY:
         del choices["narrow"]
-    evidence = [policy.definition, "It lets callers write any row."]
+    evidence = [f"This row policy lets callers write any row: {policy.definition}."]
     answer = draft.ask(f"policy.{policy.table}.{policy.name}", evidence, choices)
     if answer == "keep":
         return
-    reason = "it let callers write any row"
+    reason = "callers could write any row by this"
     draft.change(CLEARING, policy.label, reason, [policy.removal], [readable(policy.definition)])
     if answer == "narrow":
-        draft.change(FOLLOWING, policy.label, "it is bound to one's own rows", [_narrowed(policy)], [policy.removal])
+        draft.change(
+            FOLLOWING, policy.label, "callers can write their own rows only", [_narrowed(policy)], [policy.removal]
+        )
 
 
 def _narrowed(policy: RowPolicy) -> str:
@@ -202,7 +204,7 @@ def _keep_privileges(draft: PlanDraft, relation: Relation, *, keep_writes: bool)
         draft.change(
             FOLLOWING,
             f"privileges of those who ask for rows of {name}",
-            "the policies ask who is there",
+            "the row policies ask who is calling",
             [
                 statement
                 for role in asking

@@ -59,7 +59,7 @@ def _adapt_table(draft: PlanDraft, relation: Relation) -> None:
             [f"alter table public.{name} set logged"],
             [f"alter table public.{name} set unlogged"],
         )
-    draft.note("tables", f"{label}: {len(draft.app.columns[name])} columns, about {relation.rows} rows")
+    draft.note("tables", f"{label} has {len(draft.app.columns[name])} columns")
     for needed in INDISPENSABLE[name]:
         if draft.app.column(name, needed) is None:
             draft.problems.append(f"public.{name} has no column {needed}")
@@ -99,7 +99,7 @@ def _add_column(draft: PlanDraft, table: str, name: str, wanted: Attributes) -> 
     draft.change(
         COLUMNS,
         f"column public.{table}.{name}",
-        "bookingdb needs it",
+        "bookingdb keeps values of its own there",
         [f"alter table public.{table} add column {column} {definition}", *later],
         [f"alter table public.{table} drop column {column}"],
     )

@@ -60,17 +60,17 @@ def _assigned_times(trigger: Trigger, seen: Effects) -> list[str]:
 
 
 def _evidence(draft: PlanDraft, trigger: Trigger, seen: Effects, verdicts: list[str]) -> list[str]:
-    evidence = [f"It {', '.join(verdicts)}.", "bookingdb does that itself, or must not be contradicted."]
+    evidence = [f"The trigger {', '.join(verdicts)}; bookingdb does that itself, or must not be contradicted."]
     if any("credits" in each for each in verdicts):
         evidence.append(
-            "Only its functions take and return credits: what is written directly costs and returns none once this is"
-            " off; what is booked with them is charged by both while it is on."
+            "Only bookingdb's functions take and return credits: what is written directly costs and returns none once"
+            " this is off; what is booked with them is charged by both while it is on."
         )
     written = (seen.inserts | seen.changes) - {"booking_audit_log", trigger.table}
     called = {name for name in seen.calls if draft.app.called(name)} - {"check_booking_conflict"}
     if written or called or seen.notifies:
         others = ", ".join(sorted(written | called)) or "notifications"
-        evidence.append(f"It also has to do with {others}: that ends with it.")
+        evidence.append(f"It also has to do with {others}: that ends when it is switched off.")
     return evidence
 
 
@@ -88,7 +88,7 @@ def _fix_search_paths(draft: PlanDraft) -> None:
             draft.change(
                 CLEARING,
                 f"function {name}",
-                "it runs inside bookingdb's functions: its names must not mean what a caller says",
+                "bookingdb's functions call this, and its names must mean the same for every caller",
                 [f"alter function {name} set search_path = public, extensions, pg_temp"],
                 [f"alter function {name} reset search_path"],
             )

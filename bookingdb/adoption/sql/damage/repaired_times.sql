@@ -1,4 +1,4 @@
--- Gives the sessions whose times the answers change, with the new times.
+-- Gives the sessions whose times the answers change, with the new times and the class that each belongs to.
 select
     r.id,
     r.starts as start_time,
@@ -6,6 +6,11 @@ select
         when r.start_time is null and r.ends is null and r.length_minutes between 1 and 1440
             then r.starts + make_interval(mins => r.length_minutes)
         else r.repaired_end
-    end as end_time
+    end as end_time,
+    case
+        when r.start_fault is not null then r.start_fault
+        when (r.starts, r.ends) is distinct from (r.start_time, r.end_time) then 'times.wall_clock_as_utc'
+        else r.end_fault
+    end as class
 from (:readings) as r
 where (r.starts, r.repaired_end) is distinct from (r.start_time, r.end_time)
