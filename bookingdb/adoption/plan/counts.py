@@ -13,7 +13,7 @@ from bookingdb.adoption.readings import readings
 from bookingdb.adoption.statements import query
 from bookingdb.install.session import Connection, scalar
 
-# Seconds under locks, as measured (docs/adopting.md): for every adoption, and for 1,000 of each kind of row.
+# Seconds under locks: for every adoption, and for 1,000 of each kind of row. These rates are guesses, not measured yet.
 _ALWAYS = 2.0
 _PER_THOUSAND = {
     "sessions": 0.045,
