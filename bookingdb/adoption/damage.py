@@ -440,7 +440,7 @@ def repairs(before: Application, now: Application, answers: Mapping[str, str]) -
         yield from _copies(before, now)
         yield from _session_repairs(now, answers)
     if now.has("user_credits"):
-        yield from _lot_repairs(answers)
+        yield from _lot_repairs(now, answers)
 
 
 def _copies(before: Application, now: Application) -> Iterator[Repair]:
@@ -487,8 +487,18 @@ def _status_repairs(read: str, answers: Mapping[str, str], *, is_fault_of_times:
             yield Repair(each.key, "sessions", ("status",), text)
 
 
-def _settled(answers: Mapping[str, str]) -> Repair:
-    """Make what lets a client's lots pay for those below zero: the lots that can be spent after the adoption."""
+# The order in which lots are spent.
+_SPENDING_ORDER = {
+    "priority": "asc", "expires_at": "asc nulls last", "category": "desc", "created_at": "asc", "id": "asc",
+}  # fmt: skip
+
+
+def _settled(app: Application, answers: Mapping[str, str]) -> Repair:
+    """Make what lets a client's lots pay for those below zero: the lots that can be spent after the adoption.
+
+    A column that `app` lacks has the same value in every lot.
+    """
+    has = app.columns["user_credits"]
     types, statuses = ["c.user_type::text = 'user'"], ["c.status::text = 'active'"]
     for key, condition in (("individual", _CLIENTS_TYPE), ("missing_type", "c.user_type is null")):
         if answers.get(f"credits.{key}") == "user":
@@ -497,15 +507,25 @@ def _settled(answers: Mapping[str, str]) -> Repair:
         statuses.append("c.status is null")
     if answers.get("credits.status_unknown") == "active":
         statuses.append(f"c.status::text <> all ({literal(list(LOT_STATUSES))})")
-    spendable = f"({' or '.join(types)}) and ({' or '.join(statuses)})"
-    text = query("damage/settled", spendable=spendable)
+    spendable = " and ".join(
+        condition
+        for column, condition in {
+            "user_type": f"({' or '.join(types)})",
+            "status": f"({' or '.join(statuses)})",
+            "expires_at": "(c.expires_at is null or c.expires_at > now())",
+        }.items()
+        if column in has
+    )
+    is_over = "(c.status::text in ('expired', 'refunded', 'revoked')) is true" if "status" in has else "false"
+    order = ", ".join(f"c.{column} {how}" for column, how in _SPENDING_ORDER.items() if column in has)
+    text = query("damage/settled", spendable=spendable or "true", is_over=is_over, order=order)
     return Repair("credits.negative_balance", "user_credits", ("credits_balance",), text)
 
 
-def _lot_repairs(answers: Mapping[str, str]) -> Iterator[Repair]:
+def _lot_repairs(app: Application, answers: Mapping[str, str]) -> Iterator[Repair]:
     # Before lots that are empty become used: those that pay are, too.
     if answers.get("credits.negative_balance") == "settle":
-        yield _settled(answers)
+        yield _settled(app, answers)
     for each in _LOTS:
         value = each.choices[answers.get(each.key, next(iter(each.choices)))][1]
         if value is not None:

@@ -4,7 +4,7 @@ with owed as (
         c.user_id,
         -sum(c.credits_balance) as debt
     from public.user_credits as c
-    where c.credits_balance < 0 and (c.status::text in ('expired', 'refunded', 'revoked')) is not true
+    where c.credits_balance < 0 and not :is_over
     group by c.user_id
 ),
 
@@ -16,14 +16,14 @@ paying as (
         coalesce(
             sum(c.credits_balance) over (
                 partition by c.user_id
-                order by c.priority asc, c.expires_at asc nulls last, c.category desc, c.created_at asc, c.id asc
+                order by :order
                 rows between unbounded preceding and 1 preceding
             ),
             0
         ) as paid_before
     from public.user_credits as c
     inner join owed as o on c.user_id = o.user_id
-    where c.credits_balance > 0 and (c.expires_at is null or c.expires_at > now()) and :spendable
+    where c.credits_balance > 0 and :spendable
 )
 
 select
