@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from bookingdb.adoption import pairs
 from bookingdb.adoption.application import Application
+from bookingdb.adoption.pairs import Pair
 from bookingdb.adoption.readings import NUMBERS, SYNONYMS, readings
 from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.session import Connection, literal, scalar
@@ -413,20 +415,29 @@ def duplicates(connection: Connection, app: Application) -> Iterator[Damage]:
 
 def copied(connection: Connection, app: Application) -> Iterator[Damage]:
     """Yield the sessions of which a column of ours takes over what the application keeps under another name."""
-    for ours, other in _synonyms_of(app):
-        empty = f"s.{ours} is null and " if app.column("sessions", ours) else ""
-        text = f"select s.id::text from public.sessions as s where {empty}s.{other} is not null order by 1"
+    for pair in pairs.pairs(app, {}):
+        empty = f"s.{pair.ours} is null and " if pair.our_type else ""
+        text = f"select s.id::text from public.sessions as s where {empty}s.{pair.theirs} is not null order by 1"
         if found := _ids(connection, text):
-            title = f"sessions whose {ours} is kept as {other}"
-            yield Damage(f"rows.{ours}", "public.sessions", title, f"{ours} becomes what {other} is", found)
+            title = f"sessions whose {pair.ours} is kept as {pair.theirs}"
+            repair = f"{pair.ours} becomes what {pair.theirs} is"
+            if pair.is_length:
+                repair += "; of active sessions to come both become what start_time and end_time say"
+            yield Damage(f"rows.{pair.ours}", "public.sessions", title, repair, found)
 
 
-def _synonyms_of(app: Application) -> Iterator[tuple[str, str]]:
-    """Yield the columns of sessions that mean the same: bookingdb's, and the application's, which is there."""
-    for ours, others in SYNONYMS.items():
-        for other in others:
-            if app.column("sessions", other):
-                yield ours, other
+def differing(
+    connection: Connection, app: Application, answers: Mapping[str, str], pair: Pair, answer: str
+) -> Damage | None:
+    """Return the sessions in which a pair differs, but for those that `copied` has: ours empty, theirs not."""
+    shown = pairs.differing(app, answers, pair)
+    empty = " where d.our_value is not null" if pair.is_known else ""
+    if found := _ids(connection, f"select d.id::text from ({shown}) as d{empty} order by 1"):
+        title = f"sessions in which {pair.theirs} is not what {pair.ours} is"
+        if pair.is_length:
+            title += ", or neither is what the times of one to come say"
+        return Damage(pair.key, "public.sessions", title, pair.choices[answer], found)
+    return None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -437,20 +448,21 @@ def _synonyms_of(app: Application) -> Iterator[tuple[str, str]]:
 def repairs(before: Application, now: Application, answers: Mapping[str, str]) -> Iterator[Repair]:
     """Yield all that the answers change of rows, in order: `now` has the columns as they are when it is done."""
     if now.has("sessions"):
-        yield from _copies(before, now)
         yield from _session_repairs(now, answers)
+        # The times say which of two columns is right, so they come first.
+        yield from _pair_repairs(before, now, answers)
     if now.has("user_credits"):
         yield from _lot_repairs(now, answers)
 
 
-def _copies(before: Application, now: Application) -> Iterator[Repair]:
-    """Yield what fills columns of ours beside one of the application's that means the same."""
-    for ours, other in _synonyms_of(before):
-        if now.column("sessions", ours):
-            value = f"s.{quoted(other)}::{now.type_of('sessions', ours)} as {ours}"
-            condition = f"s.{ours} is null and s.{quoted(other)} is not null"
-            text = f"select s.id, {value} from public.sessions as s where {condition}"
-            yield Repair(COPIES + ours, "sessions", (ours,), text)
+def _pair_repairs(before: Application, now: Application, answers: Mapping[str, str]) -> Iterator[Repair]:
+    """Yield what makes columns that mean the same equal; one of ours that is new takes what the application has."""
+    for pair in pairs.pairs(now, answers):
+        if pair.is_readable:
+            columns = (pair.ours,) if pair.is_generated else (pair.ours, pair.theirs)
+            is_new = before.column("sessions", pair.ours) is None
+            key = COPIES + pair.ours if is_new else pair.key
+            yield Repair(key, "sessions", columns, pairs.repaired(now, answers, pair, is_new=is_new))
 
 
 def _session_repairs(app: Application, answers: Mapping[str, str]) -> Iterator[Repair]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _TOKENS = re.compile(
@@ -70,7 +70,12 @@ def without_comments(source: str) -> str:
     >>> without_comments("a := 'b'; -- no breaks")
     "a := 'b'; "
     """
-    return "".join("" if token["comment"] else token[0] for token in _TOKENS.finditer(source))
+
+    def part(token: re.Match[str]) -> str:
+        comment = token["comment"]
+        return token[0] if not comment else " " if comment.startswith("/*") else ""
+
+    return "".join(map(part, _TOKENS.finditer(source)))
 
 
 def effects(source: str) -> Effects:
@@ -144,7 +149,7 @@ class Insert:
 
 def inserts(source: str) -> Iterator[Insert]:
     """Yield the INSERT ... (columns) VALUES (expressions) of a function's body."""
-    text = _without_comments(source)
+    text = without_comments(source)
     pattern = re.compile(
         r"\binsert\s+into\s+(?:public\.)?\"?(\w+)\"?(?:\s+as\s+\w+)?\s*\(([^()]*)\)\s*values\s*\(", re.I
     )
@@ -153,13 +158,6 @@ def inserts(source: str) -> Iterator[Insert]:
         expressions = arguments(text, found.end())
         if len(columns) == len(expressions):
             yield Insert(found[1].lower(), dict(zip(columns, expressions, strict=True)))
-
-
-def call_of(source: str, name: str) -> list[str] | None:
-    """Return the arguments of the first call of a function in a body, None where there is none."""
-    text = _without_comments(source)
-    found = re.search(rf"(?<![\w.])(?:public\.)?{re.escape(name)}\s*\(", text, re.I)
-    return arguments(text, found.end()) if found else None
 
 
 def arguments(text: str, start: int) -> list[str]:
@@ -178,10 +176,6 @@ def arguments(text: str, start: int) -> list[str]:
         current.append(piece)
     last = "".join(current).strip()
     return [*found, last] if last or found else []
-
-
-def _without_comments(source: str) -> str:
-    return "".join(" " if token["comment"] else token[0] for token in _TOKENS.finditer(source))
 
 
 _VARCHAR_LIST = re.compile(
@@ -204,49 +198,111 @@ def readable(definition: str) -> str:
     return _VARCHAR_LIST.sub(listed, definition)
 
 
-def rewritten_call(name: str, call: list[str], kinds: list[str]) -> tuple[str, list[str]]:
+# The parameters and the usual variables of a booking function, as values of the session that was booked.
+_KNOWN = {
+    r"p_user_id|v_user_id": "($1 ->> 'user_id')::uuid",
+    r"p_therapist_id|v_therapist_id": "($1 ->> 'therapist_id')::uuid",
+    r"v_?(?:new_)?session_?id|v_id|new_session_id|session_id|v_session\.id|v_new_session\.id": "($1 ->> 'id')::uuid",
+    r"v_start(?:_time|_at|_timestamp|_ts)?|p_start_time": "($1 ->> 'start_time')::timestamptz",
+    r"v_end(?:_time|_at|_timestamp|_ts)?|p_end_time": "($1 ->> 'end_time')::timestamptz",
+    r"p_session_date": "($1 ->> 'scheduled_date')::date",
+    r"p_session_time": "($1 ->> 'scheduled_time')::time",
+    r"p_duration_minutes": "($1 ->> 'duration_minutes')::integer",
+    r"p_session_type": "($1 ->> 'session_type')",
+    r"p_title": "($1 ->> 'title')",
+    r"p_notes": "($1 ->> 'description')",
+}  # fmt: skip
+# Words of an expression that are no names.
+_KEYWORDS = frozenset(
+    """
+    null true false at time zone interval and or array case when then else end is not in like ilike between distinct
+    from current_date current_time current_timestamp localtimestamp default
+    with without precision
+    """.split()  # noqa: SIM905 (a list of as many words is no better to read)
+)
+
+
+def rewritten(expression: str, known: Mapping[str, str] | None = None) -> tuple[str, bool]:
+    """Write an expression of the old function for a row as jsonb ($1); also whether all of it is known.
+
+    Args:
+        expression: SQL with parameters and variables of the function.
+        known: patterns of further names, and what they are.
+
+    >>> rewritten("lower(p_title) || v_other")
+    ("lower(($1 ->> 'title')) || v_other", False)
+    """
+    pieces = re.split(r"('(?:[^']|'')*')", expression)
+    names = {**(known or {}), **_KNOWN}
+    pattern = re.compile("|".join(rf"(?P<k{n}>(?<![\w.$>])(?:{each})(?![\w.(]))" for n, each in enumerate(names)), re.I)
+    values = list(names.values())
+    for number in range(0, len(pieces), 2):
+        pieces[number] = pattern.sub(lambda found: values[int(str(found.lastgroup)[1:])], pieces[number])
+    text = "".join(pieces)
+    bare = re.sub(r"\$1 ->> '\w+'|'(?:[^']|'')*'|::\s*\w+(?:\[\])?", " ", text)
+    left = [
+        word
+        for word in re.findall(r"(?<![\w.$])([a-z_]\w*)(?!\w|\s*\()", bare, re.I)
+        if word.lower() not in _KEYWORDS and not re.search(rf"\b{word}\s*(?:=>|:=)", bare)
+    ]
+    return text, not left
+
+
+def rewritten_call(
+    name: str, call: list[str], kinds: list[str], known: Mapping[str, str] | None = None
+) -> tuple[str, list[str]]:
     """Write the call of the old function for a row as jsonb ($1); also what is not known of it.
 
-    >>> rewritten_call("inform", ["p_user_id", "'booked'"], [])[0]
+    >>> rewritten_call("public.inform", ["p_user_id", "'booked'"], [])[0]
     "select public.inform(($1 ->> 'user_id')::uuid, 'booked')"
     """
-    known = {
-        r"p_user_id|v_user_id": "($1 ->> 'user_id')::uuid",
-        r"p_therapist_id|v_therapist_id": "($1 ->> 'therapist_id')::uuid",
-        r"v_?(?:new_)?session_?id|v_id|new_session_id|session_id|v_session\.id|v_new_session\.id":
-            "($1 ->> 'id')::uuid",
-        r"v_start(?:_time|_at|_timestamp|_ts)?|p_start_time": "($1 ->> 'start_time')::timestamptz",
-        r"v_end(?:_time|_at|_timestamp|_ts)?|p_end_time": "($1 ->> 'end_time')::timestamptz",
-        r"p_session_date": "($1 ->> 'scheduled_date')::date",
-        r"p_session_time": "($1 ->> 'scheduled_time')::time",
-        r"p_duration_minutes": "($1 ->> 'duration_minutes')::integer",
-        r"p_session_type": "($1 ->> 'session_type')",
-        r"p_title": "($1 ->> 'title')",
-        r"p_notes": "($1 ->> 'description')",
-    }  # fmt: skip
     unclear: list[str] = []
     written = []
     for place, expression in enumerate(call):
         label, value = "", expression
         if named := re.match(r"(\w+)\s*(?:=>|:=)\s*(.*)", expression, re.DOTALL):
             label, value = f"{named[1]} => ", named[2]
-        pieces = re.split(r"('(?:[^']|'')*')", value)
-        for number, piece in enumerate(pieces):
-            if number % 2:
-                continue
-            text = piece
-            for pattern, replacement in known.items():
-                text = re.sub(rf"(?<![\w.$>])(?:{pattern})(?![\w.(])", lambda _, r=replacement: r, text)
-            pieces[number] = text
-        text = "".join(pieces)
-        bare = re.sub(r"\$1 ->> '\w+'|'(?:[^']|'')*'|::\s*\w+(?:\[\])?", " ", text)
-        left = [
-            word
-            for word in re.findall(r"(?<![\w.$])([a-z_]\w*)(?!\w|\s*\()", bare, re.I)
-            if word.lower() not in ("null", "true", "false", "at", "time", "zone", "interval", "and", "or", "array")
-        ]
-        if left:
+        text, is_clear = rewritten(value, known)
+        if not is_clear:
             unclear.append(expression)
             text = f"null::{kinds[place]}" if place < len(kinds) and not label else "null"
         written.append(label + text)
-    return f"select public.{name}({', '.join(written)})", unclear
+    return f"select {name}({', '.join(written)})", unclear
+
+
+def session_variables(source: str, types: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that hold the session that a function inserts, or one of its columns, and what they are.
+
+    Args:
+        source: the body of the function.
+        types: the columns of sessions, with their types.
+
+    >>> session_variables("insert into sessions (title) values (v_a) returning * into v;", {"title": "text"})
+    {'v_a': "($1 ->> 'title')", 'v\\\\.title': "($1 ->> 'title')"}
+    """
+    found = {}
+    for insert in inserts(source):
+        if insert.table == "sessions":
+            for column, expression in insert.values.items():
+                is_new = not any(re.fullmatch(pattern, expression, re.I) for pattern in _KNOWN)
+                if is_new and column in types and re.fullmatch(r"[a-z_]\w*", expression, re.I):
+                    found[re.escape(expression)] = _column_of_session(column, types)
+    returning = (
+        r"\binsert\s+into\s+(?:public\.)?sessions\b[^;]*?\breturning\s+([^;]+?)\s+into\s+(?:strict\s+)?([\w\s,]+?)\s*;"
+    )
+    for columns, variables in re.findall(returning, without_comments(source), re.I):
+        names = [name.strip() for name in variables.split(",")]
+        for column, name in zip(columns.split(","), names, strict=False):
+            bare = column.strip().rpartition(".")[2].lower()
+            if bare == "*":
+                found |= {rf"{re.escape(name)}\.{each}": _column_of_session(each, types) for each in types}
+            elif bare in types:
+                found[re.escape(name)] = _column_of_session(bare, types)
+    return found
+
+
+def _column_of_session(column: str, types: Mapping[str, str]) -> str:
+    kind = types[column]
+    if kind.startswith("json"):
+        return f"($1 -> '{column}')"
+    return f"($1 ->> '{column}')" + ("" if kind.startswith(("text", "character")) else f"::{kind}")

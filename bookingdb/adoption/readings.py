@@ -63,10 +63,10 @@ def readings(app: Application, answers: Mapping[str, str]) -> str:
         creation=_own(app, "created_at", "timestamptz"),
         beginning=_instant(app, "start_time", zone, stamps),
         ending=_instant(app, "end_time", zone, stamps),
-        day=_first(app, "scheduled_date", ("date", "timestamp"), "date"),
-        clock=_first(app, "scheduled_time", ("time without",), "time"),
-        minutes=_first(app, "duration_minutes", NUMBERS, "integer"),
-        stated=_first(app, "duration_minutes", NUMBERS, "numeric"),
+        day=_first(app, "scheduled_date", ("date", "timestamp"), "date", answers),
+        clock=_first(app, "scheduled_time", ("time without",), "time", answers),
+        minutes=_first(app, "duration_minutes", NUMBERS, "integer", answers),
+        stated=_first(app, "duration_minutes", NUMBERS, "numeric", answers),
         active_statuses=active_statuses(answers),
         zone=zone,
         shifts=answers.get("times.wall_clock_as_utc") == "shift",
@@ -84,9 +84,10 @@ def _own(app: Application, name: str, cast: str) -> str:
     return f"s.{name}::{cast}" if app.column("sessions", name) else f"null::{cast}"
 
 
-def _first(app: Application, name: str, types: tuple[str, ...], cast: str) -> str:
-    """Write the expression of the first of a column and its synonyms that has a value."""
-    names = [n for n in (name, *SYNONYMS.get(name, ())) if (app.type_of("sessions", n) or "").startswith(types)]
+def _first(app: Application, name: str, types: tuple[str, ...], cast: str, answers: Mapping[str, str]) -> str:
+    """Write the expression of the first of a column and its synonyms that has a value; the right ones go first."""
+    known = sorted((name, *SYNONYMS.get(name, ())), key=lambda n: answers.get(f"pair.{n}") != "application")
+    names = [n for n in known if (app.type_of("sessions", n) or "").startswith(types)]
     if not names:
         return f"null::{cast}"
     values = [f"s.{quoted(n)}" for n in names]
@@ -104,7 +105,7 @@ def _instant(app: Application, name: str, zone: str, zone_of_timestamps: str) ->
         case "timestamp without time zone":
             return f"s.{name} at time zone {literal(zone_of_timestamps)}"
         case "time without time zone":
-            date = _first(app, "scheduled_date", ("date", "timestamp"), "date")
+            date = _first(app, "scheduled_date", ("date", "timestamp"), "date", {})
             after = f"s.{name} < s.start_time" if name == "end_time" else "false"
             next_day = f"case when {after} then interval '1 day' else '0' end"
             return f"({date} + s.{name} + {next_day}) at time zone {literal(zone)}"

@@ -550,3 +550,12 @@ APPS: dict[str, App] = {
         ),
     )
 }
+
+# Apps with one fault each, which only the tests of that fault load.
+FAULTS: dict[str, App] = {
+    app.name: app
+    for app in (
+        App("notified", answers={"zone": "UTC"}),
+        App("pairs", answers={"zone": "Europe/Berlin", "copy.notes": "description", "copy.kind": "session_type"}),
+    )
+}

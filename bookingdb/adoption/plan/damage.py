@@ -53,7 +53,8 @@ def ask_about_damage(draft: PlanDraft) -> None:
     bookable = bookable_therapists(draft)
     defaults = _defaults(draft)
     # An answer that is no choice becomes a problem where it is asked for.
-    given = {key: answer for key, answer in draft.given.items() if answer in damage.CHOICES.get(key, {})}
+    given = {key: answer for key, answer in draft.given.items() if key.startswith("pair.")}
+    given |= {key: answer for key, answer in draft.given.items() if answer in damage.CHOICES.get(key, {})}
     answers = {**defaults, **given, **draft.answers}
     found = list(damage.sessions(connection, app, answers, bookable))
     found += _stored_as_utc(draft)

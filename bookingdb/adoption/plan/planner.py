@@ -70,7 +70,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
     Questions about rows come and go with the rows.
     """
     known = {question.key for question in draft.questions} | damage.CHOICES.keys()
-    unknown = sorted(draft.given.keys() - known)
+    unknown = sorted(key for key in draft.given.keys() - known if not key.startswith("pair."))
     if unknown and not draft.problems:
         draft.problems.append(f"answers to what nobody asks: {', '.join(unknown)}")
 
@@ -91,7 +91,7 @@ PARTS: tuple[Part, ...] = (
     reads_rows(adapt_tables),
     judge_triggers,
     replace_functions,
-    copy_columns,
+    reads_rows(copy_columns),
     follow_credit_type,
     follow_schedules,
     guard_tables,
