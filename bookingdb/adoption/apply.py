@@ -15,7 +15,7 @@ from bookingdb.adoption.plan import planner
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING, Change, Plan
 from bookingdb.adoption.plan.file import Decided
 from bookingdb.adoption.plan.people import with_case
-from bookingdb.adoption.repair import repair_rows, triggers_off
+from bookingdb.adoption.repair import note_chosen, repair_rows, triggers_off
 from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing, lock_installation, lock_tables, one_moment, refuse_installed
 from bookingdb.checks import lint, verify
@@ -37,12 +37,13 @@ Announce = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Adopted:
-    """The outcome: how many changes, rows repaired by class, sessions without a place, accepted differences."""
+    """The outcome: how many changes, rows repaired by class, sessions without a place, differences, remarks."""
 
     changes: int
     repaired: dict[str, int]
     overlapping: int
     differences: list[str]
+    remarks: list[str]
 
     @property
     def rows(self) -> int:
@@ -67,6 +68,7 @@ class _Adoption:
     changes: int = 0
     repaired: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def note(self, kind: str, name: str, original: Any, adopted: Any) -> None:
         """Remember something for bookingdb.adoption."""
@@ -131,11 +133,12 @@ def _adopt(connection: Connection, plan: Plan, decided: Decided, source: Source,
         prepared = prepare.valid_indexes(connection)
         adoption = _Adoption(connection, source, plan, application.comments(connection), prepared)
         _note_plan(adoption, decided)
+        note_chosen(connection, plan.application, plan.answers)
         for stage, carry_out in _STAGES:
             announce(stage)
             carry_out(adoption)
         overlapping = scalar(connection, "select count(*) from bookingdb.overlapping_sessions")
-        adopted = Adopted(adoption.changes, adoption.repaired, overlapping, adoption.differences)
+        adopted = Adopted(adoption.changes, adoption.repaired, overlapping, adoption.differences, adoption.remarks)
     _record_commit(connection)
     return adopted
 
@@ -162,6 +165,9 @@ def _still_good(connection: Connection, source: Source, decided: Decided) -> Pla
     """Make the plan again; refuse where it would not be what was decided. Nothing is locked yet."""
     if decided.was_edited:
         raise InstallError(f"the plan was made before its answers were edited: {_MAKE_AGAIN}")
+    if decided.problems:
+        # An answer that was refused is no longer in it: with the default in its place, nobody has read the plan.
+        raise InstallError(f"the plan has problems: {'; '.join(decided.problems)}. Put them right, and {_MAKE_AGAIN}")
     plan = planner.make_plan(connection, source, decided.answers)
     if plan.fingerprint() != decided.fingerprint:
         raise InstallError(f"the database is not as it was when the plan was made: {_MAKE_AGAIN}")
@@ -288,6 +294,10 @@ def _fill(adoption: _Adoption) -> None:
 def _verify(adoption: _Adoption) -> None:
     """Record what the application has differently from a new installation; refuse what must not differ."""
     for finding in verify.verify(adoption.connection, source=adoption.source):
+        if finding.group == verify.CONTRADICTORY_TIMES:
+            # The rows' own, which their owner has seen in the plan: said now, and again until they are put right.
+            adoption.remarks.append(f"{finding.object} {finding.problem}")
+            continue
         if not _is_bearable(finding):
             raise InstallError(f"the outcome would not be sound: {finding.object} {finding.problem}")
         _accept(adoption, finding)

@@ -13,7 +13,7 @@ import psycopg
 from bookingdb.adoption import pairs
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.pairs import Pair
-from bookingdb.adoption.readings import NUMBERS, SYNONYMS, readings
+from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, NUMBERS, SYNONYMS, clock_columns, readings
 from bookingdb.adoption.statements import query, quoted
 from bookingdb.install.session import Connection, literal, scalar
 
@@ -472,11 +472,22 @@ def _session_repairs(app: Application, answers: Mapping[str, str]) -> Iterator[R
     yield from _status_repairs(read, answers, is_fault_of_times=True)
     text = query("damage/repaired_times", readings=read)
     yield Repair("times", "sessions", ("start_time", "end_time"), text, has_classes=True)
+    if "rewrite" in (answers.get(AS_UTC), answers.get(AS_UTC_OTHERS)):
+        yield _clocks(app, read)
     yield _durations(app, read)
     yield from _status_repairs(read, answers, is_fault_of_times=False)
     if answers.get("rows.overlapping") == "cancel_later":
         text = query("damage/cancelled_overlaps", readings=read)
         yield Repair("rows.overlapping", "sessions", ("status",), text)
+
+
+def _clocks(app: Application, read: str) -> Repair:
+    """Return what makes the scheduled date and time what start_time is in the zone."""
+    names = clock_columns(app)
+    types = {name: app.columns["sessions"][name].type for name in names}
+    values = [f"r.rewritten_clock::{kind}::{types[name]} as {quoted(name)}" for name, kind in names.items()]
+    text = query("damage/rewritten_times", readings=read, values=", ".join(values))
+    return Repair("times.clocks", "sessions", tuple(names), text, has_classes=True)
 
 
 def _durations(app: Application, read: str) -> Repair:

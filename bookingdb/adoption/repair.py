@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bookingdb.adoption import application, damage
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.damage import Repair
+from bookingdb.adoption.readings import AS_UTC_WHERE, readings
 from bookingdb.adoption.statements import query
 from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import Connection
@@ -88,9 +89,22 @@ def is_as_left(app: Application, table: str, columns: list[str], o: str = "o") -
     )
 
 
+# The owner's condition, once `note_chosen` has asked it.
+_WAS_CHOSEN = "exists (select from pg_temp.bookingdb_chosen as c where c.id = s.id)"
+
+
+def note_chosen(connection: Connection, app: Application, answers: Mapping[str, str]) -> None:
+    """Keep which sessions the owner's condition chooses, as they were found: their columns change before their rows."""
+    if answers.get(AS_UTC_WHERE):
+        connection.execute(query("repair/note_chosen", readings=readings(app, answers)))
+        connection.execute("analyze pg_temp.bookingdb_chosen")
+
+
 def repair_rows(connection: Connection, before: Application, answers: Mapping[str, str]) -> dict[str, int]:
     """Repair the rows as planned, and record the original of each. Return how many of each class."""
     app = application.inspect(connection)
+    if answers.get(AS_UTC_WHERE):
+        answers = {**answers, AS_UTC_WHERE: _WAS_CHOSEN}
     repairs = damage.repairs(before, app, damage.complete(answers))
     with triggers_off(connection, app):
         repaired: Counter[str] = Counter()

@@ -11,6 +11,7 @@ import psycopg
 from bookingdb.adoption import application, prepare
 from bookingdb.adoption.apply import Announce
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
+from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS
 from bookingdb.adoption.repair import is_as_left, originals, triggers_off
 from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing
@@ -34,13 +35,16 @@ class Undone:
 class _Undoing:
     """An adoption that is being undone, and what was put back so far.
 
-    ``found`` is what the plan recorded of the database, ``statements`` what undoes each change, the last change first.
+    ``found`` is what the plan recorded of the database, ``statements`` what undoes each change, the last change first;
+    ``answers`` are those of the plan, ``written_since`` the sessions that were made or changed after it.
     """
 
     connection: Connection
     source: Source
     found: dict[str, Any]
     statements: list[tuple[int, list[str]]]
+    answers: dict[str, str]
+    written_since: int
     count: int = 0
     restored: int = 0
     remarks: list[str] = field(default_factory=list)
@@ -69,6 +73,7 @@ def undo(
         for stage, put_back in _STAGES:
             announce(stage)
             put_back(undoing)
+        _remark_on_times(undoing)
         connection.execute("notify pgrst, 'reload schema'")
         return Undone(undoing.count, undoing.restored, undoing.remarks)
 
@@ -79,15 +84,17 @@ def _has_record(connection: Connection) -> bool:
 
 def _begin(connection: Connection, source: Source) -> _Undoing:
     """Lock the tables, and read what there is to undo."""
-    plan = "select a.original from bookingdb.adoption as a where a.kind = 'plan'"
-    found = scalar(connection, plan) if _has_record(connection) else None
-    if found is None:
+    text = "select a.original, a.adopted -> 'answers' from bookingdb.adoption as a where a.kind = 'plan'"
+    plan = connection.execute(text).fetchone() if _has_record(connection) else None
+    if plan is None:
         raise InstallError("nothing was adopted in this database")
     connection.execute("select pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
     names = ", ".join(f"public.{name}" for name in application.inspect(connection).tables)
     connection.execute(f"lock table {names} in access exclusive mode")
     connection.execute("set constraints all immediate")
-    return _Undoing(connection, source, found, connection.execute(query("undo/statements")).fetchall())
+    found, answers = plan
+    statements = connection.execute(query("undo/statements")).fetchall()
+    return _Undoing(connection, source, found, statements, answers, scalar(connection, query("undo/written_since")))
 
 
 def _undo_phase(undoing: _Undoing, phase: int) -> None:
@@ -110,6 +117,31 @@ def _put_back(undoing: _Undoing, statement: str) -> None:
             undoing.remarks.append(f"{statement}: made NOT VALID, because {error.diag.message_primary}")
         else:
             undoing.remarks.append(f"{statement}: not possible any more, because {error.diag.message_primary}")
+
+
+def _remark_on_times(undoing: _Undoing) -> None:
+    """Say how the sessions that were written since are to be read, where the application reads times otherwise."""
+    answers, zone = undoing.answers, undoing.answers.get("zone") or "UTC"
+    if not undoing.written_since or "sessions" not in undoing.found["tables"]:
+        return
+    kind = application.inspect(undoing.connection).type_of("sessions", "start_time")
+    if kind == "timestamp without time zone":
+        stamps = answers.get("zone.timestamps") or "UTC"
+        reading = f"their start_time is a timestamp without a zone again, and the right time in {stamps}"
+    elif kind == "time without time zone":
+        reading = f"their start_time is a time of day again, and the right one in {zone}"
+    else:
+        reading = f"their start_time is an instant, and the right one in {zone}"
+    if "shift" in (answers.get(AS_UTC), answers.get(AS_UTC_OTHERS)):
+        reading += (
+            "; the application's own sessions, which have their old times again, are the scheduled time stored as if it"
+            " were UTC, and its functions read all of them so"
+        )
+    elif kind == "timestamp with time zone":
+        return
+    undoing.remarks.append(
+        f"{undoing.written_since} session(s) were made or changed since the adoption and stay as they are: {reading}"
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,12 @@ MIGRATE = "Run `bookingdb migrate`"
 REAPPLY = "Run `bookingdb migrate --reapply`"
 RESTORE = "What was in it is lost: restore it from a backup"
 
+FOR_CONTRADICTORY_TIMES = (
+    "Find out which of the two was agreed, and write it. If the scheduled time:"
+    " `update public.sessions set start_time = ..., end_time = ...`."
+    " If start_time: `update public.sessions set scheduled_date = ..., scheduled_time = ...`"
+)
+
 # Attributes of an object, as in sql/catalogue.json.
 Attributes = dict[str, Any]
 

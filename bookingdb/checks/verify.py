@@ -33,9 +33,15 @@ TRUSTED = "TRUSTED"
 APPLICATION_ROLES = ("PUBLIC", "anon", "authenticated")
 APPLICATION_OBJECTS = ("table public.", "sequence public.")
 
+# Rows that a finding about many of them names.
+_FEW = 5
+
 # The part of a database that can be verified.
 Extent = Literal["everything", "invariants", "nothing"]
 
+
+# The group of the finding about sessions whose scheduled time is not their start.
+CONTRADICTORY_TIMES = "contradictory times"
 
 _IS_THERE: LiteralString = "select exists (select from pg_namespace as n where n.nspname = 'bookingdb')"
 _IS_OWNER: LiteralString = (
@@ -84,6 +90,7 @@ def verify(connection: Connection, *, source: Source | None = None) -> list[Find
             findings += _contents(connection, report_errors=report_errors)
             findings += _rewritten_records(connection)
             findings += _time_zones(connection)
+            findings += _contradictory_times(connection)
         if extent != "nothing":
             findings += _invariants(connection, report_errors=report_errors)
         accepted = installer.accepted_differences(connection)
@@ -451,6 +458,27 @@ def _time_zones(connection: Connection) -> Iterator[Finding]:
             problem += f", and of {zone.windows} window(s) of weekly hours, which are closed"
         remedy = remedies.for_lost_zone(zone.name, zone.aliases, has_windows=zone.windows > 0)
         yield Finding("time zones", zone.name, problem, remedy)
+
+
+def _contradictory_times(connection: Connection) -> Iterator[Finding]:
+    """Sessions to come of an adopted database that have two times; none where they cannot be read."""
+    try:
+        with connection.transaction():
+            if not installer.is_adopted(connection):
+                return
+            found = connection.execute(_query("contradictory_times")).fetchall()
+    except psycopg.Error:
+        # The comparison says what is wrong with the functions and tables.
+        return
+    if not found:
+        return
+    zones = ", ".join(sorted({zone for _, zone in found}))
+    some = ", ".join(id_ for id_, _ in found[:_FEW]) + (", ..." if len(found) > _FEW else "")
+    problem = (
+        f"has {len(found)} active session(s) to come whose scheduled date and time is not their start_time in {zones}:"
+        f" {some}"
+    )
+    yield Finding(CONTRADICTORY_TIMES, "public.sessions", problem, remedies.FOR_CONTRADICTORY_TIMES)
 
 
 def _invariants(connection: Connection, *, report_errors: bool) -> Iterator[Finding]:

@@ -118,6 +118,8 @@ def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> No
     say(f"Adopted: {done.changes} changes, {done.rows} rows repaired.")
     for line in repaired_lines(done.repaired, decided.repairs):
         say(f"  {line}")
+    for what in done.remarks:
+        remark(what)
     if done.overlapping:
         say(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
     if decided.answers.get("money.writable") == "keep":

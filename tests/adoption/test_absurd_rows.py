@@ -13,7 +13,7 @@ import pytest
 
 from tests.apps import CLIENT, OTHER_THERAPIST, differences, rows, schema_dump, session
 from tests.support import ROOT, connect, run, scalar
-from tests.support.adoption import make_again, occupied, violations, with_answers
+from tests.support.adoption import answer_zones, make_again, occupied, violations, with_answers
 from tests.support.commands import answer, done
 
 pytestmark = pytest.mark.slow
@@ -42,6 +42,7 @@ def plan_of(url: str, folder: Path, **answers: str) -> tuple[Path, dict[str, Any
     """The plan of the database, made again with these answers (of `rows.`)."""
     path = folder / "plan.toml"
     done(url, "adopt", "--plan", "--output", path)
+    answer_zones(url, path)
     named = {"zone": "UTC"} | {f"rows.{name}": value for name, value in answers.items()}
     path.write_text(with_answers(path.read_text(encoding="utf-8"), named), encoding="utf-8")
     make_again(url, path)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.apps import CLIENT, THERAPIST, differences, rows, schema_dump
 from tests.support import ROOT, connect, run, scalar
-from tests.support.adoption import make_again, with_answers
+from tests.support.adoption import answer_zones, make_again, with_answers
 from tests.support.commands import done
 from tests.support.hosts import SUPABASE_BEFORE
 
@@ -44,6 +44,7 @@ def oddity(request: pytest.FixtureRequest, supabase_server_url: str) -> Iterator
 def plan_of(url: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     path = folder / "plan.toml"
     done(url, "adopt", "--plan", "--output", path)
+    answer_zones(url, path)
     return path, tomllib.loads(path.read_text(encoding="utf-8"))
 
 

@@ -17,7 +17,7 @@ import pytest
 from bookingdb.checks import verify
 from tests.apps import CLIENT, OTHER_THERAPIST, THERAPIST, differences, rows, schema_dump
 from tests.support import ROOT, connect, run, scalar
-from tests.support.adoption import make_again, read_only, with_answers
+from tests.support.adoption import answer_zones, make_again, read_only, with_answers
 from tests.support.commands import bookingdb, done
 from tests.support.databases import url_of
 
@@ -88,6 +88,7 @@ def plan_of(url: str, folder: Path, **answers: str) -> dict[str, Any]:
     """The plan, made again with these answers (of keys with a colon in the place of each dot)."""
     path = folder / "plan.toml"
     done(url, "adopt", "--plan", "--output", path)
+    answer_zones(url, path)
     text = path.read_text(encoding="utf-8")
     path.write_text(with_answers(text, {"zone": "UTC", **answers}), encoding="utf-8")
     make_again(url, path)

@@ -71,8 +71,8 @@ def test_question_of_a_plan_gives_reasons_for_its_answer(app: App, found: Found)
         assert lines[number - 1].startswith("#"), key
 
 
-def test_a_plan_lists_every_damaged_row_by_its_class(app: App, found: Found) -> None:
-    plan = tomllib.loads(done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout)
+def test_a_plan_lists_every_damaged_row_by_its_class(app: App, found: Found, tmp_path: Path) -> None:
+    plan = tomllib.loads(adoption.make_plan(app, found.url, tmp_path).read_text(encoding="utf-8"))
     listed: dict[tuple[str, str], set[str]] = {}
     for each in plan["rows"]:
         listed.setdefault((each["table"], each["class"]), set()).update(each["ids"])
@@ -107,11 +107,15 @@ def test_a_plan_for_a_sound_database_has_no_rows_to_mend(app: App, found: Found)
 
 
 def test_a_plan_proposes_a_zone_whose_clocks_explain_the_rows(app: App, found: Found) -> None:
-    plan = tomllib.loads(done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout)
-    if app.has_evidence_of_zone:
+    text = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
+    if app.has_evidence_of_zone and app.zone != "UTC":
+        # Rows of one season do not tell zones apart whose clocks part in another: the best is named, not proposed.
+        best = re.findall(r"(?m)^#   (\w+/\S+): [1-9]\d* that UTC does not explain", text)
         now = dt.datetime.now(dt.UTC)
-        proposed = now.astimezone(ZoneInfo(plan["answers"]["zone"]))
-        assert proposed.utcoffset() == now.astimezone(ZoneInfo(app.zone)).utcoffset()
+        offset = now.astimezone(ZoneInfo(app.zone)).utcoffset()
+        proposed = [tomllib.loads(text)["answers"]["zone"] or zone for zone in best[:1]]
+        assert proposed or not offset
+        assert all(now.astimezone(ZoneInfo(zone)).utcoffset() == offset for zone in proposed)
 
 
 def test_plan_names_every_object_that_matters(app: App, found: Found) -> None:

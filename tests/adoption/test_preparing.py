@@ -17,9 +17,10 @@ import pytest
 
 from bookingdb.adoption import apply, prepare, transaction
 from bookingdb.adoption.application import PREPARING
+from bookingdb.checks import verify
 from tests.apps import APPS, App, Rows, book, differences, rows, schema_dump, server_of
 from tests.support import connect, run, scalar
-from tests.support.adoption import Found, make_plan, run_named, some_apps, violations
+from tests.support.adoption import Found, findings, is_sound, make_plan, run_named, some_apps, violations
 from tests.support.commands import bookingdb, done, process
 
 pytestmark = pytest.mark.slow
@@ -110,7 +111,8 @@ def test_killed_preparation_goes_on(
         run_named(server, app.insert, app.written(uuid4(), app.free(hour=15)))
 
     done(live, "adopt", "--apply", path)
-    done(live, "verify")
+    # What the application wrote meanwhile may have two times.
+    assert findings(live) <= {verify.CONTRADICTORY_TIMES}
     done(live, "selftest")
     with connect(live) as connection:
         assert scalar(connection, f"select to_regnamespace('{PREPARING}') is null")
@@ -144,7 +146,7 @@ def test_prepared_adoption_comes_to_the_same(app: App, found: Found, live: str, 
         # What was added at the adoption has its moment.
         late = {"created_at", "updated_at"}
         assert [each for each in differences(outcome(live), outcome(other)) if not set(each.columns) <= late] == []
-        done(other, "verify")
+        assert is_sound(app, other)
         done(other, "adopt", "--undo")
         assert schema_dump(other) == found.dump
 
@@ -191,7 +193,8 @@ def test_later_changes_of_sessions_are_caught_up(
 
     monkeypatch.setattr(apply, "_adopt", written_first)
     done(live, "adopt", "--apply", path)
-    done(live, "verify")
+    # What the application wrote meanwhile may have two times.
+    assert findings(live) <= {verify.CONTRADICTORY_TIMES}
     with connect(live) as connection:
         assert violations(connection) == []
         # The one that moved onto another has no place of its own.

@@ -19,8 +19,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from bookingdb.checks import verify
 from tests.apps import (
     APPS,
+    FAULTS,
     App,
     Rows,
     load,
@@ -72,6 +74,11 @@ def make_plan(app: App, url: str, folder: Path, *options: object) -> Path:
     """Have the plan written, answer it as the owner of the app does, and have it written with the answers."""
     path = folder / f"{app.name}.toml"
     done(url, "adopt", "--plan", "--output", path, "--adapter", app.adapter, *options)
+    if "zone" in app.answers:
+        # Some questions depend on the zone.
+        _, text = _answered(app, path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+        make_again(url, path)
     path.write_text(answered(app, path.read_text(encoding="utf-8")), encoding="utf-8")
     make_again(url, path)
     return path
@@ -84,15 +91,32 @@ def make_again(url: str, path: Path) -> None:
 
 def answered(app: App, text: str) -> str:
     """The text of a plan with the answers of the app's owner in the place of the defaults."""
-    asked = tomllib.loads(text)["answers"]
+    asked, text = _answered(app, text)
     missing = app.answers.keys() - asked.keys()
     assert not missing, f"the plan does not ask for {missing}, but for {sorted(asked)}"
-    for key, value in {**app.preferences, **app.answers}.items():
-        if key in asked:
-            text = _with_answer(text, key, value)
     answers = tomllib.loads(text)["answers"]
     assert {key: answers[key] for key in app.answers} == dict(app.answers)
     return text
+
+
+def _answered(app: App, text: str) -> tuple[dict[str, str], str]:
+    """What a plan asks, and its text with the answers of the app's owner to that."""
+    asked = tomllib.loads(text)["answers"]
+    # Zones are the owner's to say wherever the rows do not decide. now() is in UTC on every host.
+    zones = {"zone": app.zone, "zone.timestamps": "UTC"}
+    for key, value in {**zones, **app.preferences, **app.answers}.items():
+        if key in asked:
+            text = _with_answer(text, key, value)
+    return asked, text
+
+
+def answer_zones(url: str, path: Path, zone: str = "UTC") -> None:
+    """Have a plan written again with the zones, which are the owner's to say, where they are asked."""
+    text = path.read_text(encoding="utf-8")
+    asked = tomllib.loads(text)["answers"].keys()
+    answers = {key: value for key, value in {"zone": zone, "zone.timestamps": "UTC"}.items() if key in asked}
+    path.write_text(with_answers(text, answers), encoding="utf-8")
+    make_again(url, path)
 
 
 def _with_answer(text: str, key: str, value: object) -> str:
@@ -161,6 +185,23 @@ def some_apps(*names: str, but: bool = False) -> pytest.MarkDecorator:
     """For tests that concern some apps only, or all but some."""
     chosen = [app for app in APPS.values() if (app.name in names) != but]
     return pytest.mark.parametrize("app", chosen, ids=lambda app: app.name, indirect=True)
+
+
+def with_faults(*names: str) -> pytest.MarkDecorator:
+    """For tests of apps that have a fault of their own."""
+    chosen = [FAULTS[name] for name in names]
+    return pytest.mark.parametrize("app", chosen, ids=list(names), indirect=True)
+
+
+def findings(url: str) -> set[str]:
+    """The groups of what `verify` finds."""
+    with connect(url) as connection:
+        return {finding.group for finding in verify.verify(connection)}
+
+
+def is_sound(app: App, url: str) -> bool:
+    """Whether `verify` finds nothing but the rows with two times that the app has."""
+    return findings(url) == ({verify.CONTRADICTORY_TIMES} if app.has_two_times else set())
 
 
 # Each app on one kind of host, each host for some apps; BOOKINGDB_STORM=full: each on every one.

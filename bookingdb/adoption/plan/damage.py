@@ -57,7 +57,7 @@ def ask_about_damage(draft: PlanDraft) -> None:
     given |= {key: answer for key, answer in draft.given.items() if answer in damage.CHOICES.get(key, {})}
     answers = {**defaults, **given, **draft.answers}
     found = list(damage.sessions(connection, app, answers, bookable))
-    found += _stored_as_utc(draft)
+    found += _off_the_clock(draft)
     if app.has("sessions"):
         found += damage.copied(connection, app)
         found += _in_unknown_statuses(draft)
@@ -93,13 +93,40 @@ def _evidence(each: Damage) -> list[str]:
     return evidence
 
 
-def _stored_as_utc(draft: PlanDraft) -> list[Damage]:
-    if not draft.stored_as_utc:
+# Each answer, and its repair of sessions whose wall clock time was stored as if it were UTC.
+_AS_UTC_REPAIRS = {
+    "shift": "start_time and end_time become the scheduled time in the zone",
+    "rewrite": "the scheduled date and time become what start_time is in the zone",
+    "keep": "they stay as they are",
+}
+
+
+def _off_the_clock(draft: PlanDraft) -> list[Damage]:
+    """Find the sessions whose scheduled time is not their start in the zone."""
+    if not draft.app.has("sessions") or not draft.answers.get("zone"):
         return []
-    is_shifted = draft.answers["times.wall_clock_as_utc"] == "shift"
-    repair = "start_time and end_time move" if is_shifted else "they stay as they are"
-    title = "sessions whose wall clock time was stored as if it were UTC"
-    return [Damage("times.wall_clock_as_utc", "public.sessions", title, repair, draft.stored_as_utc)]
+    text = query("damage/off_the_clock", readings=readings.readings(draft.app, draft.answers))
+    by_class: dict[str, list[str]] = {}
+    for key, id_ in draft.connection.execute(text):
+        by_class.setdefault(key, []).append(id_)
+    as_utc = "sessions whose wall clock time was stored as if it were UTC"
+    rest = ", of which the condition does not hold"
+    answered = {key: draft.answers.get(key, "") for key in (readings.AS_UTC, readings.AS_UTC_OTHERS)}
+    repairs = {key: _AS_UTC_REPAIRS.get(answer, "a person must say") for key, answer in answered.items()}
+    classes = (
+        (readings.AS_UTC, as_utc, repairs[readings.AS_UTC]),
+        (readings.AS_UTC_OTHERS, as_utc + rest, repairs[readings.AS_UTC_OTHERS]),
+        (
+            "times.unexplained",
+            "sessions whose scheduled time is their start_time neither in the zone nor in UTC",
+            "they stay as they are; `bookingdb verify` lists those to come",
+        ),
+    )
+    return [
+        Damage(key, "public.sessions", title, repair, by_class[key])
+        for key, title, repair in classes
+        if key in by_class
+    ]
 
 
 def _in_unknown_statuses(draft: PlanDraft) -> list[Damage]:

@@ -87,8 +87,7 @@ class PlanDraft:
     """A plan in the making: each part of the planner reads what the parts before it wrote here.
 
     ``given`` are the owner's answers, ``answers`` those to the questions asked so far, with defaults for the others.
-    ``stored_as_utc`` are the sessions whose wall clock time was stored as if it were UTC, where others are right;
-    ``remade_triggers`` those that are dropped and made again because they name a column whose type changes.
+    ``remade_triggers`` are those that are dropped and made again because they name a column whose type changes.
     """
 
     connection: Connection
@@ -103,7 +102,6 @@ class PlanDraft:
     problems: list[str] = field(default_factory=list)
     balances: dict[str, int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
-    stored_as_utc: list[str] = field(default_factory=list)
     remade_triggers: list[Trigger] = field(default_factory=list)
 
     def ask(self, key: str, evidence: list[str], choices: dict[str, str], default: str | None = None) -> str:

@@ -43,7 +43,8 @@ class PlanError(Exception):
 class Decided:
     """The part of a plan that `apply` needs: what it was made for, the answers, and how many rows it meant to repair.
 
-    ``was_edited`` is True if answers were changed after the plan was made, so that nobody has seen what they do.
+    ``was_edited`` is True if answers were changed after the plan was made, so that nobody has seen what they do;
+    ``problems`` are those that the plan had.
     """
 
     fingerprint: str
@@ -51,6 +52,7 @@ class Decided:
     answers: dict[str, str]
     was_edited: bool = False
     repairs: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -241,4 +243,5 @@ def read(text: str) -> Decided:
     repairs = document.get("repairs", {})
     if not isinstance(repairs, dict) or not all(isinstance(number, int) for number in repairs.values()):
         raise PlanError("[repairs] of the plan was edited: it must have a number for each class")
-    return Decided(fingerprint, adapter, answers, document.get("made_with") != _digest(answers), repairs)
+    problems = [str(each) for each in document.get("problems", [])]
+    return Decided(fingerprint, adapter, answers, document.get("made_with") != _digest(answers), repairs, problems)

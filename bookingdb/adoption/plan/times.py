@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-from bookingdb.adoption import readings
+from bookingdb.adoption import time_evidence
 from bookingdb.adoption.plan.draft import PlanDraft
-from bookingdb.adoption.readings import Zones
+from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, AS_UTC_WHERE
+from bookingdb.adoption.time_evidence import Hint, Sample, ZoneFit, Zones
 from bookingdb.install.session import scalar
+
+# Months that the evidence lists one by one; those before them are added up.
+_MONTHS = 24
+_UNDECIDED = "A person must say which: leave nothing to chance here, a wrong answer sells hours twice."
 
 
 def ask_for_zones(draft: PlanDraft) -> None:
     """Ask which zones the times are in, and what becomes of times that were stored as if they were UTC."""
     _refuse_unknown_zones(draft)
-    _ask_for_zone_of_timestamps(draft)
-    stamps = draft.answers.get("zone.timestamps", "UTC")
-    found = readings.zones(draft.connection, draft.app, draft.given.get("zone"), stamps)
+    answered = draft.given.get("zone")
+    as_utc_instants = time_evidence.zones(draft.connection, draft.app, answered, "UTC")
+    stamps = _ask_for_zone_of_timestamps(draft, as_utc_instants)
     if not draft.app.has("sessions"):
         return
-    zone = _ask_for_zone(draft, found)
-    if found.as_utc and found.in_zone:
-        draft.ask(
-            "times.wall_clock_as_utc",
-            [
-                f"{len(found.as_utc)} sessions have the wall clock time stored as if it were UTC, {found.in_zone}"
-                f" the right instant in {zone}; no column tells them apart but the scheduled time itself.",
-            ],
-            {
-                "keep": "start_time is right as it stands in both families",
-                "shift": f"of the first family start_time and end_time become the wall clock time in {zone}",
-            },
-        )
-        draft.stored_as_utc = found.as_utc
+    is_again = stamps not in ("", "UTC")
+    found = time_evidence.zones(draft.connection, draft.app, answered, stamps) if is_again else as_utc_instants
+    if _ask_for_zone(draft, found):
+        _ask_about_wall_clocks(draft)
 
 
 def _refuse_unknown_zones(draft: PlanDraft) -> None:
     for key in ("zone", "zone.timestamps"):
         given = draft.given.get(key)
-        if given is not None and not _is_zone(draft, given):
+        if given and not _is_zone(draft, given):
             draft.problems.append(f"answer {key} is {given!r}, which the server does not know as a time zone")
             del draft.given[key]
 
@@ -45,36 +40,197 @@ def _is_zone(draft: PlanDraft, name: str) -> bool:
     return bool(scalar(draft.connection, query, name))
 
 
-def _ask_for_zone_of_timestamps(draft: PlanDraft) -> None:
+def _ask_for_zone_of_timestamps(draft: PlanDraft, found: Zones) -> str:
+    """Ask in which zone timestamps without one are, openly where sessions take place by them and no row decides."""
     stamped = [
         f"{table}.{column.name}"
         for table in draft.app.tables
         for column in draft.app.columns[table].values()
         if column.kind == "timestamp without time zone" and draft.our_column(table, column.name)
     ]
-    if stamped:
-        draft.ask(
-            "zone.timestamps",
-            [
-                f"{', '.join(stamped)}: timestamps without a zone become instants.",
-                "Which zone did they mean? That of the server's TimeZone when they are made by now(): UTC on Supabase.",
-            ],
-            {},
-            draft.given.get("zone.timestamps", "UTC"),
-        )
+    if not stamped:
+        return ""
+    evidence = [
+        f"{', '.join(stamped)}: timestamps without a zone become instants.",
+        "Which zone did they mean? That of the server's TimeZone when they are made by now(): UTC on Supabase.",
+    ]
+    if not {"sessions.start_time", "sessions.end_time"} & set(stamped) or found.default:
+        return draft.ask("zone.timestamps", evidence, {}, draft.given.get("zone.timestamps") or "UTC")
+    evidence.append(
+        "Sessions take place at these times, and no row decides: the clock on the wall of your zone, stored as it was,"
+        " looks the same as UTC. Answer UTC if the application stored instants, your zone if it stored the time that"
+        " people read."
+    )
+    return draft.ask_openly("zone.timestamps", [*evidence, _UNDECIDED], {})
 
 
 def _ask_for_zone(draft: PlanDraft, found: Zones) -> str:
-    if found.compared:
-        said = ", ".join(f"{name}: {count}" for name, count in found.matches.items()) or "none"
-        evidence = (
-            f"Of {found.compared} sessions that have both, start_time is the scheduled date and time in this zone:"
-            f" {said} (zones with the same clocks cannot be told apart)."
-        )
-    else:
-        evidence = "No session has both an instant and a scheduled date and time: nothing says which zone is meant."
     explanation = (
         "The IANA zone of scheduled dates and times, and the default policy's from now on (each therapist may have"
         " another one: set_policy)."
     )
-    return draft.ask("zone", [explanation, evidence], {}, found.zone)
+    evidence = [explanation, *_fits(found, draft.given.get("zone"))]
+    if found.default:
+        return draft.ask("zone", evidence, {}, found.default)
+    return draft.ask_openly("zone", [*evidence, _undecided(found), _UNDECIDED], {})
+
+
+def _fits(found: Zones, answered: str | None) -> list[str]:
+    """Say which zones explain how many of the sessions."""
+    without = []
+    if found.unscheduled:
+        without.append(f"{found.unscheduled} sessions have a start_time and no scheduled date and time.")
+    if not found.compared:
+        nothing = "No session has both an instant and a scheduled date and time: nothing says which zone is meant."
+        return [nothing, *without]
+    explaining = [fit for fit in found.fits if fit.matched and fit.zone != "UTC"]
+    shown = [fit for n, fit in enumerate(explaining) if n < 5 or fit.zone == answered]
+    (utc,) = (fit for fit in found.fits if fit.zone == "UTC")
+    return [
+        f"{found.compared} sessions have both a start_time and a scheduled date and time. UTC explains {utc.both}"
+        " of them; these zones explain (zones with the same clocks cannot be told apart):",
+        *(_fit(fit) for fit in shown),
+        *([] if shown else ["  none of those that were tried"]),
+        *without,
+    ]
+
+
+def _fit(fit: ZoneFit) -> str:
+    return (
+        f"  {fit.zone}: {fit.only_zone} that UTC does not explain; {fit.both} fit both, {fit.only_utc} only UTC,"
+        f" {fit.neither} neither"
+    )
+
+
+def _undecided(found: Zones) -> str:
+    """Say why the rows do not decide."""
+    equals = found.equals
+    if not found.compared:
+        return "There is no default."
+    if not equals[0].beats_utc:
+        return (
+            "There is no default: UTC explains as many as any zone does. Either the application lives in UTC, or its"
+            " wall clock times were stored as if they were UTC, or all of them lie in months in which your zone has"
+            " UTC's clocks."
+        )
+    names = ", ".join(fit.zone for fit in equals)
+    return f"There is no default: {names} explain the same sessions, and their clocks part within the year."
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Wall clock times stored as if they were UTC
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _ask_about_wall_clocks(draft: PlanDraft) -> None:
+    """Ask what becomes of sessions whose stored instant disagrees with the zone, where there are any."""
+    months = time_evidence.months(draft.connection, draft.app, draft.answers)
+    count = sum(month.as_utc for month in months)
+    if not count:
+        return
+    condition = _checked_condition(draft)
+    zone = draft.answers["zone"]
+    compared = sum(month.in_zone + month.as_utc + month.neither for month in months)
+    listed = [
+        f"  {month.month}: {month.in_zone} in {zone}, {month.as_utc} only in UTC, {month.neither} in neither"
+        for month in months[:_MONTHS]
+    ]
+    if earlier := months[_MONTHS:]:
+        sums = (sum(getattr(month, name) for month in earlier) for name in ("in_zone", "as_utc", "neither"))
+        listed.append("  before: {} in {zone}, {} only in UTC, {} in neither".format(*sums, zone=zone))
+    choices = {
+        "shift": f"the scheduled time was right: start_time and end_time become that time in {zone}",
+        "rewrite": f"start_time was right: the scheduled date and time become what it is in {zone}",
+        "keep": "neither changes; `bookingdb verify` goes on listing those to come",
+    }
+    shown = time_evidence.samples(draft.connection, draft.app, {**draft.answers, AS_UTC_WHERE: "", AS_UTC: "shift"})
+    draft.ask_openly(
+        AS_UTC,
+        [
+            f"{count} of {compared} sessions have a scheduled date and time that is their start_time in UTC, and not"
+            f" in {zone}. By month, the scheduled time is start_time:",
+            *listed,
+            "Examples, as they stand and as either answer makes them:",
+            *(_both_ways(sample, zone) for sample in shown),
+            "Compare some with the sessions that took place: which of the two times did people come at?",
+        ],
+        choices,
+    )
+    _ask_for_condition(draft, condition, count, choices)
+
+
+def _checked_condition(draft: PlanDraft) -> str:
+    """Return the owner's condition if Postgres can ask it."""
+    condition = draft.given.get(AS_UTC_WHERE, "").strip()
+    if condition and (why := time_evidence.refusal(draft.connection, condition)):
+        draft.problems.append(f"answer {AS_UTC_WHERE} is {condition!r}, which Postgres refuses: {why}")
+        del draft.given[AS_UTC_WHERE]
+        return ""
+    return condition
+
+
+def _ask_for_condition(draft: PlanDraft, condition: str, count: int, choices: dict[str, str]) -> None:
+    """Ask which of the sessions the answer is about, and what becomes of the others."""
+    evidence = [
+        f"The sessions that {AS_UTC} is about, as an SQL condition on the columns of public.sessions as s; empty means"
+        " all of them. Answer it where some of them were stored right: what becomes of the others is asked then.",
+        *_hints(time_evidence.hints(draft.connection, draft.app, draft.answers)),
+    ]
+    draft.answers[AS_UTC_WHERE] = condition
+    if condition:
+        evidence += _group(draft, is_chosen=True)
+    draft.ask(AS_UTC_WHERE, evidence, {}, "")
+    if condition:
+        evidence = [f"What becomes of the sessions among the {count} for which {AS_UTC_WHERE} does not hold."]
+        draft.answers[AS_UTC_OTHERS] = draft.given.get(AS_UTC_OTHERS, "")
+        draft.ask_openly(AS_UTC_OTHERS, [*evidence, *_group(draft, is_chosen=False)], choices)
+
+
+def _group(draft: PlanDraft, *, is_chosen: bool) -> list[str]:
+    """Show some sessions of a group before and after."""
+    zone = draft.answers["zone"]
+    shown = time_evidence.samples(draft.connection, draft.app, draft.answers, is_chosen=is_chosen)
+    which = "The condition holds" if is_chosen else "The condition does not hold"
+    if not shown:
+        return [f"{which} for none of them."]
+    return [f"{which} for these, for example:", *(_before_and_after(sample, zone) for sample in shown)]
+
+
+def _both_ways(sample: Sample, zone: str) -> str:
+    return (
+        f"  {sample.id}: scheduled {sample.scheduled}, start_time is {sample.stands} in {zone};"
+        f' "shift" makes it {_span(sample.becomes, sample.becomes_until)},'
+        f' "rewrite" makes the scheduled time {sample.stands}'
+    )
+
+
+def _before_and_after(sample: Sample, zone: str) -> str:
+    before = f"scheduled {sample.scheduled}, is {_span(sample.stands, sample.stands_until)} in {zone}"
+    after = f"scheduled {sample.becomes_scheduled}, is {_span(sample.becomes, sample.becomes_until)}"
+    return f"  {sample.id}: {before}; becomes: {after}"
+
+
+def _span(start: str, end: str | None) -> str:
+    """Write a span of local time; an end on another day has its date."""
+    if end is None:
+        return f"{start} without an end"
+    return f"{start} to {end.removeprefix(start[:11])}"
+
+
+def _hints(hints: list[Hint]) -> list[str]:
+    """Say which columns may tell right instants from shifted ones."""
+    everything, *values = hints
+    if not everything.near_start:
+        return [
+            f"None of the latest {everything.sessions} of them was made within a quarter of an hour of its start_time:"
+            " nothing hints at sessions that were made when they began."
+        ]
+    lines = [
+        f"{everything.near_start} of the latest {everything.sessions} of them were made within a quarter of an hour of"
+        f" their start_time as it stands, {everything.near_shifted} of the shifted one. What is made when it begins"
+        " has a right start_time: shift none of those."
+    ]
+    if values:
+        lines.append("These columns tell them apart best (made about start_time as it stands, about the shifted one):")
+    lines += [f"  {hint.condition}: {hint.near_start} and {hint.near_shifted} of {hint.sessions}" for hint in values]
+    return lines

@@ -1,6 +1,6 @@
 -- Shows sessions as bookingdb reads them: start_time and end_time as found, starts and ends with wall clock times
 -- repaired, repaired_end with every repair. start_fault and end_fault name the class of a time that cannot be right.
--- Part of other queries.
+-- Two times agree when their minutes do. Part of other queries.
 select
     f.*,
     case
@@ -45,46 +45,96 @@ from (
             case
                 when q.start_fault = any(:'repaired_starts') and q.is_wall_clock_sound
                     then q.wall_clock at time zone :'zone'
-                when q.is_as_utc and :'shifts'
-                    then (q.start_time at time zone 'UTC') at time zone :'zone'
+                when q.as_utc_answer = 'shift' then q.shifted_start
                 else q.start_time
             end as starts,
             case
-                when q.is_as_utc and :'shifts' then (q.end_time at time zone 'UTC') at time zone :'zone'
+                when
+                    q.as_utc_answer = 'shift'
+                    -- An end that is right already stays: its length says so, or no session ends before it starts.
+                    and coalesce(
+                        case
+                            when isfinite(q.end_time) and q.length_minutes between 1 and 1440
+                                then abs(
+                                    extract(epoch from q.end_time)
+                                    - extract(epoch from q.shifted_start) - 60 * q.length_minutes
+                                ) >= 60
+                        end,
+                        q.end_time > q.start_time or q.end_time <= q.shifted_start
+                    )
+                    then (q.end_time at time zone 'UTC') at time zone :'zone'
                 else q.end_time
-            end as ends
+            end as ends,
+            case when q.as_utc_answer = 'rewrite' then q.start_time at time zone :'zone' end as rewritten_clock
         from (
             select
-                p.*,
-                coalesce(
-                    p.wall_clock = p.start_time at time zone 'UTC'
-                    and p.wall_clock <> p.start_time at time zone :'zone',
-                    false
-                ) as is_as_utc,
-                p.wall_clock >= timestamp '1900-01-01 00:00:00'
-                and p.wall_clock < timestamp '3000-01-01 00:00:00' as is_wall_clock_sound,
+                o.*,
+                o.is_in_utc and not o.is_in_zone as is_as_utc,
                 case
-                    when p.active and p.start_time is null then 'rows.start_missing'
+                    when o.is_in_zone or not o.is_in_utc then 'none'
+                    when o.is_chosen then :'as_utc'
+                    else :'others'
+                end as as_utc_answer,
+                case
+                    when o.is_in_utc and not o.is_in_zone then (o.start_time at time zone 'UTC') at time zone :'zone'
+                end as shifted_start,
+                case
+                    when o.active and o.start_time is null then 'rows.start_missing'
                     when
-                        p.start_time < timestamptz '1900-01-01 00:00:00+00'
-                        or p.start_time >= timestamptz '3000-01-01 00:00:00+00'
-                        then case when p.active then 'rows.start_out_of_range' else 'rows.over_with_broken_times' end
+                        o.start_time < timestamptz '1900-01-01 00:00:00+00'
+                        or o.start_time >= timestamptz '3000-01-01 00:00:00+00'
+                        then case when o.active then 'rows.start_out_of_range' else 'rows.over_with_broken_times' end
                 end as start_fault
             from (
                 select
-                    s.id,
-                    :client as user_id,
-                    :therapist as therapist_id,
-                    :state as status,
-                    :beginning as start_time,
-                    :ending as end_time,
-                    :minutes as length_minutes,
-                    :stated as stated_minutes,
-                    :creation as created_at,
-                    :day + :clock as wall_clock,
-                    coalesce(:state = any(:'active_statuses'), false) as active
-                from public.sessions as s
-            ) as p
+                    p.*,
+                    case
+                        when p.is_comparable
+                            then
+                                date_trunc('minute', p.wall_clock)
+                                = date_trunc('minute', p.start_time at time zone 'UTC')
+                        else false
+                    end as is_in_utc,
+                    -- A time that the clocks skip is the instant that Postgres makes of it.
+                    case
+                        when p.is_comparable
+                            then
+                                date_trunc('minute', p.wall_clock)
+                                = date_trunc('minute', p.start_time at time zone :'zone')
+                                or date_trunc('minute', p.wall_clock at time zone :'zone')
+                                = date_trunc('minute', p.start_time)
+                        else false
+                    end as is_in_zone
+                from (
+                    select
+                        t.*,
+                        t.wall_clock >= timestamp '1900-01-01 00:00:00'
+                        and t.wall_clock < timestamp '3000-01-01 00:00:00' as is_wall_clock_sound,
+                        coalesce(
+                            t.wall_clock >= timestamp '1900-01-01 00:00:00'
+                            and t.wall_clock < timestamp '3000-01-01 00:00:00'
+                            and t.start_time >= timestamptz '1900-01-01 00:00:00+00'
+                            and t.start_time < timestamptz '3000-01-01 00:00:00+00',
+                            false
+                        ) as is_comparable
+                    from (
+                        select
+                            s.id,
+                            :client as user_id,
+                            :therapist as therapist_id,
+                            :state as status,
+                            :beginning as start_time,
+                            :ending as end_time,
+                            :minutes as length_minutes,
+                            :stated as stated_minutes,
+                            :creation as created_at,
+                            :day + :clock as wall_clock,
+                            coalesce(:state = any(:'active_statuses'), false) as active,
+                            :chosen as is_chosen
+                        from public.sessions as s
+                    ) as t
+                ) as p
+            ) as o
         ) as q
     ) as r
 ) as f

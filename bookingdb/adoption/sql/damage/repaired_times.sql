@@ -9,7 +9,8 @@ select
     end as end_time,
     case
         when r.start_fault is not null then r.start_fault
-        when (r.starts, r.ends) is distinct from (r.start_time, r.end_time) then 'times.wall_clock_as_utc'
+        when (r.starts, r.ends) is distinct from (r.start_time, r.end_time)
+            then case when r.is_chosen then 'times.wall_clock_as_utc' else 'times.wall_clock_as_utc.others' end
         else r.end_fault
     end as class
 from (:readings) as r
