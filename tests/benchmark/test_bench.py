@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from bookingdb.adoption import prepare
 from bookingdb.local.server import LocalServer
 from tests.benchmark import __main__ as command
 from tests.benchmark import (
@@ -623,3 +624,22 @@ def test_callers_of_an_upgrade_are_timed(careful_url: str) -> None:
     with connect(careful_url) as connection:
         left = "select count(*) from pg_database where datname = %s"
         assert scalar(connection, left, f"{scratch.NAME}_upgrade") == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--shifted"]], ids=["right", "shifted"])
+def test_callers_of_an_adoption_are_timed(
+    careful_url: str, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MANY", 100)
+    done = benchmark(
+        careful_url, "adopt", "--sessions", 400, "--clients", 100, "--therapists", 20, "--to-come", 50, *options
+    )
+
+    assert done.exit_code == 0, done.output
+    assert ("400 sessions, 400 rows mended" in done.stdout) == bool(options)
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.strip()}
+    assert rows.keys() >= {"locking", "preparing", "verifying", "book", "look"}
+    assert rows["look"][-1] == "booked"
+    with connect(careful_url) as connection:
+        left = "select count(*) from pg_database where datname = %s"
+        assert scalar(connection, left, f"{scratch.NAME}_adoption") == 0
