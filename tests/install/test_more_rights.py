@@ -302,7 +302,6 @@ def test_library_refuses_more_rights_than_the_owners(world: World, folder: Path)
             lambda: apply.apply(superuser, Decided("standalone", "", {}), source),
             lambda: undo.undo(superuser),
             lambda: report.report(superuser),
-            lambda: report.under_way(superuser),
             lambda: time_zones.refresh(superuser),
             lambda: time_zones.sessions_off_time(superuser),
             lambda: time_zones.lost_zones(superuser),
