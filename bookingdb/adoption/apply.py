@@ -20,7 +20,7 @@ from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing, lock_installation, lock_tables, one_moment, refuse_installed
 from bookingdb.checks import lint, verify
 from bookingdb.checks.finding import Finding
-from bookingdb.install import script
+from bookingdb.install import script, session
 from bookingdb.install.owner import refuse_more_rights
 from bookingdb.install.session import FAILED, Connection, InstallError, scalar
 from bookingdb.install.source import Source
@@ -130,6 +130,9 @@ def _adopt(connection: Connection, plan: Plan, decided: Decided, source: Source,
         announce("locking the tables")
         _lock_tables(connection)
         _refuse_another_structure(connection, plan)
+        # Everybody waits: sorting in memory takes half the time.
+        for setting in ("work_mem", "maintenance_work_mem"):
+            session.configure(connection, setting, "256MB")
         prepared = prepare.valid_indexes(connection)
         adoption = _Adoption(connection, source, plan, application.comments(connection), prepared)
         _note_plan(adoption, decided)
