@@ -7,6 +7,7 @@ import re
 from bookingdb.adoption import damage, readings
 from bookingdb.adoption.damage import Damage
 from bookingdb.adoption.plan.draft import FOLLOWING, PlanDraft
+from bookingdb.adoption.plan.order import counted
 from bookingdb.adoption.plan.people import bookable_therapists
 from bookingdb.adoption.statements import query
 from bookingdb.install.session import literal
@@ -87,9 +88,10 @@ def _defaults(draft: PlanDraft) -> dict[str, str]:
 
 def _evidence(each: Damage) -> list[str]:
     """Say how many rows a class has, and how many of them its repair cannot mend."""
-    evidence = [f"{each.count} {each.title}."]
+    evidence = [f"The class has {counted(each.count, 'row')}: {each.title}."]
     if each.unmendable:
-        evidence.append(f"{len(each.unmendable)} of them cannot be mended: what that needs is not known.")
+        number = counted(each.unmendable_count, "row")
+        evidence.append(f"No repair is possible for {number} of them, because what it needs is not known.")
     return evidence
 
 
