@@ -541,7 +541,7 @@ def _settled(app: Application, answers: Mapping[str, str]) -> Repair:
     )
     is_over = "(c.status::text in ('expired', 'refunded', 'revoked')) is true" if "status" in has else "false"
     order = ", ".join(f"c.{column} {how}" for column, how in _SPENDING_ORDER.items() if column in has)
-    text = query("damage/settled", spendable=spendable or "true", is_over=is_over, order=order)
+    text = query("damage/settled", spendable=spendable or "true", is_over=is_over, spending_order=order)
     return Repair("credits.negative_balance", "user_credits", ("credits_balance",), text)
 
 

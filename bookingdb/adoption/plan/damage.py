@@ -90,7 +90,7 @@ def _evidence(each: Damage) -> list[str]:
     """Say how many rows a class has, and how many of them its repair cannot mend."""
     evidence = [f"The class has {counted(each.count, 'row')}: {each.title}."]
     if each.unmendable:
-        number = counted(each.unmendable_count, "row")
+        number = counted(len(each.unmendable), "row")
         evidence.append(f"No repair is possible for {number} of them, because what it needs is not known.")
     return evidence
 

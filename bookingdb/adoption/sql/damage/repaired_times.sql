@@ -9,9 +9,9 @@ select
     end as end_time,
     case
         when r.start_fault is not null then r.start_fault
-        when (r.starts, r.ends) is distinct from (r.start_time, r.end_time)
-            then case when r.is_chosen then 'times.wall_clock_as_utc' else 'times.wall_clock_as_utc.others' end
-        else r.end_fault
+        when (r.starts is not distinct from r.start_time) and (r.ends is not distinct from r.end_time) then r.end_fault
+        when r.is_chosen then 'times.wall_clock_as_utc'
+        else 'times.wall_clock_as_utc.others'
     end as class
 from (:readings) as r
 where (r.starts, r.repaired_end) is distinct from (r.start_time, r.end_time)

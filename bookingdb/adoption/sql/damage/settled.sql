@@ -16,7 +16,7 @@ paying as (
         coalesce(
             sum(c.credits_balance) over (
                 partition by c.user_id
-                order by :order
+                order by :spending_order
                 rows between unbounded preceding and 1 preceding
             ),
             0
