@@ -459,10 +459,16 @@ def _pair_repairs(before: Application, now: Application, answers: Mapping[str, s
     """Yield what makes columns that mean the same equal; one of ours that is new takes what the application has."""
     for pair in pairs.pairs(now, answers):
         if pair.is_readable:
-            columns = (pair.ours,) if pair.is_generated else (pair.ours, pair.theirs)
             is_new = before.column("sessions", pair.ours) is None
-            key = COPIES + pair.ours if is_new else pair.key
-            yield Repair(key, "sessions", columns, pairs.repaired(now, answers, pair, is_new=is_new))
+            text = pairs.repaired(now, answers, pair, is_new=is_new)
+            if not is_new:
+                columns = (pair.ours,) if pair.is_generated else (pair.ours, pair.theirs)
+                yield Repair(pair.key, "sessions", columns, text)
+                continue
+            # The length of a session to come follows its times in the application's column, too.
+            if pair.is_length and not pair.is_generated:
+                yield Repair(pair.key, "sessions", (pair.theirs,), text)
+            yield Repair(COPIES + pair.ours, "sessions", (pair.ours,), text)
 
 
 def _session_repairs(app: Application, answers: Mapping[str, str]) -> Iterator[Repair]:
