@@ -117,8 +117,7 @@ def apply(
         refuse_installed(connection)
     announce("comparing the database with the plan")
     plan = _still_good(connection, source, decided)
-    announce("preparing indexes and the calendar")
-    prepare.prepare(connection, plan, source)
+    prepare.prepare(connection, plan, source, announce)
     return _adopt(connection, plan, decided, source, announce)
 
 

@@ -10,7 +10,7 @@ adopted, and to look at a million rows under the lock takes a fraction of a seco
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -36,8 +36,8 @@ def is_under_way(connection: Connection) -> bool:
     return bool(scalar(connection, "select to_regclass(%s) is not null", f"{PREPARING}.made"))
 
 
-def prepare(connection: Connection, plan: Plan, source: Source) -> None:
-    """Make what can be made before the locks, where there are many sessions.
+def prepare(connection: Connection, plan: Plan, source: Source, announce: Callable[[str], None]) -> None:
+    """Make what can be made before the locks, and announce it, where there are many sessions.
 
     Raises:
         InstallError: another installation runs, or the role may not.
@@ -46,6 +46,7 @@ def prepare(connection: Connection, plan: Plan, source: Source) -> None:
         return
     if scalar(connection, "select count(*) from (select from public.sessions as s limit %s) as n", MANY) < MANY:
         return
+    announce("preparing indexes and the calendar")
     with changing(connection, "adopt"):
         lock_installation(connection)
         if not is_under_way(connection):

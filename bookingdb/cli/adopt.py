@@ -62,6 +62,7 @@ def adopt(
         match action:
             case "plan":
                 answers: dict[str, str] = {}
+                _refuse_to_overwrite(output, answers_path)
                 if answers_path:
                     decided = file.read(answers_path.read_text(encoding="utf-8"))
                     answers, adapter = decided.answers, adapter or _file_of(decided.adapter, answers_path)
@@ -96,9 +97,11 @@ def _plan(
         page_path.write_text(page.write_page(plan), encoding="utf-8")
     if output:
         output.write_text(text, encoding="utf-8")
-        say(f"{output}: {len(plan.questions)} answers to look at, {len(plan.changes)} changes.")
+        say(f"{output}: {len(plan.questions)} answers to look at, {file.number_of_changes(plan)} changes.")
     else:
         print_document(text + "\n")
+    if plan.is_empty:
+        remark("this database has been adopted already: `bookingdb adopt --report` says how")
     for problem in plan.problems:
         remark(problem)
     if plan.unanswered:
@@ -124,6 +127,14 @@ def _apply(plan_path: Path, adapter: str | None, database_url: str | None) -> No
         say(f"{done.overlapping} sessions overlap others; `bookingdb adopt --report` lists them.")
     if decided.answers.get("money.writable") == "keep":
         remark("CLIENTS CAN STILL WRITE THEIR OWN CREDITS, as this plan says")
+
+
+def _refuse_to_overwrite(output: Path | None, answers_path: Path | None) -> None:
+    """Refuse to write a plan without answers over one that may have some."""
+    if output and output.exists() and answers_path is None:
+        raise click.UsageError(
+            f"{output} exists: `--answers {output}` takes its answers over; or write the plan into another file"
+        )
 
 
 def _announce(step: str) -> None:
@@ -154,7 +165,10 @@ def _print_report(report: dict[str, Any], as_json: bool) -> None:
     if report["untranslated"]:
         say("", "Hours of the application that could not be understood:")
         print_table(report["untranslated"])
+    changed = {user: each for user, each in report["balances"].items() if each["before"] != each["spendable"]}
+    same = len(report["balances"]) - len(changed)
+    say("", f"Clients whose credits differ from before ({same} others can spend what they had):")
+    print_table([{"client": user, **balance} for user, balance in changed.items()])
     say("", "What differs from a new installation, because the application has it so:")
-    print_table([{"difference": line} for line in report["differences"]])
-    say("", "Credits:")
-    print_table([{"client": user, **balance} for user, balance in report["balances"].items()])
+    for line in report["differences"]:
+        say(f"  {line}")

@@ -46,7 +46,10 @@ PHASES = CLEARING, COLUMNS, STRENGTHENING, FOLLOWING = 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of an adoption. ``found`` is for reading, ``problems`` make the adoption impossible."""
+    """The plan of an adoption. ``found`` is for reading, ``problems`` make the adoption impossible.
+
+    ``refused`` has the answers that cannot be taken, as they were given.
+    """
 
     adapter: str
     application: Application
@@ -58,6 +61,7 @@ class Plan:
     problems: list[str]
     balances: dict[str, int]
     counts: Counts = field(default_factory=Counts)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -100,9 +104,15 @@ class PlanDraft:
     damage: list[Damage] = field(default_factory=list)
     found: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     remade_triggers: list[Trigger] = field(default_factory=list)
+
+    def refuse_answer(self, key: str, why: str) -> None:
+        """Note that an answer is none that can be taken; the plan goes on showing it as it was given."""
+        self.refused[key] = self.given.pop(key)
+        self.problems.append(f"answer {key} is {self.refused[key]!r}, {why}")
 
     def ask(self, key: str, evidence: list[str], choices: dict[str, str], default: str | None = None) -> str:
         """Ask a question, and return the owner's answer, else the default, which is the first choice."""
@@ -119,7 +129,7 @@ class PlanDraft:
         is_left_open = question.is_open and not answer
         if question.choices and answer not in question.choices and not is_left_open:
             listed = ", ".join(question.choices)
-            self.problems.append(f"answer {question.key} is {answer!r}, but must be one of: {listed}")
+            self.refuse_answer(question.key, f"but must be one of: {listed}")
             answer = question.default
         self.answers[question.key] = answer
         return answer
@@ -183,4 +193,5 @@ class PlanDraft:
             problems=self.problems,
             balances=self.balances,
             counts=self.counts,
+            refused=self.refused,
         )

@@ -16,6 +16,7 @@ from bookingdb.adoption.damage import Damage
 from bookingdb.adoption.plan.draft import Plan, Question
 from bookingdb.adoption.plan.order import FEW, becomes, counted, grouped_changes, grouped_questions, in_class, listed
 from bookingdb.adoption.plan.summary import summarize
+from bookingdb.install.session import InstallError
 from bookingdb.text import printable
 
 # The plan lists at most this many ids of a class, so that a person can open it; the fingerprint knows them all.
@@ -35,7 +36,7 @@ WORDS = (
 )
 
 
-class PlanError(Exception):
+class PlanError(InstallError):
     """The file is no plan that can be applied; the message says what is wrong with it."""
 
 
@@ -76,7 +77,7 @@ def write(plan: Plan, adapter: str | None = None) -> str:
         "\n\n".join(_classes(plan)),
         "[repairs]\n" + "".join(f"    {_text(name)} = {number}\n" for name, number in plan.counts.repaired.items()),
         _title("Changes in short"),
-        _comment(f"The plan makes {counted(_number_of_changes(plan), 'change')}. The appendix has every statement."),
+        _comment(f"The plan makes {counted(number_of_changes(plan), 'change')}. The appendix has every statement."),
         "\n".join(_comment(f"- {line}", "    ") for line in grouped_changes(plan)),
         _title("Appendix"),
         _comment("The appendix is for looking things up: all ids, every statement, what was found, all balances."),
@@ -95,7 +96,8 @@ def _summary(plan: Plan) -> str:
     return "\n\n".join(blocks)
 
 
-def _number_of_changes(plan: Plan) -> int:
+def number_of_changes(plan: Plan) -> int:
+    """Return how many changes a plan makes, as `apply` counts them."""
     return sum(bool(each.statements) for each in plan.changes)
 
 
@@ -114,7 +116,7 @@ def _question(plan: Plan, question: Question) -> str:
     if question.is_open and not answer:
         lines.insert(0, _comment("TO BE ANSWERED: `--apply` refuses until a person has answered this question."))
     # Quoted always: a dot would make a table of it.
-    return "\n".join([*lines, answer_line(question.key, answer)])
+    return "\n".join([*lines, answer_line(question.key, plan.refused.get(question.key, answer))])
 
 
 def answer_line(key: str, answer: str) -> str:

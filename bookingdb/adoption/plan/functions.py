@@ -109,7 +109,10 @@ def _guard(draft: PlanDraft, function: Function, *, gives_credits: bool) -> None
         return
     answer = draft.ask(
         f"function.{function.signature}",
-        [f"It writes user_credits, and {who} may run it" + (" as its owner." if function.is_definer else ".")],
+        [
+            f"{function.signature} writes user_credits, and {who} may run it"
+            + (" as its owner." if function.is_definer else ".")
+        ],
         {"revoke": "only the application's server may run it", "keep": "it stays as it is"},
     )
     if answer == "revoke":

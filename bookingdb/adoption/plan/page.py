@@ -38,6 +38,13 @@ def write_page(plan: Plan) -> str:
     )
 
 
+def _mark(question: Question, choice: str, answer: str) -> str:
+    """Say whether a choice is what the plan proposes or what its owner answered."""
+    if choice != answer:
+        return ""
+    return " (proposed)" if choice == question.default else " (your answer)"
+
+
 def _html(text: object) -> str:
     """Escape a text; control characters, which HTML cannot have, are written out."""
     return escape(printable(text, keep="\n\t"))
@@ -67,7 +74,7 @@ def _question(question: Question, answer: str) -> str:
     is_unanswered = question.is_open and not answer
     evidence = "".join(f"<p>{_html(sentence)}</p>" for sentence in question.evidence)
     choices = "".join(
-        f"<dt><code>{_html(choice)}</code>{' (answered)' if choice == answer else ''}</dt><dd>{_html(effect)}</dd>"
+        f"<dt><code>{_html(choice)}</code>{_mark(question, choice, answer)}</dt><dd>{_html(effect)}</dd>"
         for choice, effect in question.choices.items()
     )
     return (

@@ -82,12 +82,18 @@ def _changes_of_money(plan: Plan) -> Iterator[str]:
     app, counts = plan.application, plan.counts
     if plan.answers.get("money.writable") == "revoke" and _clients_write_credits(plan):
         yield "Clients can no longer write their own credits."
-    lots = sum(number for key, number in counts.repaired.items() if key.startswith("credits."))
-    if lots:
-        yield f"Credits change in {counted(lots, 'lot')} of {counted(counts.clients, 'client')}."
+    balances = sum(counts.repaired.get(key, 0) for key in _BALANCES)
+    if balances:
+        yield f"The balance changes in {counted(balances, 'lot')}."
+    if others := sum(number for key, number in counts.repaired.items() if key.startswith("credits.")) - balances:
+        yield f"A status or type is corrected {counted(others, 'time')} in lots, which changes no balance."
     dropped = {each.object for each in plan.changes if each.phase == CLEARING}
     if any(each.table == "user_credits" and each.kind == "u" and each.label in dropped for each in app.constraints):
         yield "A client can have a lot of credits for each purchase, in a row of its own."
+
+
+# Classes whose repair changes how many credits are in a lot.
+_BALANCES = ("credits.negative_balance", "credits.missing_balance")
 
 
 def _clients_write_credits(plan: Plan) -> bool:
@@ -102,6 +108,8 @@ def _clients_write_credits(plan: Plan) -> bool:
 
 
 def _changes_of_calls(plan: Plan) -> Iterator[str]:
+    if guarded := _guarded(plan):
+        yield f"A logged-in user can read only their own rows of {listed(guarded, _MANY)}, by row level security."
     if revoked := _answered(plan, "function.", "revoke"):
         yield f"Only the application's server can still run {listed(revoked, _MANY)}, which can give credits."
     narrowed = _answered(plan, "policy.", "narrow") + _answered(plan, "policy.", "drop")
@@ -114,6 +122,18 @@ def _changes_of_calls(plan: Plan) -> Iterator[str]:
             yield "Only the application's server can still write sessions."
     if off := _answered(plan, "trigger.", "disable"):
         yield f"Bookingdb does the work of {_named('trigger', off)} instead."
+
+
+def _guarded(plan: Plan) -> list[str]:
+    """Return the tables that logged-in users can read whole today, and that get row level security."""
+    reads = re.compile(r"grant SELECT\b.* to (authenticated|public)\b", re.IGNORECASE)
+    statements = {statement for each in plan.changes for statement in each.statements}
+    return [
+        f"public.{name}"
+        for name in plan.application.tables
+        if f"alter table public.{name} enable row level security" in statements
+        and any(map(reads.match, plan.application.relations[name].grants))
+    ]
 
 
 def _named(noun: str, names: list[str]) -> str:
@@ -161,16 +181,22 @@ _LEFT_OPEN = {
 def _risks(plan: Plan) -> Iterator[str]:
     overlapping = {id_ for each in plan.damage if each.key.startswith("rows.overlapping") for id_ in each.ids}
     if overlapping and plan.answers.get("rows.overlapping") != "cancel_later":
-        yield f"Overlaps remain in {counted(len(overlapping), 'session')}, which somebody must move or cancel."
+        yield f"Overlaps may remain in {counted(len(overlapping), 'session')}, which somebody must move or cancel."
     for each in plan.damage:
         if left := len(each.unmendable):
             yield f"No repair is possible for {left:,} of {counted(each.count, 'row')} in the class {each.key}."
+    if guarded := _guarded(plan):
+        yield (
+            f"Pages that show logged-in users rows of others in {listed(guarded, _MANY)} (a list of therapists) stay"
+            " empty, until a row policy of yours shows these rows or your server reads them."
+        )
     for key in _answered(plan, "replace.", "replace"):
         yield f"Callers of {key} fail until they use the parameters of bookingdb."
     for name, functions in named_in_on_conflict(plan.application, _dropped(plan)).items():
         yield f"Calls of {_named('function', functions)} fail, because its ON CONFLICT names {name}."
     for each in plan.damage:
-        if each.key.startswith("times") and not plan.counts.repaired.get(each.key):
+        is_open = not plan.answers.get(each.key, "undecided")
+        if each.key.startswith("times") and not plan.counts.repaired.get(each.key) and not is_open:
             yield f"No time moves in these {each.count:,} rows: {each.title}."
     yield from _risks_of_notifications(plan)
     if plan.answers.get("money.writable") == "keep":

@@ -31,8 +31,7 @@ def _refuse_unknown_zones(draft: PlanDraft) -> None:
     for key in ("zone", "zone.timestamps"):
         given = draft.given.get(key)
         if given and not _is_zone(draft, given):
-            draft.problems.append(f"answer {key} is {given!r}, which the server does not know as a time zone")
-            del draft.given[key]
+            draft.refuse_answer(key, "which the server does not know as a time zone")
 
 
 def _is_zone(draft: PlanDraft, name: str) -> bool:
@@ -87,8 +86,8 @@ def _fits(found: Zones, answered: str | None) -> list[str]:
     shown = [fit for n, fit in enumerate(explaining) if n < 5 or fit.zone == answered]
     (utc,) = (fit for fit in found.fits if fit.zone == "UTC")
     return [
-        f"{found.compared} sessions have both a start_time and a scheduled date and time. UTC explains {utc.both}"
-        " of them; these zones explain (zones with the same clocks cannot be told apart):",
+        f"{found.compared} sessions have both a start_time and a scheduled date and time. These agree in UTC in"
+        f" {utc.both} of them. In other zones (those with the same clocks cannot be told apart):",
         *(_fit(fit) for fit in shown),
         *([] if shown else ["  none of those that were tried"]),
         *without,
@@ -97,8 +96,8 @@ def _fits(found: Zones, answered: str | None) -> list[str]:
 
 def _fit(fit: ZoneFit) -> str:
     return (
-        f"  {fit.zone}: {fit.only_zone} that UTC does not explain; {fit.both} fit both, {fit.only_utc} only UTC,"
-        f" {fit.neither} neither"
+        f"  {fit.zone}: {fit.only_zone} are right only there, {fit.only_utc} only in UTC, {fit.both} in both and"
+        f" {fit.neither} in neither"
     )
 
 
@@ -163,8 +162,7 @@ def _checked_condition(draft: PlanDraft) -> str:
     """Return the owner's condition if Postgres can ask it."""
     condition = draft.given.get(AS_UTC_WHERE, "").strip()
     if condition and (why := time_evidence.refusal(draft.connection, condition)):
-        draft.problems.append(f"answer {AS_UTC_WHERE} is {condition!r}, which Postgres refuses: {why}")
-        del draft.given[AS_UTC_WHERE]
+        draft.refuse_answer(AS_UTC_WHERE, f"which Postgres refuses: {why}")
         return ""
     return condition
 

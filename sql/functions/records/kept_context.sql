@@ -56,6 +56,7 @@ begin
             ('status', 'word'),
             ('asked', 'word'),
             ('parameter', 'word'),
+            ('table', 'word'),
             ('missing', 'word'),
             ('reserved', 'word'),
             ('allowed', 'words'),
