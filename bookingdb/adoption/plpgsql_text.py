@@ -139,6 +139,20 @@ def _as_assignments(found: re.Match[str]) -> str:
     return "; ".join(f"{name} := 0" for name in re.findall(r"new\.\w+", found[1])) + "; "
 
 
+def clock_readings(source: str) -> list[str]:
+    """List the expressions that make an instant of a clock: `at time zone`, or a cast that takes the server's zone.
+
+    >>> clock_readings("begin v_a := (p_day + p_hour) at time zone 'UTC'; v_b := p_text::timestamptz; end")
+    ["v_a := (p_day + p_hour) at time zone 'UTC'", 'v_b := p_text::timestamptz']
+    """
+    text = " ".join(without_comments(source).split())
+    pattern = (
+        r"[^;,]{0,100}?(?:\bat\s+time\s+zone\s+(?:'[^']*'|\w+)|::\s*(?:timestamptz|timestamp\s+with\s+time\s+zone)\b)"
+    )
+    found = (re.sub(r"^(?:begin|declare)\s+", "", each.strip(), flags=re.I) for each in re.findall(pattern, text, re.I))
+    return list(dict.fromkeys(found))
+
+
 @dataclass(frozen=True)
 class Insert:
     """An INSERT with VALUES: its table, and the expression of each column, as the text has them."""

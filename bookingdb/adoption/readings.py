@@ -24,6 +24,10 @@ NUMBERS = ("integer", "bigint", "smallint", "numeric", "real", "double precision
 AS_UTC = "times.wall_clock_as_utc"
 AS_UTC_WHERE = f"{AS_UTC}.where"
 AS_UTC_OTHERS = f"{AS_UTC}.others"
+# Question about starts that no scheduled time can be compared with. While rows are repaired the second key has the
+# condition that a start is as it was found.
+UNSCHEDULED = "times.unscheduled"
+UNSCHEDULED_WHERE = f"{UNSCHEDULED}.where"
 
 
 def active_statuses(answers: Mapping[str, str]) -> list[str]:
@@ -52,6 +56,8 @@ def readings(app: Application, answers: Mapping[str, str]) -> str:
         chosen=_chosen(answers),
         as_utc=answers.get(AS_UTC) or "keep",
         others=answers.get(AS_UTC_OTHERS) or "keep",
+        unscheduled=answers.get(UNSCHEDULED) or "keep",
+        start_alone=_start_alone(app, answers),
         repaired_starts=_answered(answers, "scheduled"),
         repaired_ends=_answered(answers, "duration"),
     )
@@ -67,6 +73,13 @@ def _chosen(answers: Mapping[str, str]) -> str:
     condition = answers.get(AS_UTC_WHERE, "").strip()
     # On a line of its own: it may end with a comment.
     return f"((\n{condition}\n) is true)" if condition else "true"
+
+
+def _start_alone(app: Application, answers: Mapping[str, str]) -> str:
+    """Write the condition that a start is an instant by itself: other types are read in a zone that was asked."""
+    if app.type_of("sessions", "start_time") != "timestamp with time zone":
+        return "false"
+    return answers.get(UNSCHEDULED_WHERE) or "true"
 
 
 def _creation(app: Application, zone_of_timestamps: str) -> str:

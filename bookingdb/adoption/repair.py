@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bookingdb.adoption import application, damage
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.damage import Repair
-from bookingdb.adoption.readings import AS_UTC_WHERE, readings
+from bookingdb.adoption.readings import AS_UTC_WHERE, UNSCHEDULED, UNSCHEDULED_WHERE, readings
 from bookingdb.adoption.statements import query
 from bookingdb.install.script import PUBLIC_TABLES
 from bookingdb.install.session import Connection
@@ -91,13 +91,20 @@ def is_as_left(app: Application, table: str, columns: list[str], o: str = "o") -
 
 # The owner's condition, once `note_chosen` has asked it.
 _WAS_CHOSEN = "exists (select from pg_temp.bookingdb_chosen as c where c.id = s.id)"
+# A session without a scheduled time whose start is as it was found.
+_WAS_UNSCHEDULED = (
+    "exists (select from pg_temp.bookingdb_unscheduled as u where u.id = s.id and u.start_time = s.start_time)"
+)
 
 
 def note_chosen(connection: Connection, app: Application, answers: Mapping[str, str]) -> None:
-    """Keep which sessions the owner's condition chooses, as they were found: their columns change before their rows."""
+    """Keep which sessions the owner's answers choose, as they were found: their columns change before their rows."""
     if answers.get(AS_UTC_WHERE):
         connection.execute(query("repair/note_chosen", readings=readings(app, answers)))
         connection.execute("analyze pg_temp.bookingdb_chosen")
+    if answers.get(UNSCHEDULED) == "shift":
+        connection.execute(query("repair/note_unscheduled", readings=readings(app, answers)))
+        connection.execute("analyze pg_temp.bookingdb_unscheduled")
 
 
 def repair_rows(connection: Connection, before: Application, answers: Mapping[str, str]) -> dict[str, int]:
@@ -105,6 +112,8 @@ def repair_rows(connection: Connection, before: Application, answers: Mapping[st
     app = application.inspect(connection)
     if answers.get(AS_UTC_WHERE):
         answers = {**answers, AS_UTC_WHERE: _WAS_CHOSEN}
+    if answers.get(UNSCHEDULED) == "shift":
+        answers = {**answers, UNSCHEDULED_WHERE: _WAS_UNSCHEDULED}
     repairs = damage.repairs(before, app, damage.complete(answers))
     with triggers_off(connection, app):
         repaired: Counter[str] = Counter()

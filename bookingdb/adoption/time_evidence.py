@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from bookingdb.adoption.application import Application, Column
-from bookingdb.adoption.readings import readings
+from bookingdb.adoption.readings import UNSCHEDULED, readings
 from bookingdb.adoption.statements import query
 from bookingdb.install.session import Connection, literal, scalar
 
@@ -119,6 +119,38 @@ class Hint:
     near_shifted: int
 
 
+@dataclass(frozen=True)
+class Unscheduled:
+    """Sessions with a start and no scheduled time: how many, and to come; ``compared`` sessions have both times.
+
+    ``hours`` and ``shifted_hours`` have the number of sessions that begin in an hour of the day, by both readings.
+    """
+
+    sessions: int
+    to_come: int
+    compared: int
+    as_utc: int
+    hours: dict[str, int] = field(default_factory=dict)
+    shifted_hours: dict[str, int] = field(default_factory=dict)
+    samples: list[Shift] = field(default_factory=list)
+
+    @property
+    def is_exception(self) -> bool:
+        """True if more sessions have both times, and none of these was stored as if it were UTC."""
+        return self.compared > self.sessions and not self.as_utc
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A session without a scheduled time: local times in the zone as they stand, and shifted."""
+
+    id: str
+    stands: str
+    stands_until: str | None
+    becomes: str
+    becomes_until: str | None
+
+
 def zones(connection: Connection, app: Application, answered: str | None, stamps: str) -> Zones:
     """Ask the rows which zone their wall clock times are in: each likely one, and the one that was answered."""
     is_undecided = not app.has("sessions") or app.type_of("sessions", "start_time") == "time without time zone"
@@ -144,6 +176,19 @@ def samples(
     read = readings(app, answers)
     text = query("damage/as_utc_samples", readings=read, zone=answers["zone"], is_chosen=is_chosen)
     return [Sample(*row) for row in connection.execute(text)]
+
+
+def unscheduled(connection: Connection, app: Application, answers: Mapping[str, str]) -> Unscheduled:
+    """Count the sessions that have a start and no scheduled time to compare it with, and show both readings."""
+    read, zone = readings(app, {**answers, UNSCHEDULED: "shift"}), answers["zone"]
+    (counts,) = connection.execute(query("damage/unscheduled_counts", readings=read))
+    if not counts[0]:
+        return Unscheduled(*counts)
+    by_reading: dict[bool, dict[str, int]] = {False: {}, True: {}}
+    for is_shifted, hour, number in connection.execute(query("damage/unscheduled_hours", readings=read, zone=zone)):
+        by_reading[is_shifted][hour] = number
+    shown = connection.execute(query("damage/unscheduled_samples", readings=read, zone=zone))
+    return Unscheduled(*counts, by_reading[False], by_reading[True], [Shift(*row) for row in shown])
 
 
 def hints(connection: Connection, app: Application, answers: Mapping[str, str]) -> list[Hint]:

@@ -11,7 +11,7 @@ import psycopg
 from bookingdb.adoption import application, prepare
 from bookingdb.adoption.apply import Announce
 from bookingdb.adoption.plan.draft import CLEARING, COLUMNS, FOLLOWING, STRENGTHENING
-from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS
+from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, UNSCHEDULED
 from bookingdb.adoption.repair import is_as_left, originals, triggers_off
 from bookingdb.adoption.statements import query
 from bookingdb.adoption.transaction import changing
@@ -132,7 +132,7 @@ def _remark_on_times(undoing: _Undoing) -> None:
         reading = f"their start_time is a time of day again, and the right one in {zone}"
     else:
         reading = f"their start_time is an instant, and the right one in {zone}"
-    if "shift" in (answers.get(AS_UTC), answers.get(AS_UTC_OTHERS)):
+    if "shift" in (answers.get(AS_UTC), answers.get(AS_UTC_OTHERS), answers.get(UNSCHEDULED)):
         reading += (
             "; the application's own sessions, which have their old times again, are the scheduled time stored as if it"
             " were UTC, and its functions read all of them so"

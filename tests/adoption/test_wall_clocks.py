@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from bookingdb.adoption import prepare
 from bookingdb.checks import verify
 from tests.apps import (
     OTHER_CLIENT,
@@ -24,18 +26,32 @@ from tests.apps import (
     session,
 )
 from tests.support import connect, run, scalar
-from tests.support.adoption import Found, is_sound, make_again, violations, with_answers, with_faults
+from tests.support.adoption import (
+    UNSCHEDULED,
+    Found,
+    is_sound,
+    keep_unscheduled,
+    make_again,
+    violations,
+    with_answers,
+    with_faults,
+)
 from tests.support.commands import bookingdb, done
 
 AS_UTC = "times.wall_clock_as_utc"
 WHERE, OTHERS = f"{AS_UTC}.where", f"{AS_UTC}.others"
 lagos = with_faults("wall_clock_lagos")
 families = with_faults("wall_clock_families")
+unscheduled = with_faults("wall_clock_unscheduled")
 
 
-def plan_with(url: str, folder: Path, **answers: str) -> Path:
-    """The plan that a person answers step by step; a name has ``__`` for dots."""
+def plan_with(url: str, folder: Path, *, is_kept: bool = True, **answers: str) -> Path:
+    """The plan that a person answers step by step; a name has ``__`` for dots.
+
+    Starts without a scheduled time stay, unless `is_kept` is False or the answers say otherwise.
+    """
     path = folder / "plan.toml"
+    path.unlink(missing_ok=True)
     done(url, "adopt", "--plan", "--output", path)
     left = {name.replace("__", "."): value for name, value in answers.items()}
     while left:
@@ -44,6 +60,8 @@ def plan_with(url: str, folder: Path, **answers: str) -> Path:
         assert asked, f"the plan does not ask for {sorted(left)}"
         path.write_text(with_answers(text, {key: left.pop(key) for key in asked}), encoding="utf-8")
         make_again(url, path)
+    if is_kept:
+        keep_unscheduled(url, path)
     return path
 
 
@@ -354,6 +372,83 @@ def test_condition_is_asked_of_rows_as_they_were_found(app: App, found: Found, l
     kept = {scheduled.hour for scheduled, start, _ in after.values() if scheduled != start}
     assert (shifted, kept) == ({9}, {14})
     assert_undone(live, found)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# No scheduled time
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def starts(url: str) -> dict[Any, tuple[Any, Any]]:
+    """By session: start and end as the clock of UTC has them."""
+    query = "select id, start_time at time zone 'UTC', end_time at time zone 'UTC' from public.sessions"
+    with connect(url) as connection:
+        return {id_: (start, end) for id_, start, end in run(connection, query)}
+
+
+@unscheduled
+def test_starts_without_a_scheduled_time_are_asked_about(app: App, found: Found, live: str, tmp_path: Path) -> None:
+    path = plan_with(live, tmp_path, is_kept=False, zone="Africa/Lagos")
+    said = evidence(path, UNSCHEDULED)
+    with connect(live) as owner:
+        to_come = scalar(owner, "select count(*) from public.sessions where start_time > now()")
+    assert f"121 sessions have a start_time and no scheduled date and time to compare it with, {to_come} of" in said
+    assert "v_start timestamptz := (p_session_date + p_session_time) at time zone 'UTC'" in said
+    assert "as they stand from 10 to 15 o'clock in Africa/Lagos (10: 61, 15: 60)" in said
+    assert "shifted from 09 to 14 o'clock (09: 61, 14: 60)" in said
+    assert said.count('"shift" makes it') == 2
+    refused = bookingdb(live, "adopt", "--apply", path)
+    assert refused.exit_code == 1
+    assert f"only a person can answer {UNSCHEDULED}" in refused.output
+    assert rows(live) == found.rows
+
+
+@unscheduled
+@pytest.mark.parametrize("prepared", [False, True])
+def test_shifted_starts_cannot_be_booked_twice(
+    app: App, found: Found, live: str, tmp_path: Path, prepared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if prepared:
+        monkeypatch.setattr(prepare, "MANY", 0)
+    before = starts(live)
+    path = plan_with(live, tmp_path, zone="Africa/Lagos", times__unscheduled="shift")
+    assert classes(path)[UNSCHEDULED] == 121
+    assert classes(path)["rows.overlapping.therapist"] == 1
+    done(live, "adopt", "--apply", path)
+    hour = dt.timedelta(hours=1)
+    assert starts(live) == {id_: (start - hour, end - hour) for id_, (start, end) in before.items()}
+    with server_of(live) as caller, connect(live) as owner:
+        taken = run(
+            owner, "select s.therapist_id, s.start_time at time zone 'UTC' from public.sessions as s"
+            " where s.start_time > now() + interval '1 day' and s.status = 'scheduled' and s.id::text !~ '-2'",
+        )  # fmt: skip
+        assert len(taken) > 20
+        for therapist, start in taken:
+            wall = start + hour
+            slot = {"p_session_date": str(wall.date()), "p_session_time": str(wall.time()), "p_therapist_id": therapist}
+            with pytest.raises(psycopg.Error, match="Booking conflict"):
+                book(caller, app, app.free(), p_user_id=OTHER_CLIENT, **slot)
+        assert violations(owner) == []
+    assert_undone(live, found)
+
+
+@unscheduled
+def test_kept_starts_stay(app: App, found: Found, live: str, tmp_path: Path) -> None:
+    before = starts(live)
+    path = plan_with(live, tmp_path, zone="Africa/Lagos", times__unscheduled="keep")
+    assert UNSCHEDULED not in classes(path)
+    done(live, "adopt", "--apply", path)
+    assert starts(live) == before
+    assert_undone(live, found)
+
+
+@unscheduled
+@pytest.mark.parametrize("zone", ["UTC", "Africa/Accra"])
+def test_starts_in_a_zone_of_the_clocks_of_utc_are_not_asked_about(
+    app: App, live: str, tmp_path: Path, zone: str
+) -> None:
+    path = plan_with(live, tmp_path, is_kept=False, zone=zone)
+    assert UNSCHEDULED not in read(path)["answers"]
 
 
 # ----------------------------------------------------------------------------------------------------------------------

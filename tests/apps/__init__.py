@@ -582,5 +582,6 @@ FAULTS: dict[str, App] = {
         _wall_clock("families", "Africa/Lagos"),
         _wall_clock("new_york", "America/New_York"),
         _wall_clock("timestamps", "Africa/Lagos"),
+        _wall_clock("unscheduled", "Africa/Lagos"),
     )
 }

@@ -34,6 +34,7 @@ from tests.support.commands import done
 from tests.support.hosts import HOSTS, Host
 
 _numbers = itertools.count(1)
+UNSCHEDULED = "times.unscheduled"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,21 @@ def make_plan(app: App, url: str, folder: Path, *options: object) -> Path:
         make_again(url, path)
     path.write_text(answered(app, path.read_text(encoding="utf-8")), encoding="utf-8")
     make_again(url, path)
+    keep_unscheduled(url, path)
     return path
 
 
 def make_again(url: str, path: Path) -> None:
     """Have the plan written once more, with the answers that are in it now."""
     done(url, "adopt", "--plan", "--answers", path, "--output", path)
+
+
+def keep_unscheduled(url: str, path: Path) -> None:
+    """Have the start of sessions without a scheduled time stay, where a plan with its zone asks and nobody has said."""
+    text = path.read_text(encoding="utf-8")
+    if tomllib.loads(text)["answers"].get(UNSCHEDULED) == "":
+        path.write_text(_with_answer(text, UNSCHEDULED, "keep"), encoding="utf-8")
+        make_again(url, path)
 
 
 def answered(app: App, text: str) -> str:
@@ -117,6 +127,7 @@ def answer_zones(url: str, path: Path, zone: str = "UTC") -> None:
     answers = {key: value for key, value in {"zone": zone, "zone.timestamps": "UTC"}.items() if key in asked}
     path.write_text(with_answers(text, answers), encoding="utf-8")
     make_again(url, path)
+    keep_unscheduled(url, path)
 
 
 def _with_answer(text: str, key: str, value: object) -> str:

@@ -115,7 +115,15 @@ def _off_the_clock(draft: PlanDraft) -> list[Damage]:
     rest = ", of which the condition does not hold"
     answered = {key: draft.answers.get(key, "") for key in (readings.AS_UTC, readings.AS_UTC_OTHERS)}
     repairs = {key: _AS_UTC_REPAIRS.get(answer, "a person must say") for key, answer in answered.items()}
+    unscheduled = draft.answers.get(readings.UNSCHEDULED, "")
+    if unscheduled == "keep":
+        by_class.pop(readings.UNSCHEDULED, None)
     classes = (
+        (
+            readings.UNSCHEDULED,
+            "sessions without a scheduled time, whose start_time may be the clock of the zone stored as if it were UTC",
+            "start_time and end_time become the same clock in the zone" if unscheduled else "a person must say",
+        ),
         (readings.AS_UTC, as_utc, repairs[readings.AS_UTC]),
         (readings.AS_UTC_OTHERS, as_utc + rest, repairs[readings.AS_UTC_OTHERS]),
         (

@@ -24,7 +24,7 @@ from bookingdb.adoption.plan.security import guard_tables
 from bookingdb.adoption.plan.tables import adapt_tables
 from bookingdb.adoption.plan.times import ask_for_zones
 from bookingdb.adoption.plan.triggers import judge_triggers
-from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, AS_UTC_WHERE
+from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, AS_UTC_WHERE, UNSCHEDULED
 from bookingdb.adoption.transaction import one_moment, refuse_installed
 from bookingdb.install import installer
 from bookingdb.install.owner import refuse_more_rights
@@ -70,7 +70,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
 
     Questions about rows come and go with the rows.
     """
-    about_rows = damage.CHOICES.keys() | {AS_UTC, AS_UTC_WHERE, AS_UTC_OTHERS}
+    about_rows = damage.CHOICES.keys() | {AS_UTC, AS_UTC_WHERE, AS_UTC_OTHERS, UNSCHEDULED}
     known = {question.key for question in draft.questions} | about_rows
     unknown = sorted(key for key in draft.given.keys() - known if not key.startswith("pair."))
     if unknown and not draft.problems:

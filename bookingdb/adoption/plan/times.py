@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from bookingdb.adoption import time_evidence
 from bookingdb.adoption.plan.draft import PlanDraft
-from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, AS_UTC_WHERE
-from bookingdb.adoption.time_evidence import Hint, Sample, ZoneFit, Zones
+from bookingdb.adoption.plpgsql_text import clock_readings
+from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, AS_UTC_WHERE, UNSCHEDULED
+from bookingdb.adoption.time_evidence import Hint, Sample, Shift, ZoneFit, Zones
 from bookingdb.install.session import scalar
 
 # Months that the evidence lists one by one; those before them are added up.
@@ -25,6 +28,7 @@ def ask_for_zones(draft: PlanDraft) -> None:
     found = time_evidence.zones(draft.connection, draft.app, answered, stamps) if is_again else as_utc_instants
     if _ask_for_zone(draft, found):
         _ask_about_wall_clocks(draft)
+        _ask_about_unscheduled(draft)
 
 
 def _refuse_unknown_zones(draft: PlanDraft) -> None:
@@ -232,3 +236,67 @@ def _hints(hints: list[Hint]) -> list[str]:
         lines.append("These columns tell them apart best (made about start_time as it stands, about the shifted one):")
     lines += [f"  {hint.condition}: {hint.near_start} and {hint.near_shifted} of {hint.sessions}" for hint in values]
     return lines
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Starts without a scheduled time
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def _ask_about_unscheduled(draft: PlanDraft) -> None:
+    """Ask which clock the start of sessions is of that no scheduled time can be compared with, where there are any.
+
+    Sessions that are an exception among others, all of them right in the zone, stay unless the owner says otherwise.
+    """
+    found = time_evidence.unscheduled(draft.connection, draft.app, draft.answers)
+    if not found.sessions:
+        return
+    zone = draft.answers["zone"]
+    choices = {
+        "keep": "start_time is right, and nothing changes",
+        "shift": f"start_time and end_time hold the clock of {zone} as if it were UTC, and become right. What writes"
+        " start_time directly in the old way must change with the adoption: without a scheduled time nothing can"
+        " notice it",
+    }
+    evidence = [
+        f"{found.sessions} sessions have a start_time and no scheduled date and time to compare it with,"
+        f" {found.to_come} of them to come. Either it is right, or it is the clock of {zone} stored as if it were UTC.",
+        f"They begin as they stand {_hours(found.hours, f' in {zone}')},",
+        f"  shifted {_hours(found.shifted_hours)}. Which are your hours?",
+        *(_both_starts(sample, zone) for sample in found.samples),
+        *_clocks_of_functions(draft),
+    ]
+    if found.is_exception:
+        evidence.append(f"{found.compared} sessions have both times, and none of them was stored as if it were UTC.")
+        draft.ask(UNSCHEDULED, evidence, choices)
+    else:
+        draft.ask_openly(UNSCHEDULED, [*evidence, _UNDECIDED], choices)
+
+
+def _hours(counts: dict[str, int], where: str = "") -> str:
+    """Write a histogram by hour of day."""
+    listed = ", ".join(f"{hour}: {count}" for hour, count in counts.items())
+    return f"from {min(counts)} to {max(counts)} o'clock{where} ({listed})"
+
+
+def _both_starts(sample: Shift, zone: str) -> str:
+    stands, becomes = _span(sample.stands, sample.stands_until), _span(sample.becomes, sample.becomes_until)
+    return f'  {sample.id}: is {stands} in {zone}; "shift" makes it {becomes}'
+
+
+def _clocks_of_functions(draft: PlanDraft) -> list[str]:
+    """Quote how the old booking functions make instants of a date and a time."""
+    ours = {file.name for file in draft.source.public_functions}
+    quotes = [
+        f"  {function.name}: {text}"
+        for function in draft.app.functions
+        if function.name in ours or re.search(r"\binsert\s+into\s+(?:public\.)?sessions\b", function.source, re.I)
+        for text in clock_readings(function.source)
+    ]
+    if not quotes:
+        return ["No booking function of the application makes an instant of a date and a time: its server does."]
+    return [
+        "Its functions make instants so (at time zone 'UTC', or a cast on a server in UTC, stores the clock as if it"
+        " were UTC; at time zone of your zone is right):",
+        *quotes,
+    ]

@@ -71,12 +71,14 @@ from (
                 o.*,
                 o.is_in_utc and not o.is_in_zone as is_as_utc,
                 case
+                    when o.is_unscheduled then :'unscheduled'
                     when o.is_in_zone or not o.is_in_utc then 'none'
                     when o.is_chosen then :'as_utc'
                     else :'others'
                 end as as_utc_answer,
                 case
-                    when o.is_in_utc and not o.is_in_zone then (o.start_time at time zone 'UTC') at time zone :'zone'
+                    when o.is_unscheduled or (o.is_in_utc and not o.is_in_zone)
+                        then (o.start_time at time zone 'UTC') at time zone :'zone'
                 end as shifted_start,
                 case
                     when o.active and o.start_time is null then 'rows.start_missing'
@@ -104,7 +106,15 @@ from (
                                 or date_trunc('minute', p.wall_clock at time zone :'zone')
                                 = date_trunc('minute', p.start_time)
                         else false
-                    end as is_in_zone
+                    end as is_in_zone,
+                    -- No scheduled time says which clock its start is of, and the zone's clock is not that of UTC.
+                    case
+                        when p.is_wall_clock_sound is not true and p.is_start_sound
+                            then
+                                p.is_start_alone
+                                and p.start_time at time zone 'UTC' <> p.start_time at time zone :'zone'
+                        else false
+                    end as is_unscheduled
                 from (
                     select
                         t.*,
@@ -116,7 +126,12 @@ from (
                             and t.start_time >= timestamptz '1900-01-01 00:00:00+00'
                             and t.start_time < timestamptz '3000-01-01 00:00:00+00',
                             false
-                        ) as is_comparable
+                        ) as is_comparable,
+                        coalesce(
+                            t.start_time >= timestamptz '1900-01-01 00:00:00+00'
+                            and t.start_time < timestamptz '3000-01-01 00:00:00+00',
+                            false
+                        ) as is_start_sound
                     from (
                         select
                             s.id,
@@ -130,7 +145,8 @@ from (
                             :creation as created_at,
                             :day + :clock as wall_clock,
                             coalesce(:state = any(:'active_statuses'), false) as active,
-                            :chosen as is_chosen
+                            :chosen as is_chosen,
+                            :start_alone as is_start_alone
                         from public.sessions as s
                     ) as t
                 ) as p

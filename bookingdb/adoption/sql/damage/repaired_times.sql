@@ -10,6 +10,7 @@ select
     case
         when r.start_fault is not null then r.start_fault
         when (r.starts is not distinct from r.start_time) and (r.ends is not distinct from r.end_time) then r.end_fault
+        when r.is_unscheduled then 'times.unscheduled'
         when r.is_chosen then 'times.wall_clock_as_utc'
         else 'times.wall_clock_as_utc.others'
     end as class
