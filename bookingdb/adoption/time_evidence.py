@@ -188,7 +188,8 @@ def unscheduled(connection: Connection, app: Application, answers: Mapping[str, 
     for is_shifted, hour, number in connection.execute(query("damage/unscheduled_hours", readings=read, zone=zone)):
         by_reading[is_shifted][hour] = number
     shown = connection.execute(query("damage/unscheduled_samples", readings=read, zone=zone))
-    return Unscheduled(*counts, by_reading[False], by_reading[True], [Shift(*row) for row in shown])
+    samples_of_both = [Shift(*row) for row in shown]
+    return Unscheduled(*counts, hours=by_reading[False], shifted_hours=by_reading[True], samples=samples_of_both)
 
 
 def hints(connection: Connection, app: Application, answers: Mapping[str, str]) -> list[Hint]:
@@ -237,13 +238,36 @@ def _separation(values: list[Hint], everything: Hint) -> float:
 
 
 def refusal(connection: Connection, condition: str) -> str | None:
-    """Return why Postgres cannot ask a condition of every session, None where it can."""
+    """Return why a condition cannot be asked of every session, always with the same answer; None where it can."""
     text = query("damage/fits_condition", condition=condition)
     try:
         with connection.transaction():
             # A parameter, because a statement that has some cannot be followed by another one.
-            connection.execute(f"explain {text.replace('%', '%%')} limit %s", [1])
+            explained = connection.execute(f"explain (verbose, costs off) {text.replace('%', '%%')} limit %s", [1])
+            if name := _fickle(connection, "\n".join(line for (line,) in explained)):
+                return f"{name} may answer otherwise each time, or change something"
             connection.execute(text)
     except psycopg.Error as error:
         return error.diag.message_primary or str(error)
     return None
+
+
+# Functions that are stable, and belong to the session or the transaction.
+_OF_THE_SESSION = frozenset(
+    {"pg_backend_pid", "pg_current_xact_id", "txid_current", "pg_current_snapshot", "txid_current_snapshot"}
+    | {"set_config", "inet_client_port", "pg_my_temp_schema", "pg_postmaster_start_time"}
+)
+
+
+def _fickle(connection: Connection, explained: str) -> str | None:
+    """Return the name of a function or operator of a query, by how Postgres explains it, that is not at least stable.
+
+    The server has put in place what functions in SQL are made of. A name that only some functions of several have in
+    a volatile form counts.
+    """
+    text = re.sub(r"'(?:[^']|'')*'", "", explained)
+    called = re.findall(r'"((?:[^"]|"")+)"\(|(\w+)\(|Sampling: (\w+)|OPERATOR\([^()]*?([^\w.()]+)\)', text)
+    names = {name.replace('""', '"') for found in called for name in found if name}
+    names |= set(re.findall(r"(?<= )[-+*/<>=~!@#%^&|`?]+(?=[ (])", text))
+    volatile = {name for (name,) in connection.execute(query("damage/volatile_names", names=sorted(names)))}
+    return next(iter(sorted(volatile | (names & _OF_THE_SESSION))), None)

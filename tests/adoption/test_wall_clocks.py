@@ -45,11 +45,15 @@ families = with_faults("wall_clock_families")
 unscheduled = with_faults("wall_clock_unscheduled")
 
 
-def plan_with(url: str, folder: Path, *, is_kept: bool = True, **answers: str) -> Path:
-    """The plan that a person answers step by step; a name has ``__`` for dots.
+def plan_with(url: str, folder: Path, **answers: str) -> Path:
+    """The plan that a person answers; starts without a scheduled time stay unless the answers say otherwise."""
+    path = open_plan(url, folder, **answers)
+    keep_unscheduled(url, path)
+    return path
 
-    Starts without a scheduled time stay, unless `is_kept` is False or the answers say otherwise.
-    """
+
+def open_plan(url: str, folder: Path, **answers: str) -> Path:
+    """The plan that a person answers step by step, and no further; a name has ``__`` for dots."""
     path = folder / "plan.toml"
     path.unlink(missing_ok=True)
     done(url, "adopt", "--plan", "--output", path)
@@ -60,8 +64,6 @@ def plan_with(url: str, folder: Path, *, is_kept: bool = True, **answers: str) -
         assert asked, f"the plan does not ask for {sorted(left)}"
         path.write_text(with_answers(text, {key: left.pop(key) for key in asked}), encoding="utf-8")
         make_again(url, path)
-    if is_kept:
-        keep_unscheduled(url, path)
     return path
 
 
@@ -340,6 +342,14 @@ def test_condition_chooses_which_sessions_are_shifted(app: App, found: Found, li
         ("s.created_by =", "syntax error"),
         ("count(*) > 1", "aggregate functions are not allowed"),
         ("1 / (s.duration_minutes - 60) > 0", "division by zero"),
+        ("random() < 0.5", "random may answer otherwise each time"),
+        ("set_config('app.a', s.title, false) = s.title", "set_config may answer"),
+        ("pg_backend_pid() % 2 = 0", "pg_backend_pid may answer"),
+        ("(select count(*) from public.users tablesample system (50)) > 3", "system may answer"),
+        (
+            "exists (select from generate_series(1, 2) as g where clock_timestamp() > s.start_time)",
+            "clock_timestamp may",
+        ),
         ("true); drop table public.sessions; select (1", "cannot insert multiple commands"),
     ],
 )
@@ -355,6 +365,15 @@ def test_condition_that_postgres_refuses_is_a_problem(
     assert reason in problem
     assert bookingdb(live, "adopt", "--apply", path).exit_code == 1
     assert rows(live) == found.rows
+
+
+@families
+def test_condition_may_call_stable_functions(app: App, live: str, tmp_path: Path) -> None:
+    condition = (
+        "s.title ~ 'random()' or to_char(s.created_at, 'YYYY') <= '2999' and coalesce(lower(s.title), '') <> 'a'"
+    )
+    path = plan_with(live, tmp_path, zone="Africa/Lagos", **{AS_UTC: "shift", WHERE: condition})
+    assert read(path)["problems"] == []
 
 
 @with_faults("wall_clock_timestamps")
@@ -388,7 +407,7 @@ def starts(url: str) -> dict[Any, tuple[Any, Any]]:
 
 @unscheduled
 def test_starts_without_a_scheduled_time_are_asked_about(app: App, found: Found, live: str, tmp_path: Path) -> None:
-    path = plan_with(live, tmp_path, is_kept=False, zone="Africa/Lagos")
+    path = open_plan(live, tmp_path, zone="Africa/Lagos")
     said = evidence(path, UNSCHEDULED)
     with connect(live) as owner:
         to_come = scalar(owner, "select count(*) from public.sessions where start_time > now()")
@@ -447,7 +466,7 @@ def test_kept_starts_stay(app: App, found: Found, live: str, tmp_path: Path) -> 
 def test_starts_in_a_zone_of_the_clocks_of_utc_are_not_asked_about(
     app: App, live: str, tmp_path: Path, zone: str
 ) -> None:
-    path = plan_with(live, tmp_path, is_kept=False, zone=zone)
+    path = open_plan(live, tmp_path, zone=zone)
     assert UNSCHEDULED not in read(path)["answers"]
 
 

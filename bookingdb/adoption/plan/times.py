@@ -166,7 +166,7 @@ def _checked_condition(draft: PlanDraft) -> str:
     """Return the owner's condition if Postgres can ask it."""
     condition = draft.given.get(AS_UTC_WHERE, "").strip()
     if condition and (why := time_evidence.refusal(draft.connection, condition)):
-        draft.refuse_answer(AS_UTC_WHERE, f"which Postgres refuses: {why}")
+        draft.refuse_answer(AS_UTC_WHERE, f"which cannot be asked: {why}")
         return ""
     return condition
 
