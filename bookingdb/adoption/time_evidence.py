@@ -181,15 +181,15 @@ def samples(
 def unscheduled(connection: Connection, app: Application, answers: Mapping[str, str]) -> Unscheduled:
     """Count the sessions that have a start and no scheduled time to compare it with, and show both readings."""
     read, zone = readings(app, {**answers, UNSCHEDULED: "shift"}), answers["zone"]
-    (counts,) = connection.execute(query("damage/unscheduled_counts", readings=read))
-    if not counts[0]:
-        return Unscheduled(*counts)
+    ((sessions, to_come, compared, as_utc),) = connection.execute(query("damage/unscheduled_counts", readings=read))
+    if not sessions:
+        return Unscheduled(sessions, to_come, compared, as_utc)
     by_reading: dict[bool, dict[str, int]] = {False: {}, True: {}}
     for is_shifted, hour, number in connection.execute(query("damage/unscheduled_hours", readings=read, zone=zone)):
         by_reading[is_shifted][hour] = number
     shown = connection.execute(query("damage/unscheduled_samples", readings=read, zone=zone))
-    samples_of_both = [Shift(*row) for row in shown]
-    return Unscheduled(*counts, hours=by_reading[False], shifted_hours=by_reading[True], samples=samples_of_both)
+    both = [Shift(*row) for row in shown]
+    return Unscheduled(sessions, to_come, compared, as_utc, by_reading[False], by_reading[True], both)
 
 
 def hints(connection: Connection, app: Application, answers: Mapping[str, str]) -> list[Hint]:

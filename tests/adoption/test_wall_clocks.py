@@ -242,6 +242,14 @@ def test_shifted_sessions_cannot_be_booked_twice(app: App, found: Found, live: s
             with pytest.raises(psycopg.Error, match="Booking conflict"):
                 book(caller, app, app.free(), p_user_id=OTHER_CLIENT, **slot)
         assert violations(owner) == []
+        with pytest.raises(psycopg.Error) as refused:
+            run(
+                owner, "insert into public.sessions (user_id, therapist_id, scheduled_date, scheduled_time, start_time,"
+                " end_time) select %s, %s, d.day, '20:00', (d.day + time '20:00') at time zone 'UTC',"
+                " (d.day + time '21:00') at time zone 'UTC' from (select current_date + 200 as day) as d",
+                OTHER_CLIENT, THERAPIST,
+            )  # fmt: skip
+        assert "invalid_parameter" in str(refused.value) + str(refused.value.diag.message_detail)
     assert_undone(live, found)
 
 

@@ -142,7 +142,9 @@ def _ask_about_wall_clocks(draft: PlanDraft) -> None:
         sums = (sum(getattr(month, name) for month in earlier) for name in ("in_zone", "as_utc", "neither"))
         listed.append("  before: {} in {zone}, {} only in UTC, {} in neither".format(*sums, zone=zone))
     choices = {
-        "shift": f"the scheduled time was right: start_time and end_time become that time in {zone}",
+        "shift": f"the scheduled time was right: start_time and end_time become that time in {zone}. The"
+        " application's own writes of both times in the old way are refused afterwards (invalid_parameter): what writes"
+        " them must change with the adoption",
         "rewrite": f"start_time was right: the scheduled date and time become what it is in {zone}",
         "keep": "neither changes; `bookingdb verify` goes on listing those to come",
     }
