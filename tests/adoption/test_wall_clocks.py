@@ -471,9 +471,7 @@ def test_kept_starts_stay(app: App, found: Found, live: str, tmp_path: Path) -> 
 
 @unscheduled
 @pytest.mark.parametrize("zone", ["UTC", "Africa/Accra"])
-def test_starts_in_a_zone_of_the_clocks_of_utc_are_not_asked_about(
-    app: App, live: str, tmp_path: Path, zone: str
-) -> None:
+def test_starts_in_the_clocks_of_utc_are_not_asked_about(app: App, live: str, tmp_path: Path, zone: str) -> None:
     path = open_plan(live, tmp_path, zone=zone)
     assert UNSCHEDULED not in read(path)["answers"]
 
