@@ -3,13 +3,14 @@
 Building these takes most of the time if there are many sessions, and the application need not wait for it. All that is
 made is recorded in the schema ``bookingdb_preparing`` before it is made: an adoption that is killed, or fails,
 leaves it; `apply` goes on with it and `undo` removes it. The application's writers notice nothing but the upkeep of a
-few more indexes. CHECKs are not prepared: NOT VALID, they would refuse the application's writes before anything is
-adopted, and to look at a million rows under the lock takes a fraction of a second.
+few more indexes. CHECKs and unique indexes are not prepared: they would refuse the application's writes before anything
+is adopted, and to look at a million rows under the lock takes a second.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 # With fewer sessions everything takes a second or two.
 MANY = 20_000
+# Building an index waits for every transaction that is open; after so many seconds it is left to the adoption.
+PATIENCE = 60.0
 _CALENDAR = "bookingdb.calendar"
 
 
@@ -52,7 +55,9 @@ def prepare(connection: Connection, plan: Plan, source: Source, announce: Callab
         if not is_under_way(connection):
             connection.execute(query("prepare/begin_record"))
     for change in _indexes(plan):
-        _build(connection, change)
+        if not _build(connection, change):
+            announce("a transaction is open for long: the other indexes are built under the locks")
+            break
     with changing(connection, "adopt"):
         _make_calendar(connection, plan, source)
 
@@ -63,24 +68,37 @@ def _indexes(plan: Plan) -> Iterator[Change]:
     for change in plan.changes:
         if change.phase == STRENGTHENING and change.object.startswith("index "):
             table = change.statements[0].partition(" ON ")[2].partition(" ")[0]
+            is_unique = change.statements[0].startswith("CREATE UNIQUE")
             # The index of the audit log is built after the log was filled.
-            if f"columns of {table}" not in retyped and table != "public.booking_audit_log":
+            if f"columns of {table}" not in retyped and table != "public.booking_audit_log" and not is_unique:
                 yield change
 
 
-def _build(connection: Connection, change: Change) -> None:
-    """Build an index while the application goes on writing; where that fails, the adoption does it."""
+def _build(connection: Connection, change: Change) -> bool:
+    """Build an index while the application goes on writing; where that fails, the adoption does it.
+
+    Returns:
+        False if a transaction was open for so long that there is no point in waiting for it again.
+    """
     name = change.object.removeprefix("index public.")
     connection.execute(f"insert into {PREPARING}.made values ('index', %s) on conflict do nothing", [name])
     if change.object in valid_indexes(connection):
-        return
-    connection.execute(f"drop index concurrently if exists public.{name}")
-    statement = change.statements[0].replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+        return True
+    # A statement that must be alone in its transaction can have no setting of its own through a pooler.
+    limit = threading.Timer(PATIENCE, connection.cancel_safe)
+    limit.start()
     try:
-        connection.execute(statement)
-    except psycopg.Error:
-        # A column that is made later, or rows that repairs will change.
         connection.execute(f"drop index concurrently if exists public.{name}")
+        connection.execute(change.statements[0].replace(" INDEX ", " INDEX CONCURRENTLY ", 1))
+    except psycopg.errors.QueryCanceled:
+        return False
+    except psycopg.ProgrammingError:
+        # It names a column that the adoption makes.
+        return True
+    finally:
+        limit.cancel()
+        limit.join()
+    return True
 
 
 def valid_indexes(connection: Connection) -> set[str]:
@@ -136,6 +154,10 @@ def take_over(connection: Connection) -> None:
     """Put the calendar that was prepared in the place of the empty one; its sessions are looked at later."""
     if not is_under_way(connection):
         return
+    ready = valid_indexes(connection)
+    for kind, name in connection.execute(query("application/prepared")).fetchall():
+        if kind == "index" and f"index public.{name}" not in ready:
+            connection.execute(f"drop index if exists public.{name}")
     if scalar(connection, "select to_regclass(%s) is not null", f"{PREPARING}.calendar"):
         connection.execute(f"drop table {_CALENDAR}")
         connection.execute(f"alter table {PREPARING}.calendar set schema bookingdb")

@@ -221,6 +221,45 @@ def test_failed_adoption_goes_on_with_what_it_prepared(
 
 
 @some_apps("clean")
+def test_open_transaction_is_not_waited_for_without_end(
+    app: App, live: str, tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_plan(app, live, tmp_path)
+    monkeypatch.setattr(prepare, "PATIENCE", 1.0)
+    with connect(live) as other:
+        # It holds no lock that the adoption needs, but an index that is built waits for whoever may not see it.
+        with other.transaction():
+            run(other, "set transaction isolation level repeatable read")
+            run(other, "select 1")
+            applied = done(live, "adopt", "--apply", path)
+    assert "a transaction is open for long" in applied.stderr
+    done(live, "verify")
+
+
+@some_apps("clean")
+def test_prepared_indexes_refuse_no_write(
+    app: App, live: str, tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two lots of one payment are the application's business until it is adopted."""
+    path = make_plan(app, live, tmp_path)
+    adopt = apply._adopt
+
+    def written_first(*arguments: object) -> object:
+        with connect(live) as connection:
+            assert scalar(connection, f"select count(*) from {PREPARING}.made where kind = 'index'") > 1
+            twice = (
+                "insert into public.user_credits (user_id, credits_balance, payment_reference)"
+                " select u.id, 1, 'twice' from public.users as u, generate_series(1, 2) limit 2"
+            )
+            run(connection, twice)
+            run(connection, "delete from public.user_credits where payment_reference = 'twice'")
+        return adopt(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(apply, "_adopt", written_first)
+    done(live, "adopt", "--apply", path)
+
+
+@some_apps("clean")
 def test_others_do_not_wait_behind_an_adoption(app: App, live: str, tmp_path: Path) -> None:
     """While somebody reads for some seconds, others go on between the attempts."""
     path = make_plan(app, live, tmp_path)
