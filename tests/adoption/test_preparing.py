@@ -226,12 +226,11 @@ def test_open_transaction_is_not_waited_for_without_end(
 ) -> None:
     path = make_plan(app, live, tmp_path)
     monkeypatch.setattr(prepare, "PATIENCE", 1.0)
-    with connect(live) as other:
-        # It holds no lock that the adoption needs, but an index that is built waits for whoever may not see it.
-        with other.transaction():
-            run(other, "set transaction isolation level repeatable read")
-            run(other, "select 1")
-            applied = done(live, "adopt", "--apply", path)
+    # It holds no lock that the adoption needs, but an index that is built waits for whoever may not see it.
+    with connect(live) as other, other.transaction():
+        run(other, "set transaction isolation level repeatable read")
+        run(other, "select 1")
+        applied = done(live, "adopt", "--apply", path)
     assert "a transaction is open for long" in applied.stderr
     done(live, "verify")
 
