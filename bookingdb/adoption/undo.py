@@ -134,8 +134,8 @@ def _remark_on_times(undoing: _Undoing) -> None:
         reading = f"their start_time is an instant, and the right one in {zone}"
     if "shift" in (answers.get(AS_UTC), answers.get(AS_UTC_OTHERS), answers.get(UNSCHEDULED)):
         reading += (
-            "; the application's own sessions, which have their old times again, are the scheduled time stored as if it"
-            " were UTC, and its functions read all of them so"
+            "; the sessions that the adoption shifted have their old times again: the scheduled time, stored as if it"
+            " were UTC"
         )
     elif kind == "timestamp with time zone":
         return
