@@ -203,6 +203,9 @@ _SESSIONS = (
 )
 
 _CLIENTS_TYPE = "lower(btrim(c.user_type::text)) in ('individual', 'user')"
+# A status in any writing: 'Active', ' ACTIVE '.
+_STATUS = "lower(btrim(c.status::text))"
+_KNOWN_STATUSES = literal(list(LOT_STATUSES))
 
 _LOTS = (
     # Before those that empty lots or give them a status: what a row was is recorded once for a column. Lots that will
@@ -210,7 +213,7 @@ _LOTS = (
     _LotClass(
         "credits.used_up",
         ("status", "credits_balance"),
-        "c.status::text = 'active' and coalesce(c.credits_balance, 0) <= 0",
+        f"{_STATUS} = 'active' and coalesce(c.credits_balance, 0) <= 0",
         "lots that are used up",
         "status",
         {"used": ("status becomes 'used': no booking looks at them again", "'used'")},
@@ -255,8 +258,8 @@ _LOTS = (
         {
             # Several lots change: _settled() writes it.
             "settle": (
-                "it becomes 0, and the client's other lots give what is owed, in spending order; the rest is let"
-                " go: nobody's total grows but that of who owed more than they had",
+                "it becomes 0, and the client's lots that can be spent give what is owed, in spending order; what"
+                " these cannot pay is let go, even if the client has other lots",
                 None,
             ),
             "zero": ("credits_balance becomes 0: the client can spend their other lots in full", "0"),
@@ -274,9 +277,20 @@ _LOTS = (
         },
     ),
     _LotClass(
+        "credits.status_writing",
+        ("status",),
+        f"c.status::text <> all ({_KNOWN_STATUSES}) and {_STATUS} = any ({_KNOWN_STATUSES})",
+        "lots whose status is one of bookingdb's in another writing, such as 'Active'",
+        "status",
+        {
+            "known": ("status becomes that of bookingdb, such as 'active'", _STATUS),
+            "leave": ("they stay, and cannot be spent; only those that are used up become 'used'", None),
+        },
+    ),
+    _LotClass(
         "credits.status_unknown",
         ("status",),
-        f"c.status::text <> all ({literal(list(LOT_STATUSES))})",
+        f"{_STATUS} <> all ({_KNOWN_STATUSES})",
         "lots in a status that bookingdb does not know",
         "status",
         {
@@ -287,7 +301,7 @@ _LOTS = (
     _LotClass(
         "credits.over_with_balance",
         ("status", "credits_balance"),
-        "c.status::text in ('expired', 'refunded', 'revoked') and c.credits_balance > 0",
+        f"{_STATUS} in ('expired', 'refunded', 'revoked') and c.credits_balance > 0",
         "lots that were refunded, revoked or expired and have a balance left",
         "status",
         {"leave": ("they stay as they are: the balance is in the ledger, and cannot be spent", None)},
@@ -522,8 +536,8 @@ _SPENDING_ORDER = {
 }  # fmt: skip
 
 
-def _settled(app: Application, answers: Mapping[str, str]) -> Repair:
-    """Make what lets a client's lots pay for those below zero: the lots that can be spent after the adoption.
+def _can_be_spent(app: Application, answers: Mapping[str, str]) -> str:
+    """Write the condition that a lot can be spent after the adoption.
 
     A column that `app` lacks has the same value in every lot.
     """
@@ -534,9 +548,11 @@ def _settled(app: Application, answers: Mapping[str, str]) -> Repair:
             types.append(condition)
     if answers.get("credits.missing_status") == "active":
         statuses.append("c.status is null")
+    if answers.get("credits.status_writing") == "known":
+        statuses.append(f"{_STATUS} = 'active'")
     if answers.get("credits.status_unknown") == "active":
-        statuses.append(f"c.status::text <> all ({literal(list(LOT_STATUSES))})")
-    spendable = " and ".join(
+        statuses.append(f"{_STATUS} <> all ({_KNOWN_STATUSES})")
+    conditions = [
         condition
         for column, condition in {
             "user_type": f"({' or '.join(types)})",
@@ -544,10 +560,16 @@ def _settled(app: Application, answers: Mapping[str, str]) -> Repair:
             "expires_at": "(c.expires_at is null or c.expires_at > now())",
         }.items()
         if column in has
-    )
-    is_over = "(c.status::text in ('expired', 'refunded', 'revoked')) is true" if "status" in has else "false"
+    ]
+    return " and ".join(conditions) or "true"
+
+
+def _settled(app: Application, answers: Mapping[str, str]) -> Repair:
+    """Make what lets a client's lots pay for those below zero: the lots that can be spent after the adoption."""
+    has = app.columns["user_credits"]
+    is_over = f"({_STATUS} in ('expired', 'refunded', 'revoked')) is true" if "status" in has else "false"
     order = ", ".join(f"c.{column} {how}" for column, how in _SPENDING_ORDER.items() if column in has)
-    text = query("damage/settled", spendable=spendable or "true", is_over=is_over, spending_order=order)
+    text = query("damage/settled", spendable=_can_be_spent(app, answers), is_over=is_over, spending_order=order)
     return Repair("credits.negative_balance", "user_credits", ("credits_balance",), text)
 
 
@@ -574,11 +596,38 @@ def balances(connection: Connection, app: Application) -> dict[str, int]:
     return {client: total or 0 for client, total in connection.execute(query("damage/balances"))}
 
 
-def owing(connection: Connection, app: Application) -> list[tuple[str, int, int]]:
-    """Return the clients with lots below zero: what they have by the application's sum, and without these lots."""
+@dataclass(frozen=True)
+class Credits:
+    """What a client has: the sum of all lots, and of those that can be spent.
+
+    Each is given as it is before the adoption, and after it with either answer to lots below zero.
+    """
+
+    client: str
+    is_owing: bool
+    total: int
+    settled_total: int
+    zero_total: int
+    spendable: int
+    settled_spendable: int
+    zero_spendable: int
+
+    def let_go(self, answer: str) -> int:
+        """Return how much of what is owed nobody pays."""
+        return (self.settled_total if answer == "settle" else self.zero_total) - self.total
+
+    def spendable_after(self, answer: str) -> int:
+        """Return what the client can spend after the adoption."""
+        return self.settled_spendable if answer == "settle" else self.zero_spendable
+
+
+def unequal_credits(connection: Connection, app: Application, answers: Mapping[str, str]) -> list[Credits]:
+    """Return the clients with lots below zero, and those whose lots cannot all be spent, by the other answers."""
     if not app.column("user_credits", "credits_balance") or not app.column("user_credits", "user_id"):
         return []
-    return connection.execute(query("damage/owing")).fetchall()
+    settled = _settled(app, answers).query
+    text = query("damage/owing", settled=settled, spendable=_can_be_spent(app, answers))
+    return [Credits(*row) for row in connection.execute(text)]
 
 
 def spendable(connection: Connection) -> dict[str, int]:

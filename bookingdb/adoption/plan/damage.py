@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from bookingdb.adoption import damage, readings
-from bookingdb.adoption.damage import Damage
+from bookingdb.adoption.damage import Credits, Damage
 from bookingdb.adoption.plan.draft import FOLLOWING, PlanDraft
 from bookingdb.adoption.plan.order import counted
 from bookingdb.adoption.plan.people import bookable_therapists
@@ -65,13 +66,15 @@ def ask_about_damage(draft: PlanDraft) -> None:
     if app.has("user_credits"):
         found += damage.lots(connection, app, answers)
     found += damage.duplicates(connection, app)
+    credits = damage.unequal_credits(connection, app, answers) if app.has("user_credits") else []
     for each in found:
         key = "rows.overlapping" if each.key.startswith("rows.overlapping") else each.key
         choices = damage.CHOICES.get(key, {})
         if len(choices) > 1 and key not in draft.answers:
-            evidence = _evidence(each) + (_owing(draft) if key == "credits.negative_balance" else [])
+            evidence = _evidence(each) + (_owing(credits) if key == "credits.negative_balance" else [])
             draft.ask(key, evidence, choices, defaults[key])
     draft.damage = found
+    draft.risks += _risks_of_money(credits, answers["credits.negative_balance"])
 
 
 def _defaults(draft: PlanDraft) -> dict[str, str]:
@@ -150,11 +153,41 @@ def _in_unknown_statuses(draft: PlanDraft) -> list[Damage]:
     return [Damage("rows.status_unknown", "public.sessions", title, repair, ids)] if ids else []
 
 
-def _owing(draft: PlanDraft) -> list[str]:
-    """Say for each client with a lot below zero what they have by the sum of their lots, and with each answer."""
-    return [
-        f'Client {client}: {total} before, {max(total, 0)} with "settle"'
-        + (f" ({-total} stay owed, and are let go)" if total < 0 else "")
-        + f', {above} with "zero".'
-        for client, total, above in damage.owing(draft.connection, draft.app)
+def _owing(credits: list[Credits]) -> list[str]:
+    """Say for each client with a lot below zero what they have, what they can spend, and what is let go."""
+    owing = [each for each in credits if each.is_owing]
+    unpaid = [each.let_go("settle") for each in owing if each.let_go("settle")]
+    evidence = [
+        f"The lots that {counted(len(unpaid), 'client')} can spend do not pay their debt in full:"
+        f' "settle" lets go {counted(sum(unpaid), "credit")}.'
     ]
+    return (evidence if unpaid else []) + [
+        f'Client {each.client}: {each.total} before, {each.settled_total} with "settle", {each.zero_total} with "zero".'
+        f' They can spend {each.spendable} before, {each.settled_spendable} with "settle",'
+        f' {each.zero_spendable} with "zero". "settle" lets go {counted(each.let_go("settle"), "credit")},'
+        f' "zero" lets go {each.let_go("zero"):,}.'
+        for each in owing
+    ]
+
+
+# So many clients are named whose lots cannot all be spent.
+_MOST = 10
+
+
+def _risks_of_money(credits: list[Credits], answer: str) -> Iterator[str]:
+    """Say what is let go of debts, and who can spend another number of credits than the application shows."""
+    if unpaid := [each.let_go(answer) for each in credits if each.let_go(answer)]:
+        number = sum(unpaid)
+        yield (
+            f"The debts of {counted(len(unpaid), 'client')} are not paid in full: {counted(number, 'credit')}"
+            f" {'is' if number == 1 else 'are'} let go."
+        )
+    gaps = {each: abs(each.spendable_after(answer) - each.total) for each in credits}
+    differing = sorted((each for each in credits if gaps[each]), key=lambda each: (-gaps[each], each.client))
+    if differing:
+        yield (
+            f"{counted(len(differing), 'client')} can spend another number of credits than their lots have today."
+            + (f" The {_MOST} with the largest difference follow." if len(differing) > _MOST else "")
+        )
+    for each in differing[:_MOST]:
+        yield f"Client {each.client} has {each.total:,}, and can spend {each.spendable_after(answer):,} afterwards."

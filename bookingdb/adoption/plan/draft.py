@@ -48,7 +48,7 @@ PHASES = CLEARING, COLUMNS, STRENGTHENING, FOLLOWING = 1, 2, 3, 4
 class Plan:
     """The plan of an adoption. ``found`` is for reading, ``problems`` make the adoption impossible.
 
-    ``refused`` has the answers that cannot be taken, as they were given.
+    ``refused`` has the answers that cannot be taken, as they were given; ``risks`` are sentences of the summary.
     """
 
     adapter: str
@@ -62,6 +62,7 @@ class Plan:
     balances: dict[str, int]
     counts: Counts = field(default_factory=Counts)
     refused: dict[str, str] = field(default_factory=dict)
+    risks: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -107,6 +108,7 @@ class PlanDraft:
     refused: dict[str, str] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    risks: list[str] = field(default_factory=list)
     remade_triggers: list[Trigger] = field(default_factory=list)
 
     def refuse_answer(self, key: str, why: str) -> None:
@@ -194,4 +196,5 @@ class PlanDraft:
             balances=self.balances,
             counts=self.counts,
             refused=self.refused,
+            risks=self.risks,
         )

@@ -46,10 +46,26 @@ def _replace(draft: PlanDraft, function: Function) -> None:
     if unknown:
         line += f"; callers that name {', '.join(unknown)} must be changed: bookingdb's are {', '.join(names)}"
     draft.note("functions", line)
-    if unknown:
+    turned = [
+        (name, names[place])
+        for place, name in enumerate(function.argument_names)
+        if name in names and place < len(names) and names[place] != name
+    ]
+    evidence = [f"{line}."]
+    if turned:
+        evidence.append(
+            f"Its parameters stand in the order {', '.join(function.argument_names)}, and those of bookingdb in the"
+            f" order {', '.join(names)}. Callers that give them by position must be changed."
+        )
+    if unknown or turned:
         choices = {"replace": "bookingdb's takes its place all the same", "stop": "nothing is adopted"}
-        if draft.ask(f"replace.{function.signature}", [f"{line}."], choices) == "stop":
+        if draft.ask(f"replace.{function.signature}", evidence, choices) == "stop":
             draft.problems.append(f"{function.signature} must not be replaced, as answered")
+        elif unknown:
+            draft.risks.append(f"Callers of {function.signature} fail until they use the parameters of bookingdb.")
+    if turned:
+        passed = ", ".join(f"{theirs} for {ours}" for theirs, ours in turned)
+        draft.risks.append(f"Callers of {function.signature} by position pass {passed}, until they are changed.")
     if function.dependents:
         users = ", ".join(function.dependents)
         draft.problems.append(f"{function.signature} is used by {users}, and must be replaced: drop or rename it first")

@@ -24,6 +24,7 @@ from bookingdb.adoption.plan.security import guard_tables
 from bookingdb.adoption.plan.tables import adapt_tables
 from bookingdb.adoption.plan.times import ask_for_zones
 from bookingdb.adoption.plan.triggers import judge_triggers
+from bookingdb.adoption.plan.types import NO_NUMBER, refuse_no_numbers
 from bookingdb.adoption.readings import AS_UTC, AS_UTC_OTHERS, AS_UTC_WHERE, UNSCHEDULED
 from bookingdb.adoption.transaction import one_moment, refuse_installed
 from bookingdb.install import installer
@@ -44,7 +45,10 @@ def reads_rows(part: Part) -> Part:
                 part(draft)
         except psycopg.errors.InsufficientPrivilege:
             raise
-        except (psycopg.ProgrammingError, psycopg.DataError) as error:
+        except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
+            # What is no number becomes no integer, and the problem of it is known.
+            if any(NO_NUMBER in problem for problem in draft.problems):
+                return
             said = (error.diag.message_primary or str(error)).strip()
             problem = f"the rows cannot be read, because a column is missing or of another type than it must be: {said}"
             if problem not in draft.problems:
@@ -78,6 +82,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
 
 
 # A part may read the answers to the questions of those before it, so the order matters:
+# - No sum can be made of what is no number.
 # - How addresses compare decides who is a therapist.
 # - Statuses and zones that the owner names decide which sessions overlap, or lack an end.
 # - Columns become instants in these zones.
@@ -86,6 +91,7 @@ def refuse_unknown_answers(draft: PlanDraft) -> None:
 # - Times are kept together where a trigger that did so is switched off, or starts were missing.
 # - Only what asks nothing more may judge which answers are unknown.
 PARTS: tuple[Part, ...] = (
+    reads_rows(refuse_no_numbers),
     ask_about_case,
     reads_rows(ask_about_statuses),
     reads_rows(ask_for_zones),

@@ -190,8 +190,7 @@ def _risks(plan: Plan) -> Iterator[str]:
             f"Pages that show logged-in users rows of others in {listed(guarded, _MANY)} (a list of therapists) stay"
             " empty, until a row policy of yours shows these rows or your server reads them."
         )
-    for key in _answered(plan, "replace.", "replace"):
-        yield f"Callers of {key} fail until they use the parameters of bookingdb."
+    yield from plan.risks
     for name, functions in named_in_on_conflict(plan.application, _dropped(plan)).items():
         yield f"Calls of {_named('function', functions)} fail, because its ON CONFLICT names {name}."
     for each in plan.damage:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bookingdb.adoption import readings
 from bookingdb.adoption.application import Column
+from bookingdb.adoption.pairs import pairs
 from bookingdb.adoption.plan.draft import PlanDraft
 from bookingdb.checks.remedies import Attributes
 from bookingdb.install.session import scalar
@@ -141,18 +142,39 @@ def _to_integer(draft: PlanDraft, have: Column) -> str | None:
         return None
     label = f"public.{have.table}.{have.name} ({have.type})"
     value = f"t.{have.quoted}"
-    if _has_any(draft, have, f"{value}::numeric not between -2147483648 and 2147483647"):
-        draft.problems.append(f"{label} has numbers that are none, or too large")
-    if _has_any(draft, have, f"{value} <> round({value}::numeric)"):
-        draft.problems.append(f"{label} has fractions; bookingdb counts whole ones")
+    # `refuse_no_numbers` has spoken of those that are none. No CAST of infinity is possible before Postgres 14.
+    numeric = f"case when {value}::text <> all ({_NO_NUMBERS}) then {value}::numeric end"
+    if ids := _ids(draft, have, f"{numeric} not between -2147483648 and 2147483647"):
+        draft.problems.append(f"{label} has numbers that are too large: {ids}")
+    if ids := _ids(draft, have, f"{numeric} <> round({numeric})"):
+        draft.problems.append(f"{label} has fractions; bookingdb counts whole ones: {ids}")
     return f"{have.quoted}::integer"
 
 
-def _has_any(draft: PlanDraft, have: Column, condition: str) -> bool:
-    """Tell whether any row t of the column's table meets a condition."""
-    query = f"select exists (select from public.{have.table} as t where {condition})"
-    row = draft.connection.execute(query).fetchone()
-    return bool(row and row[0])
+NO_NUMBER = "has NaN or Infinity, no number"
+_NO_NUMBERS = "array['NaN', 'Infinity', '-Infinity']"
+_MOST_IDS = 5
+
+
+def refuse_no_numbers(draft: PlanDraft) -> None:
+    """Make NaN and infinity a problem in every column that becomes whole numbers, or is summed up."""
+    theirs = {pair.theirs for pair in pairs(draft.app, {}) if pair.ours == "duration_minutes"}
+    for table in draft.app.tables:
+        for name, have in draft.app.columns[table].items():
+            ours = draft.our_column(table, name)
+            is_counted = (ours and ours["type"] == "integer") or (table == "sessions" and name in theirs)
+            if not is_counted or not have.type.startswith(("numeric", "real", "double precision")):
+                continue
+            if ids := _ids(draft, have, f"t.{have.quoted}::text = any ({_NO_NUMBERS})"):
+                draft.problems.append(f"public.{table}.{name} ({have.type}) {NO_NUMBER}: {ids}")
+
+
+def _ids(draft: PlanDraft, have: Column, condition: str) -> str:
+    """List the ids of the first rows t of the column's table that meet a condition; empty without any."""
+    query = f"select t.id::text from public.{have.table} as t where {condition} order by t.id limit {_MOST_IDS + 1}"
+    ids = [id_ for (id_,) in draft.connection.execute(query)]
+    more = " and others" if len(ids) > _MOST_IDS else ""
+    return f"id {', '.join(ids[:_MOST_IDS])}{more}" if ids else ""
 
 
 def _note_misfit(draft: PlanDraft, have: Column, wanted: str) -> None:
