@@ -210,10 +210,10 @@ TURNED = """
 @pytest.mark.parametrize("smallest", [TURNED], ids=["turned"], indirect=True)
 def test_turned_parameters_are_asked_about(smallest: str, tmp_path: Path) -> None:
     path, plan = plan_of(smallest, tmp_path)
-    (key,) = (key for key in plan["answers"] if key.startswith("replace.create_session_with_credit_deduction"))
-    text = path.read_text(encoding="utf-8").replace("\n# ", " ")
+    (key,) = (key for key in plan["answers"] if key.startswith("replace.public.create_session_with_credit_deduction"))
+    text = " ".join(path.read_text(encoding="utf-8").replace("\n#", " ").split())
     assert "Its parameters stand in the order p_therapist_id, p_user_id, p_session_date" in text
     assert "those of bookingdb in the order p_user_id, p_therapist_id, p_session_date" in text
-    risk = f"Callers of {key.removeprefix('replace.')} by position pass p_therapist_id for p_user_id, p_user_id for p_th"
-    assert risk in text
+    callers = f"Callers of {key.removeprefix('replace.')} by position"
+    assert f"{callers} pass p_therapist_id for p_user_id, p_user_id for p_therapist_id, until" in text
     assert "fail until they use the parameters" not in text
