@@ -125,7 +125,7 @@ def test_debt_that_no_lot_can_pay_is_told(
     assert '"settle" lets go 3 credits, "zero" lets go 5.' in text
     assert 'The lots that 1 client can spend do not pay their debt in full: "settle" lets go 3 credits.' in text
     assert f"The debts of 1 client are not paid in full: {let_go} credits are let go." in text
-    assert "2 clients can spend another number of credits than their lots have today." in text
+    assert "The credits to spend differ from the lots of today for 2 clients." in text
     assert f"{POOR} has 4, and can spend {left[1]}" in text
     assert f"{OTHER_CLIENT} has 10, and can spend 4" in text
     assert plan["answers"]["credits.status_writing"] == "known"

@@ -186,7 +186,7 @@ def _risks_of_money(credits: list[Credits], answer: str) -> Iterator[str]:
     differing = sorted((each for each in credits if gaps[each]), key=lambda each: (-gaps[each], each.client))
     if differing:
         yield (
-            f"{counted(len(differing), 'client')} can spend another number of credits than their lots have today."
+            f"The credits to spend differ from the lots of today for {counted(len(differing), 'client')}."
             + (f" The {_MOST} with the largest difference follow." if len(differing) > _MOST else "")
         )
     for each in differing[:_MOST]:
