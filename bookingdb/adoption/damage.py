@@ -598,7 +598,7 @@ def balances(connection: Connection, app: Application) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Credits:
-    """What a client has: the sum of all lots, and of those that can be spent.
+    """The credits of a client: the sum of all lots, and of those that can be spent.
 
     Each is given as it is before the adoption, and after it with either answer to lots below zero.
     """

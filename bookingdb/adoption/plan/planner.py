@@ -46,7 +46,7 @@ def reads_rows(part: Part) -> Part:
         except psycopg.errors.InsufficientPrivilege:
             raise
         except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
-            # What is no number becomes no integer, and the problem of it is known.
+            # NaN becomes no integer, and the problem of it is known.
             if any(NO_NUMBER in problem for problem in draft.problems):
                 return
             said = (error.diag.message_primary or str(error)).strip()

@@ -1,4 +1,5 @@
--- Sums up, for clients with a lot below zero or one that cannot be spent, their lots: as they are, and with each answer.
+-- Sums up, for clients with a lot below zero or one that cannot be spent, their lots: as they are, and with each
+-- answer.
 with lots as (
     select
         c.user_id::text as client,
