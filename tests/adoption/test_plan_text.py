@@ -15,7 +15,7 @@ from bookingdb.adoption.plan.counts import Counts
 from bookingdb.adoption.plan.draft import Change, Plan, Question
 from bookingdb.adoption.plan.page import write_page
 from bookingdb.adoption.plan.summary import summarize
-from tests.apps import App
+from tests.apps import APPS, App
 from tests.support import connect, run
 from tests.support.adoption import Adopted, Found, make_plan, some_apps
 from tests.support.commands import answer, done
@@ -37,6 +37,20 @@ def plan_of(questions: list[Question], **parts: object) -> Plan:
     empty: dict[str, object] = {"changes": [], "damage": [], "found": {}, "problems": [], "balances": {}}
     answers = {each.key: each.default for each in questions}
     return Plan("standalone", application, questions, answers, **(empty | parts))  # type: ignore[arg-type]
+
+
+# What is written of these is written of all: few rows, every damage, lots, times of the wrong clock, times of day.
+@pytest.fixture(
+    params=[
+        pytest.param(APPS[name], marks=() if name in ("clean", "drift") else pytest.mark.slow, id=name)
+        for name in ("clean", "drift", "lots", "two_zones_shifted", "times")
+    ]
+)
+def app(request: pytest.FixtureRequest) -> App:
+    """Some of the apps, unless a test says which."""
+    chosen = request.param
+    assert isinstance(chosen, App)
+    return chosen
 
 
 def written(url: str, app: App, folder: Path) -> tuple[str, ET.Element]:

@@ -135,7 +135,7 @@ def test_undo_removes_what_a_killed_adoption_prepared(
     assert bookingdb(live, "adopt", "--undo").exit_code == 1
 
 
-@some_apps("times", but=True)
+@some_apps("clean", "single_balance", "profiles", "lots", "two_zones_shifted")
 def test_prepared_adoption_comes_to_the_same(app: App, found: Found, live: str, tmp_path: Path) -> None:
     path = make_plan(app, live, tmp_path)
     done(live, "adopt", "--apply", path)
