@@ -8,6 +8,8 @@ import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from bookingdb.adoption.application import Application
 from bookingdb.adoption.damage import Damage
 from bookingdb.adoption.plan import file as plan_file
