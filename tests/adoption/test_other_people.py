@@ -12,7 +12,7 @@ import pytest
 
 from tests.apps import CLIENT, THERAPIST, differences, rows, schema_dump
 from tests.support import connect, run, scalar
-from tests.support.adoption import make_again, violations, with_answers
+from tests.support.adoption import answer_zones, make_again, violations, with_answers
 from tests.support.commands import done
 
 pytestmark = pytest.mark.slow
@@ -31,6 +31,8 @@ def plan_of(url: str, folder: Path, **answers: str) -> tuple[Path, dict[str, Any
     given = {"zone": "UTC"} | {f"column.users.{name}": value for name, value in answers.items()}
     path.write_text(with_answers(path.read_text(encoding="utf-8"), given), encoding="utf-8")
     make_again(url, path)
+    if "answers" in (plan := tomllib.loads(path.read_text(encoding="utf-8"))) and not plan["problems"]:
+        answer_zones(url, path)
     return path, tomllib.loads(path.read_text(encoding="utf-8"))
 
 
