@@ -1,18 +1,14 @@
 """The command about the appointments of other calendars: busy import."""
 
 from datetime import date
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO
 
 import click
 
 from bookingdb import Bookings
-from bookingdb.calls.parameters import zone as zone_named
 from bookingdb.cli.console import open_database, print_table
-from bookingdb.cli.day_grid import DAY
 from bookingdb.cli.options import MOMENT, PERSON, database_options, span_of
 from bookingdb.cli.output import print_json, say
-
-_MOST_EVENTS: Final = 5000
 
 
 @click.group("busy")
@@ -44,37 +40,24 @@ def import_busy(
     booked): what came from there before, and is not in it any more, goes. Events that cannot be read are listed, by
     their place in the file, and everything else is taken.
     """
-    from bookingdb.cli import ical_events  # noqa: PLC0415 (the packages for iCalendar take their time)
+    # The packages for iCalendar take their time.
+    from bookingdb.ical import busy, reading  # noqa: PLC0415
 
     try:
-        calendars = ical_events.calendars(file.read())
-    except ical_events.NoCalendarError as error:
+        calendars = reading.calendars(file.read())
+    except reading.NoCalendarError as error:
         raise click.BadParameter(f"this is no iCalendar file. {error}", param_hint="FILE") from None
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
         policy = bookings.get_policy(therapist)
         begin, end = span_of(policy, from_, to)
         if to is None:
-            end = begin + policy.maximum_advance + DAY
-        zone = zone_named(policy.time_zone)
-        read = ical_events.events(calendars, begin.astimezone(zone), end.astimezone(zone))
-        events = [one.event for one in read]
-        if len(events) > _MOST_EVENTS:
-            raise click.UsageError(
-                f"{len(events)} events are in this time, more than {_MOST_EVENTS}."
-                " Import the file in parts, with --from and --to."
-            )
-        synced = bookings.sync_external_busy(therapist, source, events, from_=begin, to=end)
-    # The number is that of the file's VEVENT, for somebody who looks for it there, not that of an occurrence.
-    rejected: list[dict[str, Any]] = [
-        {
-            "event": read[one.event - 1].number,
-            "summary": read[one.event - 1].summary,
-            "external_id": one.external_id,
-            "reason": read[one.event - 1].reason or one.reason,
-        }
-        for one in synced.rejected
-    ]
+            end = busy.end_of_window(policy, begin)
+        try:
+            taken = busy.take_over(bookings, therapist, source, calendars, policy, begin, end)
+        except busy.TooManyEventsError as error:
+            raise click.UsageError(f"{error} Import the file in parts, with --from and --to.") from None
+    synced, rejected = taken.synced, taken.rejected
     if as_json:
         print_json(synced.to_dict() | {"rejected": rejected})
         return

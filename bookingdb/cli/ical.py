@@ -1,7 +1,7 @@
 """A therapist's sessions and time off as an iCalendar file (RFC 5545).
 
-The package icalendar is imported only here and in `ical_events`, and this module only where a file is written. The time
-zone is described from the clock changes that Python knows, because icalendar's own description has the changes to
+The package icalendar is imported only here and in the wing `ical`, and this module only where a file is written. The
+time zone is described from the clock changes that Python knows, because icalendar's own description has the changes to
 summer time an hour late.
 """
 

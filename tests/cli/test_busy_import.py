@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from bookingdb.cli import ical_events
+from bookingdb.ical import reading
 from tests.support import TOMORROW, World
 from tests.support.commands import answer as answer_to
 from tests.support.commands import bookingdb, done
@@ -210,7 +210,7 @@ def test_more_events_than_a_call_takes_are_wrong_usage(world: World, tmp_path: P
 def test_several_calendars_in_one_file_are_read() -> None:
     content = "".join(calendar(f"UID:{name}\nDTSTART:20300107T090000Z\nDURATION:PT1H") for name in "ab")
     begin, end = (dt.datetime(2030, month, 1, tzinfo=dt.UTC) for month in (1, 2))
-    found = ical_events.events(ical_events.calendars(b"\xef\xbb\xbf" + content.encode()), begin, end)
+    found = reading.events(reading.calendars(b"\xef\xbb\xbf" + content.encode()), begin, end)
     assert [(read.event["external_id"], read.number) for read in found] == [("a", 1), ("b", 2)]
 
 

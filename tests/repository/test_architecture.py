@@ -18,7 +18,7 @@ PACKAGE = "bookingdb"
 # for applications. Edges are the last layer; they do not know each other.
 LAYERS = (
     ["text"], ["errors"], ["records"], ["policy_setting"], ["policy"], ["calls"], ["acting"], ["execution"], ["client"],
-    [PACKAGE], ["queries"], ["local"], ["database"], ["install"], ["checks"], ["adoption"], ["cli"],
+    [PACKAGE], ["ical"], ["queries"], ["local"], ["database"], ["install"], ["checks"], ["adoption"], ["cli"],
 )  # fmt: skip
 LEVELS = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 

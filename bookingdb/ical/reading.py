@@ -1,6 +1,6 @@
 """Reads the events of an iCalendar file (RFC 5545) as appointments, one for each occurrence.
 
-Only here is the package recurring_ical_events imported, and this module only where a file is read.
+The package recurring_ical_events is imported only here, and this module only where a file is read.
 """
 
 import hashlib
