@@ -35,7 +35,7 @@ def ics(
     Sessions that were cancelled or went to another therapist are in it as cancelled, so that a calendar that has them
     takes them out.
     """
-    from bookingdb.cli import ical  # noqa: PLC0415 (the package icalendar takes its time)
+    from bookingdb.ical import writing  # noqa: PLC0415 (the package icalendar takes its time)
 
     with open_database(database_url) as connection:
         bookings = Bookings(connection)
@@ -48,7 +48,7 @@ def ics(
         changes = bookings.list_calendar_changes(therapist, begin, end)
         time_off = bookings.list_time_off(therapist, begin, end)
     zone = zone_named(policy.time_zone)
-    written = ical.write(sessions, time_off, zone, changes, begin=begin, end=end, now=datetime.now(UTC))
+    written = writing.write(sessions, time_off, zone, changes, begin=begin, end=end, now=datetime.now(UTC))
     if output is not None:
         output.write_bytes(written)
     if as_json:

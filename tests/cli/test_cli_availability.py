@@ -19,8 +19,9 @@ import icalendar
 import pytest
 
 from bookingdb import Bookings, Session, TimeOff, WeeklyWindow
-from bookingdb.cli import day_grid, ical, week_text
+from bookingdb.cli import day_grid, week_text
 from bookingdb.cli.day_grid import LEGEND, SIGNS, Cell
+from bookingdb.ical import writing
 from tests.support import TOMORROW, World
 from tests.support.commands import answer, bookingdb
 
@@ -699,7 +700,7 @@ def offset_of(description: Any, moment: dt.datetime) -> dt.timedelta:
 def test_the_time_zone_is_described_as_it_is(zone: str) -> None:
     tz = ZoneInfo(zone)
     begin = dt.datetime(NEXT_YEAR, 1, 1, 11, 7, 3, 5, tzinfo=UTC)
-    calendar = read(ical.write([], [], tz, begin=begin, end=begin + 366 * DAY, now=begin))
+    calendar = read(writing.write([], [], tz, begin=begin, end=begin + 366 * DAY, now=begin))
     (description,) = calendar.walk("VTIMEZONE")
 
     assert description["tzid"] == zone
@@ -812,7 +813,7 @@ def test_session_that_occupies_no_time_is_in_no_calendar() -> None:
         session(now, now + HOUR),
     ]
     off = [TimeOff(UUID(int=1), now - 100 * DAY, now + 400 * DAY, None, ())]
-    calendar = read(ical.write(sessions, off, BERLIN, begin=now, end=now + DAY, now=now))
+    calendar = read(writing.write(sessions, off, BERLIN, begin=now, end=now + DAY, now=now))
 
     assert [str(event["summary"]) for event in calendar.walk("VEVENT")] == ["Time off", "Session"]
     (description,) = calendar.walk("VTIMEZONE")

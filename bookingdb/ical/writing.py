@@ -1,8 +1,7 @@
-"""A therapist's sessions and time off as an iCalendar file (RFC 5545).
+"""Writes sessions and time off as an iCalendar file (RFC 5545).
 
-The package icalendar is imported only here and in the wing `ical`, and this module only where a file is written. The
-time zone is described from the clock changes that Python knows, because icalendar's own description has the changes to
-summer time an hour late.
+The time zone is described from the clock changes that Python knows, because icalendar's own description has the changes
+to summer time an hour late.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStand
 from bookingdb.records import CalendarChange, Session, TimeOff
 from bookingdb.text import printable
 
-_STATUS: Final = {"pending_approval": "TENTATIVE", "cancelled": "CANCELLED"}
+STATUS: Final = {"pending_approval": "TENTATIVE", "cancelled": "CANCELLED"}
 _SECOND: Final = timedelta(seconds=1)
 _STEP: Final = timedelta(hours=6)
 
@@ -43,24 +42,20 @@ def write(
         end: the instant until which.
         now: when the file is made.
     """
-    calendar = Calendar()
-    calendar.add("prodid", "-//bookingdb//bookingdb//EN")
-    calendar.add("version", "2.0")
-    entries = sorted(
-        [*_of_sessions(sessions, changes), *_of_time_off(time_off)], key=lambda entry: (entry.start, entry.id)
-    )
-    if zone.key not in ("UTC", "Etc/UTC"):
-        first = min([begin, *(entry.start for entry in entries)])
-        last = max([end, *(entry.end for entry in entries)])
-        calendar.add_component(time_zone(zone, first, last))
-    for entry in entries:
-        calendar.add_component(_event(entry, zone, now))
-    return bytes(calendar.to_ical())
+    entries = [*_of_sessions(sessions, changes), *_of_time_off(time_off)]
+    return bytes(calendar_of(entries, zone, now=now, span=(begin, end)).to_ical())
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """The source of an event."""
+class Entry:
+    """The source of an event.
+
+    Attributes:
+        id: the session or the time off.
+        start: when it starts, in UTC.
+        end: when it ends, in UTC.
+        properties: what else is known of it; what is empty is left out.
+    """
 
     id: UUID
     start: datetime
@@ -68,13 +63,43 @@ class _Entry:
     properties: Mapping[str, Any]
 
 
-def _of_sessions(sessions: Iterable[Session], changes: Iterable[CalendarChange]) -> Iterator[_Entry]:
+def uid(id_: UUID) -> str:
+    """Return the UID of an event: the same in every file and mail, by which a calendar knows what it has already.
+
+    The part behind the @ is a word and no host, because a practice may change its domain and must keep its calendars.
+    """
+    return f"{id_}@bookingdb"
+
+
+def calendar_of(entries: Iterable[Entry], zone: ZoneInfo, *, now: datetime, span: Sequence[datetime] = ()) -> Calendar:
+    """Return a calendar: an event per entry, in the local time of a zone that is described in it.
+
+    Args:
+        entries: in any order.
+        zone: whose local time is written.
+        now: when the calendar is made.
+        span: instants between which the zone is described, in UTC; beyond them where an entry is.
+    """
+    calendar = Calendar()
+    calendar.add("prodid", "-//bookingdb//bookingdb//EN")
+    calendar.add("version", "2.0")
+    entries = sorted(entries, key=lambda entry: (entry.start, entry.id))
+    if zone.key not in ("UTC", "Etc/UTC"):
+        first = min([*span, *(entry.start for entry in entries)])
+        last = max([*span, *(entry.end for entry in entries)])
+        calendar.add_component(time_zone(zone, first, last))
+    for entry in entries:
+        calendar.add_component(_event(entry, zone, now))
+    return calendar
+
+
+def _of_sessions(sessions: Iterable[Session], changes: Iterable[CalendarChange]) -> Iterator[Entry]:
     changed = {change.session_id: change for change in changes}
     for change in changed.values():
         if change.has_left and change.end_time is not None:
             # Words of a session are for whoever has it now.
             left = {"summary": "Session", "status": "CANCELLED", "transp": "TRANSPARENT", "sequence": change.sequence}
-            yield _Entry(change.session_id, change.start_time, change.end_time, left)
+            yield Entry(change.session_id, change.start_time, change.end_time, left)
     for session in sessions:
         change_of_it = changed.get(session.id)
         if change_of_it is not None and change_of_it.has_left:
@@ -87,15 +112,15 @@ def _of_sessions(sessions: Iterable[Session], changes: Iterable[CalendarChange])
             "description": session.description,
             "categories": [session.session_type] if session.session_type else None,
             # A calendar that had it before it was cancelled has to be told; the time is free.
-            "status": _STATUS.get(session.status, "CONFIRMED"),
+            "status": STATUS.get(session.status, "CONFIRMED"),
             "transp": "TRANSPARENT" if session.status == "cancelled" else "OPAQUE",
             # Without it a calendar may take an older file for the newer one.
             "sequence": change_of_it.sequence if change_of_it is not None else None,
         }
-        yield _Entry(session.id, session.start_time, session.end_time, properties)
+        yield Entry(session.id, session.start_time, session.end_time, properties)
 
 
-def _of_time_off(time_off: Iterable[TimeOff]) -> Iterator[_Entry]:
+def _of_time_off(time_off: Iterable[TimeOff]) -> Iterator[Entry]:
     for absence in time_off:
         properties = {
             "summary": "Time off",
@@ -103,13 +128,12 @@ def _of_time_off(time_off: Iterable[TimeOff]) -> Iterator[_Entry]:
             "status": "CONFIRMED",
             "transp": "OPAQUE",
         }
-        yield _Entry(absence.id, absence.start_time, absence.end_time, properties)
+        yield Entry(absence.id, absence.start_time, absence.end_time, properties)
 
 
-def _event(entry: _Entry, zone: ZoneInfo, now: datetime) -> Event:
+def _event(entry: Entry, zone: ZoneInfo, now: datetime) -> Event:
     event = Event()
-    # The same in every file, so that a calendar knows what it has already.
-    event.add("uid", f"{entry.id}@bookingdb")
+    event.add("uid", uid(entry.id))
     event.add("dtstamp", now)
     event.add("dtstart", _local(entry.start, zone))
     event.add("dtend", _local(entry.end, zone))
