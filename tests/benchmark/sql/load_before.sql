@@ -45,11 +45,9 @@ where (kind in ('session', 'hold') and therapist_id is not null),
 add constraint calendar_client_excl exclude using gist (client_id with =, period with &&)
 where (kind in ('session', 'hold') and client_id is not null);
 
-insert into bookingdb.calendar (
-    kind, therapist_id, period, blocked, reason, external_source, external_id
-)
+insert into bookingdb.absences (kind, therapist_id, period, reason, external_source, external_id)
 select
-    case n.n % 2 when 0 then 'time_off' else 'external' end, t.id, p.period, p.period,
+    case n.n % 2 when 0 then 'time_off' else 'external' end, t.id, p.period,
     case n.n % 2 when 0 then 'away' end,
     case n.n % 2 when 1 then 'another calendar' end,
     case n.n % 2 when 1 then 'event ' || n.n end
