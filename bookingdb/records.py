@@ -861,3 +861,40 @@ class SyncedBusy(Record):
         return cls(
             inserted, updated, removed, tuple(session_ids), tuple(RejectedEvent(**event) for event in events), ignored
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClaimedDelivery(Record):
+    """A delivery that a worker has claimed, with all that it takes to send it.
+
+    Attributes:
+        id: the delivery's id, the same in every attempt: the receiver's idempotency key.
+        token: what proves the claim to ``finish_delivery``.
+        attempt: which attempt this is, 1 is the first.
+        destination: the destination's name.
+        kind: its kind, such as ``"webhook"``.
+        settings: its settings.
+        secrets: its secrets; they belong into no log.
+        state: what the sender had it remember after an earlier delivery.
+        type: the event's type, such as ``"session.booked"``.
+        subject_id: the session, hold, lot or person that the event is about.
+        recipient_id: whom it is for, or the zero UUID.
+        body: what every receiver gets: ``type``, ``version``, ``timestamp`` and ``data``.
+        context: the session and its people as they are now, for the kinds that need them.
+        leased_until: until when nobody else claims it.
+    """
+
+    id: UUID
+    token: UUID
+    attempt: int
+    destination: str
+    kind: str
+    settings: dict[str, Any]
+    secrets: dict[str, Any]
+    state: dict[str, Any] | None
+    type: str
+    subject_id: UUID
+    recipient_id: UUID
+    body: dict[str, Any]
+    context: dict[str, Any] | None
+    leased_until: datetime

@@ -18,7 +18,8 @@ PACKAGE = "bookingdb"
 # for applications. Edges are the last layer; they do not know each other.
 LAYERS = (
     ["text"], ["errors"], ["records"], ["policy_setting"], ["policy"], ["calls"], ["acting"], ["execution"], ["client"],
-    [PACKAGE], ["ical"], ["queries"], ["local"], ["database"], ["install"], ["checks"], ["adoption"], ["cli"],
+    [PACKAGE], ["ical"], ["queries"], ["local"], ["database"], ["install"], ["checks"], ["adoption"],
+    ["worker", "cli"],
 )  # fmt: skip
 LEVELS = {name: level for level, layer in enumerate(LAYERS) for name in layer}
 
