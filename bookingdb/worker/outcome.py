@@ -21,7 +21,7 @@ class Outcome:
         kind: ``delivered``; ``retry`` later; ``dead``, because no retry would help; ``dropped``, because it is not
             wanted any more; ``released``, because it was not begun; ``gone``, which also disables the destination.
         status_code: what an HTTP server answered, or the code of another protocol.
-        detail: why, in one line, for whoever operates this; never a secret. What is longer than 500 characters is cut.
+        detail: why, in one line, for whoever operates this; never a secret; it is cut after 500 characters.
         retry_after: the receiver's own wish when to try again.
         state: what the destination is to remember from now on, instead of its state before.
     """
