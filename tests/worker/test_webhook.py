@@ -16,7 +16,7 @@ from bookingdb import Bookings, ClaimedDelivery
 from bookingdb.worker.outcome import Outcome
 from bookingdb.worker.senders import Environment
 from bookingdb.worker.webhook import WebhookSender, retry_after, signed_headers
-from tests.support.deliveries import claimed
+from tests.support.claims import claimed
 from tests.support.receiver import Receiver, Reply, receiving
 
 NEW, OLD, OTHER = ("whsec_" + base64.b64encode(word * 8).decode() for word in (b"new!", b"old!", b"odd!"))
