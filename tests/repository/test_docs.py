@@ -51,7 +51,8 @@ def test_examples_print_what_the_document_shows(
 ) -> None:
     text = document.read_text(encoding="utf-8")
     is_of_adopted = "execute function bookingdb.schedules_changed" in text
-    kind = "supabase_world" if "\n```js" in text else "adopted_world" if is_of_adopted else "world"
+    is_of_supabase = re.search(r"^```js\b", text, re.MULTILINE)
+    kind = "supabase_world" if is_of_supabase else "adopted_world" if is_of_adopted else "world"
     world: World = request.getfixturevalue(kind)
     # The documents speak in UTC and as the owner.
     services = tmp_path / "services.conf"
@@ -84,7 +85,7 @@ def test_examples_print_what_the_document_shows(
             )
             # Where an error was raised is of no interest to the reader.
             printed = result.stdout.partition("CONTEXT:")[0]
-        elif language.startswith("js"):
+        elif language in ("js", "js service"):
             printed = printed_by_javascript(world, code, by_service=language == "js service")
         else:
             continue
