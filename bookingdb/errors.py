@@ -268,6 +268,14 @@ class PackageNotFound(BookingError):
     message = "Package not found"
 
 
+class DestinationNotFound(BookingError):
+    """No destination of events has this name."""
+
+    code = "destination_not_found"
+    http_status = 404
+    message = "Destination not found"
+
+
 class InsufficientCredits(BookingError):
     """The client has no active, unexpired credit left, or fewer than are to be taken."""
 
@@ -412,6 +420,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         TimeOffNotFound,
         LotNotFound,
         PackageNotFound,
+        DestinationNotFound,
         InsufficientCredits,
         BookingConflict,
         ClientConflict,

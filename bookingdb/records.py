@@ -35,9 +35,14 @@ def _read(type_: Any, value: Any) -> Any:
         return value.astimezone(UTC)
     if isinstance(value, list):
         return tuple(value)
-    if type_ == dict[str, Any] and isinstance(value, str):
+    if is_object(type_) and isinstance(value, str):
         return json.loads(value)
     return timedelta(seconds=value) if type_ is timedelta else value
+
+
+def is_object(type_: Any) -> bool:
+    """Tell whether a field of this type is a JSON object, or None."""
+    return type_ in (dict[str, Any], dict[str, Any] | None)
 
 
 def _jsonable(value: Any) -> Any:
@@ -864,24 +869,51 @@ class SyncedBusy(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ClaimedDelivery(Record):
-    """A delivery that a worker has claimed, with all that it takes to send it.
+class ListedDestination(Record):
+    """A destination of events.
 
     Attributes:
-        id: the delivery's id, the same in every attempt: the receiver's idempotency key.
-        token: what proves the claim to ``finish_delivery``.
-        attempt: which attempt this is, 1 is the first.
-        destination: the destination's name.
-        kind: its kind, such as ``"webhook"``.
-        settings: its settings.
-        secrets: its secrets; they belong into no log.
-        state: what the sender had it remember after an earlier delivery.
-        type: the event's type, such as ``"session.booked"``.
-        subject_id: the session, hold, lot or person that the event is about.
-        recipient_id: whom it is for, or the zero UUID.
-        body: what every receiver gets: ``type``, ``version``, ``timestamp`` and ``data``.
-        context: the session and its people as they are now, for the kinds that need them.
-        leased_until: until when nobody else claims it.
+        name: its name.
+        kind: ``"webhook"``, ``"mail"``, ``"daily"``, ``"calendar"``, ``"python"``, or a word of a worker of your own.
+        events: the types of events that it is told of; ``"session.*"`` and ``"*"`` stand for many.
+        settings: what its kind needs; see docs/events.md.
+        secret_names: the names of its secrets, which claims alone hand out.
+        is_enabled: whether it is told of events, and its deliveries are sent.
+        disabled_reason: why not: ``"by hand"``, or ``"gone"``: it answered 410.
+        starts_at: since when it is told of events.
+        created_at: when it was created.
+    """
+
+    name: str
+    kind: str
+    events: tuple[str, ...]
+    settings: dict[str, Any]
+    secret_names: tuple[str, ...]
+    is_enabled: bool
+    disabled_reason: str | None
+    starts_at: datetime
+    created_at: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClaimedDelivery(Record):
+    """A delivery that is the caller's to send, until its lease ends.
+
+    Attributes:
+        id: the receiver's idempotency key, the same in every attempt.
+        token: the claim; `finish_delivery` asks for it.
+        attempt: the number of this attempt, from 1.
+        destination: the name of the destination.
+        kind: its kind.
+        settings: what the kind needs.
+        secrets: its secrets.
+        state: what its sender kept the last time.
+        type: the type of the event.
+        subject_id: the session, hold, lot or person that it is about.
+        recipient_id: the person who gets it, where it is for a single one.
+        body: what the receiver gets: type, version, timestamp, data.
+        context: the session as it is now and how its people are reached, where the kind needs them.
+        leased_until: when somebody else may claim it.
     """
 
     id: UUID
@@ -891,10 +923,74 @@ class ClaimedDelivery(Record):
     kind: str
     settings: dict[str, Any]
     secrets: dict[str, Any]
-    state: dict[str, Any] | None
+    state: dict[str, Any]
     type: str
     subject_id: UUID
-    recipient_id: UUID
+    recipient_id: UUID | None
     body: dict[str, Any]
     context: dict[str, Any] | None
     leased_until: datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListedDelivery(Record):
+    """A delivery, and what became of it.
+
+    Attributes:
+        id: the receiver's idempotency key.
+        destination: the name of the destination.
+        kind: its kind.
+        type: the type of the event.
+        subject_id: the session, hold, lot or person that it is about.
+        recipient_id: the person who gets it, where it is for a single one.
+        status: ``"pending"``, ``"delivered"``, ``"dead"`` or ``"dropped"``.
+        attempts: how often it was tried.
+        occurred_at: when the event was.
+        created_at: when the delivery was made.
+        due_at: when it is tried next; None where it is finished.
+        finished_at: when it was finished.
+        status_code: what the receiver answered the last time.
+        detail: what the receiver or the worker said the last time.
+    """
+
+    id: UUID
+    destination: str
+    kind: str
+    type: str
+    subject_id: UUID
+    recipient_id: UUID | None
+    status: str
+    attempts: int
+    occurred_at: datetime
+    created_at: datetime
+    due_at: datetime | None
+    finished_at: datetime | None
+    status_code: int | None
+    detail: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DestinationStatus(Record):
+    """The backlog of a destination.
+
+    Attributes:
+        destination: its name.
+        kind: its kind.
+        is_enabled: whether it is told of events.
+        disabled_reason: why not.
+        backlog: how many events are still to be delivered.
+        due: how many deliveries can be claimed now.
+        in_flight: how many are claimed.
+        oldest: when the oldest event of the backlog was.
+        dead: how many deliveries are dead.
+    """
+
+    destination: str
+    kind: str
+    is_enabled: bool
+    disabled_reason: str | None
+    backlog: int
+    due: int
+    in_flight: int
+    oldest: datetime | None
+    dead: int

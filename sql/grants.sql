@@ -7,7 +7,8 @@
 --     trusted roles  the public functions, in both schemas; reading the application's tables
 --     service_role   is trusted, and writes the application's tables, too
 --
--- A role is trusted where it was granted the execution of act_for_anyone(), which this file leaves as it is. Roles that
+-- A role is trusted where it was granted the execution of act_for_anyone(), and a worker where it was granted that of
+-- work_deliveries(), too. This file leaves both as they are. Roles that
 -- do not exist are ignored; when they appear later, or are trusted later, `bookingdb migrate` applies this file again.
 
 do $block$
@@ -18,6 +19,7 @@ declare
     c_called constant text[] := array[/* called */]::text[];
     c_public_tables constant text[] := array['users', 'sessions', 'user_credits', 'booking_audit_log'];
     c_trust constant text := 'bookingdb.act_for_anyone()';
+    c_work constant text := 'bookingdb.work_deliveries()';
     -- The names of roles are quoted where they must be.
     v_hosts constant text[] := array(
         select quote_ident(r.rolname) from pg_roles as r where r.rolname in ('anon', 'authenticated', 'service_role')
@@ -89,7 +91,7 @@ begin
         select p.oid::regprocedure::text
         from pg_proc as p
         where p.pronamespace = 'bookingdb'::regnamespace
-            and p.oid <> c_trust::regprocedure
+            and p.oid <> all (array[c_trust, c_work]::regprocedure[])
             and not exists (
                 select from pg_depend as d
                 where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
@@ -134,6 +136,7 @@ begin
     foreach v_name in array '{public}' || v_hosts loop
         if v_name <> 'service_role' then
             execute format('revoke all on function %s from %s', c_trust, v_name);
+            execute format('revoke all on function %s from %s', c_work, v_name);
         end if;
     end loop;
 

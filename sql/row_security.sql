@@ -55,13 +55,23 @@ alter table bookingdb.adoption enable row level security;
 
 alter table bookingdb.calendar enable row level security;
 
+alter table bookingdb.calendar_feeds enable row level security;
+
+alter table bookingdb.contacts enable row level security;
+
 alter table bookingdb.date_overrides enable row level security;
+
+alter table bookingdb.deliveries enable row level security;
+
+alter table bookingdb.destinations enable row level security;
 
 alter table bookingdb.erasures enable row level security;
 
-alter table bookingdb.history enable row level security;
+alter table bookingdb.expiry_notices enable row level security;
 
 alter table bookingdb.former_therapists enable row level security;
+
+alter table bookingdb.history enable row level security;
 
 alter table bookingdb.holds enable row level security;
 
@@ -82,6 +92,8 @@ alter table bookingdb.payments enable row level security;
 alter table bookingdb.policies enable row level security;
 
 alter table bookingdb.refusals enable row level security;
+
+alter table bookingdb.reminder_rules enable row level security;
 
 alter table bookingdb.rewritten_records enable row level security;
 
@@ -118,10 +130,25 @@ using (false) with check (false);
 create policy _bookingdb_deny on bookingdb.calendar for all to public
 using (false) with check (false);
 
+create policy _bookingdb_deny on bookingdb.calendar_feeds for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.contacts for all to public
+using (false) with check (false);
+
 create policy _bookingdb_deny on bookingdb.date_overrides for all to public
 using (false) with check (false);
 
+create policy _bookingdb_deny on bookingdb.deliveries for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.destinations for all to public
+using (false) with check (false);
+
 create policy _bookingdb_deny on bookingdb.erasures for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.expiry_notices for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.former_therapists for all to public
@@ -158,6 +185,9 @@ create policy _bookingdb_deny on bookingdb.policies for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.refusals for all to public
+using (false) with check (false);
+
+create policy _bookingdb_deny on bookingdb.reminder_rules for all to public
 using (false) with check (false);
 
 create policy _bookingdb_deny on bookingdb.rewritten_records for all to public

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from bookingdb.errors import BookingFailed, NotAllowed
-from bookingdb.records import BookedSeries, BookedSession, Record, SkippedOccurrence
+from bookingdb.records import BookedSeries, BookedSession, Record, SkippedOccurrence, is_object
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -155,7 +155,7 @@ def _column(field: "dataclasses.Field[Any]") -> str:
         # Drivers cannot read an interval in every IntervalStyle.
         return f"extract(epoch from r.{field.name})::float8"
     # An application may have told its driver to read jsonb in its own way, and asyncpg reads none.
-    return f"r.{field.name}::text" if field.type == dict[str, Any] else f"r.{field.name}"
+    return f"r.{field.name}::text" if is_object(field.type) else f"r.{field.name}"
 
 
 def _selection(function: str, model: type[Record], arguments: Mapping[str, Argument]) -> str:

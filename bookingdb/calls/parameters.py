@@ -277,6 +277,18 @@ def texts(parameter: str, values: Iterable[str]) -> Argument:
     return Argument("text[]", [text(parameter, value).value for value in values])
 
 
+def optional_object(parameter: str, value: Mapping[str, Any] | None) -> Argument:
+    """An object that JSON can write, or None."""
+    if value is None:
+        return Argument("jsonb", None)
+    if isinstance(value, Mapping):
+        try:
+            return Argument("jsonb", text(parameter, json.dumps(dict(value), allow_nan=False)).value)
+        except (TypeError, ValueError):
+            pass
+    raise invalid(parameter, "Give a mapping of texts to values that JSON can write.")
+
+
 def key(value: str | None) -> Argument:
     """An idempotency key, or None."""
     if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 255):

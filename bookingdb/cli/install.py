@@ -174,18 +174,30 @@ def installation_status(database_url: str | None, as_json: bool) -> None:
 @click.command("trust")
 @click.argument("role")
 @click.option("--revoke", is_flag=True, help="Take the right away again.")
+@click.option("--worker", is_flag=True, help="Let it deliver events, too, and so read the secrets of destinations.")
 @database_url_option
 @json_option
-def trust_role(role: str, revoke: bool, database_url: str | None, as_json: bool) -> None:
+def trust_role(role: str, revoke: bool, worker: bool, database_url: str | None, as_json: bool) -> None:
     """Let ROLE act for anyone in this database, as an application's server does."""
     with open_database(database_url) as connection:
-        is_trusted = trust.trust(connection, role, revoke=revoke)
-    if as_json:
+        is_trusted = trust.trust(connection, role, revoke=revoke, worker=worker)
+    if worker:
+        _say_worker(role, is_trusted, revoke, as_json)
+    elif as_json:
         print_json({"role": role, "trusted": is_trusted})
     elif revoke and is_trusted:
         say(f"{role} is trusted all the same: it is a superuser, or inherits from a role that is trusted.")
     else:
         say(f"{role} {'may act for anyone in this database' if is_trusted else 'is no longer trusted'}.")
+
+
+def _say_worker(role: str, is_worker: bool, revoke: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"role": role, "worker": is_worker})
+    elif revoke and is_worker:
+        say(f"{role} delivers events all the same: it is a superuser, or inherits from a role that does.")
+    else:
+        say(f"{role} {'may deliver events of this database' if is_worker else 'delivers events no longer'}.")
 
 
 @click.command("verify")

@@ -782,6 +782,14 @@ MANY_ROWS = """
     insert into bookingdb.date_overrides (therapist_id, override_date)
     select md5('nobody' || n)::uuid, current_date from generate_series(1, 2000) as n;
     insert into bookingdb.time_zones (name) values ('Nobody/Wants it');
+    insert into bookingdb.destinations (name, kind, events)
+    select 'pager-' || n, 'pager', '{hold.placed}' from generate_series(1, 20) as n;
+    insert into bookingdb.deliveries (destination_id, event_id, type, subject_id, recipient_id, data, is_next)
+    select d.id, n, 'hold.placed', gen_random_uuid(), gen_random_uuid(), '{}', true
+    from bookingdb.destinations as d
+    cross join generate_series(1, 200) as n;
+    insert into bookingdb.deliveries (destination_id, type, subject_id, data, is_next)
+    select d.id, 'bookingdb.test', gen_random_uuid(), '{}', true from bookingdb.destinations as d;
     analyze;
 """
 
@@ -819,6 +827,17 @@ WORK = """
     select p.id from bookingdb.packages as p where lower(p.name) = 'ten';
     select p.payment_key from bookingdb.payments as p where p.lot_id = md5('lot')::uuid;
     select e.id from bookingdb.erasures as e where e.person_id = md5('person5')::uuid;
+    select * from public.relay_events(10);
+    select * from public.claim_deliveries(5, p_destinations => '{pager-1}');
+    select * from public.claim_deliveries(5, p_destinations => '{pager-1}');
+    select * from public.list_deliveries('pager-1', 'dead', p_limit => 5);
+    select * from public.deliveries_status();
+    select d.id from bookingdb.deliveries as d where d.finished_at < now() order by d.finished_at limit 5;
+    select d.id from bookingdb.deliveries as d
+    where d.recipient_id = md5('person5')::uuid and d.recipient_id <> '00000000-0000-0000-0000-000000000000';
+    insert into bookingdb.deliveries (destination_id, type, subject_id, data)
+    select d.destination_id, d.type, d.subject_id, '{}' from bookingdb.deliveries as d where d.event_id is null limit 1
+    on conflict (subject_id, destination_id, recipient_id) where event_id is null do nothing;
 """
 
 # A damage for each rule that both know (but unused_index, which is another thing there: an index that nobody has used

@@ -51,6 +51,7 @@ TABLE = [
     ("time_off_not_found", "PT404", "Time off not found"),
     ("lot_not_found", "PT404", "Credit grant not found"),
     ("package_not_found", "PT404", "Package not found"),
+    ("destination_not_found", "PT404", "Destination not found"),
     ("insufficient_credits", "PT402", "Insufficient credits: purchase credits first"),
     ("booking_conflict", "PT409", "Booking conflict: time slot unavailable"),
     ("client_conflict", "PT409", "Booking conflict: you already have a session at this time"),

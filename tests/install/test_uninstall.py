@@ -23,7 +23,9 @@ KEPT = ["public.users", "public.sessions", "public.user_credits", "public.bookin
         "bookingdb.rule_changes", "bookingdb.time_zone_rules", "bookingdb.refusals",
         "bookingdb.former_therapists", "bookingdb.therapists_with_hours", "bookingdb.rules", "bookingdb.merged_people",
         "bookingdb.therapist_clients", "bookingdb.texts", "bookingdb.packages", "bookingdb.erasures",
-        "bookingdb.absences", "bookingdb.sessions_to_place"]  # fmt: skip
+        "bookingdb.absences", "bookingdb.sessions_to_place", "bookingdb.destinations", "bookingdb.deliveries",
+        "bookingdb.contacts", "bookingdb.reminder_rules", "bookingdb.calendar_feeds",
+        "bookingdb.expiry_notices"]  # fmt: skip
 
 
 @pytest.fixture
@@ -117,6 +119,11 @@ def test_keeping_data_leaves_every_row_and_no_behaviour(in_use: World) -> None:
     )
     in_use.run("insert into bookingdb.sessions_to_place values ('3', 1, true, gen_random_uuid())")
     in_use.run("update sessions set title = 'Another title'")
+    in_use.run("insert into bookingdb.destinations (name, kind, events) values ('crm', 'pager', '{*}')")
+    in_use.run("select test_destination('crm')")
+    in_use.run("insert into bookingdb.contacts (person_id) values (gen_random_uuid())")
+    in_use.run("insert into bookingdb.calendar_feeds (person_id, secret_hash) values (gen_random_uuid(), 'hash')")
+    in_use.run("insert into bookingdb.expiry_notices (lot_id, expires_at) values (gen_random_uuid(), now())")
     in_use.run("insert into bookingdb.erasures (person_id, actor) values (gen_random_uuid(), 'owner')")
     in_use.run("insert into bookingdb.therapist_clients select therapist_id from sessions")
     before = rows_of(in_use.connection, KEPT)

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from bookingdb.errors import BookingError, InsufficientCredits
 from tests.support import TOMORROW, World
+from tests.support.deliveries import webhook
 from tests.support.life import at, begin, call, request_session
 
 SOMEBODY = "6f1c5b52-4f0a-4b7e-9d5f-6f5f0e6f7a10"
@@ -28,6 +29,8 @@ class Allowed(Enum):
     THERAPISTS_TIME = auto()
     ANYBODY = auto()
     TRUSTED = auto()
+    # Trusted callers with the worker's privilege alone.
+    WORKER = auto()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,17 @@ CALLS = {
     "set_package": Call("'Ten', 10, '1 month', 'price_10', 2, 'paid', 50, true, null", Allowed.TRUSTED),
     "grant_package": Call("%(client)s, %(package)s, null, 'a payment', null", Allowed.TRUSTED),
     "list_packages": Call("false", Allowed.ANYBODY),
+    "set_destination": Call("'other', 'pager', '{*}', '{}', '{}', true", Allowed.TRUSTED),
+    "remove_destination": Call("'crm'", Allowed.TRUSTED),
+    "list_destinations": Call("", Allowed.TRUSTED),
+    "rotate_secret": Call("'crm', null", Allowed.TRUSTED),
+    "test_destination": Call("'crm'", Allowed.TRUSTED),
+    "relay_events": Call("10", Allowed.WORKER),
+    "claim_deliveries": Call("10, '1 minute', '{crm}', '{webhook}', null", Allowed.WORKER),
+    "finish_delivery": Call("%(package)s, %(lot)s, 'retry', 503, 'busy', '1 minute', '{}'", Allowed.WORKER),
+    "list_deliveries": Call("'crm', 'dead', %(session)s, 10, null", Allowed.TRUSTED),
+    "replay_deliveries": Call("'crm', null, null, null, 'dead'", Allowed.TRUSTED),
+    "deliveries_status": Call("", Allowed.TRUSTED),
     "revoke_grant": Call("%(lot)s, null, 'a reason', 0.5, false", Allowed.TRUSTED),
     "reinstate_grant": Call("%(lot)s, null, 'a reason'", Allowed.TRUSTED),
     "realign_sessions": Call("%(therapist)s, true", Allowed.TRUSTED),
@@ -128,6 +142,7 @@ def calls_for(allowed: Allowed) -> set[str]:
 def make_scene(world: World) -> dict[str, Any]:
     """A client and a therapist with a session to come, one that began, one that is asked for, and a hold."""
     client, therapist = world.client(), world.therapist()
+    webhook(world.connection, "crm")
     lot_id = call(world.connection, "grant_credits", user_id=client, amount=9)["lot_id"]
     begun = world.book(client, therapist, "06:00")["id"]
     begin(world.connection, begun)
@@ -203,6 +218,8 @@ VALUES: dict[str, Any] = {
     "amount": 1,
     "credits": 10,
     "date": "2030-01-07",
+    **dict.fromkeys(("delivery_id", "token"), SOMEBODY),
+    "destination": "crm",
     **dict.fromkeys(("first_date", "last_date"), "2030-01-07"),
     "email": "ada@example.com",
     "error": a_refusal(),
@@ -213,9 +230,11 @@ VALUES: dict[str, Any] = {
     "hours": [],
     "name": "Ten",
     "occurrences": 2,
+    "outcome": "delivered",
     "people": [SOMEBODY],
     "reason": "r",
     "search": "ada",
+    "secret": None,
     "session_date": "2030-01-07",
     "session_time": "10:00",
     "source": "google",

@@ -58,6 +58,14 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.therapists_with_hours;
     delete from bookingdb.date_overrides;
     delete from bookingdb.packages;
+    delete from bookingdb.destinations;
+    delete from bookingdb.contacts;
+    delete from bookingdb.calendar_feeds;
+    delete from bookingdb.expiry_notices;
+    delete from bookingdb.reminder_rules;
+    insert into bookingdb.reminder_rules (name, before, audience, channel)
+    select r.name, r.before, array['client'], 'email'
+    from (values ('day', interval '24 hours'), ('hour', interval '1 hour')) as r (name, before);
     delete from bookingdb.policies where therapist_id is not null;
     update bookingdb.policies set {", ".join(f"{setting.name} = {literal(setting.default)}" for setting in SETTINGS)};
     select bookingdb.write_rules(null);

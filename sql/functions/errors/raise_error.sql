@@ -33,6 +33,7 @@ declare
         "time_off_not_found": ["PT404", "Time off not found", "No time off has this id."],
         "lot_not_found": ["PT404", "Credit grant not found", "No grant of credits has this id or payment reference."],
         "package_not_found": ["PT404", "Package not found", "No package that is sold has this id or price reference."],
+        "destination_not_found": ["PT404", "Destination not found", "list_destinations() has those that there are."],
         "insufficient_credits": ["PT402", "Insufficient credits: purchase credits first",
             "Purchase credits, then try again."],
         "booking_conflict": ["PT409", "Booking conflict: time slot unavailable", "Choose another time."],

@@ -39,6 +39,8 @@ begin
     );
     v_removed.events := bookingdb.remove_rows(
         'bookingdb.outbox', array(select bookingdb.events_over(v_before, v_limit)), p_dry_run
+    ) + bookingdb.remove_rows(
+        'bookingdb.deliveries', array(select bookingdb.deliveries_over(v_before, v_limit)), p_dry_run
     );
     v_removed.refusals := bookingdb.remove_rows(
         'bookingdb.refusals', array(select bookingdb.refusals_over(v_before, v_limit)), p_dry_run
@@ -60,4 +62,4 @@ end;
 $function$;
 
 comment on function bookingdb.housekeeping(integer, boolean) is
-'Removes what was over longer ago than the default policy''s retention_days: answered idempotency keys, holds, handled events, refusals, and calendar rows of past sessions, time off and external appointments; expired holds leave the calendar at once, and sessions that waited for approval too long are cancelled. At most p_limit (1 to 10000) of each kind a call, and nothing that somebody has locked; returns how many of each. With p_dry_run it counts all of them and removes none. Call it in a transaction of its own. For trusted callers. Raises: invalid_parameter.';
+'Removes what was over longer ago than the default policy''s retention_days: answered idempotency keys, holds, handled events and their deliveries (counted as events), refusals, and calendar rows of past sessions, time off and external appointments; expired holds leave the calendar at once, and sessions that waited for approval too long are cancelled. At most p_limit (1 to 10000) of each kind a call, and nothing that somebody has locked; returns how many of each. With p_dry_run it counts all of them and removes none. Call it in a transaction of its own. For trusted callers. Raises: invalid_parameter.';

@@ -1,0 +1,50 @@
+-- Public.
+create or replace function bookingdb.list_deliveries(
+    p_destination text default null,
+    p_status text default null,
+    p_subject_id uuid default null,
+    p_limit integer default 100,
+    p_before timestamptz default null
+)
+returns setof bookingdb.listed_delivery
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $function$
+begin
+    perform bookingdb.authorise_trusted();
+    perform bookingdb.require_limit(p_limit);
+    perform bookingdb.require_delivery_status('p_status', p_status);
+    if p_destination is not null then
+        perform bookingdb.find_destination(p_destination);
+    end if;
+
+    -- With ties: deliveries that share a timestamp stay on one page.
+    return query
+    select
+        l.id, n.name, n.kind, l.type, l.subject_id,
+        nullif(l.recipient_id, '00000000-0000-0000-0000-000000000000'), l.status, l.attempts, l.occurred_at,
+        l.created_at, case when l.status = 'pending' then l.due_at end, l.finished_at, l.status_code, l.detail
+    from bookingdb.destinations as n
+    cross join lateral (
+        select d.*
+        from bookingdb.deliveries as d
+        where d.destination_id = n.id
+            and d.created_at < coalesce(p_before, 'infinity')
+            and (p_status is null or d.status = p_status)
+            and (p_subject_id is null or d.subject_id = p_subject_id)
+        order by d.created_at desc
+        fetch first p_limit rows with ties
+    ) as l
+    where p_destination is null or n.name = p_destination
+    order by l.created_at desc, n.name, l.event_id desc, l.part desc, l.id
+    fetch first p_limit rows only;
+end;
+$function$;
+
+comment on function bookingdb.list_deliveries(text, text, uuid, integer, timestamptz) is
+'Lists deliveries, the newest first: of a destination, of a status (pending, delivered, dead, dropped), about a subject (a session, hold, lot or person). At most p_limit (1 to 1000); for the next page give the last created_at as p_before. For trusted callers.';

@@ -1,0 +1,41 @@
+-- test_destination(): try a destination.
+begin;
+\ir include/setup.sql
+select plan(4);
+
+select pg_temp.is_declared($$
+    test_destination(p_name text)
+    returns uuid
+    language plpgsql volatile security invoker
+$$);
+select pg_temp.is_executed_by('test_destination', 'authenticated', 'service_role');
+
+-- Given
+create temporary table made as
+select d.name from public.set_destination(
+    'crm', 'webhook', '{hold.placed,credits.granted}', '{"url": "https://crm.example/hook"}',
+    '{"signing": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}'
+) as d;
+select public.grant_credits(pg_temp.client(), 3);
+
+-- Example
+select pg_temp.act_as('service_role');
+select public.test_destination('crm');
+reset role;
+select results_eq(
+    $$ select c.type, c.body -> 'data' from public.claim_deliveries(10) as c where c.type like 'bookingdb.%' $$,
+    $$ values ('bookingdb.test', jsonb '{"destination": "crm"}') $$,
+    'a worker gets it as any other'
+);
+
+-- Refusal
+select pg_temp.act_as('authenticated', pg_temp.client());
+select results_eq(
+    $$ select e.* from pg_temp.error_of('select public.test_destination(''crm'')') as e $$,
+    $$ values ('PT403', 'Not allowed to act for this user', jsonb '{"code": "not_allowed"}') $$,
+    'users have no part in it'
+);
+reset role;
+
+select * from finish();
+rollback;
