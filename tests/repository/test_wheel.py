@@ -42,7 +42,10 @@ def test_the_wheel_holds_the_package_and_all_of_sql(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {f"bookingdb/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*") if path.is_file()}
     expected |= {str(path.relative_to(ROOT)) for path in (ROOT / "bookingdb").rglob("*.sql")}
+    texts = (ROOT / "bookingdb" / "worker" / "templates").rglob("*.*")
+    expected |= {str(path.relative_to(ROOT)) for path in texts}
     assert expected <= names
+    assert "bookingdb/worker/templates/de/session.booked.jinja" in names
     assert "bookingdb/py.typed" in names
     assert not {name for name in names if name.startswith("tests/")}
 

@@ -1,0 +1,187 @@
+"""Invitations: the session in the calendar of whoever gets the mails, once and as it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from email.message import EmailMessage
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import icalendar
+import pytest
+
+from bookingdb.ical.writing import uid
+from bookingdb.records import ClaimedDelivery
+from bookingdb.worker import invitations, mail, news
+from tests.support.mail import ADA, GRACE, SESSION_ID, MailCalendar, arrived, delivery, event_of, parts_of
+
+NOW = dt.datetime(2039, 1, 1, tzinfo=dt.UTC)
+FORMER = {**GRACE, "name": "Former", "email": "former@example.com"}
+
+
+def composed(one: ClaimedDelivery, now: dt.datetime = NOW) -> EmailMessage:
+    return arrived(mail.compose(one, now)[0].as_bytes())
+
+
+def invitation(one: ClaimedDelivery, now: dt.datetime = NOW) -> Any:
+    return event_of(composed(one, now))
+
+
+def method_of(one: ClaimedDelivery) -> str | None:
+    return invitations.method_of(news.read(one))
+
+
+@pytest.mark.parametrize(
+    ("type_", "recipient", "method"),
+    [
+        ("session.booked", "client", "REQUEST"),
+        ("session.requested", "therapist", "REQUEST"),
+        ("session.approved", "client", "REQUEST"),
+        ("session.rescheduled", "client", "REQUEST"),
+        ("session.transferred", "therapist", "REQUEST"),
+        ("session.transferred", "client", "REQUEST"),
+        ("session.transferred", "former_therapist", "CANCEL"),
+        ("session.reopened", "client", "REQUEST"),
+        ("session.cancelled", "client", "CANCEL"),
+        ("session.deleted", "therapist", "CANCEL"),
+        ("session.reminder", "client", None),
+        ("session.completed", "client", None),
+        ("credits.low", "client", None),
+    ],
+)
+def test_method_follows_from_the_event(type_: str, recipient: str, method: str | None) -> None:
+    assert method_of(delivery(type_, recipient, former=FORMER)) == method
+
+
+def test_invitation_has_all_that_calendars_need() -> None:
+    event = invitation(delivery(session={"revision": 4, "video_url": "https://rooms.example/a"}))
+
+    assert str(event["uid"]) == uid(SESSION_ID) == f"{SESSION_ID}@bookingdb"
+    assert (event["sequence"], event["dtstamp"].dt) == (4, NOW)
+    assert event["dtstart"].dt == dt.datetime(2040, 1, 9, 13, 30, tzinfo=dt.UTC)
+    assert event["dtend"].dt == dt.datetime(2040, 1, 9, 14, 30, tzinfo=dt.UTC)
+    assert (str(event["summary"]), str(event["status"])) == ("Intake \N{EN DASH} Grace Hopper", "CONFIRMED")
+    assert (str(event["organizer"]), event["organizer"].params["CN"]) == (
+        "mailto:practice@example.com",
+        "The Practice",
+    )
+    assert str(event["attendee"]) == "mailto:ada@example.com"
+    assert {name: event["attendee"].params[name] for name in ("CN", "PARTSTAT", "RSVP")} == {
+        "CN": "Ada Lovelace",
+        "PARTSTAT": "ACCEPTED",
+        "RSVP": "FALSE",
+    }
+    assert {str(event[name]) for name in ("url", "location", "conference")} == {"https://rooms.example/a"}
+    (alarm,) = event.walk("VALARM")
+    assert (alarm["trigger"].dt, str(alarm["action"])) == (dt.timedelta(hours=-1), "DISPLAY")
+
+
+def test_invitation_names_nobody_but_its_recipient() -> None:
+    """A client need not know their therapist's address, nor the other way round."""
+    for part, other in (("client", GRACE), ("therapist", ADA)):
+        message = composed(delivery("session.booked", part))
+        assert other["email"] not in "".join(parts_of(message).values()) + str(message.items())
+
+
+def test_settings_choose_organizer_alarms_and_link() -> None:
+    settings = {"organizer": "desk@example.com", "alarm_minutes": [1440, 10], "base_url": "https://app.example"}
+    event = invitation(delivery(settings=settings))
+
+    assert str(event["organizer"]) == "mailto:desk@example.com"
+    assert [alarm["trigger"].dt for alarm in event.walk("VALARM")] == [-dt.timedelta(days=1), -dt.timedelta(minutes=10)]
+    assert str(event["url"]) == f"https://app.example/sessions/{SESSION_ID}"
+    assert invitation(delivery(settings={"alarm_minutes": []})).walk("VALARM") == []
+
+
+def test_request_that_waits_for_approval_is_tentative() -> None:
+    assert str(invitation(delivery("session.requested", "therapist"))["status"]) == "TENTATIVE"
+    assert str(invitation(delivery("session.approved", "therapist"))["status"]) == "CONFIRMED"
+
+
+def test_cancelling_takes_the_session_out() -> None:
+    event = invitation(delivery("session.cancelled", session={"revision": 2, "video_url": "https://rooms.example/a"}))
+
+    assert (str(event["status"]), str(event["transp"]), event["sequence"]) == ("CANCELLED", "TRANSPARENT", 2)
+    assert event.walk("VALARM") == []
+    assert {"URL", "LOCATION", "CONFERENCE"} & set(event) == set()
+
+
+def test_deleted_session_is_taken_out_by_what_its_event_tells() -> None:
+    event = invitation(delivery("session.deleted", has_session=False, data={"revision": 5}))
+
+    assert (str(event["uid"]), str(event["status"]), event["sequence"]) == (uid(SESSION_ID), "CANCELLED", 5)
+    assert event["dtstart"].dt == dt.datetime(2040, 1, 9, 13, 30, tzinfo=dt.UTC)
+
+
+def test_former_therapist_learns_nothing_of_what_followed() -> None:
+    """Neither in the mail nor in the invitation: the title and the newest times are for whoever has the session."""
+    later = {"title": "Secret", "start_time": "2040-03-01T10:00:00Z", "end_time": "2040-03-01T11:00:00Z", "revision": 3}
+    one = delivery("session.transferred", "former_therapist", session=later, former=FORMER)
+    message = composed(one)
+    event = event_of(message)
+
+    assert message["To"].addresses[0].addr_spec == "former@example.com"
+    assert (str(event["status"]), event["sequence"]) == ("CANCELLED", 3)
+    assert event["dtstart"].dt == dt.datetime(2040, 1, 9, 13, 30, tzinfo=dt.UTC)
+    everything = "".join(str(part.get_content()) for part in message.walk() if not part.is_multipart())
+    assert [word for word in ("Secret", "March", "März") if word in everything] == []
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Europe/Dublin", "Etc/UTC"])
+def test_time_zone_of_an_invitation_is_the_right_one(zone: str) -> None:
+    """By RFC 5545: the onset that is the latest before the event counts, in local time of before it."""
+    for day in (dt.date(2040, 3, 25), dt.date(2040, 10, 28)):
+        for hour in range(0, 24, 3):
+            start = dt.datetime.combine(day, dt.time(hour, 30), dt.UTC)
+            times = {"start_time": start.isoformat(), "end_time": (start + dt.timedelta(hours=1)).isoformat()}
+            message = composed(delivery(session={**times, "time_zone": zone}))
+            event = event_of(message)
+            (inline,) = (part for part in message.walk() if part.get_content_type() == "text/calendar")
+            calendar: Any = icalendar.Calendar.from_ical(str(inline.get_content()))
+            for name, moment in (("dtstart", start), ("dtend", start + dt.timedelta(hours=1))):
+                local = event[name].dt.replace(tzinfo=None)
+                if "TZID" not in event[name].params:
+                    assert local == moment.replace(tzinfo=None)
+                    continue
+                (described,) = calendar.walk("VTIMEZONE")
+                onsets = [(one["dtstart"].dt, one["tzoffsetto"].td) for one in described.subcomponents]
+                offset = max(onset for onset in onsets if onset[0] <= local)[1]
+                assert (described["tzid"], local - offset) == (zone, moment.replace(tzinfo=None))
+
+
+def test_unknown_zone_is_written_in_utc() -> None:
+    event = invitation(delivery(session={"time_zone": "Mars/Olympus"}))
+
+    assert (event["dtstart"].dt.tzinfo, "TZID" in event["dtstart"].params) == (ZoneInfo("UTC"), False)
+
+
+def test_updates_replace_in_whatever_order_they_arrive() -> None:
+    """The same mails shuffled and doubled leave one event, or none once it is cancelled."""
+    moves = [
+        delivery(
+            "session.rescheduled" if revision else "session.booked",
+            session={
+                "revision": revision,
+                "start_time": f"2040-01-{10 + revision}T10:00:00Z",
+                "end_time": f"2040-01-{10 + revision}T11:00:00Z",
+            },
+        )
+        for revision in range(4)
+    ]
+    cancelled = delivery("session.cancelled", session={"revision": 4})
+    reopened = delivery("session.reopened", session={"revision": 5})
+    events = [
+        invitation(one, NOW + number * dt.timedelta(minutes=1))
+        for number, one in enumerate([*moves, cancelled, reopened])
+    ]
+    for seed in range(20):
+        for count, expected in ((4, 13), (5, None), (6, 9)):
+            arriving = 2 * events[:count]
+            random.Random(seed).shuffle(arriving)
+            calendar = MailCalendar()
+            for event in arriving:
+                calendar.take(event)
+            days = [event["dtstart"].dt.day for event in calendar.standing]
+            assert days == ([] if expected is None else [expected])
+            assert len(calendar.events) == 1
