@@ -29,6 +29,7 @@ _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 _SAME_TEXT: Final = {"session.deleted": "session.cancelled"}
 _LEFT: Final = "session.left"
 _WITH_FREE_UNTIL: Final = ("session.booked", "session.approved", "session.rescheduled", "session.reminder")
+_WITH_BEFORE: Final = ("session.rescheduled", "session.transferred")
 _WITHOUT_ROOM: Final = ("session.cancelled", "session.requested", _LEFT)
 
 
@@ -214,7 +215,7 @@ class _Writer:
 
     def _times(self, start: datetime, end: datetime) -> Iterator[Fact]:
         before, other = self.news.before, self.news.other
-        if self.name == "session.rescheduled" and before:
+        if self.name in _WITH_BEFORE and before:
             yield Fact(self.words["before"], self.clock.lines(*before))
         yield Fact(self.words["when"], self.clock.lines(start, end))
         if other and other.time_zone and self.clock.differs(other.time_zone, start, end) and not self.news.is_former:

@@ -147,7 +147,10 @@ def reason_to_drop(told: news.News, now: datetime) -> str | None:
         reason = "the session is not there any more"
     elif told.is_former:
         reason = None if told.type == "session.transferred" else "the session is somebody else's by now"
-    elif told.type in ("session.cancelled", "session.deleted"):
+    elif told.type == "session.deleted":
+        is_old = session.end <= now or told.data.get("old_status") in ("cancelled", "completed", "no_show")
+        reason = "the session was over before" if is_old else None
+    elif told.type == "session.cancelled":
         reason = None if session.status in ("cancelled", "deleted") else "the session was reopened since"
     elif session.status in ("cancelled", "deleted"):
         reason = "the session was cancelled since"

@@ -446,6 +446,7 @@ def test_settings_that_cannot_be_used_make_mails_wait(mailbox: Mailbox, wrong: d
         ("session.reopened", {"status": "cancelled"}, "client", "cancelled since"),
         ("session.deleted", None, "client", None),
         ("session.booked", None, "client", "cancelled since"),
+        ("session.cancelled", None, "client", None),
         ("session.reminder", {"status": "cancelled"}, "client", "cancelled since"),
         ("credits.low", None, "client", None),
     ],
@@ -461,6 +462,44 @@ def test_mail_that_came_too_late_is_dropped(
     assert outcome.kind == ("delivered" if reason is None else "dropped")
     assert (reason or "None") in str(outcome.detail)
     assert len(mailbox.received) == (reason is None)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ({"old_status": "scheduled"}, "delivered"),
+        ({"old_status": "cancelled"}, "dropped"),
+        ({"old_status": "completed"}, "dropped"),
+        ({"start_time": "2020-01-01T10:00:00Z", "end_time": "2020-01-01T11:00:00Z"}, "dropped"),
+    ],
+)
+def test_deleting_what_is_over_tells_nobody(mailbox: Mailbox, data: dict[str, Any], kind: str) -> None:
+    """An app that clears away old rows sends no mails by it."""
+    assert sent(mailbox, delivery("session.deleted", has_session=False, data=data)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({}, "Your session with Grace Hopper is cancelled."),
+        ({"refunded": True}, "What you paid for it has been returned to your credits."),
+        ({"lapsed": True, "old_status": "pending_approval"}, "has lapsed"),
+        ({"old_status": "pending_approval"}, "declined or withdrawn"),
+    ],
+)
+def test_cancellation_says_what_it_was(data: dict[str, Any], words: str) -> None:
+    text = " ".join(letter_of(delivery("session.cancelled", data=data)).text.split())
+
+    assert words in text
+    assert ("returned" in text) == ("refunded" in data)
+
+
+def test_transfer_says_to_each_what_changed() -> None:
+    to_new = letter_of(delivery("session.transferred", "therapist", data={"old_therapist_id": "x"}))
+    to_client = letter_of(delivery("session.transferred", "client", data={"old_therapist_id": "x"}))
+
+    assert "Ein Termin mit Ada Lovelace ist jetzt Ihrer." in to_new.text
+    assert "Your session is now with Grace Hopper." in to_client.text
 
 
 def test_late_mail_tells_the_newest_times(mailbox: Mailbox) -> None:
