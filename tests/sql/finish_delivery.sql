@@ -27,7 +27,10 @@ select d.name from public.set_destination(
 select public.grant_credits(pg_temp.client(), 3);
 select public.relay_events();
 create temporary table claimed as
-select c.id, c.token from public.claim_deliveries() as c;
+select
+    c.id,
+    c.token
+from public.claim_deliveries() as c;
 
 -- Example
 select ok(public.finish_delivery(c.id, c.token, 'delivered', 204), 'it is finished') from claimed as c;

@@ -58,6 +58,7 @@ EMPTY_THE_TABLES = f"""
     delete from bookingdb.therapists_with_hours;
     delete from bookingdb.date_overrides;
     delete from bookingdb.packages;
+    delete from bookingdb.deliveries;
     delete from bookingdb.destinations;
     delete from bookingdb.contacts;
     delete from bookingdb.calendar_feeds;

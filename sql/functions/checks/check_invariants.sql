@@ -29,7 +29,9 @@ begin
     union all
     select c.* from bookingdb.check_times() as c
     union all
-    select c.* from bookingdb.check_rules() as c;
+    select c.* from bookingdb.check_rules() as c
+    union all
+    select c.* from bookingdb.check_deliveries() as c;
 end;
 $function$;
 

@@ -13,12 +13,11 @@ as $function$
 declare
     -- A condition with a volatile function is looked up in no index.
     v_now constant timestamptz := clock_timestamp();
+    v_ids uuid[];
 begin
-    -- The destination with the fewest claims under way comes first, so that a slow one does not take every worker.
-    return query
-    select l.id
-    from bookingdb.deliveries as l
-    where l.id = any (array(
+    -- The destination with the fewest claims under way comes first, so that a slow one does not take every worker. More
+    -- are found than asked for, because others may be about to take as many.
+    v_ids := array(
         select f.id
         from (
             select d.id as destination_id, (
@@ -39,17 +38,20 @@ begin
                     and q.due_at <= v_now
                     and (p_delivery_id is null or q.id = p_delivery_id)
                 order by q.due_at
-                -- Others may be about to take as many.
                 limit 4 * p_limit
             ) as x
         ) as f
         order by n.in_flight + f.place, f.due_at
-    ))
-        and l.is_next
-        and l.due_at <= v_now
-    order by l.due_at
+        limit 4 * p_limit
+    );
+    return query
+    select l.id
+    from unnest(v_ids) with ordinality as c (id, place)
+    inner join bookingdb.deliveries as l on l.id = c.id
+    where l.is_next and l.due_at <= v_now
+    order by c.place
     limit p_limit
-    for no key update skip locked;
+    for no key update of l skip locked;
 end;
 $function$;
 

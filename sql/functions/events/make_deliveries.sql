@@ -13,17 +13,19 @@ begin
     )
     select
         w.destination_id, w.event_id, w.part, w.type, w.subject_id, w.recipient_id, w.data, w.created_at,
-        -- The first of its line, and none before it.
+        -- The first of its line, and none before it. (Postgres would answer an EXISTS here by reading the whole table.)
         row_number() over (
             partition by w.destination_id, w.subject_id, w.recipient_id order by w.event_id, w.part
         ) = 1
-        and not exists (
-            select from bookingdb.deliveries as p
+        and (
+            select true
+            from bookingdb.deliveries as p
             where p.subject_id = w.subject_id
                 and p.destination_id = w.destination_id
                 and p.recipient_id = w.recipient_id
                 and p.status = 'pending'
-        )
+            limit 1
+        ) is null
     from (
         select d.id as destination_id, e.id as event_id, n.part, n.type, n.subject_id, r.id as recipient_id, n.data,
             e.created_at
@@ -58,4 +60,4 @@ end;
 $function$;
 
 comment on function bookingdb.make_deliveries(bigint[]) is
-'Makes the deliveries of these events, and plans the reminders of their sessions. Caller holds: relay_lock(), the events, and every unfinished delivery of their subjects.';
+'Makes the deliveries of these events, and plans the reminders of their sessions. Caller holds: relay_lock(), the events, and the last unfinished delivery of each line.';

@@ -12,6 +12,8 @@ as $function$
 declare
     v_ids bigint[];
     v_free bigint[];
+    v_subjects uuid[];
+    v_last uuid[];
     v_locked uuid[];
     v_blocked uuid[];
     v_taken bigint[] := '{}';
@@ -53,20 +55,30 @@ begin
         where e.id = any (v_ids) and e.id <> all (v_free) and e.handled_at is null
     );
 
-    -- Unfinished deliveries of the same subjects are locked until the new ones are there: who finishes one meanwhile
-    -- waits, and then finds its successor. A worker that keeps its transaction open delays its subject alone.
+    -- The last unfinished delivery of each line is locked until the new ones are there: a worker that finishes it
+    -- meanwhile waits, and then finds its successor. A worker that keeps its transaction open delays its subject alone.
+    v_subjects := array(
+        select distinct t.subject_id
+        from bookingdb.outbox as e
+        cross join lateral bookingdb.typed_events(e) as t
+        where e.id = any (v_free)
+    );
+    v_last := array(
+        select distinct on (d.subject_id, d.destination_id, d.recipient_id) d.id
+        from bookingdb.deliveries as d
+        where d.status = 'pending' and d.subject_id = any (v_subjects)
+        order by d.subject_id, d.destination_id, d.recipient_id, d.event_id desc, d.part desc
+    );
     v_locked := array(
         select d.id
         from bookingdb.deliveries as d
-        where d.status = 'pending'
-            and d.subject_id in (
-                select t.subject_id
-                from bookingdb.outbox as e
-                cross join lateral bookingdb.typed_events(e) as t
-                where e.id = any (v_free)
-            )
-        order by d.id
+        where d.id = any (v_last) and d.status = 'pending'
         for no key update skip locked
+    );
+    v_blocked := v_blocked || array(
+        select d.subject_id
+        from bookingdb.deliveries as d
+        where d.id = any (v_last) and d.id <> all (v_locked)
     );
     for v_event in
         select e.id, array_agg(t.subject_id) || e.subject_id as subjects
@@ -76,10 +88,7 @@ begin
         group by e.id
         order by e.id
     loop
-        if v_event.subjects && v_blocked or exists (
-            select from bookingdb.deliveries as d
-            where d.subject_id = any (v_event.subjects) and d.status = 'pending' and d.id <> all (v_locked)
-        ) then
+        if v_event.subjects && v_blocked then
             v_blocked := v_blocked || v_event.subjects;
         else
             v_taken := v_taken || v_event.id;
