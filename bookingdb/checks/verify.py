@@ -26,6 +26,8 @@ from bookingdb.install.session import Connection, InstallError, prepare, scalar
 from bookingdb.install.source import Attachment, Catalogue, Source, SourceError, load
 from bookingdb.policy import SETTINGS
 
+# The function whose execution is a worker's privilege.
+WORK = "function bookingdb.work_deliveries()"
 # The place of trusted roles in the catalogue of a new installation.
 TRUSTED = "TRUSTED"
 # Applications connect as these roles. The owner of the application's tables decides about other roles there;
@@ -384,6 +386,9 @@ class _Comparison:
             wanted |= dict.fromkeys(trusted, expected.get(TRUSTED, []))
             # Grants to roles that are not trusted any more are pending.
             found = {role: privileges for role, privileges in found.items() if role not in applied - present}
+            if name == WORK:
+                # The owner decides which of those who are trusted are workers, too.
+                found = {role: has for role, has in found.items() if role not in trusted | {"service_role"}}
             for role in sorted(wanted.keys() | found.keys()):
                 lacking = sorted(set(wanted.get(role, ())) - set(found.get(role, ())))
                 if lacking and role in {"OWNER", *granted}:

@@ -15,6 +15,7 @@ from bookingdb.install.trust import trust
 from tests.support import Connection, World, connect, run, scalar
 from tests.support.commands import answer, bookingdb, done
 from tests.support.databases import new_database
+from tests.support.refusals import outcome
 from tests.support.upgrade import VERSIONS
 
 GRANT = "grant execute on function bookingdb.act_for_anyone() to stranger"
@@ -284,3 +285,50 @@ def test_exported_script_carries_the_members_over_as_well(one: World) -> None:
     assert 'now trusted in this database, as members of bookingdb_service were: "Old App", old_group' in notices[0]
     assert "no longer trusted, as members of bookingdb_service that do not inherit from it: old_lazy" in notices[0]
     after_upgrade(one)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Workers
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def works(world: World, login: str) -> bool:
+    """Whether a login may claim deliveries."""
+    with world.connect(user=login) as connection:
+        return outcome(lambda: run(connection, "select claim_deliveries()")) == "done"
+
+
+def test_trusted_role_is_no_worker_until_it_is_named(world: World) -> None:
+    assert trust(world.connection, "stranger")
+    assert not works(world, "stranger")
+
+    assert trust(world.connection, "stranger", worker=True)
+
+    assert works(world, "stranger")
+    done(world.url, "migrate", "--reapply")
+    assert works(world, "stranger")
+    assert verify.verify(world.connection) == []
+
+
+def test_worker_s_privilege_is_taken_away_alone(world: World) -> None:
+    assert trust(world.connection, "stranger", worker=True)
+
+    assert not trust(world.connection, "stranger", worker=True, revoke=True)
+
+    assert not works(world, "stranger")
+    assert acts_for(world, "stranger") == "trusted"
+
+
+def test_role_that_is_trusted_no_longer_works_no_longer(world: World) -> None:
+    assert trust(world.connection, "stranger", worker=True)
+
+    assert not trust(world.connection, "stranger", revoke=True)
+
+    assert not works(world, "stranger")
+
+
+def test_command_says_who_may_deliver(world: World) -> None:
+    told = done(world.url, "trust", "stranger", "--worker").stdout.strip()
+    assert told == "stranger may deliver events of this database."
+    assert works(world, "stranger")
+    assert answer(world.url, "trust", "stranger", "--worker", "--revoke") == {"role": "stranger", "worker": False}
