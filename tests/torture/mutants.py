@@ -499,6 +499,35 @@ MUTANTS = (
         for check in ("check_clients", "check_payment", "check_holds", "check_times", "check_rules")
     ),
     Mutant(
+        "the lock of the last delivery of a line", _function("relay_events"),
+        "where d.id = any (v_last) and d.status = 'pending'\n        for no key update skip locked",
+        "where d.id = any (v_last) and d.status = 'pending'",
+        "test_delivery_finished_while_its_successor_is_made",
+    ),
+    Mutant(
+        "the events that wait for one before them", _function("relay_events"),
+        "if v_event.subjects && v_blocked then", "if false then",
+        "test_event_that_somebody_has_locked_waits_with_its_subject",
+    ),
+    Mutant(
+        "the token of a claim", _function("finish_delivery"), "d.id = p_delivery_id and d.token = p_token",
+        "d.id = p_delivery_id", "test_claim_whose_lease_ended_is_somebody_else_s",
+    ),
+    Mutant(
+        "the turn of each destination", _function("claimable_deliveries"),
+        "order by n.in_flight + f.place, f.due_at", "order by f.due_at",
+        "test_slow_destination_leaves_the_others_their_turn",
+    ),
+    Mutant(
+        "the privilege of a worker", _function("authorise_worker"), ") is not true then", ") is null then",
+        "test_only_a_worker_gets_secrets",
+    ),
+    Mutant(
+        "the invariant of check_deliveries", _function("check_invariants"),
+        "    union all\n    select c.* from bookingdb.check_deliveries() as c", "",
+        "test_line_that_stands_still_is_found",
+    ),
+    Mutant(
         "the calendar that follows direct writes", "triggers.sql",
         "create trigger _bookingdb_calendar_update after update on public.sessions\n"
         "for each statement execute function bookingdb.place_sessions();\n", "",
