@@ -24,7 +24,6 @@ from bookingdb.worker.news import News, isolated, moment
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _WIDTH: Final = 72
 _LONGEST_SUBJECT: Final = 120
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
 # An event of two names has one text.
 _SAME_TEXT: Final = {"session.deleted": "session.cancelled"}
 _LEFT: Final = "session.left"
@@ -137,7 +136,7 @@ class _Writer:
             "facts": facts,
             "greeting": self._greeting(),
             "sender": self.sender,
-            "language": str(self.clock.locale).replace("_", "-"),
+            "language": tag_of(self.clock.locale),
             "direction": self.clock.locale.text_direction,
             "width": max((len(fact.label) for fact in facts), default=0) + 2,
         }
@@ -162,7 +161,7 @@ class _Writer:
             locale = locale_of(language)
             if locale is None:
                 continue
-            for folder in dict.fromkeys((str(locale).replace("_", "-"), locale.language)):
+            for folder in dict.fromkeys((tag_of(locale), locale.language)):
                 if _exists(self.plain, f"{folder}/{self.name}.jinja"):
                     return folder, locale
         raise NoTextError(f"no text tells of {self.name}")
@@ -238,15 +237,18 @@ def locale_of(language: str | None) -> Locale | None:
         >>> str(locale_of("de-AT")), str(locale_of("de-XX")), locale_of("../../etc")
         ('de_AT', 'de', None)
     """
-    if not language or not _LANGUAGE.fullmatch(language):
-        return None
-    tag = language.replace("-", "_")
+    tag = (language or "").replace("-", "_")
     for one in (tag, tag.split("_")[0]):
         try:
             return Locale.parse(one)
-        except (UnknownLocaleError, ValueError):
+        except (UnknownLocaleError, ValueError, TypeError):
             continue
     return None
+
+
+def tag_of(locale: Locale) -> str:
+    """Return the language tag of a locale, made of letters and digits alone, such as ``de-AT``."""
+    return "-".join(part for part in (locale.language, locale.script, locale.territory) if part)
 
 
 @lru_cache(maxsize=64)

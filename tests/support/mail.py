@@ -199,7 +199,9 @@ def only(user: str, password: str) -> Callable[..., AuthResult]:
 
     def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, login: Any) -> AuthResult:
         is_right = (login.login, login.password) == (user.encode(), password.encode())
-        return AuthResult(success=is_right, handled=is_right)
+        # Some servers repeat what they got.
+        message = f"535 5.7.8 {login.login.decode()} {login.password.decode()}"
+        return AuthResult(success=is_right, handled=is_right, message=None if is_right else message)
 
     return authenticate
 

@@ -119,6 +119,7 @@ def test_texts_of_both_languages_are_the_same_files() -> None:
         ("de_CH", None, "Guten Tag"),
         ("de-XX", None, "Guten Tag"),
         ("DE", None, "Guten Tag"),
+        ("de_DE.UTF-8", None, "Guten Tag"),
         ("en", "de", "Hello"),
         (None, "de", "Guten Tag"),
         ("fr", "de", "Guten Tag"),
@@ -525,6 +526,7 @@ def test_late_mail_tells_the_newest_times(mailbox: Mailbox) -> None:
         ({"email": "@example.com"}, "dead", "is none"),
         ({"email": "a@"}, "dead", "is none"),
         ({"email": "a..b@example.com"}, "dead", "is none"),
+        ({"email": '"a b"@example.com'}, "dead", "is none"),
         ({"email": "a b@example.com"}, "dead", "is none"),
         ({"email": "a@example.com\r\nRCPT TO:<eve@example.com>"}, "dead", "is none"),
         ({"email": "a@example.com, eve@example.com"}, "dead", "is none"),
@@ -631,7 +633,8 @@ def test_server_that_is_not_there_is_tried_again(mailbox: Mailbox, monkeypatch: 
     assert sent(mailbox, delivery(settings={"host": "nowhere.invalid"})).kind == "retry"
 
 
-def test_connection_lost_at_the_end_is_tried_again(mailbox: Mailbox) -> None:
+@pytest.mark.parametrize(("answer", "kind"), [(b"", "retry"), (b"250 OK\r\n", "delivered")])
+def test_connection_lost_before_the_answer_is_tried_again(mailbox: Mailbox, answer: bytes, kind: str) -> None:
     """Whether the server has the mail nobody knows; if it has, it can see that the next is the same."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -641,6 +644,7 @@ def test_connection_lost_at_the_end_is_tried_again(mailbox: Mailbox) -> None:
             connection.sendall(b"220 hello\r\n")
             for line in lines:
                 if line == b".\r\n":
+                    connection.sendall(answer)
                     return
                 if line == b"data\r\n":
                     connection.sendall(b"354 go on\r\n")
@@ -652,7 +656,7 @@ def test_connection_lost_at_the_end_is_tried_again(mailbox: Mailbox) -> None:
     with listener:
         outcome = sent(mailbox, delivery(settings={"port": listener.getsockname()[1]}))
     thread.join(5)
-    assert outcome.kind == "retry"
+    assert outcome.kind == kind
 
 
 # --- encryption and login ---
@@ -721,7 +725,6 @@ def test_refused_login_waits_for_the_right_password(monkeypatch: pytest.MonkeyPa
         from_environment = sent(mailbox, delivery(settings={"user": "ann", "password_env": "MAIL_PASSWORD"}))
 
     assert (refused.kind, refused.status_code) == ("retry", 535)
-    assert "the login" in str(refused.detail)
-    assert "wrong-password" not in str(refused.detail)
+    assert refused.detail == "the server refuses the login: 535 5.7.8 *** ***"
     assert (taken.kind, from_environment.kind) == ("delivered", "delivered")
     assert ADA["email"] not in str(refused.detail)
