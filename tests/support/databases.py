@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import testing.postgresql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 
 from bookingdb.install import installer
 from bookingdb.install.trust import trust
@@ -121,11 +123,50 @@ def hosts_database(host: Host, server_url: str, template: str = "template1") -> 
         _drop(connection, name)
 
 
+# By URL. A new session compiles every function anew, which takes longer than most tests.
+_kept: dict[str, Connection] = {}
+
+
+def _take(url: str) -> Connection:
+    """Take the connection that was kept, for nobody else meanwhile, or open one."""
+    kept = _kept.pop(url, None)
+    return kept if kept is not None and _is_as_new(kept) else connect(url)
+
+
+def _is_as_new(connection: Connection) -> bool:
+    """Whether a connection is as if it had just been opened, its session's settings and locks included."""
+    new = (True, None, tuple_row)
+    if (
+        connection.info.transaction_status != TransactionStatus.IDLE
+        or (connection.autocommit, connection.prepare_threshold, connection.row_factory) != new
+        or connection.cursor_factory is not psycopg.Cursor
+    ):
+        connection.close()
+        return False
+    try:
+        run(connection, "discard all")
+    except psycopg.Error:
+        connection.close()
+        return False
+    return True
+
+
+def _keep(url: str, connection: Connection) -> None:
+    """Keep a connection for the next who asks, as a pool does."""
+    if not connection.closed and url not in _kept:
+        _kept[url] = connection
+    else:
+        connection.close()
+
+
 def emptied_world(url: str, superuser: str = "postgres") -> Iterator[World]:
-    with connect(psycopg.conninfo.make_conninfo(url, user=superuser)) as connection:
-        run(connection, EMPTY_THE_TABLES)
-    with connect(url) as connection:
-        yield World(url, connection, superuser)
+    as_superuser = psycopg.conninfo.make_conninfo(url, user=superuser)
+    emptying = _take(as_superuser)
+    run(emptying, EMPTY_THE_TABLES)
+    _keep(as_superuser, emptying)
+    connection = _take(url)
+    yield World(url, connection, superuser)
+    _keep(url, connection)
 
 
 def new_database(server_url: str, template: str, owner: str) -> Iterator[str]:
