@@ -17,7 +17,7 @@ import pytest
 from bookingdb.checks import verify
 from tests.apps import CLIENT, OTHER_THERAPIST, THERAPIST, differences, rows, schema_dump
 from tests.support import ROOT, connect, run, scalar
-from tests.support.adoption import answer_zones, make_again, read_only, with_answers
+from tests.support.adoption import plan_at_once, read_only
 from tests.support.commands import bookingdb, done
 from tests.support.databases import url_of
 
@@ -85,13 +85,9 @@ def week(**day: Any) -> dict[str, Any]:
 
 
 def plan_of(url: str, folder: Path, **answers: str) -> dict[str, Any]:
-    """The plan, made again with these answers (of keys with a colon in the place of each dot)."""
+    """The plan for these answers, and the zones, which every one of these apps is asked for."""
     path = folder / "plan.toml"
-    done(url, "adopt", "--plan", "--output", path)
-    answer_zones(url, path)
-    text = path.read_text(encoding="utf-8")
-    path.write_text(with_answers(text, {"zone": "UTC", **answers}), encoding="utf-8")
-    make_again(url, path)
+    plan_at_once(url, path, {"zone": "UTC", "zone.timestamps": "UTC", **answers})
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 

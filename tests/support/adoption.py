@@ -71,9 +71,36 @@ class Adopted:
     text: str
 
 
+# Of each app, the answers that its owner came to question by question, the first time.
+_answers: dict[tuple[object, ...], dict[str, str]] = {}
+
+
 def make_plan(app: App, url: str, folder: Path, *options: object) -> Path:
-    """Have the plan written, answer it as the owner of the app does, and have it written with the answers."""
+    """Have the plan written, answer it as the owner of the app does, and have it written with the answers.
+
+    Who adopts a copy of the same database gives the same answers at once, which makes one plan of three.
+    """
     path = folder / f"{app.name}.toml"
+    key = (app.name, *options)
+    if key in _answers:
+        plan_at_once(url, path, _answers[key], "--adapter", app.adapter, *options)
+        if tomllib.loads(path.read_text(encoding="utf-8"))["answers"] == _answers[key]:
+            return path
+        # Something else was done to this copy.
+        path.unlink()
+    path = _ask_for_plan(app, url, path, *options)
+    _answers[key] = tomllib.loads(path.read_text(encoding="utf-8"))["answers"]
+    return path
+
+
+def plan_at_once(url: str, path: Path, answers: Mapping[str, str], *options: object) -> None:
+    """Have the plan written with answers to questions that are known before."""
+    given = "".join(f"{json.dumps(key)} = {json.dumps(value)}\n" for key, value in answers.items())
+    path.write_text(f'fingerprint = ""\nadapter = ""\n\n[answers]\n{given}', encoding="utf-8")
+    done(url, "adopt", "--plan", "--answers", path, "--output", path, *options)
+
+
+def _ask_for_plan(app: App, url: str, path: Path, *options: object) -> Path:
     done(url, "adopt", "--plan", "--output", path, "--adapter", app.adapter, *options)
     if "zone" in app.answers:
         # Some questions depend on the zone.
