@@ -796,6 +796,32 @@ class CalendarChange(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class JoinableSession(Record):
+    """An answer to somebody who wants to enter the video room of a session.
+
+    Attributes:
+        may_join: whether they may.
+        reason: why not: ``"not_active"`` (it was cancelled, is over, or waits for approval), ``"too_early"``,
+            ``"too_late"`` or ``"no_room"``; None if they may.
+        video_url: where the room is; None if they may not.
+        video_status: ``"ready"``, ``"failed"`` (the service refused something), or None where nothing is known.
+        opens_at: the instant from which the room is open, in UTC; None where the session has no start.
+        closes_at: the instant until which, in UTC; None where it has no end.
+        part: ``"client"`` or ``"therapist"``; None for callers who are trusted.
+        room_name: what the service calls the room.
+    """
+
+    may_join: bool
+    reason: str | None
+    video_url: str | None
+    video_status: str | None
+    opens_at: datetime | None
+    closes_at: datetime | None
+    part: str | None
+    room_name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class BusyEvent(Record):
     """An appointment that a therapist has in another calendar, or had.
 

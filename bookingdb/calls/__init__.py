@@ -117,6 +117,10 @@ from bookingdb.calls.slots import (
     list_slot_states,
     next_available_slot,
 )
+from bookingdb.calls.video import (
+    join_session,
+    set_session_video,
+)
 
 __all__ = [
     "Call",
@@ -159,6 +163,7 @@ __all__ = [
     "hold_slot",
     "housekeeping",
     "is_bookable_any_time",
+    "join_session",
     "list_available_days",
     "list_available_slots",
     "list_calendar_changes",
@@ -200,6 +205,7 @@ __all__ = [
     "set_destination",
     "set_package",
     "set_policy",
+    "set_session_video",
     "set_therapist_active",
     "set_weekly_hours",
     "start_session",

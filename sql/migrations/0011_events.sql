@@ -247,3 +247,14 @@ create type bookingdb.destination_status as (
     oldest timestamptz,
     dead integer
 );
+
+create type bookingdb.joinable_session as (
+    may_join boolean,
+    reason text,
+    video_url text,
+    video_status text,
+    opens_at timestamptz,
+    closes_at timestamptz,
+    part text,
+    room_name text
+);

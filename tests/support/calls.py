@@ -43,6 +43,8 @@ class Call:
 
 CALLS = {
     "get_session": Call("%(session)s", Allowed.BOTH),
+    "join_session": Call("%(session)s", Allowed.BOTH),
+    "set_session_video": Call("%(session)s, 'https://practice.daily.co/room', 'ready'", Allowed.WORKER),
     "list_sessions": Call("null", Allowed.ANYBODY),
     "get_hold": Call("%(hold)s", Allowed.CLIENT),
     "list_holds": Call("%(client)s, %(therapist)s", Allowed.CLIENT),
@@ -240,5 +242,7 @@ VALUES: dict[str, Any] = {
     "source": "google",
     "start": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
     "start_time": "10:00",
+    "status": "ready",
+    "url": "https://practice.daily.co/room",
     "to": dt.datetime(2031, 1, 1, tzinfo=dt.UTC),
 }
