@@ -106,11 +106,13 @@ create index deliveries_due_idx on bookingdb.deliveries (destination_id, due_at)
 -- What is being sent, so that no destination takes every worker (claim_deliveries).
 create index deliveries_claimed_idx on bookingdb.deliveries (destination_id) where token is not null;
 -- A line in its order (relay_events, finish_delivery), and what became of a subject's events (list_deliveries).
-create index deliveries_subject_id_idx on bookingdb.deliveries (
-    subject_id, destination_id, recipient_id, event_id, part
+create index deliveries_line_idx on bookingdb.deliveries (
+    destination_id, subject_id, recipient_id, event_id, part
 );
--- The deliveries of a destination, the newest first (list_deliveries, replay_deliveries).
-create index deliveries_created_at_idx on bookingdb.deliveries (destination_id, created_at);
+-- The deliveries of a destination, the newest first (list_deliveries, replay_deliveries). The condition keeps it out of
+-- questions for a line: without statistics Postgres would answer them by reading all of a destination.
+create index deliveries_created_at_idx on bookingdb.deliveries (destination_id, created_at)
+where created_at is not null;
 -- The backlog and its oldest event (deliveries_status).
 create index deliveries_pending_idx on bookingdb.deliveries (destination_id, occurred_at)
 where status = 'pending' and event_id is not null;

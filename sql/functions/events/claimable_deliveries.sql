@@ -9,14 +9,30 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_bitmapscan = off
 as $function$
 declare
     -- A condition with a volatile function is looked up in no index.
     v_now constant timestamptz := clock_timestamp();
     v_ids uuid[];
 begin
-    -- The destination with the fewest claims under way comes first, so that a slow one does not take every worker. More
-    -- are found than asked for, because others may be about to take as many.
+    if p_delivery_id is not null then
+        return query
+        select l.id
+        from bookingdb.deliveries as l
+        inner join bookingdb.destinations as d on d.id = l.destination_id and d.is_enabled
+        where l.id = p_delivery_id
+            and l.is_next
+            and l.due_at <= v_now
+            and (p_destinations is null or d.name = any (p_destinations))
+            and (p_kinds is null or d.kind = any (p_kinds))
+        for no key update of l skip locked;
+        return;
+    end if;
+
+    -- Without bitmaps the rows come in the order of the index, and no more are read than are taken. The destination
+    -- with the fewest claims under way comes first, so that a slow one does not take every worker. More are found than
+    -- asked for, because others may be about to take as many.
     v_ids := array(
         select f.id
         from (
@@ -36,7 +52,6 @@ begin
                 where q.destination_id = n.destination_id
                     and q.is_next
                     and q.due_at <= v_now
-                    and (p_delivery_id is null or q.id = p_delivery_id)
                 order by q.due_at
                 limit 4 * p_limit
             ) as x

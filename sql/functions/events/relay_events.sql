@@ -66,7 +66,9 @@ begin
     v_last := array(
         select distinct on (d.subject_id, d.destination_id, d.recipient_id) d.id
         from bookingdb.deliveries as d
-        where d.status = 'pending' and d.subject_id = any (v_subjects)
+        where d.status = 'pending'
+            and d.destination_id = any (array(select n.id from bookingdb.destinations as n))
+            and d.subject_id = any (v_subjects)
         order by d.subject_id, d.destination_id, d.recipient_id, d.event_id desc, d.part desc
     );
     v_locked := array(
