@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,12 @@ from tests.support.adoption import (
 from tests.support.commands import bookingdb, done
 
 
+@cache
+def printed(app: App, url: str) -> str:
+    """The plan before anything is answered, made the first time somebody asks."""
+    return done(url, "adopt", "--plan", "--adapter", app.adapter).stdout
+
+
 @pytest.mark.slow
 @on_its_host
 def test_a_plan_reads_only(app: App, found: Found) -> None:
@@ -39,10 +46,8 @@ def test_a_plan_reads_only(app: App, found: Found) -> None:
     assert rows(found.url) == found.rows
 
 
-def test_plan_is_toml_with_all_that_a_person_decides_from(app: App, found: Found, tmp_path: Path) -> None:
-    path = tmp_path / "plan.toml"
-    done(found.url, "adopt", "--plan", "--output", path, "--adapter", app.adapter)
-    plan = tomllib.loads(path.read_text(encoding="utf-8"))
+def test_plan_is_toml_with_all_that_a_person_decides_from(app: App, found: Found) -> None:
+    plan = tomllib.loads(printed(app, found.url))
     assert isinstance(plan["fingerprint"], str)
     assert len(plan["fingerprint"]) >= 64
     assert plan["adapter"] == app.adapter
@@ -59,12 +64,11 @@ def test_plan_is_toml_with_all_that_a_person_decides_from(app: App, found: Found
 def test_printed_and_written_plans_are_the_same(app: App, found: Found, tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     done(found.url, "adopt", "--plan", "--output", path, "--adapter", app.adapter)
-    printed = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
-    assert printed.strip() == path.read_text(encoding="utf-8").strip()
+    assert printed(app, found.url).strip() == path.read_text(encoding="utf-8").strip()
 
 
 def test_question_of_a_plan_gives_reasons_for_its_answer(app: App, found: Found) -> None:
-    text = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
+    text = printed(app, found.url)
     lines = text.splitlines()
     for key in tomllib.loads(text)["answers"]:
         (number,) = (n for n, line in enumerate(lines) if line.startswith((f"{json.dumps(key)} = ", f"{key} = ")))
@@ -107,7 +111,7 @@ def test_a_plan_for_a_sound_database_has_no_rows_to_mend(app: App, found: Found)
 
 
 def test_a_plan_proposes_a_zone_whose_clocks_explain_the_rows(app: App, found: Found) -> None:
-    text = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
+    text = printed(app, found.url)
     if app.has_evidence_of_zone and app.zone != "UTC":
         # Rows of one season do not tell zones apart whose clocks part in another: the best is named, not proposed.
         best = re.findall(r"(?m)^#   (\w+/\S+): [1-9]\d* are right only there", text)
@@ -119,7 +123,7 @@ def test_a_plan_proposes_a_zone_whose_clocks_explain_the_rows(app: App, found: F
 
 
 def test_plan_names_every_object_that_matters(app: App, found: Found) -> None:
-    text = done(found.url, "adopt", "--plan", "--adapter", app.adapter).stdout
+    text = printed(app, found.url)
     with connect(found.url) as connection:
         names = run(
             connection,
