@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.generate import write_catalogue, write_commands, write_methods, write_policy, write_reference
+from tests.generate import write_catalogue, write_commands, write_events, write_methods, write_policy, write_reference
 
 # Each has contents(): what the files that it writes must hold.
-WRITERS = (write_policy, write_commands, write_methods, write_reference)
+WRITERS = (write_policy, write_events, write_commands, write_methods, write_reference)
 
 
 def main() -> None:

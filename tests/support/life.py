@@ -135,7 +135,7 @@ UNTOLD = """
                 when 'credits.frozen' then 'freeze' when 'credits.thawed' then 'thaw'
             end,
             (o.payload ->> 'amount')::integer
-        from bookingdb.outbox as o where o.event like 'credits.%'
+        from bookingdb.outbox as o where o.event like 'credits.%' and o.event <> 'credits.expiring'
     )
     (select * from entries except all select * from events)
     union all

@@ -42,7 +42,7 @@ def writing(world: World, session: UUID) -> Iterator[Written]:
     marks = [world.scalar(f"select coalesce(max(id), 0) from {log}") for log in logs]
     yield written
     after = session_row(world, session)
-    written.columns = {name for name in after if after[name] != before[name]} - {"updated_at"}
+    written.columns = {name for name in after if after[name] != before[name]} - {"updated_at", "revision"}
     written.audit = world.run(
         "select action, old_status, new_status, changes, actor, created_at > now() - interval '1 minute'"
         " from booking_audit_log where id > %s and session_id = %s order by id",

@@ -117,7 +117,11 @@ begin
             'end_time', bookingdb.iso_utc(coalesce((f.session).end_time, upper(f.period))),
             'old_status', case when f.action <> 'created' then f.recorded_status end,
             'new_status', (f.session).status
-        )
+        ) || case f.action
+            when 'created' then '{}'
+            -- Nobody counted these changes: the revision stands as it was.
+            else jsonb_build_object('revision', coalesce((f.session).revision, 0), 'actor', c_actor)
+        end
     from found as f
     where f.action <> 'updated' or f.changes <> '{}'
     order by (f.session).created_at, f.session_id;

@@ -9,6 +9,7 @@ set enable_seqscan = off
 as $function$
 begin
     if tg_op = 'INSERT' then
+        new.revision := 0;
         if new.status is distinct from 'pending_approval' then
             if new.approval_until is not null then
                 new.approval_until := null;
@@ -36,6 +37,10 @@ begin
             old.scheduled_date, old.scheduled_time, old.time_zone, old.start_time, old.end_time, old.duration_minutes,
             old.free_cancellation_until
         ) then
+        new.revision := old.revision + 1;
+        if new.status is not distinct from old.status then
+            new.revision := bookingdb.next_revision(old, new);
+        end if;
         return new;
     end if;
     -- A session waits from when it is written so; who writes its end decides it.
@@ -79,9 +84,13 @@ begin
             new.approval_until := new.start_time;
         end if;
     end if;
+    new.revision := old.revision + 1;
+    if new.start_time is not distinct from old.start_time and new.status is not distinct from old.status then
+        new.revision := bookingdb.next_revision(old, new);
+    end if;
     return new;
 end;
 $function$;
 
 comment on function bookingdb.keep_times_together() is
-'Trigger (BEFORE, per row) on sessions written directly: their times agree (times_together), and they wait for approval until their start at the latest.';
+'Trigger (BEFORE, per row) on sessions written directly: their times agree (times_together), they wait for approval until their start at the latest, and their revision counts changes.';

@@ -14,9 +14,16 @@ begin
             or bookingdb.uuid_of(p.value #>> '{}') is not null
             or p.value #>> '{}' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}Z$'
             or p.key in ('old_status', 'new_status', 'kept')
+            or (p.key = 'actor' and (
+                p.value #>> '{}' in ('bookingdb', 'uninstalled')
+                or exists (select from pg_roles as r where r.rolname = p.value #>> '{}')
+            ))
+            or (p.key = 'columns' and p.value <@ (
+                select jsonb_agg(a.attname) from pg_attribute as a where a.attrelid = 'public.sessions'::regclass
+            ))
     );
 end;
 $function$;
 
 comment on function bookingdb.erased_payload(jsonb) is
-'Returns what an event says without words: ids, timestamps, figures and statuses.';
+'Returns what an event says without words: ids, timestamps, figures, statuses, roles and columns.';

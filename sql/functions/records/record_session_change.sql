@@ -12,7 +12,7 @@ declare
     v_actor text := coalesce(bookingdb.own_role(), bookingdb.actor());
     v_action text;
     v_changes jsonb := jsonb '{}';
-    v_former jsonb;
+    v_details jsonb;
     v_payload jsonb;
     v_same public.sessions;
     v_is_placed boolean;
@@ -75,6 +75,7 @@ begin
         -- Mostly the status alone changes: one comparison of all other columns then spares session_changes().
         v_same := old;
         v_same.status := new.status;
+        v_same.revision := new.revision;
         v_same.updated_at := new.updated_at;
         if new.change_reason is null and v_same operator(pg_catalog.*=) new then
             if new.status is distinct from old.status then
@@ -82,6 +83,11 @@ begin
             end if;
         else
             v_changes := bookingdb.session_changes(old, new);
+            if new.start_time is distinct from old.start_time or new.end_time is distinct from old.end_time then
+                v_details := jsonb_build_object(
+                    'old_start_time', bookingdb.iso_utc(old.start_time), 'old_end_time', bookingdb.iso_utc(old.end_time)
+                );
+            end if;
         end if;
         -- The words of last time, given again: no change of the column, but this is the change that they are for.
         if new.change_reason = old.change_reason then
@@ -101,6 +107,7 @@ begin
                 where c.id = new.id and c.kind = 'session' and c.is_lapsed
             ) then
                 v_actor := 'bookingdb';
+                v_details := coalesce(v_details, '{}') || '{"lapsed": true}';
             end if;
         end if;
         if new.status is distinct from old.status then
@@ -125,11 +132,14 @@ begin
                     ));
                 end if;
             end if;
+            if v_details is null then
+                v_details := jsonb_build_object('columns', array(select jsonb_object_keys(v_changes)));
+            end if;
         end if;
 
         -- The person who lost the session must hear of it, too.
         if new.therapist_id is distinct from old.therapist_id or new.user_id is distinct from old.user_id then
-            v_former := (
+            v_details := coalesce(v_details, '{}') || (
                 select jsonb_object_agg('old_' || c.key, c.value -> 'old')
                 from jsonb_each(v_changes) as c
                 where c.key in ('therapist_id', 'user_id')
@@ -147,10 +157,13 @@ begin
         'start_time', bookingdb.iso_utc(coalesce(new.start_time, old.start_time)),
         'end_time', bookingdb.iso_utc(coalesce(new.end_time, old.end_time)),
         'old_status', old.status,
-        'new_status', new.status
+        'new_status', new.status,
+        -- A session that is gone was changed once more.
+        'revision', coalesce(new.revision, old.revision + 1),
+        'actor', v_actor
     );
-    if v_former is not null then
-        v_payload := v_payload || v_former;
+    if v_details is not null then
+        v_payload := v_payload || v_details;
     end if;
     with audited as (
         insert into public.booking_audit_log (session_id, user_id, action, old_status, new_status, changes, actor)

@@ -17,6 +17,7 @@ begin
     v_same.start_time := p_new.start_time;
     v_same.end_time := p_new.end_time;
     v_same.free_cancellation_until := p_new.free_cancellation_until;
+    v_same.revision := p_new.revision;
     v_same.updated_at := p_new.updated_at;
     if v_same operator(pg_catalog.*=) p_new then
         return case when p_new.scheduled_date is distinct from p_old.scheduled_date then jsonb_build_object(
@@ -59,7 +60,7 @@ begin
             jsonb '{}'
         )
         from jsonb_each(to_jsonb(p_new)) as n
-        where n.value <> (v_old -> n.key) and n.key <> 'updated_at'
+        where n.value <> (v_old -> n.key) and n.key <> all (bookingdb.columns_of_no_change())
     );
 end;
 $function$;
