@@ -1,6 +1,6 @@
 """Video rooms: what the worker wants of a service, and how a room follows its session.
 
-A second service is one class with the three methods of :class:`VideoService` and one line in SENDERS.
+A second service is one class with the methods of :class:`VideoService`, and one line in SENDERS.
 """
 
 from __future__ import annotations
