@@ -227,7 +227,7 @@ def test_destination_without_its_terms_is_retried(google: Feed, missing: str) ->
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def test_calendar_is_fetched_again_and_again(google: Feed) -> None:
+def test_feed_is_fetched_at_each_turn(google: Feed) -> None:
     """It is due when it is set up, again when its minutes are over, and its state is kept in between."""
     google.settings["every_minutes"] = 10
     set_destination(google.world, "google", kind="calendar", **google.terms)
