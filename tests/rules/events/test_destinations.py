@@ -126,7 +126,7 @@ def test_deliveries_go_with_their_destination(world: World) -> None:
     assert world.count("bookingdb.deliveries") == 0
 
 
-def test_calendar_is_fetched_again_and_again(world: World) -> None:
+def test_finished_fetch_is_due_again_later(world: World) -> None:
     therapist = world.therapist()
     call(
         world.connection, "set_destination", name="google", kind="calendar",
