@@ -59,6 +59,14 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "people:deactivate",
         "Let clients book nothing more, and therapists not be booked; what is booked stays.",
     ),
+    "deliveries": (
+        "deliveries:deliveries_group",
+        "See what was delivered to whom, and deliver it again.",
+    ),
+    "destinations": (
+        "destinations:destinations_group",
+        "Say who is told of which events, and how.",
+    ),
     "explain": (
         "support:explain",
         "Tell the story of SESSION (a UUID): who booked, moved and cancelled it, and where its credits went.",
@@ -202,5 +210,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": (
         "install:verify_installation",
         "Compare the database with what this package installs, and check the invariants; exit 1 on a finding.",
+    ),
+    "worker": (
+        "worker:worker",
+        "Deliver events to their destinations: webhooks, mail, video rooms, calendars.",
     ),
 }

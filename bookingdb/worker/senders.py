@@ -37,11 +37,13 @@ class Environment:
         bookings: the calls, on connections that are not in a transaction.
         http: the client for addresses that others chose.
         logger: for what a line in the log is worth beside the outcome.
+        patience: seconds within which a send must be over; then somebody else may claim the delivery.
     """
 
     bookings: Bookings
     http: HttpClient = field(default_factory=HttpClient)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("bookingdb.worker"))
+    patience: float = 45.0
 
 
 class Sender(Protocol):
@@ -52,18 +54,26 @@ class Sender(Protocol):
         ...
 
 
-def load_sender(kind: str) -> Sender | None:
-    """Make the sender of a kind; None where this package has none.
+def load_sender(kind: str) -> Sender:
+    """Make the sender of a kind, one of SENDERS.
 
     Raises:
         ImportError: a package that the kind needs is not installed.
     """
-    place = SENDERS.get(kind)
-    if place is None:
-        return None
-    module, _, name = place.partition(":")
+    module, _, name = SENDERS[kind].partition(":")
     sender: Sender = getattr(import_module(module), name)()
     return sender
+
+
+def load_senders(logger: logging.Logger) -> dict[str, Sender]:
+    """Make the senders of all kinds; one that lacks a package leaves its deliveries to other workers."""
+    senders = {}
+    for kind in SENDERS:
+        try:
+            senders[kind] = load_sender(kind)
+        except ImportError as error:
+            logger.info("nothing is delivered to destinations of the kind %s: %s", kind, error)
+    return senders
 
 
 def setting(delivery: ClaimedDelivery, name: str, default: Any = None) -> Any:

@@ -90,7 +90,7 @@ class WebhookSender:
                 **_own_headers(delivery),
                 **signed_headers(str(delivery.id), body, secrets, int(time.time())),
             }
-            timeout = _timeout(delivery)
+            timeout = min(_timeout(delivery), environment.patience)
         except MissingSetting as error:
             return Outcome("retry", detail=str(error))
         try:
@@ -130,9 +130,10 @@ def _secrets(delivery: ClaimedDelivery) -> list[str]:
 
 def _own_headers(delivery: ClaimedDelivery) -> dict[str, str]:
     """Return headers that the destination wants beside ours, by their names in lower case."""
-    headers: Any = setting(delivery, "headers") or {}
-    if not isinstance(headers, Mapping):
+    given: tuple[Any, ...] = (delivery.settings.get("headers") or {}, delivery.secrets.get("headers") or {})
+    if not all(isinstance(headers, Mapping) for headers in given):
         raise MissingSetting("headers must be an object of names and texts")
+    headers = {name: value for part in given for name, value in part.items()}
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not f"{value}".isprintable() or not f"{value}".isascii():
             raise MissingSetting("headers must be names and texts of one line")
