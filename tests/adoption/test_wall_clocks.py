@@ -30,10 +30,8 @@ from tests.support.adoption import (
     UNSCHEDULED,
     Found,
     is_sound,
-    keep_unscheduled,
-    make_again,
+    plan_at_once,
     violations,
-    with_answers,
     with_faults,
 )
 from tests.support.commands import bookingdb, done
@@ -47,23 +45,17 @@ unscheduled = with_faults("wall_clock_unscheduled")
 
 def plan_with(url: str, folder: Path, **answers: str) -> Path:
     """The plan that a person answers; starts without a scheduled time stay unless the answers say otherwise."""
-    path = open_plan(url, folder, **answers)
-    keep_unscheduled(url, path)
-    return path
+    return open_plan(url, folder, **{UNSCHEDULED.replace(".", "__"): "keep", **answers})
 
 
 def open_plan(url: str, folder: Path, **answers: str) -> Path:
-    """The plan that a person answers step by step, and no further; a name has ``__`` for dots."""
+    """The plan for these answers, and no further; a name has ``__`` for dots."""
     path = folder / "plan.toml"
-    path.unlink(missing_ok=True)
-    done(url, "adopt", "--plan", "--output", path)
-    left = {name.replace("__", "."): value for name, value in answers.items()}
-    while left:
-        text = path.read_text(encoding="utf-8")
-        asked = left.keys() & tomllib.loads(text)["answers"].keys()
-        assert asked, f"the plan does not ask for {sorted(left)}"
-        path.write_text(with_answers(text, {key: left.pop(key) for key in asked}), encoding="utf-8")
-        make_again(url, path)
+    given = {name.replace("__", "."): value for name, value in answers.items()}
+    plan_at_once(url, path, given)
+    plan = read(path)
+    # Starts without a scheduled time are asked about where there are any.
+    assert plan["problems"] or given.keys() - {UNSCHEDULED} <= plan["answers"].keys()
     return path
 
 
@@ -364,9 +356,7 @@ def test_condition_chooses_which_sessions_are_shifted(app: App, found: Found, li
 def test_condition_that_postgres_refuses_is_a_problem(
     app: App, found: Found, live: str, tmp_path: Path, condition: str, reason: str
 ) -> None:
-    path = plan_with(live, tmp_path, zone="Africa/Lagos", **{AS_UTC: "shift"})
-    path.write_text(with_answers(path.read_text(encoding="utf-8"), {WHERE: condition}), encoding="utf-8")
-    bookingdb(live, "adopt", "--plan", "--answers", path, "--output", path)
+    path = plan_with(live, tmp_path, zone="Africa/Lagos", **{AS_UTC: "shift", WHERE: condition})
     (problem,) = read(path)["problems"]
     assert WHERE in problem
     assert condition in problem
