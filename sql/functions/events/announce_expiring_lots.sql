@@ -15,6 +15,8 @@ declare
     c_no_lot constant uuid := '00000000-0000-0000-0000-000000000000';
     v_now constant timestamptz := clock_timestamp();
     v_days integer;
+    v_lot public.user_credits;
+    v_told integer := 0;
 begin
     -- The destination that wants to hear of it earliest decides for all.
     select max(case
@@ -31,40 +33,35 @@ begin
         return;
     end if;
 
-    with noticed as (
-        insert into bookingdb.expiry_notices (lot_id, expires_at)
-        select c.id, c.expires_at
+    -- Each notice is looked up: a join could read all of both tables.
+    for v_lot in
+        select c.*
         from public.user_credits as c
         where c.status = 'active'
             and c.expires_at > v_now
             and c.expires_at <= v_now + make_interval(hours => 24 * v_days)
             and c.credits_balance > 0
             and c.user_type = 'user'
-            and not exists (
-                select from bookingdb.expiry_notices as n where n.lot_id = c.id and n.expires_at = c.expires_at
-            )
         order by c.expires_at
-        limit p_limit
-        on conflict do nothing
-        returning lot_id
-    )
-
-    insert into bookingdb.outbox (event, subject_id, payload)
-    select 'credits.expiring', c.id, jsonb_build_object(
-        'lot_id', c.id,
-        'user_id', c.user_id,
-        'amount', c.credits_balance,
-        'expires_at', bookingdb.iso_utc(c.expires_at),
-        'days', ceil(extract(epoch from c.expires_at - v_now) / 86400)::integer
-    )
-    from noticed as n
-    inner join public.user_credits as c on n.lot_id = c.id
-    order by c.expires_at, c.id;
-
-    -- More than one batch goes on at once.
-    if found then
-        return;
-    end if;
+    loop
+        continue when exists (
+            select from bookingdb.expiry_notices as n where n.lot_id = v_lot.id and n.expires_at = v_lot.expires_at
+        );
+        -- Another batch comes with the next call.
+        if v_told = p_limit then
+            return;
+        end if;
+        v_told := v_told + 1;
+        insert into bookingdb.expiry_notices (lot_id, expires_at) values (v_lot.id, v_lot.expires_at);
+        insert into bookingdb.outbox (event, subject_id, payload)
+        values ('credits.expiring', v_lot.id, jsonb_build_object(
+            'lot_id', v_lot.id,
+            'user_id', v_lot.user_id,
+            'amount', v_lot.credits_balance,
+            'expires_at', bookingdb.iso_utc(v_lot.expires_at),
+            'days', ceil(extract(epoch from v_lot.expires_at - v_now) / 86400)::integer
+        ));
+    end loop;
     delete from bookingdb.expiry_notices as n where n.lot_id = c_no_lot;
     insert into bookingdb.expiry_notices (lot_id, expires_at) values (c_no_lot, v_now + c_pause);
 end;

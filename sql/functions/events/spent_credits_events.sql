@@ -44,13 +44,17 @@ begin
     v_left := bookingdb.credits_balance(v_debit.user_id) - (
         select coalesce(sum(l.amount), 0)
         from bookingdb.ledger as l
-        inner join public.user_credits as c on l.lot_id = c.id
-        where l.user_id = v_debit.user_id
-            and l.created_at >= v_debit.created_at
-            and l.id > v_debit.id
-            and c.user_type = 'user'
-            and c.status in ('active', 'used')
-            and (c.expires_at is null or c.expires_at > clock_timestamp())
+        -- offset 0 makes it a look-up by id, whatever the statistics say.
+        cross join lateral (
+            select
+            from public.user_credits as u
+            where u.id = l.lot_id
+                and u.user_type = 'user'
+                and u.status in ('active', 'used')
+                and (u.expires_at is null or u.expires_at > clock_timestamp())
+            offset 0
+        ) as c
+        where l.user_id = v_debit.user_id and l.created_at >= v_debit.created_at and l.id > v_debit.id
     );
     if v_left <= c_low then
         return next row(v_part + 1, 'credits.low', v_debit.user_id, jsonb_build_object(

@@ -42,6 +42,10 @@ begin
     ) + bookingdb.remove_rows(
         'bookingdb.deliveries', array(select bookingdb.deliveries_over(v_before, v_limit)), p_dry_run
     );
+    -- Nobody counts these.
+    perform bookingdb.remove_rows(
+        'bookingdb.expiry_notices', array(select bookingdb.notices_over(v_before, v_limit)), p_dry_run
+    );
     v_removed.refusals := bookingdb.remove_rows(
         'bookingdb.refusals', array(select bookingdb.refusals_over(v_before, v_limit)), p_dry_run
     );

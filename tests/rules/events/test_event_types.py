@@ -365,3 +365,25 @@ def test_end_is_looked_for_once_a_minute(practice: Practice) -> None:
     past = "update bookingdb.expiry_notices set expires_at = clock_timestamp() where lot_id::text like '00000000%'"
     practice.world.run(past)
     assert len(practice.told_of("credits.expiring")) == 1
+
+
+def test_housekeeping_removes_notices_that_are_over(practice: Practice) -> None:
+    granted(practice, 5)
+    look_again(practice.world)
+    assert len(practice.told_of("credits.expiring")) == 1
+    practice.world.run("update bookingdb.expiry_notices set expires_at = expires_at - interval '1000 days'")
+    practice.world.run("insert into bookingdb.expiry_notices select gen_random_uuid(), now()")
+    call(practice.connection, "housekeeping")
+    assert practice.world.count("bookingdb.expiry_notices") == 1
+
+
+def test_erasure_leaves_actor_and_columns_of_an_event(practice: Practice) -> None:
+    practice.book(client=practice.bob)
+    practice.world.run("update sessions set title = 'Another'")
+    note = "update bookingdb.outbox set payload = payload || '{\"note\": \"Bob snores\"}' where event like 'session.%'"
+    practice.world.run(note)
+    practice.world.run("delete from sessions")
+    call(practice.connection, "erase_person", user_id=practice.bob)
+    (data,) = practice.told_of("session.updated")
+    assert (data["actor"], data["columns"]) == ("owner", ["title"])
+    assert practice.world.run("select id from bookingdb.outbox where payload ? 'note'") == []
