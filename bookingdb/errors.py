@@ -260,6 +260,14 @@ class LotNotFound(BookingError):
     message = "Credit grant not found"
 
 
+class FeedNotFound(BookingError):
+    """No calendar feed has this secret, or not any more."""
+
+    code = "feed_not_found"
+    http_status = 404
+    message = "Calendar feed not found"
+
+
 class PackageNotFound(BookingError):
     """No package that is sold has this id or price reference."""
 
@@ -419,6 +427,7 @@ BY_CODE: Final[Mapping[str, type[BookingError]]] = {
         HoldNotFound,
         TimeOffNotFound,
         LotNotFound,
+        FeedNotFound,
         PackageNotFound,
         DestinationNotFound,
         InsufficientCredits,

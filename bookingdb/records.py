@@ -500,6 +500,81 @@ class MergedClient(Record):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Contact(Record):
+    """The ways in which a person wants to be reached.
+
+    Attributes:
+        user_id: the person.
+        email: their e-mail address, if any.
+        phone: their phone number in the form ``+491701234567``, if any.
+        time_zone: the IANA zone in which times are shown to them.
+        language: such as ``"de"`` or ``"en-GB"``; None: they did not say.
+        quiet_from: the local time from which no reminder shall come, if any.
+        quiet_until: the local time until which; at or before `quiet_from` it is the next day's.
+        consents: channels to whether the person agrees. A channel that is missing is agreed to if it is ``email``.
+    """
+
+    user_id: UUID
+    email: str | None
+    phone: str | None
+    time_zone: str
+    language: str | None
+    quiet_from: time | None
+    quiet_until: time | None
+    consents: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReminderRule(Record):
+    """A rule by which people are reminded of their sessions.
+
+    Attributes:
+        name: what the rule is called.
+        before: how long before the session.
+        audience: who is reminded: ``client``, ``therapist``, or both.
+        channel: how: ``email``, ``sms``, or another word that a destination has.
+        heeds_quiet_hours: whether a reminder in a person's quiet hours comes before them.
+    """
+
+    name: str
+    before: timedelta
+    audience: tuple[str, ...]
+    channel: str
+    heeds_quiet_hours: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FeedEntry(Record):
+    """A session in a calendar that a person follows by its secret address.
+
+    Attributes:
+        session_id: the session.
+        part: what the person is in it: ``"client"`` or ``"therapist"``.
+        title: what the session is called.
+        session_type: e.g. ``"video"``.
+        status: as of a :class:`Session`; ``cancelled`` ones are listed, too.
+        start_time: the instant at which it starts, in UTC.
+        end_time: the instant at which it ends, in UTC.
+        with_name: the name of the other one: the client for a therapist, the therapist for a client.
+        sequence: how often it was changed; a calendar knows by it which version is newer.
+        created_at: when it was booked, in UTC.
+        time_zone: the IANA zone of the person.
+    """
+
+    session_id: UUID
+    part: str
+    title: str | None
+    session_type: str | None
+    status: str
+    start_time: datetime
+    end_time: datetime
+    with_name: str | None
+    sequence: int
+    created_at: datetime
+    time_zone: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ExpiredCredits(Record):
     """The credits that were posted to the ledger as expired.
 

@@ -36,6 +36,13 @@ from bookingdb.calls.booking import (
     release_hold,
 )
 from bookingdb.calls.call import Call
+from bookingdb.calls.contacts import (
+    calendar_feed,
+    create_calendar_feed,
+    get_contact,
+    revoke_calendar_feed,
+    set_contact,
+)
 from bookingdb.calls.credits import (
     adjust_credits,
     expire_credits,
@@ -91,6 +98,11 @@ from bookingdb.calls.refusals import (
     list_refusals,
     record_refusal,
 )
+from bookingdb.calls.reminders import (
+    list_reminder_rules,
+    remove_reminder_rule,
+    set_reminder_rule,
+)
 from bookingdb.calls.sessions import (
     approve_session,
     cancel_series,
@@ -133,6 +145,7 @@ __all__ = [
     "book_series",
     "book_session",
     "book_session_with_override",
+    "calendar_feed",
     "cancel_series",
     "cancel_session",
     "change_email",
@@ -141,6 +154,7 @@ __all__ = [
     "claim_deliveries",
     "complete_session",
     "confirm_session",
+    "create_calendar_feed",
     "deliveries_status",
     "erase_person",
     "expire_credits",
@@ -151,6 +165,7 @@ __all__ = [
     "find_people",
     "finish_delivery",
     "freeze_lot",
+    "get_contact",
     "get_credit_balance",
     "get_credit_history",
     "get_credit_statement",
@@ -175,6 +190,7 @@ __all__ = [
     "list_opening_hours",
     "list_packages",
     "list_refusals",
+    "list_reminder_rules",
     "list_sessions",
     "list_slot_states",
     "list_therapists",
@@ -193,18 +209,22 @@ __all__ = [
     "relay_events",
     "release_hold",
     "remove_destination",
+    "remove_reminder_rule",
     "remove_time_off",
     "reopen_session",
     "replay_deliveries",
     "reschedule_series",
     "reschedule_session",
+    "revoke_calendar_feed",
     "revoke_grant",
     "rotate_secret",
     "set_client_active",
+    "set_contact",
     "set_date_override",
     "set_destination",
     "set_package",
     "set_policy",
+    "set_reminder_rule",
     "set_session_video",
     "set_therapist_active",
     "set_weekly_hours",

@@ -205,6 +205,26 @@ def _optional_choice(parameter: str, value: Any, choices: Sequence[str]) -> str 
     return value
 
 
+def changes(parameter: str, value: Mapping[str, Any]) -> Argument:
+    """Changes of a row, as JSON: texts, times, booleans, None, and mappings of those."""
+    if not isinstance(value, Mapping):
+        raise invalid(parameter, "Give a mapping of what changes.")
+    # As a text, because an application may have told its driver to encode what is sent as jsonb.
+    return Argument("text::jsonb", json.dumps(_change(parameter, value)))
+
+
+def _change(parameter: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_change(parameter, name): _change(parameter, item) for name, item in value.items()}
+    if isinstance(value, str):
+        return text(parameter, value).value
+    if isinstance(value, time):
+        return _text_of(time_(value).value)
+    if value is None or isinstance(value, bool):
+        return value
+    raise invalid(parameter, "Give texts, times, True, False or None.")
+
+
 def boolean(parameter: str, value: bool) -> Argument:
     """True or False."""
     if isinstance(value, bool):

@@ -75,6 +75,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "install:export_sql",
         "Write the SQL that does what migrate does, to be brought in by other means; needs no database.",
     ),
+    "feed": (
+        "feed:feed_group",
+        "Let people follow their sessions in a calendar of their own, by a secret address.",
+    ),
     "find": (
         "slots:find",
         "Find therapists who are free, the soonest first, in their local time.",
@@ -125,7 +129,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "people": (
         "people:people_group",
-        "Find people (`people SEARCH`), change their address or login, and make two clients one.",
+        "Find people (`people SEARCH`), change how they are reached or log in, and make two clients one.",
     ),
     "policy": (
         "policy:policy",
@@ -150,6 +154,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "release": (
         "sessions:release",
         "Give HOLD (a UUID) up; one that is over stays so.",
+    ),
+    "reminders": (
+        "reminders:reminders_group",
+        "Say who is reminded of a session, how long before it, and by which channel.",
     ),
     "reopen": (
         "sessions:reopen",

@@ -1,5 +1,7 @@
 """The commands about people: people and its parts, therapists, register, activate, deactivate."""
 
+from typing import Any
+
 import click
 
 from bookingdb import Bookings
@@ -70,7 +72,7 @@ class People(click.Group):
 
 @click.group("people", cls=People)
 def people_group() -> None:
-    """Find people (`people SEARCH`), change their address or login, and make two clients one."""
+    """Find people (`people SEARCH`), change how they are reached or log in, and make two clients one."""
 
 
 @people_group.command("find")
@@ -122,6 +124,39 @@ def merge_clients(from_user: str, into_user: str, reason: str | None, database_u
     with open_database(database_url) as connection:
         merged = Bookings(connection).merge_clients(from_user, into_user, reason=reason)
     print_records([merged], as_json, single=True)
+
+
+@people_group.command("contact")
+@click.argument("user", type=PERSON)
+@click.option("--email", metavar="ADDRESS", help="Where mail goes; default: the application's address.")
+@click.option("--phone", metavar="NUMBER", help="With the country's number, e.g. +491701234567.")
+@click.option("--time-zone", metavar="ZONE", help="IANA zone in which times are shown to them.")
+@click.option("--language", metavar="LANGUAGE", help="E.g. de or en-GB.")
+@click.option("--quiet-from", metavar="HH:MM", help="From when no reminder shall come, in their zone.")
+@click.option("--quiet-until", metavar="HH:MM", help="Until when; it may be on the next day.")
+@click.option("--agree", "agreed", metavar="CHANNEL", multiple=True, help="They agree to email, sms ...; repeat it.")
+@click.option("--refuse", "refused", metavar="CHANNEL", multiple=True, help="They do not agree; repeat it.")
+@click.option("--clear", "cleared", metavar="NAME", multiple=True, help="Take a value away, e.g. phone; repeat it.")
+@database_url_option
+@json_option
+def contact(
+    user: str,
+    agreed: tuple[str, ...],
+    refused: tuple[str, ...],
+    cleared: tuple[str, ...],
+    database_url: str | None,
+    as_json: bool,
+    **values: str | None,
+) -> None:
+    """Show how USER (UUID or e-mail) wants to be reached, or change what is given of it."""
+    changes: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    changes |= dict.fromkeys(name.replace("-", "_") for name in cleared)
+    if agreed or refused:
+        changes["consents"] = dict.fromkeys(agreed, True) | dict.fromkeys(refused, False)
+    with open_database(database_url) as connection:
+        bookings = Bookings(connection)
+        found = bookings.set_contact(user, changes) if changes else bookings.get_contact(user)
+    print_records([found], as_json, single=True)
 
 
 @people_group.command("export")

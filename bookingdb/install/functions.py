@@ -19,8 +19,8 @@ from pathlib import PurePosixPath
 # The rooms of sql/functions, from the bottom up: a function calls its own room and those before it.
 ROOMS = (
     "errors", "parameters", "evidence", "access", "locks", "time", "idempotency", "people", "policy", "availability",
-    "credits", "calendar", "booking", "sessions", "merging", "finding", "records", "events", "erasing", "checks",
-    "housekeeping",
+    "credits", "calendar", "booking", "sessions", "merging", "finding", "contacts", "records", "events", "erasing",
+    "checks", "housekeeping",
     "outgoing",
     "adoption",
 )  # fmt: skip

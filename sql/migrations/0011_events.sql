@@ -260,3 +260,36 @@ create type bookingdb.joinable_session as (
     part text,
     room_name text
 );
+
+create type bookingdb.contact as (
+    user_id uuid,
+    email text,
+    phone text,
+    time_zone text,
+    language text,
+    quiet_from time,
+    quiet_until time,
+    consents jsonb
+);
+
+create type bookingdb.reminder_rule as (
+    name text,
+    before interval,
+    audience text [],
+    channel text,
+    heeds_quiet_hours boolean
+);
+
+create type bookingdb.feed_entry as (
+    session_id uuid,
+    part text,
+    title text,
+    session_type text,
+    status text,
+    start_time timestamptz,
+    end_time timestamptz,
+    with_name text,
+    sequence integer,
+    created_at timestamptz,
+    time_zone text
+);

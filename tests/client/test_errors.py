@@ -50,6 +50,7 @@ TABLE = [
     ("hold_not_found", "PT404", "Hold not found"),
     ("time_off_not_found", "PT404", "Time off not found"),
     ("lot_not_found", "PT404", "Credit grant not found"),
+    ("feed_not_found", "PT404", "Calendar feed not found"),
     ("package_not_found", "PT404", "Package not found"),
     ("destination_not_found", "PT404", "Destination not found"),
     ("insufficient_credits", "PT402", "Insufficient credits: purchase credits first"),

@@ -22,6 +22,8 @@ begin
     delete from bookingdb.therapist_clients as t where t.therapist_id = any (v_gone);
     delete from bookingdb.date_overrides as d where d.therapist_id = any (v_gone);
     delete from bookingdb.policies as p where p.therapist_id = any (v_gone);
+    delete from bookingdb.contacts as c where c.person_id = any (v_gone);
+    delete from bookingdb.calendar_feeds as c where c.person_id = any (v_gone);
     delete from bookingdb.former_therapists as f where f.therapist_id = any (v_gone);
     v_hold_ids := array(
         select c.id
@@ -39,4 +41,4 @@ end;
 $function$;
 
 comment on function bookingdb.forget_deleted_people(uuid[]) is
-'Removes what was a person''s alone, of those of these people who are deleted: hours, overrides, policy, time off, external appointments, holds. Caller holds: their locks.';
+'Removes what was a person''s alone, of those of these people who are deleted: hours, overrides, policy, time off, external appointments, addresses, holds. Caller holds: their locks.';

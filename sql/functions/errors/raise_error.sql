@@ -32,6 +32,7 @@ declare
         "hold_not_found": ["PT404", "Hold not found", "No hold has this id."],
         "time_off_not_found": ["PT404", "Time off not found", "No time off has this id."],
         "lot_not_found": ["PT404", "Credit grant not found", "No grant of credits has this id or payment reference."],
+        "feed_not_found": ["PT404", "Calendar feed not found", "Ask the person for the address that they have now."],
         "package_not_found": ["PT404", "Package not found", "No package that is sold has this id or price reference."],
         "destination_not_found": ["PT404", "Destination not found", "list_destinations() has those that there are."],
         "insufficient_credits": ["PT402", "Insufficient credits: purchase credits first",

@@ -20,6 +20,7 @@ declare
     v_delivery bookingdb.deliveries;
     v_claimed bookingdb.claimed_delivery;
     v_count integer := 0;
+    v_is_due boolean;
 begin
     perform bookingdb.authorise_worker();
     perform bookingdb.require_limit(p_limit);
@@ -48,9 +49,16 @@ begin
             -- Its last worker never came back.
             if v_delivery.attempts > bookingdb.most_attempts() and v_delivery.type <> 'calendar.fetch' then
                 perform bookingdb.end_delivery(v_delivery, 'dead', null, coalesce(v_delivery.detail, 'no answer'));
-            elsif v_delivery.type = 'session.reminder' and not bookingdb.reminder_is_due(v_delivery) then
+                continue;
+            end if;
+            v_is_due := true;
+            if v_delivery.type = 'session.reminder' then
+                v_is_due := bookingdb.reminder_is_due(v_delivery);
+            end if;
+            -- NULL: it waits, and was given back.
+            if not v_is_due then
                 perform bookingdb.end_delivery(v_delivery, 'dropped', null, 'not due any more');
-            else
+            elsif v_is_due then
                 v_claimed := bookingdb.claimed_delivery_of(v_delivery);
                 return next v_claimed;
                 v_count := v_count + 1;

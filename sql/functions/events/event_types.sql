@@ -39,6 +39,7 @@ begin
         'credits.reinstated',
         'person.merged',
         'person.erased',
+        'contact.changed',
         'availability.changed'
     ];
 end;

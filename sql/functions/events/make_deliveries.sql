@@ -7,6 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_session_id uuid;
+    v_person_id uuid;
 begin
     insert into bookingdb.deliveries (
         destination_id, event_id, part, type, subject_id, recipient_id, data, occurred_at, is_next
@@ -55,9 +56,16 @@ begin
         loop
             perform bookingdb.plan_reminders(v_session_id);
         end loop;
+        for v_person_id in
+            select distinct e.subject_id
+            from bookingdb.outbox as e
+            where e.id = any (p_event_ids) and e.event = 'contact.changed'
+        loop
+            perform bookingdb.plan_reminders_of(v_person_id);
+        end loop;
     end if;
 end;
 $function$;
 
 comment on function bookingdb.make_deliveries(bigint[]) is
-'Makes the deliveries of these events, and plans the reminders of their sessions. Caller holds: relay_lock(), the events, and the last unfinished delivery of each line.';
+'Makes the deliveries of these events, and plans the reminders of their sessions and people. Caller holds: relay_lock(), the events, and the last unfinished delivery of each line.';

@@ -13,6 +13,8 @@ begin
     set user_id = p_into_id
     where r.user_id = p_from_id;
 
+    perform bookingdb.pass_on_contact(p_from_id, p_into_id);
+
     -- A retry that names a session or a hold is looked up under the client of today. One that names the client, who was
     -- merged, is looked up under the id that it names.
     update bookingdb.idempotency_keys as k

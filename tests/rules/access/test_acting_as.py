@@ -23,8 +23,8 @@ from tests.support.refusals import nothing_written, outcome, refused
 
 EXAMPLES = {**{name: example.arguments for name, example in CALLS.items()}, **PEOPLE_CALLS}
 SETTING = "select set_config('bookingdb.acting_as', %s, %s)"
-# What differs from call to call: new ids, and the present.
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+# What differs from call to call: new ids and secrets, and the present.
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|feed_[0-9a-f]{64}")
 _PRESENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\S*?(?=[\",)]|$)")
 
 

@@ -137,6 +137,7 @@ def lead_a_life(practice: Practice) -> None:
     call(connection, "expire_credits")
     # People and hours.
     rows(connection, "set_weekly_hours", therapist_id=practice.colleague, hours=None)
+    world.run("""select set_contact(%s, '{"language": "de"}')""", ada)
     other = world.client(credits=1)
     call(connection, "merge_clients", from_user_id=other, into_user_id=ada, reason="x")
     call(connection, "erase_person", user_id=world.client())
