@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import defaultdict
+from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
 
+from bookingdb import BookedSession, Bookings
 from bookingdb.ical.writing import uid
 from bookingdb.records import ClaimedDelivery
 from bookingdb.worker import invitations, mail, news
-from tests.support.mail import ADA, GRACE, SESSION_ID, MailCalendar, arrived, delivery, event_of, parts_of
+from bookingdb.worker.outcome import Outcome
+from bookingdb.worker.senders import Environment
+from tests.support import TOMORROW, World
+from tests.support.mail import (
+    ADA,
+    GRACE,
+    SESSION_ID,
+    Mailbox,
+    MailCalendar,
+    arrived,
+    delivery,
+    event_of,
+    mail_server,
+    parts_of,
+)
 
 NOW = dt.datetime(2039, 1, 1, tzinfo=dt.UTC)
 FORMER = {**GRACE, "name": "Former", "email": "former@example.com"}
@@ -185,3 +203,186 @@ def test_updates_replace_in_whatever_order_they_arrive() -> None:
             days = [event["dtstart"].dt.day for event in calendar.standing]
             assert days == ([] if expected is None else [expected])
             assert len(calendar.events) == 1
+
+
+# --- from a booking to the calendar ---
+
+
+@pytest.fixture
+def world(clean_world: World) -> World:
+    return clean_world
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as running:
+        yield running
+
+
+def at(hour: int) -> dt.datetime:
+    return dt.datetime.combine(TOMORROW, dt.time(hour), dt.UTC)
+
+
+class Practice:
+    """A client and a therapist who get mail, and what became of the deliveries."""
+
+    def __init__(self, world: World, mailbox: Mailbox) -> None:
+        self.world = world
+        self.mailbox = mailbox
+        self.bookings = Bookings(world.connection)
+        self.bookings.set_destination(
+            "mail",
+            kind="mail",
+            settings={"host": "127.0.0.1", "port": mailbox.port, "security": "none", "from": "practice@example.com"},
+        )
+        self.client, self.therapist = world.client(credits=5), world.therapist("Europe/Berlin")
+        self.calendars: dict[str, MailCalendar] = defaultdict(MailCalendar)
+        self.subjects: dict[str, list[str]] = defaultdict(list)
+
+    def book(self, hour: int) -> BookedSession:
+        return self.bookings.book_session(user_id=self.client, therapist_id=self.therapist, starts_at=at(hour))
+
+    def address(self, person: UUID) -> str:
+        return str(self.world.scalar("select email from bookingdb.people where id = %s", person))
+
+    def deliver(self) -> list[Outcome]:
+        """Send what is due, and let each recipient's calendar take it."""
+        environment = Environment(self.bookings)
+        outcomes = []
+        self.bookings.relay_events()
+        while claimed := self.bookings.claim_deliveries(limit=10):
+            for one in claimed:
+                outcome = mail.MailSender().send(one, environment)
+                outcomes.append(outcome)
+                self.bookings.finish_delivery(
+                    one.id, one.token, outcome.kind, status_code=outcome.status_code, detail=outcome.detail
+                )
+        for envelope, message in zip(self.mailbox.received, self.mailbox.messages, strict=True):
+            (recipient,) = envelope.rcpt_tos
+            self.subjects[recipient].append(str(message["Subject"]).partition(":")[0])
+            if "text/calendar" in parts_of(message):
+                self.calendars[recipient].take(event_of(message))
+        self.mailbox.received.clear()
+        return outcomes
+
+    def standing(self, person: UUID) -> list[tuple[dt.datetime, int]]:
+        """The start and the sequence of each event in a person's calendar."""
+        calendar = self.calendars[self.address(person)]
+        return [(event["dtstart"].dt, event["sequence"]) for event in calendar.standing]
+
+
+@pytest.fixture
+def practice(world: World, mailbox: Mailbox) -> Practice:
+    return Practice(world, mailbox)
+
+
+def test_session_is_one_event_until_it_is_cancelled(practice: Practice) -> None:
+    """Booked, moved and cancelled, with a delivery of each in between; both people see the same."""
+    people = (practice.client, practice.therapist)
+    booked = practice.book(10)
+    practice.deliver()
+    first = [practice.standing(person) for person in people]
+    moved = practice.bookings.reschedule_session(booked.id, starts_at=at(15))
+    practice.deliver()
+    second = [practice.standing(person) for person in people]
+    practice.bookings.cancel_session(booked.id)
+    outcomes = practice.deliver()
+
+    assert [events[0][0] for events in first] == [booked.start_time] * 2
+    assert [events[0][0] for events in second] == [moved.start_time] * 2
+    assert [len(events) for events in first + second] == [1] * 4
+    assert first[0][0][1] < second[0][0][1]
+    assert [practice.standing(person) for person in people] == [[], []]
+    assert [list(practice.calendars[practice.address(person)].events) for person in people] == [[uid(booked.id)]] * 2
+    assert [practice.subjects[practice.address(person)] for person in people] == [
+        ["Booked", "New time", "Cancelled"]
+    ] * 2
+    assert {outcome.kind for outcome in outcomes} == {"delivered"}
+    assert practice.world.scalar("select count(*) from bookingdb.deliveries where status <> 'delivered'") == 0
+
+
+def test_worker_that_was_away_tells_only_what_is_still_true(practice: Practice) -> None:
+    sessions = [practice.book(hour) for hour in (9, 12)]
+    moved = practice.bookings.reschedule_session(sessions[0].id, starts_at=at(16))
+    practice.bookings.cancel_session(sessions[1].id)
+
+    outcomes = practice.deliver()
+
+    for person in (practice.client, practice.therapist):
+        assert [start for start, _ in practice.standing(person)] == [moved.start_time]
+        # The booking of the one that is cancelled is told no more.
+        assert sorted(practice.subjects[practice.address(person)]) == ["Booked", "Cancelled", "New time"]
+    assert sorted(outcome.kind for outcome in outcomes) == ["delivered"] * 6 + ["dropped"] * 2
+    (detail,) = practice.world.run("select distinct detail from bookingdb.deliveries where status = 'dropped'")
+    assert detail == ("the session was cancelled since",)
+
+
+def test_session_leaves_the_calendar_of_a_former_therapist(practice: Practice) -> None:
+    booked = practice.book(10)
+    practice.deliver()
+    other = practice.world.therapist("Europe/Berlin")
+    practice.bookings.transfer_session(booked.id, other)
+    practice.deliver()
+
+    assert practice.standing(practice.therapist) == []
+    (for_other,), (for_client,) = practice.standing(other), practice.standing(practice.client)
+    assert for_other == for_client
+    assert for_other[0] == booked.start_time
+    assert practice.subjects[practice.address(practice.therapist)] == ["Booked", "No longer yours"]
+
+
+def test_refused_recipient_is_a_dead_delivery_that_one_sees(practice: Practice) -> None:
+    practice.mailbox.refusals["RCPT"] = "550 5.1.1 no such user"
+    practice.book(10)
+    practice.deliver()
+
+    dead = practice.bookings.list_deliveries(status="dead")
+    assert {(one.status_code, one.detail) for one in dead} == {
+        (550, "the server refuses the recipient: 550 5.1.1 no such user")
+    }
+    assert {one.recipient_id for one in dead} == {practice.client, practice.therapist}
+    # Whoever corrects the address can have it sent again.
+    practice.mailbox.refusals.clear()
+    assert practice.bookings.replay_deliveries("mail") == 2
+    practice.deliver()
+    assert [len(practice.standing(person)) for person in (practice.client, practice.therapist)] == [1, 1]
+
+
+def test_contact_says_address_language_and_consent(practice: Practice) -> None:
+    practice.world.run(
+        "insert into bookingdb.contacts (person_id, email, time_zone, language)"
+        " values (%s, 'private@example.com', 'America/New_York', 'de')",
+        practice.client,
+    )
+    practice.world.run(
+        """insert into bookingdb.contacts (person_id, consents) values (%s, '{"email": false}')""", practice.therapist
+    )
+    practice.book(10)
+
+    kinds = sorted(outcome.kind for outcome in practice.deliver())
+    assert kinds == ["delivered", "dropped"]
+    assert dict(practice.subjects) == {"private@example.com": ["Gebucht"]}
+
+
+def test_deleted_row_leaves_the_calendars(practice: Practice) -> None:
+    """An app that deletes instead of cancelling has cancelled."""
+    booked = practice.book(10)
+    practice.deliver()
+    practice.world.run("delete from sessions where id = %s", booked.id)
+    practice.deliver()
+
+    for person in (practice.client, practice.therapist):
+        assert practice.standing(person) == []
+        assert practice.subjects[practice.address(person)] == ["Booked", "Cancelled"]
+
+
+def test_credits_that_run_low_or_expire_are_told_to_the_client(practice: Practice) -> None:
+    poor = practice.client = practice.world.client()
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    practice.bookings.grant_credits(poor, 2, expires_at=soon)
+    practice.book(10)
+    practice.deliver()
+
+    told = [subject for subject in practice.subjects[practice.address(poor)] if "credits" in subject]
+    assert sorted(told) == ["Your credits are running low", "Your credits expire soon"]
+    assert practice.subjects[practice.address(practice.therapist)] == ["Booked"]

@@ -9,7 +9,8 @@ begin
     return case p_kind
         when 'mail' then array[
             'session.requested', 'session.booked', 'session.approved', 'session.reopened', 'session.rescheduled',
-            'session.transferred', 'session.cancelled', 'session.reminder', 'credits.low', 'credits.expiring'
+            'session.transferred', 'session.cancelled', 'session.deleted', 'session.reminder', 'credits.low',
+            'credits.expiring'
         ]
         when 'daily' then array[
             'session.booked', 'session.approved', 'session.reopened', 'session.rescheduled', 'session.transferred',
