@@ -51,15 +51,24 @@ begin
                 perform bookingdb.end_delivery(v_delivery, 'dead', null, coalesce(v_delivery.detail, 'no answer'));
                 continue;
             end if;
-            v_is_due := true;
-            if v_delivery.type = 'session.reminder' then
-                v_is_due := bookingdb.reminder_is_due(v_delivery);
-            end if;
-            -- NULL: it waits, and was given back.
-            if not v_is_due then
-                perform bookingdb.end_delivery(v_delivery, 'dropped', null, 'not due any more');
-            elsif v_is_due then
-                v_claimed := bookingdb.claimed_delivery_of(v_delivery);
+            begin
+                v_is_due := true;
+                if v_delivery.type = 'session.reminder' then
+                    v_is_due := bookingdb.reminder_is_due(v_delivery);
+                end if;
+                -- NULL: it waits, and was given back.
+                if not v_is_due then
+                    perform bookingdb.end_delivery(v_delivery, 'dropped', null, 'not due any more');
+                elsif v_is_due then
+                    v_claimed := bookingdb.claimed_delivery_of(v_delivery);
+                end if;
+            exception
+                -- One that cannot be put together, whatever an application wrote, holds up no other.
+                when others then
+                    v_is_due := false;
+                    perform bookingdb.end_delivery(v_delivery, 'dead', null, sqlstate || ': ' || sqlerrm);
+            end;
+            if v_is_due then
                 return next v_claimed;
                 v_count := v_count + 1;
             end if;

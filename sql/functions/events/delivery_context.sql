@@ -7,10 +7,10 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     v_session public.sessions;
-    v_client_id uuid := p_delivery.data ->> 'user_id';
-    v_therapist_id uuid := p_delivery.data ->> 'therapist_id';
+    v_client_id uuid := bookingdb.uuid_of(p_delivery.data ->> 'user_id');
+    v_therapist_id uuid := bookingdb.uuid_of(p_delivery.data ->> 'therapist_id');
 begin
-    select s.* into v_session from public.sessions as s where s.id = (p_delivery.data ->> 'session_id')::uuid;
+    select s.* into v_session from public.sessions as s where s.id = bookingdb.uuid_of(p_delivery.data ->> 'session_id');
     v_client_id := coalesce(v_session.user_id, v_client_id);
     v_therapist_id := coalesce(v_session.therapist_id, v_therapist_id);
     return jsonb_build_object(
@@ -33,10 +33,10 @@ begin
         'recipient', case p_delivery.recipient_id
             when v_client_id then 'client'
             when v_therapist_id then 'therapist'
-            when (p_delivery.data ->> 'user_id')::uuid then 'former_client'
-            when (p_delivery.data ->> 'old_user_id')::uuid then 'former_client'
-            when (p_delivery.data ->> 'therapist_id')::uuid then 'former_therapist'
-            when (p_delivery.data ->> 'old_therapist_id')::uuid then 'former_therapist'
+            when bookingdb.uuid_of(p_delivery.data ->> 'user_id') then 'former_client'
+            when bookingdb.uuid_of(p_delivery.data ->> 'old_user_id') then 'former_client'
+            when bookingdb.uuid_of(p_delivery.data ->> 'therapist_id') then 'former_therapist'
+            when bookingdb.uuid_of(p_delivery.data ->> 'old_therapist_id') then 'former_therapist'
         end,
         'former', case
             when p_delivery.recipient_id = v_client_id or p_delivery.recipient_id = v_therapist_id then null

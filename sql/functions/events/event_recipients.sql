@@ -13,13 +13,13 @@ begin
         return;
     end if;
     return query
-    select distinct (p_data ->> k.key)::uuid
+    select distinct bookingdb.uuid_of(p_data ->> k.key)
     from (
         values
         ('user_id', 'client'), ('old_user_id', 'client'),
         ('therapist_id', 'therapist'), ('old_therapist_id', 'therapist')
     ) as k (key, audience)
-    where p_data ->> k.key is not null
+    where bookingdb.uuid_of(p_data ->> k.key) is not null
         and coalesce(p_settings -> 'audience', '["client", "therapist"]') ? k.audience;
 end;
 $function$;

@@ -54,7 +54,12 @@ begin
             from bookingdb.outbox as e
             where e.id = any (p_event_ids) and e.event like 'session.%'
         loop
-            perform bookingdb.plan_reminders(v_session_id);
+            begin
+                perform bookingdb.plan_reminders(v_session_id);
+            exception
+                when others then
+                    raise warning 'the reminders of session % are not planned: % %', v_session_id, sqlstate, sqlerrm;
+            end;
         end loop;
         for v_person_id in
             select distinct e.subject_id

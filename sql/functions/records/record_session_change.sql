@@ -38,16 +38,6 @@ begin
                 errcode = 'integrity_constraint_violation', message = 'The id of a session cannot be changed';
         end if;
 
-        -- Where its room is changes nothing of a session: set_session_video() tells nobody.
-        if (new.video_url, new.video_status) is distinct from (old.video_url, old.video_status) then
-            v_same := old;
-            v_same.video_url := new.video_url;
-            v_same.video_status := new.video_status;
-            if v_same operator(pg_catalog.*=) new then
-                return null;
-            end if;
-        end if;
-
         -- Sessions that a function of bookingdb wrote have their place in the calendar. All others of a statement are
         -- judged as one, by place_sessions(). (A snapshot may hide a calendar row, or show one that is gone.)
         if new.status in ('completed', 'cancelled', 'no_show') then

@@ -483,3 +483,55 @@ def test_workers_at_once_deliver_everything_in_order(world: World) -> None:
                 told[subject].append(number)
         assert {number for numbers in told.values() for number in numbers} == kept
         assert all(numbers == sorted(numbers) for numbers in told.values())
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Rows of any form
+# ----------------------------------------------------------------------------------------------------------------------
+
+ODD_PAYLOADS = [
+    "[]", '"text"', "null", "{}", '{"user_id": "nobody"}', '{"session_id": 7, "user_id": [], "therapist_id": {}}',
+    '{"session_id": "x", "start_time": "infinity", "old_status": {}, "new_status": 1, "columns": "a", "actor": []}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "event", ["session.created", "session.updated", "hold.booked", "credits.refunded", "of.mine", ""]
+)
+def test_row_of_any_form_holds_up_no_other(world: World, event: str) -> None:
+    webhook(world.connection, "crm", "*", with_context=True)
+    call(
+        world.connection, "set_destination",
+        name="mail", kind="mail", events=["*"], settings=Jsonb({"host": "localhost"}),
+    )  # fmt: skip
+    subject = uuid4()
+    for payload in ODD_PAYLOADS:
+        world.run(
+            "insert into bookingdb.outbox (event, subject_id, payload) values (%s, %s, %s)", event, subject, payload
+        )
+    last = write_event(world.connection, subject)
+
+    delivered = events_of(world, drain(world.connection, limit=100))
+
+    assert delivered[-1] == last
+    assert len(delivered) >= len(ODD_PAYLOADS)
+    assert world.count("bookingdb.deliveries where status = 'dead'") == 0
+    assert world.violations() == []
+
+
+def test_delivery_that_cannot_be_put_together_is_dead(world: World) -> None:
+    webhook(world.connection, "crm", "*", with_context=True)
+    client = world.client(credits=1)
+    world.book(client, world.therapist())
+    call(world.connection, "relay_events")
+    # No id is as an application may have written it, and this time the database itself is broken.
+    world.run("update bookingdb.contacts set language = language")
+    world.run("alter table bookingdb.contacts rename column phone to telephone")
+    try:
+        broken = claim(world.connection, limit=100)
+    finally:
+        world.run("alter table bookingdb.contacts rename column telephone to phone")
+
+    assert [delivery for delivery in broken if delivery["type"].startswith("session.")] == []
+    dead = rows(world.connection, "list_deliveries", status="dead")
+    assert {delivery["detail"].partition(":")[0] for delivery in dead} == {"42703"}
