@@ -25,6 +25,9 @@ _LONGEST_TIMEOUT: Final = 30.0
 # The list of deliveries shows the beginning of an answer; the rest of it is the receiver's own.
 _LONGEST_ANSWER: Final = 200
 _LONGEST_RETRY_AFTER: Final = timedelta(days=1)
+# A receiver that is down for an hour and asks for a second each time would use up all attempts at once.
+_SHORT_PAUSE: Final = timedelta(minutes=1)
+_SHORT_PAUSES: Final = 3
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
 _OF_THE_CONNECTION: Final = re.compile("host|content-length|transfer-encoding|connection|webhook-.*", re.IGNORECASE)
 
@@ -119,7 +122,10 @@ def _outcome(answer: Answer, delivery: ClaimedDelivery, hidden: Sequence[str]) -
         return Outcome("gone", answer.status, said)
     if 300 <= answer.status < 400:
         return Outcome("retry", answer.status, "redirects are not followed: give the URL to which it leads")
-    return Outcome("retry", answer.status, said, retry_after(answer.headers.get("retry-after"), datetime.now(UTC)))
+    pause = retry_after(answer.headers.get("retry-after"), datetime.now(UTC))
+    if pause is not None and pause < _SHORT_PAUSE and delivery.attempt > _SHORT_PAUSES:
+        pause = None
+    return Outcome("retry", answer.status, said, pause)
 
 
 def _secrets(delivery: ClaimedDelivery) -> list[str]:

@@ -15,6 +15,7 @@ from tests.torture import (
     backup,
     clock,
     crash,
+    deliveries,
     failover,
     figures,
     full_wal,
@@ -54,6 +55,7 @@ SCENARIOS = {
     "upgrade": Scenario(upgrade.NAME, upgrade.torture),
     "migrate": Scenario(upgrade.EVERY_STATEMENT, upgrade.every_statement, 10_000),
     "fuzz": Scenario(fuzz.NAME, fuzz.torture, 1_000_000),
+    "deliveries": Scenario(deliveries.NAME, deliveries.torture),
     "backup": Scenario(backup.NAME, backup.torture),
 }
 

@@ -19,6 +19,7 @@ from tests.torture import (
     backup,
     clock,
     crash,
+    deliveries,
     failover,
     full_wal,
     fuzz,
@@ -425,3 +426,22 @@ def test_hold_that_never_runs_out_is_found(own_server: Server) -> None:
         figures = clock.torture(own_server, seconds=0)
 
     assert any(text.startswith("the booking of the hold") for text in figures.wrong)
+
+
+def test_workers_that_are_killed_lose_no_event(own_server: Server) -> None:
+    figures = deliveries.torture(own_server, seconds=3)
+
+    require_nothing_broken(figures, 20)
+    assert {"failed", "timed out", "repeated"} <= set(figures.other)
+
+
+def test_event_that_is_not_tried_again_is_found(own_server: Server) -> None:
+    given_up = replaced(
+        "finish_delivery",
+        ("if p_outcome in ('delivered', 'dead', ", "if p_outcome in ('retry', 'delivered', 'dead', "),
+        ("case when p_outcome = 'gone'", "case when p_outcome in ('gone', 'retry')"),
+    )
+    with sabotaged(own_server, given_up):
+        figures = deliveries.torture(own_server, seconds=1)
+
+    assert figures.lost

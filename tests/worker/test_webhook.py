@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import email.utils
 import json
@@ -132,6 +133,14 @@ def test_receiver_says_when_to_try_again(receiver: Receiver, environment: Enviro
     pause = send(hook(receiver), environment).retry_after
     assert pause is not None
     assert dt.timedelta(minutes=4, seconds=50) < pause <= dt.timedelta(minutes=5)
+
+
+def test_short_pauses_do_not_use_up_the_attempts(receiver: Receiver, environment: Environment) -> None:
+    receiver.reply = lambda _: Reply(503, {"Retry-After": "1"})
+    delivery = hook(receiver)
+    pauses = [send(dataclasses.replace(delivery, attempt=attempt), environment).retry_after for attempt in (1, 3, 4)]
+
+    assert pauses == [dt.timedelta(seconds=1), dt.timedelta(seconds=1), None]
 
 
 def test_receiver_that_takes_too_long_is_tried_again(receiver: Receiver, environment: Environment) -> None:
