@@ -429,7 +429,7 @@ def test_hold_that_never_runs_out_is_found(own_server: Server) -> None:
 
 
 def test_workers_that_are_killed_lose_no_event(own_server: Server) -> None:
-    figures = deliveries.torture(own_server, seconds=3)
+    figures = deliveries.torture(own_server, seconds=1)
 
     require_nothing_broken(figures, 20)
     assert {"failed", "timed out", "repeated"} <= set(figures.other)
