@@ -10,7 +10,10 @@ declare
     v_client_id uuid := bookingdb.uuid_of(p_delivery.data ->> 'user_id');
     v_therapist_id uuid := bookingdb.uuid_of(p_delivery.data ->> 'therapist_id');
 begin
-    select s.* into v_session from public.sessions as s where s.id = bookingdb.uuid_of(p_delivery.data ->> 'session_id');
+    select s.*
+    into v_session
+    from public.sessions as s
+    where s.id = bookingdb.uuid_of(p_delivery.data ->> 'session_id');
     v_client_id := coalesce(v_session.user_id, v_client_id);
     v_therapist_id := coalesce(v_session.therapist_id, v_therapist_id);
     return jsonb_build_object(

@@ -14,11 +14,20 @@ as $function$
 declare
     v_planned integer;
 begin
+    -- Rules and destinations are few, and looked at once.
+    with wanted as materialized (
+        select r.name, r.before, r.audience, r.channel, r.heeds_quiet_hours, d.id as destination_id,
+            greatest(p_since, r.updated_at, d.updated_at) as since
+        from bookingdb.reminder_rules as r
+        inner join bookingdb.destinations as d on bookingdb.reminds_by(d, r.channel)
+        where p_rule is null or r.name = p_rule
+    )
+
     insert into bookingdb.deliveries as o (
         destination_id, type, subject_id, recipient_id, data, occurred_at, is_next, due_at
     )
     select
-        d.id,
+        r.destination_id,
         'session.reminder' as type,
         bookingdb.reminder_subject(s.id, r.name, s.start_time) as subject_id,
         a.person_id,
@@ -40,8 +49,7 @@ begin
     cross join lateral (
         select n.* from public.sessions as n where n.id = i.id offset 0
     ) as s
-    cross join bookingdb.reminder_rules as r
-    inner join bookingdb.destinations as d on bookingdb.reminds_by(d, r.channel)
+    cross join wanted as r
     cross join lateral (
         values ('client', s.user_id), ('therapist', s.therapist_id)
     ) as a (part, person_id)
@@ -62,8 +70,7 @@ begin
         and a.part = any (r.audience)
         and a.person_id is not null
         -- What was past when the rule or the destination was made is none, either.
-        and m.due_at > greatest(p_since, r.updated_at, d.updated_at)
-        and (p_rule is null or r.name = p_rule)
+        and m.due_at > r.since
         and (p_person_id is null or a.person_id = p_person_id)
     on conflict (subject_id, destination_id, recipient_id) where event_id is null do update
     -- One that was dropped revives; one that waits moves. What was sent, or is being sent, stays.
