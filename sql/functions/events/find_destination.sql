@@ -10,7 +10,7 @@ declare
 begin
     select d.* into v_destination from bookingdb.destinations as d where d.name = p_name;
     if v_destination.id is null then
-        perform bookingdb.raise_error('destination_not_found', jsonb_build_object('destination', p_name));
+        perform bookingdb.raise_error('destination_not_found', jsonb_build_object('destination', left(p_name, 63)));
     end if;
     return v_destination;
 end;

@@ -11,6 +11,7 @@ set jit = off
 as $function$
 begin
     perform bookingdb.authorise_trusted();
+    perform bookingdb.require_length('p_name', p_name, 1, 63);
     perform pg_advisory_xact_lock(bookingdb.relay_lock());
     -- By the index that has this condition; the foreign key would read the whole table.
     delete from bookingdb.deliveries as d

@@ -11,6 +11,7 @@ set jit = off
 as $function$
 begin
     perform bookingdb.authorise_trusted();
+    perform bookingdb.require_length('p_name', p_name, 1, 63);
     delete from bookingdb.reminder_rules as r
     where r.name = p_name;
     return found;

@@ -25,7 +25,7 @@ begin
     limit 1;
     if found then
         perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
-            'parameter', 'p_events', 'reason', 'unknown', 'event', v_unknown
+            'parameter', 'p_events', 'reason', 'unknown', 'event', left(v_unknown, 63)
         ));
     end if;
 end;

@@ -33,7 +33,7 @@ begin
     v_destination := v_before;
     if v_before.id is null then
         if p_kind is null then
-            perform bookingdb.raise_error('destination_not_found', jsonb_build_object('destination', p_name));
+            perform bookingdb.raise_error('destination_not_found', jsonb_build_object('destination', left(p_name, 63)));
         end if;
         v_destination.id := gen_random_uuid();
         v_destination.name := p_name;

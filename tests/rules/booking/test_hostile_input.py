@@ -172,6 +172,15 @@ def caller(hosted_world: World, host: Host) -> Iterator[tuple[Connection, dict[s
         "p_name": "Ten",
         "p_credits": "10",
         "p_active": "true",
+        "p_delivery_id": str(uuid4()),
+        "p_token": str(uuid4()),
+        "p_outcome": "delivered",
+        "p_destination": "crm",
+        "p_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "p_changes": "{}",
+        "p_before": "1 hour",
+        "p_url": "https://video.example/room",
+        "p_status": "ready",
     }
     arguments["p_people"] = f"{{{arguments['p_user_id']}}}"
     with world.connect(user="authenticator" if host.is_supabase else "app_server") as connection:
@@ -201,6 +210,12 @@ def parameters_of(world: World) -> dict[str, dict[str, str]]:
 def call_of(types: dict[str, str], arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Those of the arguments that a function has, and the list of them in its call."""
     given = {name: value for name, value in arguments.items() if name in types}
+    # The events of a synchronisation, and those of a destination.
+    if given.get("p_events") == "[]" and types["p_events"] == "text[]":
+        given["p_events"] = "{}"
+    # Reminders come some time before a session; lists go on before a timestamp.
+    if given.get("p_before") == "1 hour" and types["p_before"] == "timestamptz":
+        del given["p_before"]
     return given, ", ".join(f"{name} => %({name})s::{types[name]}" for name in given)
 
 
