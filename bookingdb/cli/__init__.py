@@ -11,7 +11,7 @@ OUTPUT_LOST: Final = 3
 
 # Their work is the owner's, and they make no calls.
 _OWNERS: Final = frozenset(
-    ("adopt", "export", "lint", "local", "migrate", "selftest", "status", "trust", "uninstall", "verify")
+    ("adopt", "export", "lint", "local", "migrate", "selftest", "status", "trust", "uninstall", "verify", "worker")
 )
 
 

@@ -17,7 +17,7 @@ from tests.support.life import close_window
 # Commands that make no calls.
 OWNERS = {
     "adopt", "export", "lint", "local psql-url", "local reset", "local start", "local status", "local stop", "migrate",
-    "selftest", "status", "time-zones refresh", "trust", "uninstall", "verify",
+    "selftest", "status", "time-zones refresh", "trust", "uninstall", "verify", "worker",
 }  # fmt: skip
 
 

@@ -224,6 +224,8 @@ OTHERS: dict[tuple[str, ...], list[list[str]]] = {
     ("people", "change-email"): [["ada@example.com"], ["--none"]],
     ("policy", "set"): [["--minimum-notice", "1h"]],
     ("time-off", "add"): [["--days", "2030-01-07"]],
+    ("destinations", "remove"): [["--yes"]],
+    ("worker",): [["--once"]],
     ("register", "therapist"): [["--time-zone", "UTC"]],
     ("hours", "set"): [["mon", "09:00-17:00"]],
 }
@@ -237,6 +239,8 @@ def example(parameter: click.Parameter) -> str:
         return str(CALENDAR)
     if parameter.name in ("windows",):
         return "closed"
+    if parameter.name == "before":
+        return "1h"
     if parameter.name in ("session_time", "start_time", "end_time"):
         return "10:00"
     if parameter.type in (click.INT,):

@@ -18,7 +18,7 @@ begin
         'data', p_delivery.data
     );
     if v_destination.kind in ('mail', 'daily') or v_destination.settings ->> 'with_context' = 'true' then
-        v_context := bookingdb.delivery_context(p_delivery);
+        v_context := bookingdb.context_of_delivery(p_delivery);
         if v_destination.settings ->> 'with_context' = 'true' then
             v_body := v_body || jsonb_build_object('context', v_context);
         end if;

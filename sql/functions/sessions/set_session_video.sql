@@ -19,10 +19,14 @@ begin
     perform bookingdb.require_length('p_url', p_url, 1, 2000);
     -- The address goes into mails and pages.
     if p_url !~ '^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?$' then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_url'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_url', 'reason', 'no_https_address'
+        ));
     end if;
     if p_status !~ '^[a-z][a-z_]{0,29}$' then
-        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object('parameter', 'p_status'));
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_status', 'reason', 'no_word'
+        ));
     end if;
 
     v_session := bookingdb.lock_session(p_session_id);

@@ -1,4 +1,4 @@
-create or replace function bookingdb.delivery_context(p_delivery bookingdb.deliveries)
+create or replace function bookingdb.context_of_delivery(p_delivery bookingdb.deliveries)
 returns jsonb
 language plpgsql
 stable
@@ -55,5 +55,5 @@ begin
 end;
 $function$;
 
-comment on function bookingdb.delivery_context(bookingdb.deliveries) is
+comment on function bookingdb.context_of_delivery(bookingdb.deliveries) is
 'Returns what a message to people needs beside the event: the session as it is now, and how its people are reached.';
