@@ -171,7 +171,7 @@ SAMPLES = {
     "most_attempts": [""],
     "own_role": [""],
     "relay_lock": [""],
-    "reminder_subject": ["'3b241101-e2bb-4255-8caf-4136c566a962'::uuid, 'day', '2026-03-29 01:30:15.9+00'::timestamptz"],
+    "reminder_subject": ["'3b241101-e2bb-4255-8caf-4136c566a962'::uuid, 'day', '2026-03-29 01:30:15+00'::timestamptz"],
     "request_hash": ["'[1, \"é\"]'::jsonb", "null"],
     "role_is_trusted": ["'nobody of this name'", "current_user", "'pg_monitor'", "null"],
     "person_key": ["'3b241101-e2bb-4255-8caf-4136c566a962'::uuid", "null"],

@@ -237,17 +237,16 @@ CALENDAR = Path(__file__).parents[1] / "cli" / "calendars" / "google.ics"
 def example(parameter: click.Parameter) -> str:
     if isinstance(parameter.type, click.File):
         return str(CALENDAR)
-    if parameter.name in ("windows",):
-        return "closed"
-    if parameter.name == "before":
-        return "1h"
+    known = {"windows": "closed", "before": "1h", "email": "ada@example.com"}
+    if parameter.name in known:
+        return known[parameter.name]
     if parameter.name in ("session_time", "start_time", "end_time"):
         return "10:00"
     if parameter.type in (click.INT,):
         return "1"
     if parameter.name in ("session_date", "day", "from_", "to", "expires"):
         return "2030-01-07T00:00Z" if "Instant" in str(parameter.type) else "2030-01-07"
-    return "ada@example.com" if parameter.name == "email" else UUID
+    return UUID
 
 
 def command_lines() -> Iterator[list[str]]:
