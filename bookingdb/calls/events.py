@@ -104,7 +104,7 @@ def rotate_secret(name: str, secret: str | None) -> Call[None]:
 
     Raises:
         DestinationNotFound: there is none of this name.
-        InvalidParameter: it is no secret, or the destination has none.
+        InvalidParameter: it is no secret, the destination has none, or a rotation is under way.
         NotAuthenticated, NotAllowed: the caller is not trusted.
         BookingFailed: see there.
 
@@ -264,7 +264,7 @@ def list_deliveries(
     Args:
         destination: of this destination; None: of all.
         status: ``"pending"``, ``"delivered"``, ``"dead"`` or ``"dropped"``; None: all.
-        subject_id: about this session, hold, lot or person.
+        subject_id: about this session (with its reminders and credits), hold, lot or person.
         limit: how many at most, 1 to 1000.
         before: those made before this; for the next page the last `created_at`.
 
@@ -305,13 +305,13 @@ def replay_deliveries(
 
     Args:
         destination: the destination.
-        delivery_id: this delivery alone, whatever became of it.
+        delivery_id: this delivery alone, whatever became of it, unless it is being sent.
         from_: those made from this on.
         to: those made before this.
-        status: ``"dead"``, ``"delivered"`` or ``"dropped"``; None: all of these.
+        status: ``"dead"``, ``"delivered"``, ``"dropped"``, or ``"pending"``: at once instead of later; None: all.
 
     Returns:
-        How many. Reminders are not sent again.
+        How many. Reminders, and tests that are not named, are not sent again.
 
     Raises:
         DestinationNotFound: there is none of this name.

@@ -54,7 +54,9 @@ def _age(moment: datetime | None, now: datetime) -> str | None:
 @deliveries_group.command("list")
 @click.option("--destination", metavar="NAME", help="Of this destination.")
 @click.option("--status", type=click.Choice(_STATUSES), help="With this status.")
-@click.option("--subject", "subject_id", metavar="UUID", help="About this session, hold, lot or person.")
+@click.option(
+    "--subject", "subject_id", metavar="UUID", help="About this session (its reminders, too), hold, lot or person."
+)
 @click.option("--limit", type=int, default=100, show_default=True, help="How many at most, 1 to 1000.")
 @click.option("--before", type=INSTANT, help="Made before this; for the next page the last one's created_at.")
 @database_options
@@ -77,12 +79,17 @@ def list_deliveries(
 
 @deliveries_group.command("replay")
 @click.argument("destination")
-@click.option("--id", "delivery_id", metavar="UUID", help="This delivery alone, whatever became of it.")
+@click.option(
+    "--id",
+    "delivery_id",
+    metavar="UUID",
+    help="This delivery alone, whatever became of it; not one that is being sent.",
+)
 @click.option("--from", "from_", type=INSTANT, help="Those made from this on.")
 @click.option("--to", type=INSTANT, help="Those made before this.")
 @click.option(
-    "--status", type=click.Choice([*_STATUSES[1:], "all"]), default="dead", show_default=True,
-    help="Those of which this became.",
+    "--status", type=click.Choice([*_STATUSES, "all"]), default="dead", show_default=True,
+    help="Those of which this became; pending: at once instead of later.",
 )  # fmt: skip
 @database_url_option
 @json_option

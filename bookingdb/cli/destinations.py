@@ -149,7 +149,9 @@ def test_destination(name: str, database_url: str | None, as_json: bool) -> None
         print_records([delivery], as_json, single=True)
     else:
         answer = "" if delivery.status_code is None else f", status {delivery.status_code}"
-        say(f"{delivery.status}{answer}", *filter(None, [delivery.detail]))
+        # Any other delivery would be tried again.
+        status = "not delivered" if delivery.status == "dead" else delivery.status
+        say(f"{status}{answer}", *filter(None, [delivery.detail]))
     if delivery.status != "delivered":
         raise click.exceptions.Exit(REFUSED)
 

@@ -65,7 +65,7 @@ def test_test_shows_the_answer_and_is_sent_once(world: World, receiver: Receiver
 
     receiver.reply = lambda _: Reply(500, {"Retry-After": "1"}, b"not yet")
     failed = bookingdb(world.url, "destinations", "test", "app")
-    assert (failed.exit_code, failed.stdout) == (1, "dead, status 500\nnot yet\n")
+    assert (failed.exit_code, failed.stdout) == (1, "not delivered, status 500\nnot yet\n")
     assert len(receiver.received) == 2
     (last, _) = answer(world.url, "deliveries", "list")
     assert (last["type"], last["status"], last["attempts"]) == ("bookingdb.test", "dead", 1)

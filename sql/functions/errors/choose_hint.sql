@@ -21,6 +21,9 @@ begin
                 when 'of_another' then
                     'Somebody else has it: the practice frees it with change_email(), or lets its owner log in with '
                     'another id by change_login().'
+                when 'rotating' then 'A rotation is under way: end it first, when the receiver knows the new secret.'
+                when 'no_secret' then
+                    'Its secret is not kept here: change it where it is, such as the worker''s environment variable.'
                 when 'kept_elsewhere' then 'The application keeps this itself: change it there.'
                 when 'merged' then
                     case

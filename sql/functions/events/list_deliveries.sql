@@ -34,7 +34,7 @@ begin
         'select d.* from bookingdb.deliveries as d '
         'where d.destination_id = n.id and d.created_at < $1 '
         || case when p_status is not null then 'and d.status = $2 ' else '' end
-        || case when p_subject_id is not null then 'and d.subject_id = $3 ' else '' end
+        || case when p_subject_id is not null then 'and (d.subject_id = $3 or d.data ->> ''session_id'' = $3::text) ' else '' end
         || 'order by d.created_at desc fetch first $4 rows with ties) as l '
         || case when p_destination is not null then 'where n.name = $5 ' else '' end
         || 'order by l.created_at desc fetch first $4 rows with ties'
@@ -45,4 +45,4 @@ end;
 $function$;
 
 comment on function bookingdb.list_deliveries(text, text, uuid, integer, timestamptz) is
-'Lists deliveries, the newest first: of a destination, of a status (pending, delivered, dead, dropped), about a subject (a session, hold, lot or person). At most p_limit (1 to 1000); for the next page give the last created_at as p_before. For trusted callers.';
+'Lists deliveries, the newest first: of a destination, of a status (pending, delivered, dead, dropped), about a session (its reminders and credits, too), hold, lot or person. At most p_limit (1 to 1000); for the next page give the last created_at as p_before. For trusted callers.';

@@ -35,23 +35,24 @@ begin
     end if;
     perform pg_advisory_xact_lock(bookingdb.relay_lock());
 
-    -- Reminders have a moment, and are over afterwards.
-    if p_delivery_id is not null then
-        v_ids := array(
-            select d.id
-            from bookingdb.deliveries as d
-            where d.id = p_delivery_id and d.destination_id = v_destination.id and d.status <> 'pending'
-                and d.type <> 'session.reminder'
-            for no key update
-        );
-    else
+    -- Reminders have a moment, and are over afterwards; tests are asked for one by one. What is being sent is.
+    v_ids := array(
+        select d.id
+        from bookingdb.deliveries as d
+        where d.id = p_delivery_id
+            and d.destination_id = v_destination.id
+            and d.token is null
+            and d.type <> 'session.reminder'
+        for no key update
+    );
+    if p_delivery_id is null then
         v_ids := array(
             select d.id
             from bookingdb.deliveries as d
             where d.destination_id = v_destination.id
                 and d.status = coalesce(p_status, d.status)
-                and d.status <> 'pending'
-                and d.type <> 'session.reminder'
+                and d.token is null
+                and d.type <> all ('{session.reminder,bookingdb.test}'::text[])
                 and d.created_at >= coalesce(p_from, '-infinity')
                 and d.created_at < coalesce(p_to, 'infinity')
             for no key update
@@ -95,4 +96,4 @@ end;
 $function$;
 
 comment on function bookingdb.replay_deliveries(text, uuid, timestamptz, timestamptz, text) is
-'Lets deliveries of a destination be sent again, with the ids that they have: p_delivery_id alone, or all of a status (dead, delivered, dropped; NULL: all of these) that were made from p_from to before p_to. Reminders are not sent again. Returns how many. For trusted callers. Raises: invalid_parameter.';
+'Lets deliveries of a destination be sent again, with the ids that they have: p_delivery_id alone, or all of a status (dead, delivered, dropped, or pending: at once instead of later; NULL: all) that were made from p_from to before p_to. Reminders, and tests that are not named, are not sent again. Returns how many. For trusted callers. Raises: invalid_parameter.';

@@ -21,6 +21,12 @@ begin
             'parameter', 'p_name', 'reason', 'no_secret'
         ));
     end if;
+    -- A receiver may still know the older of two alone.
+    if p_secret is not null and jsonb_array_length(v_destination.secrets -> 'signing') > 1 then
+        perform bookingdb.raise_error('invalid_parameter', jsonb_build_object(
+            'parameter', 'p_secret', 'reason', 'rotating'
+        ));
+    end if;
     v_signing := case
         when p_secret is null then jsonb_build_array(v_destination.secrets #> '{signing,0}')
         else jsonb_build_array(p_secret, v_destination.secrets #> '{signing,0}')
@@ -38,4 +44,4 @@ end;
 $function$;
 
 comment on function bookingdb.rotate_secret(text, text) is
-'Lets a webhook be signed with p_secret (whsec_ and base64) and with the one before, until the receiver knows the new one; NULL then ends the rotation: the new one alone stays. For trusted callers. Raises: invalid_parameter.';
+'Lets a webhook be signed with p_secret (whsec_ and base64) and with the one before, until the receiver knows the new one; NULL then ends the rotation: the new one alone stays. No other begins before. For trusted callers. Raises: invalid_parameter.';

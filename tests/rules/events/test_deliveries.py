@@ -359,6 +359,34 @@ def test_dead_deliveries_are_sent_again_by_the_same_ids(world: World) -> None:
     assert world.violations() == []
 
 
+def test_pending_delivery_is_sent_at_once_by_a_replay(world: World) -> None:
+    webhook(world.connection, "crm")
+    subject = uuid4()
+    first, second = write_event(world.connection, subject), write_event(world.connection, subject)
+    (claimed,) = claim(world.connection)
+    # What is being sent is left alone.
+    assert call(world.connection, "replay_deliveries", destination="crm", delivery_id=claimed["id"]) == {
+        "replay_deliveries": 0
+    }
+    finish(world.connection, claimed, "retry", retry_after="2 hours")
+    assert claim(world.connection) == []
+
+    assert call(world.connection, "replay_deliveries", destination="crm", status="pending")["replay_deliveries"] == 2
+
+    assert events_of(world, drain(world.connection)) == [first, second]
+    assert world.violations() == []
+
+
+def test_story_of_a_session_has_its_reminders(world: World) -> None:
+    webhook(world.connection, "crm", "session.*", "credits.spent", channel="email")
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    call(world.connection, "relay_events")
+
+    told = {row["type"] for row in rows(world.connection, "list_deliveries", subject_id=session)}
+
+    assert {"session.booked", "credits.spent", "session.reminder"} >= told >= {"session.booked", "credits.spent"}
+
+
 def test_replayed_delivery_goes_before_later_ones(world: World) -> None:
     webhook(world.connection, "crm")
     subject = uuid4()

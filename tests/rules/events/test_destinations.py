@@ -117,6 +117,21 @@ def test_only_a_worker_gets_secrets(hosted_world: World, host: Host) -> None:
         assert error.value.sqlstate == "42501"
 
 
+def test_rotation_ends_before_another_begins(world: World) -> None:
+    """A receiver that knows the first secret alone would be lost by the third."""
+    webhook(world.connection, "crm")
+    second, third = SECRET[:-1] + "A", SECRET[:-1] + "Q"
+    call(world.connection, "rotate_secret", name="crm", secret=second)
+
+    with pytest.raises(psycopg.Error) as error:
+        call(world.connection, "rotate_secret", name="crm", secret=third)
+
+    assert "end it first" in (error.value.diag.message_hint or "")
+    assert world.scalar("select secrets -> 'signing' from bookingdb.destinations") == [second, SECRET]
+    call(world.connection, "rotate_secret", name="crm", secret=None)
+    call(world.connection, "rotate_secret", name="crm", secret=third)
+
+
 def test_deliveries_go_with_their_destination(world: World) -> None:
     webhook(world.connection, "crm")
     call(world.connection, "test_destination", name="crm")
