@@ -34,7 +34,10 @@ begin
         'select d.* from bookingdb.deliveries as d '
         'where d.destination_id = n.id and d.created_at < $1 '
         || case when p_status is not null then 'and d.status = $2 ' else '' end
-        || case when p_subject_id is not null then 'and (d.subject_id = $3 or d.data ->> ''session_id'' = $3::text) ' else '' end
+        || case
+            when p_subject_id is null then ''
+            else 'and (d.subject_id = $3 or d.data ->> ''session_id'' = $3::text) '
+        end
         || 'order by d.created_at desc fetch first $4 rows with ties) as l '
         || case when p_destination is not null then 'where n.name = $5 ' else '' end
         || 'order by l.created_at desc fetch first $4 rows with ties'
