@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import TOMORROW, Connection, World, book, run, scalar
 from tests.support.calls import CALLS, PEOPLE_CALLS, make_people, make_scene
+from tests.support.deliveries import webhook
 from tests.support.interleaving import holding
 from tests.support.plans import explained, read_whole, read_without_condition, used
 
@@ -221,6 +222,24 @@ def test_new_database_answers_every_public_function_by_index(emptied: World) -> 
         },
     }  # fmt: skip
     assert {function: tables for function, tables in whole.items() if function not in reading_all} == small
+
+
+def test_booking_looks_at_no_destination(emptied: World) -> None:
+    """Ten of them, and the worker stopped, cost a booking nothing: what it writes is one event."""
+    therapist, client = emptied.therapist(), emptied.client(credits=9)
+    for number in range(10):
+        webhook(emptied.connection, f"crm-{number}")
+    with explained(emptied) as (connection, plans):
+        book(connection, client, therapist)
+        run(connection, "select relay_events()")
+        relayed = str(plans)
+        plans.clear()
+        book(connection, client, therapist, "12:00")
+
+    assert "deliveries" in relayed
+    assert plans
+    assert "deliveries" not in str(plans)
+    assert "destinations" not in str(plans)
 
 
 def test_a_plan_that_reads_a_whole_table_is_seen(emptied: World) -> None:
