@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bookingdb import BookingError, BookingFailed, Bookings, database
+from bookingdb import BookingError, BookingFailed, Bookings, Busy, database
 from bookingdb.database import DatabaseUnreachable, Target
 
 T = TypeVar("T")
@@ -41,10 +41,13 @@ def patient_target(named: Target | str) -> Target:
 
 
 def may_come_back(error: BookingError | DatabaseUnreachable) -> bool:
-    """Tell whether the connection is lost, and nothing worse."""
+    """Tell whether the same call may well succeed later: the connection is lost, or somebody is in the way."""
     if isinstance(error, DatabaseUnreachable):
         return True
-    return isinstance(error, BookingFailed) and str(error.detail.get("sqlstate", "08")).startswith(("08", "57P"))
+    if not isinstance(error, BookingFailed):
+        return isinstance(error, Busy)
+    # A deadlock, a lock that took too long and a statement that did are over the next time, too.
+    return str(error.detail.get("sqlstate", "08")).startswith(("08", "57", "40", "55P03"))
 
 
 class OwnConnection:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from bookingdb import BookingError, Bookings, ClaimedDelivery
 from bookingdb.database import DatabaseUnreachable, Target
@@ -69,10 +70,12 @@ class Crew:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._busy = 0
+        # A handler that never ends takes one thread, and not another each time that its lease is over.
+        self._under_way: set[UUID] = set()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Send in threads while the block runs; at its end, wait for what is under way."""
+        """Send in threads while the block runs; at its end, wait for what is under way, for a lease at most."""
         threads = [
             threading.Thread(target=self._work, name=f"bookingdb sender {number}", daemon=True)
             for number in range(self._concurrency)
@@ -84,8 +87,9 @@ class Crew:
         finally:
             for _ in threads:
                 self._jobs.put(None)
+            ends = time.monotonic() + self._lease + _PATIENCE_TO_RELEASE
             for thread in threads:
-                thread.join()
+                thread.join(max(0.0, ends - time.monotonic()))
 
     def free(self) -> int:
         """Return how many deliveries would be begun at once."""
@@ -93,8 +97,12 @@ class Crew:
             return self._concurrency - self._busy
 
     def take(self, delivery: ClaimedDelivery) -> None:
-        """Let a thread send it."""
+        """Let a thread send it, unless one of them is still at it."""
         with self._lock:
+            if delivery.id in self._under_way:
+                self._logger.warning("delivery=%s is still under way after its lease", delivery.id)
+                return
+            self._under_way.add(delivery.id)
             self._busy += 1
         self._jobs.put(_Job(delivery, time.monotonic() + self._lease))
 
@@ -108,6 +116,7 @@ class Crew:
                 self._logger.exception("delivery=%s was left as it is", job.delivery.id)
             finally:
                 with self._lock:
+                    self._under_way.discard(job.delivery.id)
                     self._busy -= 1
                 self._wake.set()
         connection.close()

@@ -36,8 +36,13 @@ LONGEST_WAIT: Final = 15.0
 _CHUNK: Final = 16 * 1024
 _PORTS: Final = {"http": 80, "https": 443}
 # Protocol assignments and relays of 6to4: newer versions of Python know that they are not public.
-_SPECIAL_V4: Final = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
+_SPECIAL_V4: Final = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv4Network("168.63.129.16/32"),  # the platform of Azure, from any machine there
+)
 _GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")  # older versions of Python do not know it
 # Prefixes whose addresses lead to an IPv4 address, and the bit after which that begins.
 _LEADING_TO_V4: Final = (
     (ipaddress.IPv6Network("::ffff:0:0/96"), 0),  # IPv4-mapped
@@ -104,7 +109,7 @@ def _is_public(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         for network, shift in _LEADING_TO_V4:
             if number in network:
                 return _is_public(ipaddress.IPv4Address((int(number) >> shift) & 0xFFFFFFFF))
-        if number not in _GLOBAL:
+        if number not in _GLOBAL or number in _DOCUMENTATION:
             return False
     elif any(number in network for network in _SPECIAL_V4):
         return False

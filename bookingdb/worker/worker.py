@@ -199,11 +199,13 @@ class Worker:
                         connection.run(self._make_destination)
                     is_prepared = True
                     goes_on = self._look(connection, crew, once=once)
-                except (BookingError, DatabaseUnreachable) as error:
+                except Exception as error:
                     # A database that was never there is a mistake in the call.
                     if not was_there:
                         raise
-                    self._logger.warning("trying again in %g s: %s", pause, _in_words(error))
+                    # Anything else ends no worker, either: what it had claimed is due again when its lease is over.
+                    is_unknown = not isinstance(error, BookingError | DatabaseUnreachable)
+                    self._logger.warning("trying again in %g s: %s", pause, _in_words(error), exc_info=is_unknown)
                     self._stopping.wait(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     continue

@@ -118,6 +118,9 @@ create index deliveries_pending_idx on bookingdb.deliveries (destination_id, occ
 where status = 'pending' and event_id is not null;
 -- The dead ones (deliveries_status, replay_deliveries).
 create index deliveries_dead_idx on bookingdb.deliveries (destination_id, created_at) where status = 'dead';
+-- Reminders of a session (relay_events).
+create index deliveries_session_idx on bookingdb.deliveries ((data ->> 'session_id'))
+where type = 'session.reminder';
 -- What is over (housekeeping).
 create index deliveries_finished_at_idx on bookingdb.deliveries (finished_at) where finished_at is not null;
 -- Deliveries to a person, for whoever is erased or merged.

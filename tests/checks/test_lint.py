@@ -832,6 +832,8 @@ WORK = """
     select * from public.claim_deliveries(5, p_destinations => '{pager-1}');
     select * from public.list_deliveries('pager-1', 'dead', p_limit => 5);
     select * from public.list_deliveries('pager-1', p_limit => 5);
+    select d.id from bookingdb.deliveries as d
+    where d.type = 'session.reminder' and d.data ->> 'session_id' = 'a session';
     select * from public.deliveries_status();
     select d.id from bookingdb.deliveries as d where d.finished_at < now() order by d.finished_at limit 5;
     select d.id from bookingdb.deliveries as d

@@ -15,7 +15,7 @@ TELL = (
 )  # fmt: skip
 SEQUENTIAL = re.compile(r"Seq Scan on (\w+)")
 # An index that is read without a condition on what it is ordered by is read from end to end.
-INDEXED = re.compile(r"Index (?:Only )?Scan(?: Backward)?(?: using| on) (\w+).*\n?((?:(?!.*->).+\n?)*)")
+INDEXED = re.compile(r"Index (?:Only )?Scan(?: Backward)?(?: using| on) (\w+).*\n?((?:(?!\s*->).+\n?)*)")
 # It has one row.
 ONE_ROW = {"policies_default_key"}
 # Without an index, because they have at most a few rows: asked only where an application has such statuses.

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bookingdb import Bookings
+from bookingdb import BookingFailed, Bookings, Busy
+from bookingdb.worker.connections import may_come_back
 from bookingdb.worker.handlers import Event
 from bookingdb.worker.outcome import Outcome
 from bookingdb.worker.worker import Worker
@@ -211,3 +212,46 @@ async def test_lifespan_delivers_beside_an_application(world: World) -> None:
 def test_worker_that_could_do_nothing_is_no_worker(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="concurrency must be at least 1"):
         Worker("postgresql://nobody@127.0.0.1:1/nothing", **options)
+
+
+def test_handler_that_never_ends_takes_one_thread(world: World) -> None:
+    # The lease of a second is over while the handler hangs, and the same delivery could be claimed again.
+    worker = Worker(world.url, concurrency=2, lease=dt.timedelta(seconds=1))
+    let_go, told = threading.Event(), Counter[str]()
+
+    def handle(event: Event) -> None:
+        told[event.type] += 1
+        if event.type == "hold.placed":
+            let_go.wait(20)
+
+    worker.on("hold.placed", "session.booked")(handle)
+    worker.run_once()
+    therapist, client = world.therapist(), world.client(credits=1)
+    world.run("select hold_slot(%s, %s, current_date + 9, '10:00')", client, therapist)
+    running = threading.Thread(target=worker.run)
+    running.start()
+    try:
+        ends = time.monotonic() + 15
+        while not told["hold.placed"]:
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        time.sleep(1.5)  # the lease ends
+        world.book(client, therapist)
+        while not told["session.booked"]:
+            assert time.monotonic() < ends, "the handler that hangs has every thread"
+            time.sleep(0.05)
+        assert told["hold.placed"] == 1
+    finally:
+        let_go.set()
+        worker.stop()
+        running.join()
+
+
+@pytest.mark.parametrize(
+    ("state", "comes_back"),
+    [("40P01", True), ("55P03", True), ("57014", True), ("08006", True), ("22P02", False), ("XX000", False)],
+)
+def test_outcome_is_said_again_after_a_lock(state: str, comes_back: bool) -> None:
+    """Otherwise what was delivered would be sent again."""
+    assert may_come_back(BookingFailed({"sqlstate": state})) is comes_back
+    assert may_come_back(Busy())

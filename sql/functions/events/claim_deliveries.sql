@@ -47,7 +47,8 @@ begin
             returning d.*
         loop
             -- Its last worker never came back.
-            if v_delivery.attempts > bookingdb.most_attempts() and v_delivery.type <> 'calendar.fetch' then
+            if v_delivery.attempts > bookingdb.most_attempts()
+                and not (v_delivery.type = 'calendar.fetch' and v_delivery.event_id is null) then
                 perform bookingdb.end_delivery(v_delivery, 'dead', null, coalesce(v_delivery.detail, 'no answer'));
                 continue;
             end if;
@@ -61,6 +62,15 @@ begin
                     perform bookingdb.end_delivery(v_delivery, 'dropped', null, 'not due any more');
                 elsif v_is_due then
                     v_claimed := bookingdb.claimed_delivery_of(v_delivery);
+                    -- Postgres takes what readers of JSON do not: a worker that cannot read one loses the others, too.
+                    if jsonb_path_exists(v_claimed.body, '$.**{100}')
+                        or v_claimed.body::text ~ '[0-9]{255}'
+                        or octet_length(v_claimed.body::text) > 1000000 then
+                        v_is_due := false;
+                        perform bookingdb.end_delivery(
+                            v_delivery, 'dead', null, 'too deep, too long, or with too large a number'
+                        );
+                    end if;
                 end if;
             exception
                 -- One that cannot be put together, whatever an application wrote, holds up no other.

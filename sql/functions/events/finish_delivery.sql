@@ -21,6 +21,7 @@ declare
     c_outcomes constant text[] := '{delivered,retry,dead,dropped,released,gone}';
     v_delivery bookingdb.deliveries;
     v_destination bookingdb.destinations;
+    v_is_fetch boolean;
 begin
     perform bookingdb.authorise_worker();
     if (p_outcome = any (c_outcomes)) is not true then
@@ -48,14 +49,16 @@ begin
         return false;
     end if;
     select d.* into v_destination from bookingdb.destinations as d where d.id = v_delivery.destination_id;
+    -- An application's own event may have any name.
+    v_is_fetch := v_delivery.type = 'calendar.fetch' and v_delivery.event_id is null;
 
     if p_outcome in ('delivered', 'dead', 'dropped', 'gone')
-        and not (v_delivery.type = 'calendar.fetch' and p_outcome in ('delivered', 'dropped')) then
+        and not (v_is_fetch and p_outcome in ('delivered', 'dropped')) then
         perform bookingdb.end_delivery(
             v_delivery, case when p_outcome = 'gone' then 'dead' else p_outcome end, p_status_code, p_detail
         );
     elsif p_outcome = 'retry' and v_delivery.attempts >= bookingdb.most_attempts()
-        and v_delivery.type <> 'calendar.fetch' then
+        and not v_is_fetch then
         perform bookingdb.end_delivery(v_delivery, 'dead', p_status_code, p_detail);
     else
         update bookingdb.deliveries as d

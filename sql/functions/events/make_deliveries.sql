@@ -66,7 +66,12 @@ begin
             from bookingdb.outbox as e
             where e.id = any (p_event_ids) and e.event = 'contact.changed'
         loop
-            perform bookingdb.plan_reminders_of(v_person_id);
+            begin
+                perform bookingdb.plan_reminders_of(v_person_id);
+            exception
+                when others then
+                    raise warning 'the reminders of person % are not planned: % %', v_person_id, sqlstate, sqlerrm;
+            end;
         end loop;
     end if;
 end;

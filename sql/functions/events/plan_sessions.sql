@@ -69,6 +69,8 @@ begin
         and s.start_time > clock_timestamp()
         and a.part = any (r.audience)
         and a.person_id is not null
+        -- A direct writer may have written one person as both: they are reminded once.
+        and (a.part = 'client' or a.person_id is distinct from s.user_id or 'client' <> all (r.audience))
         -- What was past when the rule or the destination was made is none, either.
         and m.due_at > r.since
         and (p_person_id is null or a.person_id = p_person_id)
@@ -83,7 +85,10 @@ begin
         detail = null,
         finished_at = null
     where o.status = 'dropped'
-        or (o.status = 'pending' and o.token is null and o.attempts = 0 and o.due_at <> excluded.due_at);
+        or (
+            o.status = 'pending' and o.token is null and o.attempts = 0
+            and (o.due_at <> excluded.due_at or o.data <> excluded.data)
+        );
     get diagnostics v_planned = row_count;
     return v_planned;
 end;

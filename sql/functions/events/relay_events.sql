@@ -10,12 +10,11 @@ set enable_seqscan = off
 set jit = off
 as $function$
 declare
+    v_after bigint := 0;
     v_ids bigint[];
     v_free bigint[];
     v_subjects uuid[];
-    v_last uuid[];
-    v_locked uuid[];
-    v_blocked uuid[];
+    v_blocked uuid[] := '{}';
     v_taken bigint[] := '{}';
     v_event record;
 begin
@@ -31,70 +30,54 @@ begin
     end if;
     perform bookingdb.announce_expiring_lots(p_limit);
 
-    -- Each change locks its subject, so the ids of one subject are in the order of its commits. Ids of other subjects
-    -- may still appear between these: rows are known by handled_at, and no id is remembered.
-    v_ids := array(
-        select e.id
-        from bookingdb.outbox as e
-        where e.handled_at is null
-        order by e.id
-        limit p_limit
-    );
-    -- Somebody may have a row: an erasure, or a consumer of the application's own. It waits, and its subject's later
-    -- events wait with it.
-    v_free := array(
-        select e.id
-        from bookingdb.outbox as e
-        where e.id = any (v_ids) and e.handled_at is null
-        order by e.id
-        for no key update skip locked
-    );
-    v_blocked := array(
-        select e.subject_id
-        from bookingdb.outbox as e
-        where e.id = any (v_ids) and e.id <> all (v_free) and e.handled_at is null
-    );
-
-    -- The last unfinished delivery of each line is locked until the new ones are there: a worker that finishes it
-    -- meanwhile waits, and then finds its successor. A worker that keeps its transaction open delays its subject alone.
-    v_subjects := array(
-        select distinct t.subject_id
-        from bookingdb.outbox as e
-        cross join lateral bookingdb.typed_events(e) as t
-        where e.id = any (v_free)
-    );
-    v_last := array(
-        select distinct on (d.subject_id, d.destination_id, d.recipient_id) d.id
-        from bookingdb.deliveries as d
-        where d.status = 'pending'
-            and d.destination_id = any (array(select n.id from bookingdb.destinations as n))
-            and d.subject_id = any (v_subjects)
-        order by d.subject_id, d.destination_id, d.recipient_id, d.event_id desc, d.part desc
-    );
-    v_locked := array(
-        select d.id
-        from bookingdb.deliveries as d
-        where d.id = any (v_last) and d.status = 'pending'
-        for no key update skip locked
-    );
-    v_blocked := v_blocked || array(
-        select d.subject_id
-        from bookingdb.deliveries as d
-        where d.id = any (v_last) and d.id <> all (v_locked)
-    );
-    for v_event in
-        select e.id, array_agg(t.subject_id) || e.subject_id as subjects
-        from bookingdb.outbox as e
-        cross join lateral bookingdb.typed_events(e) as t
-        where e.id = any (v_free)
-        group by e.id
-        order by e.id
     loop
-        if v_event.subjects && v_blocked then
-            v_blocked := v_blocked || v_event.subjects;
-        else
-            v_taken := v_taken || v_event.id;
-        end if;
+        -- Each change locks its subject, so the ids of one subject are in the order of its commits. Ids of other
+        -- subjects may still appear between these: rows are known by handled_at, and no id is remembered.
+        v_ids := array(
+            select e.id
+            from bookingdb.outbox as e
+            where e.handled_at is null and e.id > v_after
+            order by e.id
+            limit p_limit
+        );
+        exit when v_ids = '{}';
+        v_after := v_ids[cardinality(v_ids)];
+        -- Somebody may have a row: an erasure, or a consumer of the application's own. It waits, and its subject's
+        -- later events wait with it.
+        v_free := array(
+            select e.id
+            from bookingdb.outbox as e
+            where e.id = any (v_ids) and e.handled_at is null
+            order by e.id
+            for no key update skip locked
+        );
+        v_subjects := array(
+            select distinct t.subject_id
+            from bookingdb.outbox as e
+            cross join lateral bookingdb.typed_events(e) as t
+            where e.id = any (v_free)
+        );
+        v_blocked := v_blocked || array(
+            select e.subject_id
+            from bookingdb.outbox as e
+            where e.id = any (v_ids) and e.id <> all (v_free) and e.handled_at is null
+        ) || array(select b.subject_id from bookingdb.subjects_being_sent(v_subjects) as b (subject_id));
+        for v_event in
+            select e.id, array_agg(t.subject_id) || e.subject_id as subjects
+            from bookingdb.outbox as e
+            cross join lateral bookingdb.typed_events(e) as t
+            where e.id = any (v_free)
+            group by e.id
+            order by e.id
+        loop
+            if v_event.subjects && v_blocked then
+                v_blocked := v_blocked || v_event.subjects;
+            else
+                v_taken := v_taken || v_event.id;
+            end if;
+        end loop;
+        -- Where nothing can be taken, others may stand behind it.
+        exit when v_taken <> '{}';
     end loop;
 
     perform bookingdb.make_deliveries(v_taken);

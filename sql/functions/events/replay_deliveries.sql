@@ -63,7 +63,8 @@ begin
     perform
     from bookingdb.deliveries as d
     where d.destination_id = v_destination.id and d.subject_id = any (v_subjects) and d.status = 'pending'
-    order by d.id
+    -- As finish_delivery() locks: one of a line, and then the next.
+    order by d.subject_id, d.recipient_id, d.is_next desc, d.event_id, d.part
     for no key update;
 
     update bookingdb.deliveries as d

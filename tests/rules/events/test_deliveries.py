@@ -563,3 +563,77 @@ def test_delivery_that_cannot_be_put_together_is_dead(world: World) -> None:
     assert [delivery for delivery in broken if delivery["type"].startswith("session.")] == []
     dead = rows(world.connection, "list_deliveries", status="dead")
     assert {delivery["detail"].partition(":")[0] for delivery in dead} == {"42703"}
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Open transactions in unusual places
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_locked_rows_in_front_hold_up_no_subject_behind(world: World) -> None:
+    webhook(world.connection, "crm")
+    for _ in range(5):
+        write_event(world.connection, uuid4())
+    with holding(world) as reader:
+        run(reader, "select id from bookingdb.outbox for update")
+        behind = write_event(world.connection, uuid4())
+
+        assert call(world.connection, "relay_events", limit=2)["relay_events"] == 1
+        assert events_of(world, rows(world.connection, "claim_deliveries")) == [behind]
+        reader.execute("rollback")
+
+
+def test_reminder_being_claimed_delays_its_session_alone(world: World) -> None:
+    webhook(world.connection, "crm", channel="email")
+    session = world.book(world.client(credits=1), world.therapist())["id"]
+    drain(world.connection)
+    world.run("update bookingdb.deliveries set due_at = clock_timestamp() where type = 'session.reminder'")
+    with holding(world) as worker:
+        run(worker, "select id from bookingdb.deliveries where type = 'session.reminder' for update")
+        world.run("update sessions set status = 'confirmed' where id = %s", session)
+        other = write_event(world.connection, uuid4())
+
+        assert other in events_of(world, drain(world.connection, kinds=["webhook"]))
+        worker.execute("rollback")
+
+    assert "session.confirmed" in {delivery["type"] for delivery in drain(world.connection)}
+
+
+def test_replay_and_finish_lock_in_one_order(world: World) -> None:
+    webhook(world.connection, "crm")
+    for _ in range(8):
+        subject = uuid4()
+        dead = write_event(world.connection, subject)
+        (claimed,) = claim(world.connection)
+        finish(world.connection, claimed, "dead")
+        for _ in range(2):
+            write_event(world.connection, subject)
+        (sent,) = claim(world.connection)
+        with holding(world) as worker, session_of(world) as other:
+            run(worker, "select id from bookingdb.deliveries where id = %s for no key update", sent["id"])
+            replaying = waiting(world, lambda c: call(c, "replay_deliveries", destination="crm"), other)
+            assert finish(worker, sent)
+            worker.execute("commit")
+            assert replaying.result() == {"replay_deliveries": 1}
+        assert dead in events_of(world, drain(world.connection))
+
+
+def test_event_named_like_a_fetch_is_delivered_once(world: World) -> None:
+    webhook(world.connection, "crm")
+    write_event(world.connection, uuid4(), "calendar.fetch")
+
+    assert len(drain(world.connection)) == 1
+
+    assert world.count("bookingdb.deliveries where status = 'pending'") == 0
+
+
+@pytest.mark.parametrize("payload", ['{"n": ' + "1" * 5000 + "}", "[" * 3000 + "]" * 3000])
+def test_body_that_no_reader_takes_is_dead(world: World, payload: str) -> None:
+    webhook(world.connection, "crm")
+    world.run("insert into bookingdb.outbox (event, subject_id, payload) values ('my.own', %s, %s)", uuid4(), payload)
+    good = write_event(world.connection, uuid4())
+
+    assert events_of(world, drain(world.connection)) == [good]
+
+    (dead,) = rows(world.connection, "list_deliveries", status="dead")
+    assert dead["detail"].startswith("too deep")

@@ -198,3 +198,35 @@ def test_late_worker_wakes_nobody(world: World, mail: None, until: int, expected
         assert {row[1:] for row in waiting} == {(0, None, True)}
         (until_,) = {row[0].astimezone(dt.UTC).strftime("%H:%M") for row in waiting}
         assert until_ == f"{ends[1]:%H:%M}"
+
+
+def test_person_who_is_both_is_reminded_once(world: World, mail: None) -> None:
+    world.run("select set_reminder_rule('both', '2 hours', '{client,therapist}')")
+    therapist = world.therapist()
+    world.run(
+        "insert into sessions (user_id, therapist_id, start_time, end_time)"
+        " values (%s, %s, current_date + interval '9 days 10 hours', current_date + interval '9 days 11 hours')",
+        therapist,
+        therapist,
+    )
+    assert [row for row in planned(world) if row[0] == "both"] == [("both", therapist, 2 * HOUR)]
+    # Quiet hours plan them anew, and stop nobody else's.
+    world.run("""select set_contact(%s, '{"quiet_from": "22:00", "quiet_until": "07:00"}')""", therapist)
+    _, client, _ = booked(world)
+    assert ("hour", client, HOUR) in planned(world)
+
+
+def test_reminder_of_a_therapist_names_the_new_client(world: World, mail: None) -> None:
+    world.run("select set_reminder_rule('both', '2 hours', '{client,therapist}')")
+    session, _, therapist = booked(world)
+    planned(world)
+    other = world.client(credits=1)
+    world.run("update sessions set user_id = %s, end_time = end_time + interval '30 min' where id = %s", other, session)
+    planned(world)
+    told = world.run(
+        "select data ->> 'user_id', data ->> 'end_time' from bookingdb.deliveries"
+        " where recipient_id = %s and status = 'pending' and type = 'session.reminder'",
+        therapist,
+    )
+    end = world.scalar("select bookingdb.iso_utc(end_time) from sessions")
+    assert told == [(str(other), end)]
