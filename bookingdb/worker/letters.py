@@ -7,7 +7,7 @@ import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined,
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from bookingdb.worker.clocks import DASH, Clock
+from bookingdb.worker.clocks import Clock
 from bookingdb.worker.news import News, isolated, moment
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -27,7 +27,14 @@ _LONGEST_SUBJECT: Final = 120
 # An event of two names has one text.
 _SAME_TEXT: Final = {"session.deleted": "session.cancelled"}
 _LEFT: Final = "session.left"
-_WITH_FREE_UNTIL: Final = ("session.booked", "session.approved", "session.rescheduled", "session.reminder")
+_WITH_FREE_UNTIL: Final = (
+    "session.booked",
+    "session.approved",
+    "session.rescheduled",
+    "session.transferred",
+    "session.reopened",
+    "session.reminder",
+)
 _WITH_BEFORE: Final = ("session.rescheduled", "session.transferred")
 _WITHOUT_ROOM: Final = ("session.cancelled", "session.requested", _LEFT)
 
@@ -80,6 +87,7 @@ def write(
     default_language: str | None = None,
     sender: str = "",
     link: str | None = None,
+    now: datetime | None = None,
 ) -> Letter:
     """Write the mail for its reader, in their language if there is a text in it.
 
@@ -89,6 +97,7 @@ def write(
         default_language: for readers whose language is unknown or has no text.
         sender: who signs it.
         link: an address at which the session, or the credits, can be seen.
+        now: when this is written.
 
     Raises:
         NoTextError: nothing tells this event.
@@ -98,7 +107,7 @@ def write(
         raise TextError("settings.templates is no folder of this machine")
     try:
         plain, marked = _environments(folder)
-        return _Writer(news, plain, marked, default_language, sender, link).write()
+        return _Writer(news, plain, marked, default_language, sender, link, now or datetime.now(UTC)).write()
     except (NoTextError, TextError):
         raise
     except Exception as error:  # templates are programs: whatever goes wrong in one is its mistake
@@ -114,12 +123,14 @@ class _Writer:
         default_language: str | None,
         sender: str,
         link: str | None,
+        now: datetime,
     ) -> None:
         self.news = news
         self.plain = plain
         self.marked = marked
         self.sender = sender
         self.link = link
+        self.now = now
         self.name = text_name(news)
         reader = news.reader.language if news.reader else None
         self.folder, locale = self._language(reader, default_language, "en")
@@ -183,7 +194,10 @@ class _Writer:
             "title": isolated(session.title) if session else "",
             "status": session.status if session else None,
             "start": self.clock.short(news.times[0]) if news.times else "",
+            "by": news.by,
+            "former": isolated(news.old_therapist),
             "credits_left": news.credits_left,
+            "credits_charged": news.credits_charged,
             "day_of": self._day_of,
             "time_of": lambda text: self.clock.time(moment(text)),
         }
@@ -205,12 +219,16 @@ class _Writer:
                 yield Fact(words["with"], [isolated(news.other.name)])
             yield from self._times(*(news.times or (session.start, session.end)))
             if self.name in _WITH_FREE_UNTIL and news.part == "client" and session.free_until:
-                until = f"{self.clock.day(session.free_until)}, {self.clock.time(session.free_until)}"
-                yield Fact(words["free_until"], [until])
+                yield self._free_until(session.free_until)
             if session.video_url and self.name not in _WITHOUT_ROOM:
                 yield Fact(words["video"], [session.video_url], session.video_url)
         if self.link and not news.is_former:
             yield Fact(words["link"], [self.link], self.link)
+
+    def _free_until(self, until: datetime) -> Fact:
+        if until <= self.now:
+            return Fact(self.words["free"], [self.words["free_is_over"]])
+        return Fact(self.words["free_until"], [f"{self.clock.day(until)}, {self.clock.time(until)}"])
 
     def _times(self, start: datetime, end: datetime) -> Iterator[Fact]:
         before, other = self.news.before, self.news.other
@@ -227,7 +245,7 @@ class _Writer:
         if session is None:
             return ""
         title = self.words["session"] if self.news.is_former else session.title or self.words["session"]
-        return f"{title} {DASH} {other.name}" if other and other.name else title
+        return f"{title} ({other.name})" if other and other.name else title
 
 
 def locale_of(language: str | None) -> Locale | None:

@@ -104,6 +104,7 @@ def compose(delivery: ClaimedDelivery, now: datetime) -> tuple[EmailMessage, str
         default_language=setting(delivery, "default_language"),
         sender=sender_name,
         link=link,
+        now=now,
     )
     message = EmailMessage(policy=_POLICY)
     message["Subject"] = letter.subject
@@ -214,9 +215,9 @@ def _own_address(value: Any, name: str) -> str:
 
 
 def _link(base_url: Any, told: news.News) -> str | None:
-    """Return where the reader sees more."""
+    """Return where the reader sees more; a session that was deleted is nowhere to be seen."""
     base = news.web_address(base_url)
-    if base is None:
+    if base is None or (told.session is not None and told.session.status == "deleted"):
         return None
     return f"{base.rstrip('/')}/sessions/{told.session.id}" if told.session is not None else base
 

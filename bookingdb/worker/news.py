@@ -105,6 +105,8 @@ class News:
         then: the times that the event tells, if it does.
         before: the times that the session had before the event, if it tells them.
         credits_left: the client's balance now.
+        credits_charged: what the session has of the client's credits now; None if it never took any.
+        old_therapist: the name of the therapist before the event, for the client; empty if unknown.
     """
 
     type: str
@@ -116,11 +118,19 @@ class News:
     then: tuple[datetime, datetime] | None
     before: tuple[datetime, datetime] | None
     credits_left: int | None
+    credits_charged: int | None
+    old_therapist: str
 
     @property
     def is_former(self) -> bool:
         """Say whether the session is no longer the recipient's."""
         return (self.part or "").startswith("former_")
+
+    @property
+    def by(self) -> str | None:
+        """Return who did it; None where a database role did, which may have acted for anybody."""
+        by: str | None = self.data.get("by")
+        return None if by == "practice" and not _is_uuid(self.data.get("actor")) else by
 
     @property
     def times(self) -> tuple[datetime, datetime] | None:
@@ -156,6 +166,8 @@ def read(delivery: ClaimedDelivery) -> News:
         then=_times(data, "start_time", "end_time"),
         before=_times(data, "old_start_time", "old_end_time"),
         credits_left=context.get("credits_left"),
+        credits_charged=context.get("credits_charged"),
+        old_therapist=one_line(context.get("old_therapist_name") or "") if part == "client" else "",
     )
 
 
@@ -175,6 +187,13 @@ def moment(text: str) -> datetime:
     """
     read_ = datetime.fromisoformat(text)
     return read_.replace(tzinfo=UTC) if read_.tzinfo is None else read_.astimezone(UTC)
+
+
+def _is_uuid(text: Any) -> bool:
+    try:
+        return bool(UUID(text))
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def _person(found: Mapping[str, Any] | None) -> Person | None:

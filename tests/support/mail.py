@@ -55,6 +55,8 @@ def delivery(
     settings: dict[str, Any] | None = None,
     secrets: dict[str, Any] | None = None,
     credits_left: int | None = 3,
+    credits_charged: int | None = None,
+    old_therapist_name: str | None = None,
 ) -> ClaimedDelivery:
     """Make a delivery as claim_deliveries() returns it: Ada's session with Grace, with what is given in its place."""
     now_session = {
@@ -91,6 +93,8 @@ def delivery(
             "former": former,
             "recipient": recipient,
             "credits_left": credits_left,
+            "credits_charged": credits_charged,
+            "old_therapist_name": old_therapist_name,
         },
     )
 

@@ -79,7 +79,7 @@ def test_invitation_has_all_that_calendars_need() -> None:
     assert (event["sequence"], event["dtstamp"].dt) == (4, NOW)
     assert event["dtstart"].dt == dt.datetime(2040, 1, 9, 13, 30, tzinfo=dt.UTC)
     assert event["dtend"].dt == dt.datetime(2040, 1, 9, 14, 30, tzinfo=dt.UTC)
-    assert (str(event["summary"]), str(event["status"])) == ("Intake \N{EN DASH} Grace Hopper", "CONFIRMED")
+    assert (str(event["summary"]), str(event["status"])) == ("Intake (Grace Hopper)", "CONFIRMED")
     assert (str(event["organizer"]), event["organizer"].params["CN"]) == (
         "mailto:practice@example.com",
         "The Practice",
@@ -324,6 +324,14 @@ def test_session_leaves_the_calendar_of_a_former_therapist(practice: Practice) -
     practice.deliver()
     other = practice.world.therapist("Europe/Berlin")
     practice.bookings.transfer_session(booked.id, other)
+    practice.bookings.relay_events()
+    (told,) = practice.world.run(
+        "select c ->> 'credits_charged', c ->> 'old_therapist_name', c ->> 'recipient' from bookingdb.deliveries as d,"
+        " bookingdb.context_of_delivery(d) as c where d.type = 'session.transferred' and d.recipient_id = %s",
+        practice.client,
+    )
+    name = practice.world.scalar("select bookingdb.person_name(%s, true)", practice.therapist)
+    assert (told, bool(name)) == (("1", name, "client"), True)
     practice.deliver()
 
     assert practice.standing(practice.therapist) == []

@@ -483,24 +483,77 @@ def test_deleting_what_is_over_tells_nobody(mailbox: Mailbox, data: dict[str, An
     ("data", "words"),
     [
         ({}, "Your session with Grace Hopper is cancelled."),
-        ({"refunded": True}, "What you paid for it has been returned to your credits."),
+        (
+            {"refunded": True, "credits": 1, "by": "client"},
+            "You have cancelled your session with Grace Hopper. The credit is back",
+        ),
+        ({"refunded": False, "by": "practice", "actor": str(SESSION_ID)}, "The practice has cancelled your session"),
+        # The role of an application, whoever used it.
+        ({"refunded": False, "by": "practice", "actor": "service_role"}, "is cancelled. The credit is used."),
+        ({"by": "therapist"}, "Grace Hopper has cancelled the session with you."),
+        ({"old_status": "pending_approval", "by": "client"}, "is withdrawn."),
         ({"lapsed": True, "old_status": "pending_approval"}, "has lapsed"),
         ({"old_status": "pending_approval"}, "declined or withdrawn"),
     ],
 )
 def test_cancellation_says_what_it_was(data: dict[str, Any], words: str) -> None:
-    text = " ".join(letter_of(delivery("session.cancelled", data=data)).text.split())
+    text = " ".join(letter_of(delivery("session.cancelled", data=data, credits_charged=1)).text.split())
 
     assert words in text
-    assert ("returned" in text) == ("refunded" in data)
+    assert ("credit is back" in text, "credit is used" in text) == (
+        bool(data.get("refunded")),
+        not data.get("refunded"),
+    )
+
+
+def test_passed_deadline_of_cancellation_is_told_as_passed() -> None:
+    for type_ in ("session.booked", "session.reminder", "session.transferred", "session.reopened"):
+        one = delivery(type_, session={"free_cancellation_until": "2040-01-08T13:30:00Z"})
+        ahead, passed = (letter_of(one, now=news.moment(f"2040-01-0{day}T13:30:00Z")).text for day in (7, 8))
+        assert re.search("Free cancellation until: +Sunday, January 8", ahead)
+        assert re.search("Free cancellation: +no longer possible", passed)
+        assert "January 8" not in passed
+
+
+def test_booking_names_whoever_booked() -> None:
+    by_client, by_practice = (
+        letter_of(delivery("session.booked", "therapist", data={"by": by})).text for by in ("client", "practice")
+    )
+
+    assert "Ada Lovelace hat einen Termin bei Ihnen gebucht." in by_client
+    assert "Ein Termin mit Ada Lovelace ist gebucht." in by_practice
+
+
+@pytest.mark.parametrize(("left", "words"), [(1, "reicht noch für einen Termin"), (0, "aufgebraucht")])
+def test_last_credit_is_enough_for_a_session(left: int, words: str) -> None:
+    text = letter_of(delivery("credits.low", client={"language": "de"}, credits_left=left)).text
+
+    assert (words in text, "erneuern" in text) == (True, left == 0)
+
+
+@pytest.mark.parametrize(("charged", "words"), [(1, "1 credit was taken"), (0, "No credit was taken"), (None, "")])
+def test_reopening_says_whether_it_cost_a_credit(charged: int | None, words: str) -> None:
+    text = " ".join(letter_of(delivery("session.reopened", credits_charged=charged)).text.split())
+
+    assert (words in text, "taken" in text) == (True, charged is not None)
+
+
+def test_deleted_session_has_no_link(mailbox: Mailbox) -> None:
+    settings = {"base_url": "https://app.example"}
+    sent(mailbox, delivery("session.deleted", has_session=False, settings=settings))
+    sent(mailbox, delivery("session.cancelled", settings=settings))
+
+    assert ["app.example" in parts_of(message)["text/plain"] for message in mailbox.messages] == [False, True]
 
 
 def test_transfer_says_to_each_what_changed() -> None:
     to_new = letter_of(delivery("session.transferred", "therapist", data={"old_therapist_id": "x"}))
-    to_client = letter_of(delivery("session.transferred", "client", data={"old_therapist_id": "x"}))
+    to_client = letter_of(
+        delivery("session.transferred", "client", data={"old_therapist_id": "x"}, old_therapist_name="Kay")
+    )
 
-    assert "Ein Termin mit Ada Lovelace ist jetzt Ihrer." in to_new.text
-    assert "Your session is now with Grace Hopper." in to_client.text
+    assert "Sie übernehmen den Termin mit Ada Lovelace." in to_new.text
+    assert "Your session is now with Grace Hopper, no longer with Kay." in to_client.text
 
 
 def test_late_mail_tells_the_newest_times(mailbox: Mailbox) -> None:

@@ -50,7 +50,13 @@ begin
                 )
             )
         end,
-        'credits_left', case when v_client_id is not null then bookingdb.credits_balance(v_client_id) end
+        'credits_left', case when v_client_id is not null then bookingdb.credits_balance(v_client_id) end,
+        'credits_charged', (
+            select c.credits from bookingdb.last_charge(bookingdb.uuid_of(p_delivery.data ->> 'session_id')) as c
+        ),
+        'old_therapist_name', case when p_delivery.data ->> 'old_therapist_id' is not null then bookingdb.person_name(
+            bookingdb.uuid_of(p_delivery.data ->> 'old_therapist_id'), true
+        ) end
     );
 end;
 $function$;
