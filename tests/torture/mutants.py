@@ -499,9 +499,8 @@ MUTANTS = (
         for check in ("check_clients", "check_payment", "check_holds", "check_times", "check_rules")
     ),
     Mutant(
-        "the lock of the last delivery of a line", _function("relay_events"),
-        "where d.id = any (v_last) and d.status = 'pending'\n        for no key update skip locked",
-        "where d.id = any (v_last) and d.status = 'pending'",
+        "the lock of the last delivery of a line", _function("subjects_being_sent"),
+        "where d.id = any (v_last)\n        for no key update skip locked", "where d.id = any (v_last)",
         "test_delivery_finished_while_its_successor_is_made",
     ),
     Mutant(
