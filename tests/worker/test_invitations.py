@@ -171,7 +171,7 @@ def test_time_zone_of_an_invitation_is_the_right_one(zone: str) -> None:
 def test_unknown_zone_is_written_in_utc() -> None:
     event = invitation(delivery(session={"time_zone": "Mars/Olympus"}))
 
-    assert (event["dtstart"].dt.tzinfo, "TZID" in event["dtstart"].params) == (ZoneInfo("UTC"), False)
+    assert (str(event["dtstart"].dt.tzinfo), "TZID" in event["dtstart"].params) == ("UTC", False)
 
 
 def test_updates_replace_in_whatever_order_they_arrive() -> None:
