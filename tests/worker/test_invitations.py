@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
