@@ -41,7 +41,7 @@ def import_busy(
     their place in the file, and everything else is taken.
     """
     # The packages for iCalendar take their time.
-    from bookingdb.ical import busy, reading  # noqa: PLC0415
+    from bookingdb.ical import busy, reading  # noqa: PLC0415 (the package icalendar takes its time)
 
     try:
         calendars = reading.calendars(file.read())

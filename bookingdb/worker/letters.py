@@ -318,6 +318,7 @@ def _words(environment: Environment, folder: str) -> Mapping[str, str]:
 def _loaders(environment: Environment) -> list[Callable[[str], str]]:
     assert isinstance(environment.loader, ChoiceLoader)
     return [
+        # mypy infers no lambda with a default.
         lambda name, loader=loader: loader.get_source(environment, name)[0]  # type: ignore[misc]
         for loader in environment.loader.loaders
     ]

@@ -106,6 +106,7 @@ def test_running_worker_delivers_what_is_booked(world: World, receiver: Receiver
     with running(Worker(world.url)):
         for at in ("10:00", "12:00"):
             world.book(client, therapist, at)
+            # mypy infers no lambda with a default.
             wait_for(lambda at=at: len(receiver.received) == (1 if at == "10:00" else 2), 5)  # type: ignore[misc]
 
     assert types(receiver) == [type_ for type_, _, _ in deliveries(world)]
